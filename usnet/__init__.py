@@ -1,0 +1,1 @@
+"""usnet: a user-space TCP/IP stack that is simulated first."""

@@ -1,0 +1,17 @@
+"""Waiting: one poller a stack, however many ports, doorbells and descriptors it waits for."""
+from libc.stdint cimport int64_t
+
+
+cdef class Poller:
+    """Waits for any of its ports, for a doorbell, or for a time. Base of the operating system's and of the simulator's.
+
+    wait(deadline_ns): blocks until something may have happened or the clock reads deadline_ns (INT64_MAX: no limit; a time that has passed: does not
+    block). Returns True when woken by something else than time. May wake for nothing. Interrupted by signals as Python expects (PEP 475:
+    the handler runs; an exception it raises comes out of wait).
+    ring_doorbell(): wakes a wait from another thread or a signal handler.
+    """
+    cpdef object add_port(self, port)
+    cpdef object remove_port(self, port)
+    cpdef bint wait(self, int64_t deadline_ns) except -1
+    cpdef object ring_doorbell(self)
+    cpdef object close(self)

@@ -1,0 +1,203 @@
+"""Everything the internet layer remembers: interfaces, addresses, routes, neighbours, fragments, UDP endpoints.
+
+One `ip_state` a stack. It reaches frames only through `port` structs (backends/ring) and learns the time from its callers.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from usnet.backends.ring cimport port
+from usnet.memory.arena cimport arena
+from usnet.memory.chunks cimport chain, chunk_pool
+from usnet.memory.idset cimport idset
+from usnet.memory.random cimport rng
+from usnet.memory.wheel cimport wheel
+from usnet.wire.addr cimport ip_addr
+
+cdef enum:
+    MAX_NETIFS = 8
+    MAX_ADDRS = 32              # local addresses of a stack
+    MAX_ROUTES = 64
+    MAX_REASSEMBLIES = 64       # datagrams being put together; the oldest gives way
+    NEIGHBOUR_QUEUE = 8         # frames that wait for one neighbour's address; the oldest gives way
+    DEFAULT_TTL = 64
+
+# What a timer of the stack's wheel is for (wheel_node.kind). arg is the index in the owner's arena.
+cdef enum timer_kind:
+    TIMER_TCP = 1               # a connection (tcp/timeouts)
+    TIMER_NEIGHBOUR = 2
+    TIMER_REASSEMBLY = 3
+    TIMER_TCP_LISTENER = 4
+
+# Readiness of an endpoint, with the numbers of Linux's epoll.
+cdef enum readiness:
+    READY_IN = 0x0001
+    READY_OUT = 0x0004
+    READY_ERR = 0x0008
+    READY_HUP = 0x0010
+    READY_RDHUP = 0x2000
+
+# Why a frame or datagram was discarded: index of ip_state.drops, named in ip/names.py in the same order.
+cdef enum ip_drop:
+    DROP_ETH_SHORT              # no whole Ethernet header, a second tag, or 802.3
+    DROP_ETH_NOT_OURS           # destination MAC is another's
+    DROP_ETH_SOURCE             # source MAC is a group address
+    DROP_ETH_TYPE               # neither IPv4 nor ARP
+    DROP_VLAN                   # tag of a VLAN that the interface is not on
+    DROP_FRAME_TOO_LONG         # longer than the interface's MTU allows
+    DROP_ARP_BAD
+    DROP_ARP_NOT_OURS
+    DROP_IP_SHORT               # A1, A2: shorter than it says
+    DROP_IP_VERSION
+    DROP_IP_IHL
+    DROP_IP_LENGTH
+    DROP_IP_CHECKSUM
+    DROP_IP_OPTION
+    DROP_IP_SOURCE_ROUTE
+    DROP_IP_SOURCE              # broadcast, multicast, unspecified, loopback, or our own address as source (LAND too)
+    DROP_IP_NOT_OURS            # destination is not ours and forwarding is off
+    DROP_IP_TTL
+    DROP_IP_NO_ROUTE
+    DROP_IP_PROTO               # no such protocol here
+    DROP_FRAG_BAD               # beyond 65535, empty, not a multiple of 8, two ends
+    DROP_FRAG_OVERLAP
+    DROP_FRAG_LIMIT             # gave way to newer ones, or over the byte limit
+    DROP_FRAG_TIMEOUT
+    DROP_ICMP_BAD
+    DROP_ICMP_TYPE              # a type that is not acted upon
+    DROP_ICMP_RATE              # not sent: rate limit
+    DROP_UDP_BAD
+    DROP_UDP_CHECKSUM
+    DROP_UDP_NO_PORT
+    DROP_UDP_QUEUE_FULL
+    DROP_NEIGHBOUR_QUEUE        # waited for an address and gave way, or the address never came
+    DROP_TX_RING_FULL           # an answer (ICMP, ARP, RST) found no transmit slot
+    DROP_NO_MEMORY              # no chunk, no entry
+    IP_DROPS
+
+cdef struct netif:
+    port *link                  # private to the process: the port below; NULL when the entry is free
+    uint32_t mtu                # bytes of the largest IP packet, at most the port's
+    uint16_t vlan               # identifier whose frames are ours and with which ours are tagged; VLAN_NONE: untagged
+    uint8_t mac[6]
+    uint32_t tx_pending         # frames put into transmit rings since the last tx_sync
+
+cdef struct local_addr:
+    ip_addr addr
+    uint8_t prefix              # of the network around it, in bits of the 16-byte address (96 + n for IPv4)
+    uint8_t netif
+    uint8_t used
+
+cdef struct route:
+    ip_addr net
+    ip_addr gateway             # unspecified (all zero): on-link
+    uint8_t prefix              # bits of 128; longest match wins, then the earliest added
+    uint8_t netif
+    uint8_t used
+
+cdef enum neighbour_state:
+    NEIGHBOUR_INCOMPLETE = 1    # asked, no answer yet: packets wait
+    NEIGHBOUR_REACHABLE = 2     # valid until `expires`
+    NEIGHBOUR_STALE = 3         # past it: used, and asked again by unicast at the next use
+    NEIGHBOUR_FAILED = 4        # nobody answered: packets are refused with EHOSTUNREACH until `expires`
+
+cdef struct neighbour:
+    ip_addr addr
+    int64_t expires             # ns
+    uint8_t mac[6]
+    uint8_t state
+    uint8_t netif
+    uint8_t tries               # requests sent without an answer
+    uint8_t n_queued            # frames waiting
+    uint32_t timer              # of the wheel, or NONE
+    uint32_t used_stamp         # for evicting the one unused longest
+    chain queue                 # frames from the IP header on, each behind its length (4 bytes of this machine)
+
+cdef struct ip_config:
+    int64_t arp_timeout         # ns a confirmed neighbour stays REACHABLE; default 60 s
+    int64_t arp_retry           # ns between requests; default 1 s
+    int64_t reassembly_timeout  # ns; default 30 s
+    uint32_t arp_tries          # requests before giving up; default 3
+    uint32_t max_neighbours     # default 1024
+    uint32_t reassembly_bytes   # held in all reassemblies; default 256 KiB
+    uint32_t icmp_rate          # ICMP errors a second; default 100
+    uint32_t icmp_burst         # default 20
+    uint8_t ttl                 # of what is sent; default 64
+    uint8_t forward             # 1: packets for others are forwarded (a router)
+    uint8_t verify_checksums    # default 1
+    uint8_t answer_echo         # default 1
+
+cdef struct ip_counters:
+    uint64_t rx_packets
+    uint64_t rx_bytes           # of IP packets
+    uint64_t tx_packets
+    uint64_t tx_bytes
+    uint64_t forwarded
+    uint64_t fragments_in
+    uint64_t reassembled
+    uint64_t fragments_out
+    uint64_t arp_requests_out
+    uint64_t arp_replies_out
+    uint64_t icmp_in
+    uint64_t icmp_errors_in     # unreachable and the like that named one of our conversations
+    uint64_t icmp_out
+    uint64_t udp_in
+    uint64_t udp_out
+
+cdef struct ip_state:
+    netif netifs[8]
+    uint32_t n_netifs
+    local_addr addrs[32]
+    route routes[64]
+    arena neighbours            # of neighbour
+    uint32_t stamp
+    arena reassemblies          # of ip/reassembly's struct
+    uint32_t reassembly_held    # bytes
+    uint8_t *datagram           # 64 KiB: a reassembled datagram, valid until the next ip_input; private
+    arena udp                   # of udp_pcb
+    chunk_pool *chunks          # the stack's
+    wheel *timers               # the stack's
+    idset *notify               # the stack's: owners (sockets) of endpoints that have news
+    rng *random                 # the stack's
+    uint64_t hash_key[2]        # SipHash: identification field (RFC 6864, RFC 7739)
+    int64_t icmp_tokens_at      # ns: token bucket of ICMP errors
+    uint32_t icmp_tokens
+    uint16_t next_port          # where the last search for a free port ended
+    ip_config config
+    ip_counters counters
+    uint64_t drops[64]          # [ip_drop]
+
+# What ip_input found in a frame.
+cdef enum packet_kind:
+    PACKET_NONE = 0             # consumed or dropped (and counted)
+    PACKET_TCP = 1              # l4 is a TCP segment for one of our addresses
+    PACKET_ICMP_ERROR = 2       # an error about a TCP segment that we sent: see quoted_*
+
+cdef struct packet:
+    ip_addr src
+    ip_addr dst
+    const uint8_t *l4           # valid until the next ip_input, or until the frame's slot is given back
+    uint32_t l4_len
+    uint32_t netif
+    uint8_t tos
+    uint8_t ttl
+    uint8_t csum_ok             # the port verified the L4 checksum already
+    # PACKET_ICMP_ERROR: the segment that it quotes was ours, src -> dst above
+    uint8_t icmp_type
+    uint8_t icmp_code
+    uint32_t icmp_rest          # next-hop MTU
+    uint16_t quoted_src_port
+    uint16_t quoted_dst_port
+    uint32_t quoted_seq
+
+# A frame being built in place. Filled by ip_tx_open.
+cdef struct tx_frame:
+    uint8_t *l4                 # write the L4 header and payload here
+    uint32_t room               # bytes at l4
+    uint32_t netif
+    uint32_t ring_slot          # transmit slot, or NONE when it is built in `scratch` for the neighbour's queue
+    uint32_t neighbour          # next hop's entry, or NONE (broadcast)
+    uint8_t *l2                 # start of the frame
+    ip_addr src
+    ip_addr dst
+    uint8_t proto
+    uint8_t tos
+    uint8_t scratch[2048]

@@ -1,0 +1,47 @@
+"""Arenas: items of one size in one mapping, named by index, with a generation so that a stale handle is noticed.
+
+Address space is reserved for the whole capacity at once and memory is used as items are touched, so items never move and an arena of
+ten million costs nothing before they exist. `reset` makes an arena new again without a system call.
+"""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+cdef enum:
+    NONE = 0xffffffff       # no item: ends lists, fails allocations
+
+cdef struct arena:
+    uint8_t *base           # private to the process: where the mapping lies
+    uint32_t *generation    # parallel array; odd while the item is live, so a handle of a free item never matches
+    uint64_t mapped         # bytes of the mapping
+    uint32_t item_size      # bytes, a multiple of 8
+    uint32_t capacity       # items at most
+    uint32_t used           # items ever handed out; those behind were never touched
+    uint32_t free_head      # first free item below `used` (linked through its first 4 bytes), or NONE
+    uint32_t live           # items handed out now
+
+# 0 or -ENOMEM. `align` is 8 or 64 (cache lines).
+cdef int arena_init(arena *a, uint32_t item_size, uint32_t capacity, uint32_t align) noexcept nogil
+cdef void arena_free(arena *a) noexcept nogil                       # gives the mapping back
+cdef void arena_reset(arena *a) noexcept nogil                      # forgets all items; generations go on
+cdef uint32_t arena_take(arena *a) noexcept nogil                   # index of a zeroed item, or NONE when full
+cdef void arena_give(arena *a, uint32_t index) noexcept nogil       # the item is free; giving a free one back is a bug and changes nothing
+
+
+cdef inline void *arena_at(arena *a, uint32_t index) noexcept nogil:
+    return a.base + <uint64_t>index * a.item_size
+
+
+cdef inline bint arena_live(arena *a, uint32_t index) noexcept nogil:
+    return index < a.used and (a.generation[index] & 1)
+
+
+cdef inline uint64_t arena_handle(arena *a, uint32_t index) noexcept nogil:
+    """Handle of a live item: generation above, index below."""
+    return (<uint64_t>a.generation[index] << 32) | index
+
+
+cdef inline uint32_t arena_find(arena *a, uint64_t handle) noexcept nogil:
+    """Index of the item that `handle` names, or NONE when it has been freed since."""
+    cdef uint32_t index = <uint32_t>handle
+    if index < a.used and a.generation[index] == <uint32_t>(handle >> 32) and (a.generation[index] & 1):
+        return index
+    return NONE

@@ -1,0 +1,43 @@
+"""A hierarchical timer wheel (Varghese and Lauck, 1987) with exact deadlines in nanoseconds.
+
+No timer fires before its deadline; those due at one call fire in order of (deadline, when it was set). wheel_next is never later than the
+earliest deadline and may be earlier: then wheel_pop finds nothing due, moves timers to finer levels, and changes nothing else.
+"""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from usnet.memory.arena cimport arena
+
+cdef enum:
+    WHEEL_BITS = 6          # slots a level: 64, so that one 64-bit mask says which are in use
+    WHEEL_LEVELS = 8
+    WHEEL_SHIFT = 16        # a slot of level 0 covers 2^16 ns (65.5 us)
+
+cdef struct wheel_node:
+    uint32_t next           # in the slot's list
+    uint32_t prev
+    int64_t deadline        # ns
+    uint64_t order          # ties: set earlier fires earlier
+    uint32_t kind           # the user's: which sort of thing waits
+    uint32_t arg            # the user's: which one
+    uint32_t slot           # where it hangs: level * 64 + slot, or NONE while being fired
+
+cdef struct wheel:
+    arena nodes             # of wheel_node
+    uint32_t head[512]      # [level * 64 + slot]: first node
+    uint64_t in_use[8]      # [level]: bit set when the slot is not empty
+    int64_t now             # ns: time up to which the wheel has been turned
+    uint64_t order          # counts settings
+    uint32_t due_head       # nodes found due, sorted, not yet popped
+    uint32_t count
+
+cdef int64_t WHEEL_NEVER    # INT64_MAX: no deadline
+
+cdef int wheel_init(wheel *w, uint32_t max_timers, int64_t now) noexcept nogil      # 0 or -ENOMEM
+cdef void wheel_free(wheel *w) noexcept nogil
+cdef void wheel_reset(wheel *w, int64_t now) noexcept nogil
+cdef uint32_t wheel_add(wheel *w, int64_t deadline, uint32_t kind, uint32_t arg) noexcept nogil     # a timer, or NONE when all are in use
+cdef void wheel_move(wheel *w, uint32_t timer, int64_t deadline) noexcept nogil
+cdef void wheel_cancel(wheel *w, uint32_t timer) noexcept nogil                     # frees it
+# Takes one due timer out and frees it: 1 and its kind and arg, or 0 when none is due at `now`.
+cdef bint wheel_pop(wheel *w, int64_t now, uint32_t *kind, uint32_t *arg) noexcept nogil
+cdef int64_t wheel_next(wheel *w) noexcept nogil                                    # ns, or WHEEL_NEVER

@@ -1,0 +1,39 @@
+"""The one file that knows every layer: owns the memory, runs the burst loop.
+
+(frames, calls, now) in; (frames, news, next deadline) out. No clock, no system call, no Python object on the way.
+"""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from usnet.backends.ring cimport Port
+from usnet.ip.state cimport ip_state
+from usnet.memory.chunks cimport chunk_pool
+from usnet.memory.idset cimport idset
+from usnet.memory.random cimport rng
+from usnet.memory.wheel cimport wheel
+from usnet.tcp.state cimport tcp_state
+
+cdef struct stack:
+    ip_state ip
+    tcp_state tcp
+    chunk_pool chunks
+    wheel timers
+    idset notify                # owners (sockets) with news; emptied by sockets/
+    rng random
+    int64_t now                 # ns: of the last run
+    uint64_t runs
+    uint64_t rx_bursts
+
+# Everything that can be done at `now`: due timers, all waiting frames in bursts, all output that rings and windows allow, one sync a ring. Returns
+# the next deadline in ns (INT64_MAX: none; never later than the earliest true one).
+cdef int64_t stack_run(stack *s, int64_t now) noexcept nogil
+# After calls that may have queued output (send, recv, close ...): sends it. Cheaper than stack_run: looks at no receive ring and no timer.
+cdef int64_t stack_flush(stack *s, int64_t now) noexcept nogil
+cdef int64_t stack_next_deadline(stack *s) noexcept nogil
+
+
+cdef class StackCore:
+    """Owner of one stack's memory. Python sees it through usnet.sockets; Cython users reach `s`."""
+    cdef stack s
+    cdef readonly list ports
+    cdef readonly dict settings
+    cdef bint open

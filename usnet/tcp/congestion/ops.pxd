@@ -1,0 +1,35 @@
+"""The interface of congestion controllers (one file a controller) and what each remembers.
+
+The table is indexed by number, so that state holds no pointer. cwnd and ssthresh are written only here, in this folder.
+"""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+cdef enum:
+    CC_NEWRENO = 0
+    CC_COUNT = 1
+
+cdef struct cc_state:
+    uint32_t cwnd               # bytes; never below one segment
+    uint32_t ssthresh           # bytes; never below two segments once set
+    uint32_t mss                # bytes: sender maximum segment size (SMSS)
+    uint32_t acked              # bytes acknowledged since cwnd last grew in congestion avoidance (RFC 3465)
+    uint64_t priv[2]            # the controller's own
+
+cdef struct cc_ops:
+    const char *name
+    # A connection starts (or restarts after idling): IW10 (RFC 6928), one segment when the SYN was lost (RFC 5681, 3.1)
+    void (*start)(cc_state *cc, uint32_t mss, bint syn_lost) noexcept nogil
+    # `acked` new bytes outside recovery; limited: the flight did not fill cwnd, so it must not grow
+    void (*on_ack)(cc_state *cc, uint32_t acked, bint limited, int64_t now) noexcept nogil
+    # Loss found by duplicate ACKs with `flight` bytes out: a new episode
+    void (*on_loss)(cc_state *cc, uint32_t flight, int64_t now) noexcept nogil
+    # During recovery: one more duplicate ACK; a partial ACK of `acked` bytes; the end with `flight` bytes out
+    void (*on_dupack)(cc_state *cc) noexcept nogil
+    void (*on_partial_ack)(cc_state *cc, uint32_t acked) noexcept nogil
+    void (*on_recovered)(cc_state *cc, uint32_t flight) noexcept nogil
+    # Retransmission timeout with `flight` bytes out; again: of the same segment
+    void (*on_rto)(cc_state *cc, uint32_t flight, bint again) noexcept nogil
+    # Nothing was sent for longer than an RTO (RFC 5681, 4.1)
+    void (*on_idle)(cc_state *cc) noexcept nogil
+
+cdef const cc_ops *cc_table(uint32_t number) noexcept nogil

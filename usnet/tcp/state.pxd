@@ -1,0 +1,121 @@
+"""What all connections of a stack share: tables, pools, settings, counters."""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from usnet.ip.state cimport ip_state
+from usnet.memory.arena cimport arena, arena_at
+from usnet.memory.chunks cimport chunk_pool
+from usnet.memory.hash cimport hash_table
+from usnet.memory.idset cimport idset
+from usnet.memory.random cimport rng
+from usnet.memory.wheel cimport wheel
+from usnet.tcp.tcb cimport tcb
+
+# Why a segment (or what was in it) was discarded: index of tcp_state.drops, named in tcp/names.py in the same order.
+cdef enum tcp_drop:
+    TDROP_SHORT
+    TDROP_OFFSET
+    TDROP_CHECKSUM
+    TDROP_PORT_ZERO
+    TDROP_NO_CONNECTION         # for no connection and no listener: answered by RST unless it is one
+    TDROP_LISTEN_FLAGS          # to a listener, neither SYN nor answerable
+    TDROP_SYN_QUEUE_FULL
+    TDROP_ACCEPT_QUEUE_FULL
+    TDROP_NO_MEMORY             # no TCB, no chunk
+    TDROP_BAD_ACK               # ACK of something never sent
+    TDROP_OLD_ACK               # ACK from before the window (RFC 5961, section 5)
+    TDROP_WINDOW                # outside the receive window
+    TDROP_PAWS                  # RFC 7323, section 5
+    TDROP_RST_SEQ               # RST that is not exactly at rcv_nxt (RFC 5961, section 3)
+    TDROP_SYN_IN_WINDOW         # SYN in a synchronized state (RFC 5961, section 4)
+    TDROP_NO_ACK                # neither ACK nor anything allowed without it
+    TDROP_DUPLICATE             # all of its bytes were here
+    TDROP_PAST_WINDOW           # bytes past the window, cut off
+    TDROP_OOO_LIMIT             # would make one gap too many
+    TDROP_AFTER_FIN             # bytes behind the peer's FIN
+    TDROP_TIME_WAIT
+    TDROP_ICMP                  # ICMP error that fits no connection or is outside its window
+    TCP_DROPS
+
+cdef struct tcp_config:
+    uint32_t sndbuf             # bytes; default 1 MiB
+    uint32_t rcvbuf             # bytes; default 1 MiB
+    uint32_t max_backlog        # of listen(); default 4096
+    uint32_t max_syn_queue      # half-open connections a listener; default 1024
+    uint16_t initial_window     # segments; default 10 (RFC 6928)
+    uint16_t mss                # 0: from the interface's MTU
+    uint8_t syn_retries         # default 6
+    uint8_t synack_retries      # default 5
+    uint8_t data_retries        # default 15 (R2 of RFC 9293, 3.8.3)
+    uint8_t orphan_retries      # default 7
+    uint8_t timestamps          # 1: offered
+    uint8_t window_scaling      # 1: offered
+    uint8_t sack                # 0 until the stack uses it
+    uint8_t cc                  # CC_*
+    int64_t rto_initial         # ns; default 1 s (RFC 6298, 2.1)
+    int64_t rto_min             # ns; default 200 ms (Linux's; RFC 6298, 2.4 says 1 s: an option)
+    int64_t rto_max             # ns; default 60 s
+    int64_t delack              # ns; default 40 ms (at most 500 ms)
+    int64_t msl                 # ns; default 30 s: TIME-WAIT lasts two
+    int64_t fin_wait_2          # ns an orphan waits there; default 60 s
+    int64_t keep_idle           # default 2 h
+    int64_t keep_interval       # default 75 s
+    uint8_t keep_count          # default 9
+    int64_t granularity         # ns: clock granularity G of RFC 6298; default 1 ms
+
+cdef struct tcp_counters:
+    uint64_t segments_in
+    uint64_t segments_out
+    uint64_t bytes_in           # of payload, in order
+    uint64_t bytes_out          # of payload, first transmissions
+    uint64_t retransmits        # segments sent again
+    uint64_t fast_retransmits
+    uint64_t rto_count          # retransmission timeouts
+    uint64_t probes             # zero-window probes
+    uint64_t dupacks_in
+    uint64_t ooo_in             # segments that arrived ahead of rcv_nxt
+    uint64_t acks_out           # pure ACKs
+    uint64_t rsts_out
+    uint64_t rsts_in
+    uint64_t active_opens
+    uint64_t passive_opens
+    uint64_t attempt_fails
+    uint64_t resets             # ESTABLISHED or CLOSE-WAIT to CLOSED
+    uint64_t accepted
+    uint64_t challenge_acks
+    uint64_t keep_probes
+    uint64_t established        # now in ESTABLISHED or CLOSE-WAIT (a gauge)
+
+cdef struct listener:
+    uint32_t backlog            # connections that may wait for accept
+    uint32_t n_syn              # half-open ones
+    uint32_t n_ready            # waiting for accept
+    uint32_t ready_head         # tcb, linked by next
+    uint32_t ready_tail
+    uint32_t syn_head           # half-open ones, linked by next and prev
+
+cdef struct tcp_state:
+    ip_state *ip
+    chunk_pool *chunks
+    wheel *timers
+    idset *notify               # owners with news
+    rng *random
+    arena tcbs                  # of tcb
+    arena listeners             # of listener
+    arena ooos                  # of ranges
+    hash_table conns            # by both ends
+    hash_table ports            # by local port: bound and listening
+    idset output                # connections that may have something to send
+    uint64_t hash_key[2]        # SipHash: table of connections
+    uint64_t isn_key[2]         # SipHash: initial sequence numbers (RFC 6528), timestamp offsets, ports (RFC 6056)
+    uint32_t port_hint
+    tcp_config config
+    tcp_counters counters
+    uint64_t drops[32]          # [tcp_drop]
+
+
+cdef inline tcb *tcb_at(tcp_state *t, uint32_t c) noexcept nogil:
+    return <tcb *>arena_at(&t.tcbs, c)
+
+
+cdef inline listener *listener_at(tcp_state *t, uint32_t i) noexcept nogil:
+    return <listener *>arena_at(&t.listeners, i)

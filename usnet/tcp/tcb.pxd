@@ -1,0 +1,130 @@
+"""THE connection: every field, its unit, its invariant, its RFC. Names are those of RFC 9293.
+
+Invariants: snd_una <= snd_nxt <= snd_max (modulo 2^32); rcv_nxt <= rcv_adv; the send queue's front byte is snd_una (or iss + 1 while the SYN is
+out) and the receive queue's front byte is the first that the application has not read.
+"""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from usnet.memory.chunks cimport chain
+from usnet.tcp.congestion.ops cimport cc_state
+from usnet.wire.addr cimport ip_addr
+
+# RFC 9293, section 3.3.2. Legal transitions: tcp/states.pyx.
+cdef enum tcp_phase:
+    TCPS_CLOSED = 0
+    TCPS_LISTEN = 1
+    TCPS_SYN_SENT = 2
+    TCPS_SYN_RECEIVED = 3
+    TCPS_ESTABLISHED = 4
+    TCPS_FIN_WAIT_1 = 5
+    TCPS_FIN_WAIT_2 = 6
+    TCPS_CLOSE_WAIT = 7
+    TCPS_CLOSING = 8
+    TCPS_LAST_ACK = 9
+    TCPS_TIME_WAIT = 10
+    TCP_PHASES = 11
+
+# tcb.flags
+cdef enum:
+    TF_TIMESTAMPS = 0x0001      # negotiated (RFC 7323): every segment but RST carries them
+    TF_WSCALE = 0x0002          # negotiated: windows are shifted
+    TF_SACK = 0x0004            # the peer takes SACK blocks (RFC 2018)
+    TF_ACK_NOW = 0x0008         # an ACK is owed at once
+    TF_FIN_QUEUED = 0x0010      # the application will write no more: FIN behind the last byte
+    TF_FIN_SENT = 0x0020        # a FIN was sent at least once; it takes the number before snd_max
+    TF_FIN_RECEIVED = 0x0040    # the peer's FIN was taken in order
+    TF_ORPHAN = 0x0080          # no socket holds it any more: it goes when the protocol is done
+    TF_NODELAY = 0x0100         # TCP_NODELAY: no Nagle
+    TF_KEEPALIVE = 0x0200       # SO_KEEPALIVE
+    TF_RECOVERY = 0x0400        # fast recovery until snd_una passes `recover` (RFC 6582)
+    TF_RTT_TIMED = 0x0800       # rtt_seq and rtt_start time one segment (no timestamps)
+    TF_PROBE = 0x1000           # the persist timer runs: the window is closed and data waits
+    TF_BOUND = 0x2000           # stands in the table of bound ports
+    TF_HASHED = 0x4000          # stands in the table of connections
+    TF_CONNECTED = 0x8000       # was ESTABLISHED once
+    TF_REUSE = 0x10000          # SO_REUSEADDR
+    TF_RCV_SHUT = 0x20000       # the application will read no more
+    TF_ACTIVE = 0x40000         # opened by connect
+    TF_FORCE = 0x80000          # the next output may send a small segment (probe, override of SWS)
+    TF_SYN_LOST = 0x100000      # the SYN or SYN-ACK was sent more than once: the initial window is one segment (RFC 5681, 3.1)
+    TF_RTO_ONCE = 0x200000      # an RTO retransmission is out, not acknowledged yet
+    TF_TX_BLOCKED = 0x400000    # the transmit ring was full
+    TF_REUSEPORT = 0x800000
+
+# tcb.deadline: which
+cdef enum:
+    T_REXMT = 0                 # retransmission, or the persist timer while TF_PROBE (RFC 6298; RFC 9293, 3.8.6.1)
+    T_DELACK = 1                # delayed ACK (RFC 9293, 3.8.6.3)
+    T_KEEP = 2                  # keepalive (RFC 9293, 3.8.4)
+    T_LINGER = 3                # 2MSL of TIME-WAIT; the patience of an orphan in FIN-WAIT-2
+    T_COUNT = 4
+
+cdef struct tcb:
+    # What each segment touches
+    uint32_t snd_una            # oldest unacknowledged sequence number
+    uint32_t snd_nxt            # next to send; goes back to snd_una at a retransmission timeout
+    uint32_t snd_max            # highest sent so far, plus one
+    uint32_t snd_wnd            # bytes offered by the peer, scaled, counted from snd_una of the update
+    uint32_t snd_wl1            # seq of the segment of the last window update
+    uint32_t snd_wl2            # ack of it
+    uint32_t rcv_nxt            # next expected
+    uint32_t rcv_adv            # right edge of the window as last advertised; never goes back
+    uint32_t last_ack_sent      # rcv_nxt as last sent (RFC 7323, section 4.3)
+    uint32_t ts_recent          # TSval to echo
+    uint32_t flags              # TF_*
+    uint16_t mss                # payload bytes of a full segment, options taken off (RFC 6691)
+    uint8_t state               # tcp_phase; changed by tcp_set_state only
+    uint8_t snd_wscale          # shift of what the peer offers, 0 to 14
+    uint8_t rcv_wscale          # shift of what we offer
+    uint8_t dupacks             # in a row, saturating
+    uint8_t backoff             # retransmission timeouts (or probes) in a row; doubles the RTO
+    uint8_t delack_segs         # full segments in order not acknowledged yet
+    uint32_t timer              # of the wheel, or NONE; fires at timer_at
+    uint32_t owner              # socket that is told of news, or NONE
+    # Who
+    ip_addr laddr
+    ip_addr raddr
+    uint16_t lport
+    uint16_t rport
+    uint32_t hash               # tag in the table of connections
+    # When
+    int64_t timer_at            # ns; never later than the earliest of deadline[]
+    int64_t deadline[4]         # ns, [T_*]; 0: off
+    int64_t ts_recent_at        # ns when ts_recent was taken (RFC 7323, section 5.5)
+    int64_t rtt_start           # ns when rtt_seq was sent
+    int64_t srtt                # ns; 0 before the first sample (RFC 6298)
+    int64_t rttvar              # ns
+    int64_t rto                 # ns, without backoff
+    int64_t last_recv           # ns of the last segment (keepalive)
+    int64_t stalled_since       # ns of the first unanswered retransmission or probe; 0 (RFC 9293, 3.8.3: R2)
+    uint32_t rtt_seq            # acknowledging it ends the measurement
+    uint32_t ts_offset          # added to the clock in TSval (RFC 7323, section 5.4: per connection)
+    # What waits
+    chain snd                   # bytes from snd_una on, unsent ones too
+    chain rcv                   # bytes that the application has not read, gaps included
+    uint32_t rcv_ready          # bytes of rcv in order, that is, readable
+    uint32_t ooo                # struct ranges of what arrived ahead (positions count from irs + 1), or NONE
+    uint64_t rcv_pos            # position of rcv_nxt in the stream
+    uint32_t sndbuf             # bytes of snd at most
+    uint32_t rcvbuf             # bytes of rcv at most; the window never promises more
+    # Recovery and congestion
+    uint32_t recover            # RFC 6582
+    uint32_t iss
+    uint32_t irs
+    uint32_t max_window         # largest snd_wnd ever seen (silly-window avoidance, RFC 9293, 3.8.6.2.1)
+    cc_state cc                 # what the controller remembers
+    uint8_t cc_ops              # which controller
+    # Passive opening
+    uint8_t syn_retries         # SYNs or SYN-ACKs sent again
+    uint8_t keep_probes         # unanswered keepalive probes
+    uint16_t peer_mss           # as in its SYN; 536 when absent
+    uint32_t parent             # listener that made it, until it is accepted; NONE
+    uint32_t next               # in the listener's queue of those waiting for accept
+    uint32_t prev
+    uint32_t listener           # its struct listener while in LISTEN; NONE
+    int32_t error               # errno that ended it, told once; 0
+    # Settings of this connection
+    int64_t keep_idle           # ns
+    int64_t keep_interval       # ns
+    int64_t user_timeout        # ns; 0: the stack's
+    uint64_t retransmits        # segments sent again

@@ -1,0 +1,64 @@
+"""The TCP header and its options (RFC 9293 section 3.1, RFC 7323, RFC 2018)."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from usnet.wire.addr cimport ip_addr
+
+cdef enum:
+    TCP_HLEN = 20           # bytes without options
+    TCP_MAX_HLEN = 60
+    TH_FIN = 0x01
+    TH_SYN = 0x02
+    TH_RST = 0x04
+    TH_PSH = 0x08
+    TH_ACK = 0x10
+    TH_URG = 0x20
+    TH_ECE = 0x40
+    TH_CWR = 0x80
+    # bits of tcp_repr.options
+    TCPO_MSS = 0x01
+    TCPO_WSCALE = 0x02
+    TCPO_SACK_OK = 0x04
+    TCPO_TIMESTAMP = 0x08
+    TCPO_SACK = 0x10
+    TCP_MAX_WSCALE = 14     # RFC 7323, section 2.3
+    TCP_MAX_SACK = 4        # blocks in one header
+
+cdef enum tcp_status:
+    TCP_OK = 0
+    TCP_SHORT = -1          # fewer than 20 bytes
+    TCP_OFFSET = -2         # data offset below 5 words or beyond the segment
+    TCP_CHECKSUM = -3
+
+cdef struct sack_block:
+    uint32_t left           # first sequence number of the block
+    uint32_t right          # the one behind its last
+
+cdef struct tcp_repr:
+    uint16_t src_port
+    uint16_t dst_port
+    uint32_t seq
+    uint32_t ack
+    uint16_t window         # as on the wire, not scaled
+    uint16_t urgent
+    uint8_t flags           # TH_*
+    uint8_t header_len      # bytes with options, 20 to 60, a multiple of 4
+    uint8_t options         # TCPO_* that were present and of the right size
+    uint8_t wscale          # shift as sent, 0 to 255; users clamp it to TCP_MAX_WSCALE
+    uint16_t mss
+    uint8_t n_sack          # blocks in sack[]
+    uint32_t ts_val
+    uint32_t ts_ecr
+    sack_block sack[4]
+
+# n: the whole segment. Options: parsing stops at the first bad length and keeps those before it; of two alike the first counts;
+# MSS, window scale and SACK-permitted count only with SYN. A SACK option counts as far as whole blocks fit.
+cdef int tcp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_addr *dst, tcp_repr *out, bint verify) noexcept nogil
+# Bytes that the header takes with r.options (and n_sack blocks), a multiple of 4.
+cdef uint32_t tcp_header_len(const tcp_repr *r) noexcept nogil
+# Writes header and options, with a zero checksum field, and returns their length, or -ENOBUFS. Order on the wire: MSS, SACK-permitted,
+# timestamps, NOP, window scale on SYN; NOP, NOP, timestamps, then NOP, NOP, SACK elsewhere.
+cdef int tcp_emit(uint8_t *p, uint32_t room, const tcp_repr *r) noexcept nogil
+# Ends a segment: sum of pseudo header, header and payload into the checksum field. `payload_sum` is the partial sum of the payload
+# (csum_copy while it was copied); header_len is even, so the two sums may be taken apart.
+cdef void tcp_finish(uint8_t *p, uint32_t header_len, uint32_t payload_len, uint64_t payload_sum,
+                     const ip_addr *src, const ip_addr *dst) noexcept nogil
