@@ -62,7 +62,7 @@ build: setup
 	@MESONPY_EDITABLE_VERBOSE=1 $(LOCK) $(PY) -c 'import usnet'
 
 setup:
-	@$(LOCK) $(MAKE) --no-print-directory $(READY)
+	@$(LOCK) $(MAKE) --no-print-directory -s $(READY)
 
 $(READY): pyproject.toml
 	@python=
@@ -85,9 +85,9 @@ $(READY): pyproject.toml
 		"$$python" -m venv --clear $(VENV)
 	fi
 	echo 'Installing the requirements and building usnet (a few minutes at the first time)'
-	$(PY) -m pip install --quiet --upgrade 'pip>=25.1'
-	$(PY) -m pip install --quiet --group dev
-	$(PY) -m pip install --quiet --no-build-isolation -e '.[cli]'
+	$(PY) -m pip install -qq --upgrade 'pip>=25.1'
+	$(PY) -m pip install -qq --group dev
+	$(PY) -m pip install -qq --no-build-isolation -e '.[cli]'
 	touch $@
 
 packages:
