@@ -1,4 +1,4 @@
-"""What the documents say that a program can check: links, programs, the drawing of TCP's states, lists of what exists."""
+"""What the documents say that a program can check: links, programs, the drawing of TCP's states, lists of things."""
 import re
 import subprocess
 import sys
