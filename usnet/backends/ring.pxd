@@ -109,6 +109,7 @@ cdef struct port:
     # Spare buffers of the pool, for swapping: indices kept by the user of the port
     uint32_t *spare
     uint32_t n_spare
+    uint32_t n_bufs             # buffers of the pool: a good buf_idx is in [2, n_bufs)
     port_stats stats
 
 
@@ -117,6 +118,8 @@ cdef class Port:
     cdef port p
     cdef readonly str name              # the URL-like name that opened it
     cdef readonly object clock          # usnet.backends.clock.Clock that its times and waits go by
+    cdef object _sync(self, int direction, uint32_t n)
+    cdef object _take_all(self, uint32_t n, list frames)
 
 
 cdef inline uint32_t ring_next(const ring *r, uint32_t i) noexcept nogil:
