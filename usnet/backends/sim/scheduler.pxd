@@ -29,8 +29,14 @@ cdef struct event:          # 32 bytes
     uint64_t arg
     uint32_t kind
 
+# Whether an event at the head of the heap stands for nothing any more. It is then taken away and handed to `dropped`, and no time passes.
+ctypedef bint (*event_stale)(void *ctx, const event *e) noexcept nogil
+ctypedef void (*event_dropped)(void *ctx, const event *e) noexcept nogil
+
 cdef struct event_kind:
-    event_handler handler   # NULL: free
+    event_handler handler
+    event_stale stale       # NULL: never
+    event_dropped dropped
     void *ctx
 
 cdef struct alarm:
@@ -74,7 +80,7 @@ cdef struct scheduler:
 
 cdef int sched_push(scheduler *s, int64_t t, uint32_t kind, uint64_t arg) noexcept nogil
 # Kind number, or -ENOMEM.
-cdef int sched_register(scheduler *s, event_handler handler, void *ctx) noexcept nogil
+cdef int sched_register(scheduler *s, event_handler handler, event_stale stale, event_dropped dropped, void *ctx) noexcept nogil
 # Time of the next thing to do (an event that is not out of date, or `now` while a host is due); INT64_MAX: nothing.
 cdef int64_t sched_peek(scheduler *s) noexcept nogil
 # Does one thing at a time before `limit` (which is not included): 1, or 0 when there was none.

@@ -78,7 +78,7 @@ cdef int sched_push(scheduler *s, int64_t t, uint32_t kind, uint64_t arg) noexce
     return push_event(s, &e)
 
 
-cdef int sched_register(scheduler *s, event_handler handler, void *ctx) noexcept nogil:
+cdef int sched_register(scheduler *s, event_handler handler, event_stale stale, event_dropped dropped, void *ctx) noexcept nogil:
     cdef event_kind *kinds
     cdef uint32_t room
     if s.n_kinds == s.room_kinds:
@@ -89,6 +89,8 @@ cdef int sched_register(scheduler *s, event_handler handler, void *ctx) noexcept
         s.kinds = kinds
         s.room_kinds = room
     s.kinds[s.n_kinds].handler = handler
+    s.kinds[s.n_kinds].stale = stale
+    s.kinds[s.n_kinds].dropped = dropped
     s.kinds[s.n_kinds].ctx = ctx
     s.n_kinds += 1
     return <int>s.n_kinds - 1
@@ -142,11 +144,15 @@ cdef void alarm_set(scheduler *s, alarm *a, int64_t t) noexcept nogil:
         arm_event(s, a)
 
 
-cdef bint alarm_stale(scheduler *s, const event *e) noexcept nogil:
-    """True when the event at the head of the heap stands for nothing any more; puts the one that replaces it in its place."""
+cdef bint alarm_stale(void *ctx, const event *e) noexcept nogil:
     cdef alarm *a = <alarm *>e.arg
-    if a.t == e.t and a.order == e.order:
-        return False
+    return a.t != e.t or a.order != e.order
+
+
+cdef void alarm_dropped(void *ctx, const event *e) noexcept nogil:
+    """An out-of-date event of an alarm has left the heap: puts the one in that stands for the alarm now."""
+    cdef scheduler *s = <scheduler *>ctx
+    cdef alarm *a = <alarm *>e.arg
     a.events -= 1
     if a.armed_order == e.order and a.armed_t == e.t:
         a.armed_t = INT64_MAX
@@ -155,13 +161,14 @@ cdef bint alarm_stale(scheduler *s, const event *e) noexcept nogil:
             free(a)
     elif a.armed_t == INT64_MAX and a.t != INT64_MAX:
         arm_event(s, a)
-    return True
 
 
-cdef void run_alarm(scheduler *s, alarm *a) noexcept nogil:
+cdef void run_alarm(void *ctx, uint64_t arg, int64_t now) noexcept nogil:
+    cdef alarm *a = <alarm *>arg
     a.events -= 1
-    a.t = a.armed_t = INT64_MAX
-    a.handler(a.ctx, s.now)
+    a.t = INT64_MAX
+    a.armed_t = INT64_MAX
+    a.handler(a.ctx, now)
 
 
 # Hosts
@@ -219,37 +226,28 @@ cdef void tell_host(host *h) noexcept with gil:
 
 # The loop
 
-cdef bint stale(scheduler *s) noexcept nogil:
-    cdef event *e = &s.heap[0]
-    cdef event gone
-    if e.kind == KIND_ALARM:
-        if not before_alarm(s, e):
-            return False
-    elif e.kind != KIND_PYTHON or not call_cancelled(s, e.arg):
+cdef bint drop_stale(scheduler *s) noexcept nogil:
+    """Takes the event at the head away if it stands for nothing any more."""
+    cdef event_kind *kind = &s.kinds[s.heap[0].kind]
+    cdef event e
+    if kind.stale == NULL or not kind.stale(kind.ctx, &s.heap[0]):
         return False
-    pop_event(s, &gone)
-    if gone.kind == KIND_ALARM:
-        alarm_stale(s, &gone)
+    pop_event(s, &e)
+    kind.dropped(kind.ctx, &e)
     return True
-
-
-cdef inline bint before_alarm(scheduler *s, const event *e) noexcept nogil:
-    """Whether an alarm's event is out of date."""
-    cdef alarm *a = <alarm *>e.arg
-    return a.t != e.t or a.order != e.order
 
 
 cdef int64_t sched_peek(scheduler *s) noexcept nogil:
     if s.due_first != NULL:
         return s.now
-    while s.n and stale(s):
+    while s.n and drop_stale(s):
         pass
     return s.heap[0].t if s.n else INT64_MAX
 
 
 cdef int sched_step(scheduler *s, int64_t limit) noexcept nogil:
     cdef event e
-    while s.n and stale(s):
+    while s.n and drop_stale(s):
         pass
     if s.due_first != NULL and (s.n == 0 or s.heap[0].t > s.now):
         if s.now >= limit:
@@ -262,10 +260,7 @@ cdef int sched_step(scheduler *s, int64_t limit) noexcept nogil:
     pop_event(s, &e)
     s.now = e.t
     s.executed += 1
-    if e.kind == KIND_ALARM:
-        run_alarm(s, <alarm *>e.arg)
-    else:
-        s.kinds[e.kind].handler(s.kinds[e.kind].ctx, e.arg, e.t)
+    s.kinds[e.kind].handler(s.kinds[e.kind].ctx, e.arg, e.t)
     return 1
 
 
@@ -286,12 +281,12 @@ cdef void keep_failure(scheduler *s, object e) noexcept:
         owner.failure = e
 
 
-cdef bint call_cancelled(scheduler *s, uint64_t slot) noexcept with gil:
-    cdef Scheduler owner = <Scheduler>s.owner
-    if owner.calls[slot] is not None:
-        return False
-    owner.free_calls.append(slot)
-    return True
+cdef bint call_stale(void *ctx, const event *e) noexcept with gil:
+    return (<Scheduler>ctx).calls[e.arg] is None
+
+
+cdef void call_dropped(void *ctx, const event *e) noexcept with gil:
+    (<Scheduler>ctx).free_calls.append(e.arg)
 
 
 cdef void run_call(void *ctx, uint64_t slot, int64_t now) noexcept with gil:
@@ -332,7 +327,9 @@ cdef class Scheduler:
         self.free_calls = []
         self.hosts = []
         self.s.owner = <void *>self
-        if sched_register(&self.s, run_call, <void *>self) < 0 or sched_register(&self.s, NULL, NULL) < 0:
+        if sched_register(&self.s, run_call, call_stale, call_dropped, <void *>self) < 0:       # KIND_PYTHON
+            raise MemoryError
+        if sched_register(&self.s, run_alarm, alarm_stale, alarm_dropped, &self.s) < 0:         # KIND_ALARM
             raise MemoryError
 
     def __dealloc__(self):
