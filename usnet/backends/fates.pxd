@@ -16,6 +16,7 @@ cdef enum:
     KIND_DATA = 1               # TCP with payload
     KIND_PURE_ACK = 2           # TCP with ACK, without payload, SYN, FIN, RST
     KIND_ARP = 3
+    KIND_ICMP = 4               # ICMP or ICMPv6
     # fate_rule.dirs
     DIR_AB = 1                  # frames of direction 0
     DIR_BA = 2                  # frames of direction 1
