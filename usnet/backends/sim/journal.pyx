@@ -95,9 +95,13 @@ cdef class EventLog:
         buffer.itemsize = 1
         buffer.readonly = True
         buffer.ndim = 1
-        buffer.format = b"B" if flags & PyBUF_FORMAT else NULL
-        buffer.shape = self.shape if flags & PyBUF_ND else NULL
-        buffer.strides = self.strides if flags & PyBUF_STRIDES == PyBUF_STRIDES else NULL
+        buffer.format = <char *>b"B" if flags & PyBUF_FORMAT else <char *>NULL
+        buffer.shape = NULL
+        buffer.strides = NULL
+        if flags & PyBUF_ND:
+            buffer.shape = self.shape
+        if flags & PyBUF_STRIDES == PyBUF_STRIDES:
+            buffer.strides = self.strides
         buffer.suboffsets = NULL
         buffer.internal = NULL
         self.log.views += 1

@@ -143,9 +143,10 @@ cdef inline uint64_t draw(link_dir *d, uint64_t purpose, uint64_t index) noexcep
 
 cdef inline uint64_t draw_below(uint64_t r, uint64_t n) noexcept nogil:
     """[0, n) for any n: the upper 64 bits of the product, from halves."""
-    cdef uint64_t low = (r & 0xffffffff) * (n & 0xffffffff)
-    cdef uint64_t a = (r >> 32) * (n & 0xffffffff) + (low >> 32)
-    cdef uint64_t b = (r & 0xffffffff) * (n >> 32) + (a & 0xffffffff)
+    cdef uint64_t r0 = <uint32_t>r
+    cdef uint64_t n0 = <uint32_t>n
+    cdef uint64_t a = (r >> 32) * n0 + ((r0 * n0) >> 32)
+    cdef uint64_t b = r0 * (n >> 32) + <uint32_t>a
     return (r >> 32) * (n >> 32) + (a >> 32) + (b >> 32)
 
 

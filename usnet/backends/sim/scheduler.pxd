@@ -78,6 +78,8 @@ cdef struct scheduler:
     int error               # 0, or ENOMEM: an event was lost and the run is void
     void *owner             # the Scheduler
 
+# What a Python callback raised, for the run to raise.
+cdef void keep_failure(scheduler *s, object e) noexcept
 cdef int sched_push(scheduler *s, int64_t t, uint32_t kind, uint64_t arg) noexcept nogil
 # Kind number, or -ENOMEM.
 cdef int sched_register(scheduler *s, event_handler handler, event_stale stale, event_dropped dropped, void *ctx) noexcept nogil

@@ -185,14 +185,16 @@ cdef void host_touch(host *h) noexcept nogil:
     h.s.due_last = h
 
 
+cdef int64_t clock_ceil(int64_t t, int64_t granularity) noexcept nogil:
+    """The first instant at which a clock of that granularity reads no less than t."""
+    cdef int64_t over = t % granularity
+    if over <= 0 or t == INT64_MAX:
+        return t
+    return t + granularity - over if t < INT64_MAX - granularity else INT64_MAX
+
+
 cdef void host_arm(host *h, int64_t deadline) noexcept nogil:
-    cdef int64_t over
-    if deadline != INT64_MAX and h.granularity != 1:
-        # The first instant at which its clock reads no less than the deadline.
-        over = deadline % h.granularity
-        if over:
-            deadline = deadline + h.granularity - over if deadline < INT64_MAX - h.granularity else INT64_MAX
-    alarm_set(h.s, h.wake, deadline)
+    alarm_set(h.s, h.wake, clock_ceil(deadline, h.granularity))
 
 
 cdef void host_wakes(void *ctx, int64_t now) noexcept nogil:
@@ -511,6 +513,10 @@ cdef class SimHost:
     def wake_at(self, int64_t deadline):
         """The host's next deadline, ns of its clock (2**63 - 1: none), in place of the one it returned."""
         host_arm(&self.h, deadline)
+
+    def instant(self, int64_t deadline):
+        """The virtual time at which the host's clock first reads `deadline` or more, ns."""
+        return clock_ceil(deadline, self.h.granularity)
 
     def add_listener(self, function):
         """Has function(now) called as well when there is news."""
