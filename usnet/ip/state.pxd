@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from usnet.backends.ring cimport port
 from usnet.memory.arena cimport arena
 from usnet.memory.chunks cimport chain, chunk_pool
+from usnet.memory.hash cimport hash_table
 from usnet.memory.idset cimport idset
 from usnet.memory.random cimport rng
 from usnet.memory.wheel cimport wheel
@@ -17,7 +18,13 @@ cdef enum:
     MAX_ADDRS = 32              # local addresses of a stack
     MAX_ROUTES = 64
     MAX_REASSEMBLIES = 64       # datagrams being put together; the oldest gives way
-    NEIGHBOUR_QUEUE = 8         # frames that wait for one neighbour's address; the oldest gives way
+    NEIGHBOUR_QUEUE = 8         # packets that wait for one neighbour's address; the oldest gives way
+    MAX_UNREACHABLE = 16        # packets given up lately of which their senders must still hear
+    QUOTE_BYTES = 68            # of a packet that an error quotes: the longest IP header and 8 bytes
+    MAX_PATHS = 64              # destinations whose path MTU is remembered
+    LOOPBACK_PACKETS = 256      # that wait on their way from this stack to itself
+    LOOPBACK_MTU = 1500         # bytes, towards 127.0.0.0/8
+    NETIF_LOOPBACK = 255        # in place of an interface's number: the way from the stack to itself
     DEFAULT_TTL = 64
 
 # What a timer of the stack's wheel is for (wheel_node.kind). arg is the index in the owner's arena.
@@ -56,6 +63,7 @@ cdef enum ip_drop:
     DROP_IP_NOT_OURS            # destination is not ours and forwarding is off
     DROP_IP_TTL
     DROP_IP_NO_ROUTE
+    DROP_IP_TOO_BIG             # to be forwarded with DF over an MTU that it does not fit
     DROP_IP_PROTO               # no such protocol here
     DROP_FRAG_BAD               # beyond 65535, empty, not a multiple of 8, two ends
     DROP_FRAG_OVERLAP
@@ -79,9 +87,11 @@ cdef struct netif:
     uint16_t vlan               # identifier whose frames are ours and with which ours are tagged; VLAN_NONE: untagged
     uint8_t mac[6]
     uint32_t tx_pending         # frames put into transmit rings since the last tx_sync
+    uint8_t tx_wanted           # 1: somebody was refused with EAGAIN and waits for room (arm the port for transmit); ip_flush clears it
 
 cdef struct local_addr:
     ip_addr addr
+    int64_t defended_at         # ns: when an announcement last defended it (RFC 5227, section 2.4), or INT64_MIN
     uint8_t prefix              # of the network around it, in bits of the 16-byte address (96 + n for IPv4)
     uint8_t netif
     uint8_t used
@@ -106,61 +116,99 @@ cdef struct neighbour:
     uint8_t state
     uint8_t netif
     uint8_t tries               # requests sent without an answer
-    uint8_t n_queued            # frames waiting
-    uint32_t timer              # of the wheel, or NONE
-    uint32_t used_stamp         # for evicting the one unused longest
-    chain queue                 # frames from the IP header on, each behind its length (4 bytes of this machine)
+    uint8_t n_queued            # packets waiting
+    uint8_t is_static           # 1: set by hand, never expires, is not evicted, and no ARP changes it
+    uint32_t timer              # of the wheel while it is being asked for, or NONE
+    uint32_t prev               # in the list of those with an address (REACHABLE, STALE) or without one, latest use first; NONE at an end
+    uint32_t next
+    chain queue                 # packets from the IP header on, each behind its length (4 bytes of this machine)
 
 cdef struct ip_config:
     int64_t arp_timeout         # ns a confirmed neighbour stays REACHABLE; default 60 s
     int64_t arp_retry           # ns between requests; default 1 s
+    int64_t arp_failed          # ns for which a neighbour that did not answer is not asked again; default 3 s
     int64_t reassembly_timeout  # ns; default 30 s
+    int64_t path_mtu_timeout    # ns for which a smaller path MTU is believed (RFC 1191, section 6.3); default 600 s
     uint32_t arp_tries          # requests before giving up; default 3
-    uint32_t max_neighbours     # default 1024
-    uint32_t reassembly_bytes   # held in all reassemblies; default 256 KiB
-    uint32_t icmp_rate          # ICMP errors a second; default 100
-    uint32_t icmp_burst         # default 20
+    uint32_t max_neighbours     # default 1024, at most 65536
+    uint32_t neighbour_bytes    # waiting for neighbours, all together; default 512 KiB
+    uint32_t loopback_bytes     # on their way from the stack to itself; default 1 MiB
+    uint32_t reassembly_bytes   # held in all reassemblies, half of it by one source at most; default 256 KiB
+    uint32_t icmp_rate          # ICMP errors a second, half of it to one destination at most; default 100
+    uint32_t icmp_burst         # errors at once after a quiet time; default 20
     uint8_t ttl                 # of what is sent; default 64
     uint8_t forward             # 1: packets for others are forwarded (a router)
     uint8_t verify_checksums    # default 1
     uint8_t answer_echo         # default 1
 
 cdef struct ip_counters:
-    uint64_t rx_packets
-    uint64_t rx_bytes           # of IP packets
+    uint64_t rx_packets         # IP packets with a good header, from rings and loopback
+    uint64_t rx_bytes
     uint64_t tx_packets
     uint64_t tx_bytes
     uint64_t forwarded
-    uint64_t fragments_in
-    uint64_t reassembled
+    uint64_t fragments_in       # that reached reassembly; each ends in fragments_used or in a DROP_FRAG_*
+    uint64_t fragments_used     # that were part of a datagram that became whole
+    uint64_t reassembled        # datagrams that became whole
     uint64_t fragments_out
+    uint64_t looped             # packets from this stack to itself, on arrival
+    uint64_t arp_in             # ARP messages acted upon
     uint64_t arp_requests_out
     uint64_t arp_replies_out
-    uint64_t icmp_in
+    uint64_t arp_conflicts      # another station claimed an address of ours (RFC 5227)
+    uint64_t tcp_in             # segments handed up
+    uint64_t icmp_in            # messages acted upon, errors too
     uint64_t icmp_errors_in     # unreachable and the like that named one of our conversations
     uint64_t icmp_out
     uint64_t udp_in
     uint64_t udp_out
 
+# The front of a packet of ours (or one being forwarded) that was given up: its neighbour did not answer.
+cdef struct quoted_packet:
+    uint8_t l3[68]
+    uint32_t n                  # bytes of it
+    uint32_t netif
+
+# A path MTU learned from ICMP, for datagrams (a TCP connection keeps its own).
+cdef struct path_entry:
+    ip_addr dst                 # all zero: the entry is free
+    int64_t expires             # ns
+    uint32_t mtu                # bytes
+
 cdef struct ip_state:
     netif netifs[8]
     uint32_t n_netifs
+    uint32_t n_addrs            # entries of addrs that may be in use: those behind are free
+    uint32_t n_routes
     local_addr addrs[32]
     route routes[64]
     arena neighbours            # of neighbour
-    uint32_t stamp
+    hash_table neighbour_index  # by address
+    uint32_t neighbour_last     # the one used last, or NONE: most packets go where the one before went
+    uint32_t lru_head[2]        # [0] neighbours without an address, [1] with one: the one used last ...
+    uint32_t lru_tail[2]        # ... and the one unused longest, or NONE
+    uint32_t lru_count[2]
+    uint32_t neighbour_held     # bytes waiting in neighbours' queues
     arena reassemblies          # of ip/reassembly's struct
     uint32_t reassembly_held    # bytes
-    uint8_t *datagram           # 64 KiB: a reassembled datagram, valid until the next ip_input; private
+    uint8_t *datagram           # 64 KiB: a reassembled or looped-back datagram, valid until the next ip_input; private
+    uint8_t *build              # 64 KiB: where an answer or a datagram beyond one MTU is put together; private
+    chain loopback              # packets to ourselves, as in neighbour.queue
+    uint32_t n_loopback
+    quoted_packet unreachable[16]
+    uint32_t n_unreachable
+    path_entry paths[64]        # [hash of the destination]
     arena udp                   # of udp_pcb
+    hash_table udp_ports        # endpoints by local port
+    uint32_t udp_blocked        # endpoints that wait for transmit room
     chunk_pool *chunks          # the stack's
     wheel *timers               # the stack's
     idset *notify               # the stack's: owners (sockets) of endpoints that have news
     rng *random                 # the stack's
-    uint64_t hash_key[2]        # SipHash: identification field (RFC 6864, RFC 7739)
-    int64_t icmp_tokens_at      # ns: token bucket of ICMP errors
-    uint32_t icmp_tokens
-    uint16_t next_port          # where the last search for a free port ended
+    uint64_t hash_key[2]        # SipHash: identification (RFC 6864, RFC 7739), tables, choice among endpoints that share a port
+    uint16_t ident[64]          # counters of the identification field, one for each class of (source, destination, protocol)
+    int64_t icmp_next           # ns: when the next ICMP error was due if they left at icmp_rate; a burst may run ahead of it
+    int64_t icmp_next_to[64]    # the same [hash of the destination], at half that rate
     ip_config config
     ip_counters counters
     uint64_t drops[64]          # [ip_drop]
@@ -188,10 +236,10 @@ cdef struct packet:
     uint16_t quoted_dst_port
     uint32_t quoted_seq
 
-# A frame being built in place. Filled by ip_tx_open.
+# A frame being built in place. Filled by ip_tx_open; at most one is open at a time, and one that is never closed costs nothing.
 cdef struct tx_frame:
     uint8_t *l4                 # write the L4 header and payload here
-    uint32_t room               # bytes at l4
+    uint32_t room               # bytes at l4: as asked for
     uint32_t netif
     uint32_t ring_slot          # transmit slot, or NONE when it is built in `scratch` for the neighbour's queue
     uint32_t neighbour          # next hop's entry, or NONE (broadcast)
@@ -199,5 +247,6 @@ cdef struct tx_frame:
     ip_addr src
     ip_addr dst
     uint8_t proto
-    uint8_t tos
+    uint8_t tos                 # 0; may be changed before ip_tx_close (ECN, DSCP)
+    uint8_t ttl                 # the default; may be changed before ip_tx_close
     uint8_t scratch[2048]

@@ -14,14 +14,15 @@ cdef struct arena:
     uint64_t mapped         # bytes of the mapping
     uint32_t item_size      # bytes, a multiple of 8
     uint32_t capacity       # items at most
-    uint32_t used           # items ever handed out; those behind were never touched
+    uint32_t used           # items handed out since the last reset; those behind are free
+    uint32_t touched        # items ever handed out; those behind were never written and read as zero
     uint32_t free_head      # first free item below `used` (linked through its first 4 bytes), or NONE
     uint32_t live           # items handed out now
 
-# 0 or -ENOMEM. `align` is 8 or 64 (cache lines).
+# 0 or -ENOMEM; -EINVAL for another alignment or a size of 0. `align` is 8 or 64 (cache lines); item_size is rounded up to a multiple of it.
 cdef int arena_init(arena *a, uint32_t item_size, uint32_t capacity, uint32_t align) noexcept nogil
 cdef void arena_free(arena *a) noexcept nogil                       # gives the mapping back
-cdef void arena_reset(arena *a) noexcept nogil                      # forgets all items; generations go on
+cdef void arena_reset(arena *a) noexcept nogil                      # forgets all items; generations go on, so old handles stay stale
 cdef uint32_t arena_take(arena *a) noexcept nogil                   # index of a zeroed item, or NONE when full
 cdef void arena_give(arena *a, uint32_t index) noexcept nogil       # the item is free; giving a free one back is a bug and changes nothing
 

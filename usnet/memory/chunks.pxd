@@ -21,6 +21,8 @@ cdef struct chain:
     uint32_t offset         # of the front byte in the first chunk
     uint32_t span           # bytes from the front to the end of what was ever written
     uint32_t n_chunks
+    uint32_t cursor         # chunk found last, or NONE: reads that go on from there do not walk from the front
+    uint32_t cursor_no      # chunks between the first and it
 
 cdef int chunks_init(chunk_pool *pool, uint32_t max_chunks) noexcept nogil          # 0 or -ENOMEM
 cdef void chunks_free(chunk_pool *pool) noexcept nogil
@@ -30,7 +32,7 @@ cdef void chain_init(chain *c) noexcept nogil
 cdef void chain_clear(chunk_pool *pool, chain *c) noexcept nogil                    # gives all chunks back
 # Writes n bytes at `at` bytes behind the front, growing the chain as needed. 0, or -ENOBUFS: then nothing was written.
 cdef int chain_write(chunk_pool *pool, chain *c, uint32_t at, const uint8_t *src, uint32_t n) noexcept nogil
-# Copies n bytes from `at` behind the front; at + n must not pass span.
+# Copies n bytes from `at` behind the front; what passes span is left out.
 cdef void chain_read(chunk_pool *pool, const chain *c, uint32_t at, uint8_t *dst, uint32_t n) noexcept nogil
 # The longest contiguous run at `at` behind the front: its address, its length in *n (0 at the end).
 cdef uint8_t *chain_peek(chunk_pool *pool, const chain *c, uint32_t at, uint32_t *n) noexcept nogil

@@ -7,7 +7,7 @@ cdef struct rng:
 
 cdef inline uint64_t splitmix64(uint64_t *x) noexcept nogil:
     cdef uint64_t z
-    x[0] += 0x9e3779b97f4a7c15
+    x[0] += <uint64_t>0x9e3779b97f4a7c15
     z = x[0]
     z = (z ^ (z >> 30)) * <uint64_t>0xbf58476d1ce4e5b9
     z = (z ^ (z >> 27)) * <uint64_t>0x94d049bb133111eb

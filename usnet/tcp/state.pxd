@@ -41,7 +41,6 @@ cdef struct tcp_config:
     uint32_t rcvbuf             # bytes; default 1 MiB
     uint32_t max_backlog        # of listen(); default 4096
     uint32_t max_syn_queue      # half-open connections a listener; default 1024
-    uint16_t initial_window     # segments; default 10 (RFC 6928)
     uint16_t mss                # 0: from the interface's MTU
     uint8_t syn_retries         # default 6
     uint8_t synack_retries      # default 5

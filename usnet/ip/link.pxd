@@ -1,0 +1,18 @@
+"""Frames into transmit rings: slots of ring 0 of an interface's port, and the Ethernet header in front."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+
+from usnet.ip.state cimport ip_state, netif
+from usnet.wire.eth cimport ETH_HLEN, ETH_VLAN_HLEN, VLAN_NONE
+
+# Free slots, after one sync if there are fewer than `want`; 0 as well when the port cannot send.
+cdef uint32_t link_space(ip_state *ip, uint32_t number, uint32_t want) noexcept nogil
+# Start of the first free slot's buffer, or NULL: full (and the interface is marked tx_wanted).
+cdef uint8_t *link_open(ip_state *ip, uint32_t number) noexcept nogil
+# Hands the first free slot over with a frame of `length` bytes in it; it leaves at the next flush.
+cdef void link_close(ip_state *ip, uint32_t number, uint32_t length) noexcept nogil
+# Writes the Ethernet header (tagged if the interface is) and returns its length.
+cdef uint32_t link_header(const netif *n, uint8_t *l2, const uint8_t *dst, uint16_t type) noexcept nogil
+
+
+cdef inline uint32_t link_header_len(const netif *n) noexcept nogil:
+    return ETH_HLEN if n.vlan == VLAN_NONE else ETH_VLAN_HLEN

@@ -1,0 +1,52 @@
+"""Frames into transmit rings: slots of ring 0 of an interface's port, and the Ethernet header in front."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy, memset
+
+from usnet.backends.ring cimport NS_BUF_CHANGED, ring, ring_buf, ring_next, ring_space, slot_meta
+from usnet.ip.state cimport ip_state, netif
+from usnet.wire.eth cimport eth_emit, eth_repr
+
+
+cdef uint32_t link_space(ip_state *ip, uint32_t number, uint32_t want) noexcept nogil:
+    cdef netif *n = &ip.netifs[number]
+    cdef ring *r
+    if n.link.n_tx == 0:
+        return 0
+    r = n.link.tx[0]
+    if ring_space(r) < want:
+        n.link.tx_sync(n.link.self, 0)
+        n.tx_pending = 0
+    return ring_space(r)
+
+
+cdef uint8_t *link_open(ip_state *ip, uint32_t number) noexcept nogil:
+    cdef ring *r
+    if link_space(ip, number, 1) == 0:
+        ip.netifs[number].tx_wanted = 1
+        return NULL
+    r = ip.netifs[number].link.tx[0]
+    return ring_buf(r, r.head)
+
+
+cdef void link_close(ip_state *ip, uint32_t number, uint32_t length) noexcept nogil:
+    cdef netif *n = &ip.netifs[number]
+    cdef ring *r = n.link.tx[0]
+    cdef uint32_t i = r.head
+    r.slots[i].len = <uint16_t>length
+    r.slots[i].flags &= NS_BUF_CHANGED
+    if n.link.tx_meta[0] != NULL:
+        memset(&n.link.tx_meta[0][i], 0, sizeof(slot_meta))
+    r.head = ring_next(r, i)
+    r.cur = r.head
+    n.tx_pending += 1
+
+
+cdef uint32_t link_header(const netif *n, uint8_t *l2, const uint8_t *dst, uint16_t type) noexcept nogil:
+    cdef eth_repr e
+    memcpy(e.dst, dst, 6)
+    memcpy(e.src, n.mac, 6)
+    e.type = type
+    e.vlan = n.vlan
+    e.header_len = <uint16_t>link_header_len(n)
+    eth_emit(l2, e.header_len, &e)
+    return e.header_len

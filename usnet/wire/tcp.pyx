@@ -1,0 +1,194 @@
+"""The TCP header and its options (RFC 9293 section 3.1, RFC 7323, RFC 2018)."""
+from libc.errno cimport ENOBUFS
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from usnet.wire.addr cimport ip_addr
+from usnet.wire.bytes cimport load16, load32, store16, store32
+from usnet.wire.checksum cimport csum_add, csum_fold, csum_pseudo
+from usnet.wire.ipv4 cimport IPPROTO_TCP
+
+cdef enum:
+    KIND_END = 0
+    KIND_NOP = 1
+    KIND_MSS = 2
+    KIND_WSCALE = 3
+    KIND_SACK_OK = 4
+    KIND_SACK = 5
+    KIND_TIMESTAMP = 8
+
+
+cdef void read_syn_option(const uint8_t *p, uint8_t kind, uint8_t length, tcp_repr *out) noexcept nogil:
+    if kind == KIND_MSS and length == 4 and not out.options & TCPO_MSS:
+        out.mss = load16(p + 2)
+        out.options |= TCPO_MSS
+    elif kind == KIND_WSCALE and length == 3 and not out.options & TCPO_WSCALE:
+        out.wscale = p[2]
+        out.options |= TCPO_WSCALE
+    elif kind == KIND_SACK_OK and length == 2:
+        out.options |= TCPO_SACK_OK
+
+
+cdef void read_sack(const uint8_t *p, uint8_t length, tcp_repr *out) noexcept nogil:
+    cdef uint32_t i
+    cdef uint32_t blocks = (length - 2) // 8
+    if blocks == 0 or out.options & TCPO_SACK:
+        return
+    if blocks > TCP_MAX_SACK:
+        blocks = TCP_MAX_SACK
+    for i in range(blocks):
+        out.sack[i].left = load32(p + 2 + 8 * i)
+        out.sack[i].right = load32(p + 6 + 8 * i)
+    out.n_sack = <uint8_t>blocks
+    out.options |= TCPO_SACK
+
+
+cdef void read_options(const uint8_t *p, uint32_t n, tcp_repr *out) noexcept nogil:
+    """Reads the n option bytes at p; each step goes at least one byte on."""
+    cdef uint32_t i = 0
+    cdef uint8_t kind, length
+    while i < n:
+        kind = p[i]
+        if kind == KIND_END:
+            return
+        if kind == KIND_NOP:
+            i += 1
+            continue
+        if i + 1 >= n:
+            return
+        length = p[i + 1]
+        if length < 2 or length > n - i:
+            return
+        if kind == KIND_TIMESTAMP:
+            if length == 10 and not out.options & TCPO_TIMESTAMP:
+                out.ts_val = load32(p + i + 2)
+                out.ts_ecr = load32(p + i + 6)
+                out.options |= TCPO_TIMESTAMP
+        elif kind == KIND_SACK:
+            read_sack(p + i, length, out)
+        elif out.flags & TH_SYN:
+            read_syn_option(p + i, kind, length, out)
+        i += length
+
+
+cdef int tcp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_addr *dst, tcp_repr *out, bint verify) noexcept nogil:
+    cdef uint32_t header
+    if n < TCP_HLEN:
+        return TCP_SHORT
+    header = (p[12] >> 4) * 4
+    if header < TCP_HLEN or header > n:
+        return TCP_OFFSET
+    if verify and csum_fold(csum_add(csum_pseudo(src, dst, IPPROTO_TCP, n), p, n)) != 0:
+        return TCP_CHECKSUM
+    memset(out, 0, sizeof(tcp_repr))
+    out.src_port = load16(p)
+    out.dst_port = load16(p + 2)
+    out.seq = load32(p + 4)
+    out.ack = load32(p + 8)
+    out.header_len = <uint8_t>header
+    out.flags = p[13]
+    out.window = load16(p + 14)
+    out.urgent = load16(p + 18)
+    if header > TCP_HLEN:
+        read_options(p + TCP_HLEN, header - TCP_HLEN, out)
+    return TCP_OK
+
+
+cdef inline uint32_t sack_room(const tcp_repr *r) noexcept nogil:
+    """Blocks of r that are sent: those that fit beside the timestamps (RFC 2018, section 3)."""
+    cdef uint32_t fit = TCP_MAX_SACK - 1 if r.options & TCPO_TIMESTAMP else TCP_MAX_SACK
+    if not r.options & TCPO_SACK or r.flags & TH_SYN:
+        return 0
+    return r.n_sack if r.n_sack < fit else fit
+
+
+cdef uint32_t tcp_header_len(const tcp_repr *r) noexcept nogil:
+    cdef uint32_t n = TCP_HLEN
+    cdef uint32_t blocks = sack_room(r)
+    if r.flags & TH_SYN:
+        if r.options & TCPO_MSS:
+            n += 4
+        if r.options & TCPO_WSCALE:
+            n += 4
+        if r.options & TCPO_SACK_OK and not r.options & TCPO_TIMESTAMP:
+            n += 4
+    if r.options & TCPO_TIMESTAMP:
+        n += 12
+    if blocks:
+        n += 4 + 8 * blocks
+    return n
+
+
+cdef inline uint8_t *put_pair(uint8_t *q, uint8_t a, uint8_t b) noexcept nogil:
+    q[0] = a
+    q[1] = b
+    return q + 2
+
+
+cdef uint8_t *put_timestamps(uint8_t *q, const tcp_repr *r) noexcept nogil:
+    q = put_pair(q, KIND_TIMESTAMP, 10)
+    store32(q, r.ts_val)
+    store32(q + 4, r.ts_ecr)
+    return q + 8
+
+
+cdef uint8_t *put_syn_options(uint8_t *q, const tcp_repr *r) noexcept nogil:
+    if r.options & TCPO_MSS:
+        q = put_pair(q, KIND_MSS, 4)
+        store16(q, r.mss)
+        q += 2
+    # SACK-permitted and timestamps make 12 bytes together; where one is missing, two NOPs stand in front of the other.
+    if r.options & (TCPO_SACK_OK | TCPO_TIMESTAMP):
+        if r.options & TCPO_SACK_OK and r.options & TCPO_TIMESTAMP:
+            q = put_pair(q, KIND_SACK_OK, 2)
+        elif r.options & TCPO_SACK_OK:
+            q = put_pair(put_pair(q, KIND_NOP, KIND_NOP), KIND_SACK_OK, 2)
+        else:
+            q = put_pair(q, KIND_NOP, KIND_NOP)
+        if r.options & TCPO_TIMESTAMP:
+            q = put_timestamps(q, r)
+    if r.options & TCPO_WSCALE:
+        q = put_pair(q, KIND_NOP, KIND_WSCALE)
+        q = put_pair(q, 3, r.wscale)
+    return q
+
+
+cdef void put_options(uint8_t *q, const tcp_repr *r) noexcept nogil:
+    cdef uint32_t i
+    cdef uint32_t blocks = sack_room(r)
+    if r.options & TCPO_TIMESTAMP:
+        q = put_timestamps(put_pair(q, KIND_NOP, KIND_NOP), r)
+    if blocks == 0:
+        return
+    q = put_pair(q, KIND_NOP, KIND_NOP)
+    q = put_pair(q, KIND_SACK, <uint8_t>(2 + 8 * blocks))
+    for i in range(blocks):
+        store32(q + 8 * i, r.sack[i].left)
+        store32(q + 8 * i + 4, r.sack[i].right)
+
+
+cdef int tcp_emit(uint8_t *p, uint32_t room, const tcp_repr *r) noexcept nogil:
+    cdef uint32_t length = tcp_header_len(r)
+    if room < length:
+        return -ENOBUFS
+    store16(p, r.src_port)
+    store16(p + 2, r.dst_port)
+    store32(p + 4, r.seq)
+    store32(p + 8, r.ack)
+    p[12] = <uint8_t>(length << 2)
+    p[13] = r.flags
+    store16(p + 14, r.window)
+    store16(p + 16, 0)
+    store16(p + 18, r.urgent)
+    if r.flags & TH_SYN:
+        put_syn_options(p + TCP_HLEN, r)
+    else:
+        put_options(p + TCP_HLEN, r)
+    return <int>length
+
+
+cdef void tcp_finish(uint8_t *p, uint32_t header_len, uint32_t payload_len, uint64_t payload_sum,
+                     const ip_addr *src, const ip_addr *dst) noexcept nogil:
+    cdef uint64_t total = payload_sum + csum_pseudo(src, dst, IPPROTO_TCP, header_len + payload_len)
+    store16(p + 16, 0)
+    store16(p + 16, <uint16_t>csum_fold(csum_add(total, p, header_len)))
