@@ -179,4 +179,3 @@ cdef class epoll:
 
     def __repr__(self):
         return f"<usnet.epoll{' [closed]' if self.closed else ''} of {self.stack_!r}>"
-

@@ -11,7 +11,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 
-from usnet.backends.clock cimport Clock, clock_now
+from usnet.backends.clock cimport Clock
 from usnet.backends.poller cimport OSPoller, Poller
 from usnet.backends.ring cimport PORT_FILENO, Port
 from usnet.ip.state cimport READY_ERR, READY_HUP
@@ -21,7 +21,7 @@ from usnet.sockets.ready cimport fd_ready, waiter_add, waiter_drop
 from usnet.sockets.table cimport FIRST_FD, KIND_FREE, net, net_free, net_init, sock_at, waiter_at
 from usnet.stack cimport StackCore
 from usnet.tcp.state cimport tcb_at
-from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_FIN_WAIT_2, TCPS_LISTEN, TCPS_TIME_WAIT, TF_ORPHAN, tcb
+from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_FIN_WAIT_2, TCPS_LISTEN, TCPS_TIME_WAIT, TF_HELD, tcb
 
 from usnet.backends.clock import MonotonicClock
 from usnet.sockets import context
@@ -308,7 +308,7 @@ cdef class Stack:
         for i in range(self.n.s.tcp.tcbs.used):
             if arena_live(&self.n.s.tcp.tcbs, i):
                 c = tcb_at(&self.n.s.tcp, i)
-                if c.flags & TF_ORPHAN and c.state not in (TCPS_CLOSED, TCPS_LISTEN, TCPS_FIN_WAIT_2, TCPS_TIME_WAIT):
+                if not c.flags & TF_HELD and c.state not in (TCPS_CLOSED, TCPS_LISTEN, TCPS_FIN_WAIT_2, TCPS_TIME_WAIT):
                     return True
         return False
 

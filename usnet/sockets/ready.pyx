@@ -14,7 +14,7 @@ from usnet.sockets.table cimport (KIND_EPOLL, KIND_TCP, KIND_UDP, SF_SHUT_RD, SF
                                   sock, sock_at, waiter, waiter_at)
 from usnet.tcp.calls cimport tcp_ready
 from usnet.tcp.state cimport listener_at, tcb_at
-from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_LISTEN, tcb
+from usnet.tcp.tcb cimport TCPS_LISTEN, tcb
 
 
 cdef uint32_t fd_ready(net *n, uint32_t fd) noexcept nogil:

@@ -11,20 +11,20 @@ import warnings
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
 from cpython.pythread cimport PyThread_get_thread_ident
-from cpython.ref cimport Py_DECREF, Py_XDECREF
-from libc.errno cimport EAGAIN, EALREADY, EBADF, EINPROGRESS, EOPNOTSUPP
+from cpython.ref cimport Py_XDECREF
+from libc.errno cimport EAGAIN, EALREADY, EBADF, EINPROGRESS
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from usnet.ip.state cimport READY_IN, READY_OUT
 from usnet.sockets.api cimport (usn_accept, usn_bind, usn_close, usn_connect, usn_getpeername, usn_getsockname, usn_getsockopt, usn_listen, usn_recvfrom,
                                 usn_sendto, usn_setsockopt, usn_shutdown, usn_socket)
-from usnet.sockets.constants cimport (AF_INET, IPPROTO_TCP, MSG_DONTWAIT, MSG_WAITALL, SHUT_WR, SO_DOMAIN, SO_PROTOCOL, SO_TYPE, SOCK_CLOEXEC, SOCK_NONBLOCK,
+from usnet.sockets.constants cimport (AF_INET, MSG_DONTWAIT, MSG_WAITALL, SHUT_WR, SO_DOMAIN, SO_PROTOCOL, SO_TYPE, SOCK_CLOEXEC, SOCK_NONBLOCK,
                                       SOCK_STREAM, SOL_SOCKET)
 from usnet.sockets.host cimport Stack
-from usnet.sockets.table cimport KIND_TCP, SF_LINGER, sock_at
+from usnet.sockets.table cimport SF_LINGER, sock_at
 from usnet.tcp.calls cimport OPT_STATE, tcp_get
-from usnet.wire.addr cimport addr_bytes, addr_is_v4, addr_set_v4, ip_addr
+from usnet.wire.addr cimport addr_bytes, addr_is_any, addr_is_v4, addr_set_v4, ip_addr
 
 from usnet.sockets import context
 from usnet.sockets.host import seconds_to_ns
@@ -36,6 +36,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     FOREVER = -1
+    MOMENT = 10_000_000         # ns
 
 STATE_NAMES = ("CLOSED", "LISTEN", "SYN_SENT", "SYN_RECEIVED", "ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2", "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT")
 
@@ -70,6 +71,8 @@ cdef int parse_address(object address, str caller, ip_addr *addr, uint16_t *port
     except OSError:
         raise std.gaierror(std.EAI_NONAME, "Name or service not known (usnet takes numeric addresses)") from None
     addr_set_v4(addr, <const uint8_t *>four)
+    if addr_is_any(addr):
+        memset(addr, 0, sizeof(ip_addr))
     return 0
 
 
@@ -166,7 +169,8 @@ cdef class socket:
         return STATE_NAMES[tcp_get(&self.stack_.n.s.tcp, self.stack_.n.socks[self.fd].pcb, OPT_STATE)]
 
     def __repr__(self):
-        text = f"<usnet.{self.__class__.__name__}{' [closed]' if self.fd < 0 else ''} fd={self.fd}, family={self.family_}, type={self.type_}, proto={self.proto_}"
+        text = f"<usnet.{self.__class__.__name__}{' [closed]' if self.fd < 0 else ''} fd={self.fd}"
+        text += f", family={self.family_}, type={self.type_}, proto={self.proto_}"
         for name, ask in (("laddr", self.getsockname), ("raddr", self.getpeername)):
             try:
                 text += f", {name}={ask()}"
@@ -219,6 +223,15 @@ cdef class socket:
             raise TimeoutError("timed out")
         self.enter()
         return True
+
+    cdef int pause(self, int64_t deadline) except -1:
+        """Waits until anything at all happens, or for a moment."""
+        cdef int64_t now = self.stack_.now()
+        if now >= deadline:
+            raise TimeoutError("timed out")
+        self.stack_.block(<uint32_t>self.fd, 0, min(deadline, now + MOMENT))
+        self.enter()
+        return 0
 
     # Names
 
@@ -331,7 +344,10 @@ cdef class socket:
                 return done
             if done != -EAGAIN or flags & MSG_DONTWAIT or (waited and self.timeout_ns == 0):
                 raise os_error(done)
-            self.wait(READY_OUT, deadline)
+            if waited:
+                self.pause(deadline)            # "ready", and yet there is no room: memory or a ring is short
+            else:
+                self.wait(READY_OUT, deadline)
             waited = True
 
     def send(self, data, int flags=0, /):
@@ -371,7 +387,7 @@ cdef class socket:
         if len(args) == 2:
             flags = args[0]
         self.enter()
-        parse_address(args[-1], "sendto", &addr, &port)
+        parse_address(args[len(args) - 1], "sendto", &addr, &port)
         PyObject_GetBuffer(data, &b, PyBUF_SIMPLE)
         try:
             return self.transmit(<const uint8_t *>b.buf, b.len, flags, &addr, port, self.start())
