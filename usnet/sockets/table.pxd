@@ -10,7 +10,7 @@ from usnet.stack cimport stack
 
 cdef enum:
     FIRST_FD = 3                # 0, 1 and 2 are never ours, so that a mix-up with the terminal's is noticed
-    FD_LEVELS = 4               # of the tree of free descriptors: up to 64^4 of them
+    FD_LEVELS = 5               # of the tree of free descriptors: up to 64^5 of them
 
 cdef enum sock_kind:
     KIND_FREE = 0
@@ -68,7 +68,7 @@ cdef struct waiter:
 cdef struct net:
     stack *s
     sock *socks                 # [capacity]
-    uint64_t *free_bits[4]      # [level]: bit set while something below it is free
+    uint64_t *free_bits[5]      # [level]: bit set while something below it is free
     uint32_t capacity           # descriptors are below it
     uint32_t n_socks            # open now
     arena epolls                # of ep
