@@ -279,8 +279,8 @@ cdef void tcp_close(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     k.flags &= ~<uint32_t>TF_HELD
     if k.state == TCPS_CLOSED:
         tcb_drop(t, c)
-    elif k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
-        tcp_end_reset(t, c, 0, now)
+    elif k.state == TCPS_SYN_SENT:
+        tcp_end(t, c, 0)
     elif k.rcv.span and not k.state == TCPS_TIME_WAIT:
         tcp_end_reset(t, c, ECONNRESET, now)    # bytes that will never be read: the peer must know
     elif k.state == TCPS_FIN_WAIT_2:

@@ -16,6 +16,7 @@ from usnet.tcp.state cimport (
     TDROP_NO_MEMORY,
     TDROP_RST_SEQ,
     TDROP_SYN_QUEUE_FULL,
+    count_drop,
     listener,
     listener_at,
     tcb_at,
@@ -154,29 +155,29 @@ cdef void handshake_listen(tcp_state *t, uint32_t parent, const packet *p, const
     cdef uint32_t c
     cdef tcb *k
     if r.flags & TH_RST:
-        t.drops[TDROP_LISTEN_FLAGS] += 1
+        count_drop(t, TDROP_LISTEN_FLAGS)
         return
     if r.flags & TH_ACK:                    # nothing was sent that it could acknowledge
-        t.drops[TDROP_LISTEN_FLAGS] += 1
+        count_drop(t, TDROP_LISTEN_FLAGS)
         segment_refuse(t, p, r, n, now)
         return
     if not r.flags & TH_SYN or r.flags & TH_FIN:
-        t.drops[TDROP_LISTEN_FLAGS] += 1
+        count_drop(t, TDROP_LISTEN_FLAGS)
         return
     if l.n_ready > l.backlog:               # dropped, not refused: the peer tries again (as Linux and BSD do)
-        t.drops[TDROP_ACCEPT_QUEUE_FULL] += 1
+        count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
         return
     if l.n_syn >= t.config.max_syn_queue:
-        t.drops[TDROP_SYN_QUEUE_FULL] += 1
+        count_drop(t, TDROP_SYN_QUEUE_FULL)
         return
     c = tcb_new(t)
     if c == NONE:
-        t.drops[TDROP_NO_MEMORY] += 1
+        count_drop(t, TDROP_NO_MEMORY)
         return
     k = tcb_at(t, c)
     inherit(k, tcb_at(t, parent), p, r)
     if tcb_enter(t, c):
-        t.drops[TDROP_NO_MEMORY] += 1
+        count_drop(t, TDROP_NO_MEMORY)
         tcb_drop(t, c)
         return
     offer(t, k)
@@ -219,7 +220,7 @@ cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tc
     cdef tcb *k = tcb_at(t, c)
     cdef bint ack_ok = r.flags & TH_ACK and seq_gt(r.ack, k.iss) and seq_le(r.ack, k.snd_max)
     if r.flags & TH_ACK and not ack_ok:
-        t.drops[TDROP_BAD_ACK] += 1
+        count_drop(t, TDROP_BAD_ACK)
         segment_refuse(t, p, r, n, now)
         return False
     if r.flags & TH_RST:
@@ -227,10 +228,10 @@ cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tc
             t.counters.rsts_in += 1
             tcp_end(t, c, ECONNREFUSED)
         else:
-            t.drops[TDROP_RST_SEQ] += 1
+            count_drop(t, TDROP_RST_SEQ)
         return False
     if not r.flags & TH_SYN:
-        t.drops[TDROP_NO_ACK] += 1
+        count_drop(t, TDROP_NO_ACK)
         return False
     take_options(t, k, r, now)
     if ack_ok:
@@ -275,7 +276,7 @@ cdef bint handshake_complete(tcp_state *t, uint32_t c, const tcp_repr *r, int64_
     if k.parent != NONE:
         l = listener_at(t, tcb_at(t, k.parent).listener)
         if l.n_ready > l.backlog:
-            t.drops[TDROP_ACCEPT_QUEUE_FULL] += 1
+            count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
             return False
         join_ready_queue(t, c)
     established(t, c, now)

@@ -30,6 +30,7 @@ from usnet.tcp.state cimport (
     TDROP_SYN_IN_WINDOW,
     TDROP_TIME_WAIT,
     TDROP_WINDOW,
+    count_drop,
     tcb_at,
     tcp_state,
 )
@@ -108,7 +109,7 @@ cdef bint check_paws(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s,
         return True
     if seq_ge(r.ts_val, k.ts_recent) or (now - k.ts_recent_at) // 1000000000 > PAWS_IDLE:
         return True
-    t.drops[TDROP_PAWS] += 1
+    count_drop(t, TDROP_PAWS)
     answer_outside(t, c, s, now)
     return False
 
@@ -145,14 +146,14 @@ cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
     if acceptable(k, s) or spans_window(k, s):
         return True
     if r.flags & TH_RST:
-        t.drops[TDROP_RST_SEQ] += 1
+        count_drop(t, TDROP_RST_SEQ)
         return False
     if k.state == TCPS_TIME_WAIT and s.fin and s.seq + s.n + 1 == k.rcv_nxt:
         tcp_enter_time_wait(t, c, now)      # the peer did not get our last ACK: 2 MSL begin again (RFC 9293, 3.10.7.4, eighth step)
     if seq_le(s.seq + text_len(s), k.rcv_nxt) and text_len(s):
-        t.drops[TDROP_DUPLICATE] += 1
+        count_drop(t, TDROP_DUPLICATE)
     else:
-        t.drops[TDROP_WINDOW] += 1
+        count_drop(t, TDROP_WINDOW)
     if r.flags & TH_ACK and s.seq == k.rcv_nxt and k.state >= TCPS_ESTABLISHED and not check_ack(t, c, r, now, text_len(s)):
         return False                        # a probe into our closed window still carries a good ACK
     answer_outside(t, c, s, now)
@@ -165,12 +166,12 @@ cdef bint check_rst(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
     if not r.flags & TH_RST:
         return True
     if k.state == TCPS_TIME_WAIT:           # RFC 1337
-        t.drops[TDROP_TIME_WAIT] += 1
+        count_drop(t, TDROP_TIME_WAIT)
     elif r.seq == k.rcv_nxt:
         t.counters.rsts_in += 1
         tcp_end(t, c, ECONNREFUSED if k.state == TCPS_SYN_RECEIVED and k.parent == NONE else ECONNRESET)
     else:
-        t.drops[TDROP_RST_SEQ] += 1
+        count_drop(t, TDROP_RST_SEQ)
         answer_outside(t, c, s, now)
     return False
 
@@ -188,7 +189,7 @@ cdef bint check_syn(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
         s.seq += 1                          # simultaneous open: their SYN-ACK; its SYN is old, its ACK counts
         s.syn = 0
         return True
-    t.drops[TDROP_SYN_IN_WINDOW] += 1
+    count_drop(t, TDROP_SYN_IN_WINDOW)
     answer_outside(t, c, s, now)
     return False
 
@@ -252,11 +253,11 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now, ui
     cdef bint window_changed
     cdef uint32_t old_window = k.snd_wnd
     if seq_gt(r.ack, k.snd_max):
-        t.drops[TDROP_BAD_ACK] += 1
+        count_drop(t, TDROP_BAD_ACK)
         tcp_ack_now(t, c, now)
         return False
     if seq_lt(r.ack, k.snd_una - k.max_window):
-        t.drops[TDROP_OLD_ACK] += 1         # RFC 5961, section 5
+        count_drop(t, TDROP_OLD_ACK)         # RFC 5961, section 5
         tcp_ack_now(t, c, now)
         return False
     k.unanswered = 0
@@ -294,12 +295,12 @@ cdef void accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
         tcp_want_output(t, c)
     room = <uint32_t>seq_diff(k.rcv_adv, s.seq) if seq_gt(k.rcv_adv, s.seq) else 0
     if s.n > room:
-        t.drops[TDROP_PAST_WINDOW] += 1
+        count_drop(t, TDROP_PAST_WINDOW)
         s.n = room
         s.fin = 0
         k.flags |= TF_ACK_NOW
     if k.flags & TF_FIN_HELD and k.rcv_pos + <uint32_t>seq_diff(s.seq, k.rcv_nxt) + s.n > k.fin_pos:
-        t.drops[TDROP_AFTER_FIN] += 1
+        count_drop(t, TDROP_AFTER_FIN)
         s.n = 0
     if s.n:
         if s.n > k.rcv_mss:
@@ -374,7 +375,7 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     if s.syn and not check_syn(t, c, r, s, now):
         return
     if not r.flags & TH_ACK:
-        t.drops[TDROP_NO_ACK] += 1
+        count_drop(t, TDROP_NO_ACK)
         return
     if k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and seq_le(s.seq, k.last_ack_sent) and seq_ge(r.ts_val, k.ts_recent):
         k.ts_recent = r.ts_val              # RFC 7323, section 4.3
@@ -383,7 +384,7 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     k.keep_probes = 0
     if k.state == TCPS_SYN_RECEIVED:
         if not (seq_gt(r.ack, k.snd_una) and seq_le(r.ack, k.snd_max)):
-            t.drops[TDROP_BAD_ACK] += 1
+            count_drop(t, TDROP_BAD_ACK)
             segment_refuse(t, p, r, s.n, now)
             return
         if not handshake_complete(t, c, r, now):
@@ -413,7 +414,7 @@ cdef void dispatch(tcp_state *t, const packet *p, const tcp_repr *r, text *s, in
         if c != NONE:
             handshake_listen(t, c, p, r, text_len(s), now)
             return
-        t.drops[TDROP_NO_CONNECTION] += 1
+        count_drop(t, TDROP_NO_CONNECTION)
         segment_refuse(t, p, r, text_len(s), now)
     elif tcb_at(t, c).state == TCPS_SYN_SENT:
         if handshake_syn_sent(t, c, p, r, text_len(s), now):
@@ -430,10 +431,10 @@ cdef void tcp_input(tcp_state *t, const packet *p, int64_t now) noexcept nogil:
     cdef int status = tcp_parse(p.l4, p.l4_len, &p.src, &p.dst, &r, not p.csum_ok and t.ip.config.verify_checksums)
     t.counters.segments_in += 1
     if status != TCP_OK:
-        t.drops[TDROP_SHORT if status == TCP_SHORT else (TDROP_CHECKSUM if status == TCP_CHECKSUM else TDROP_OFFSET)] += 1
+        count_drop(t, TDROP_SHORT if status == TCP_SHORT else (TDROP_CHECKSUM if status == TCP_CHECKSUM else TDROP_OFFSET))
         return
     if r.src_port == 0 or r.dst_port == 0:
-        t.drops[TDROP_PORT_ZERO] += 1
+        count_drop(t, TDROP_PORT_ZERO)
         return
     s.p = p.l4 + r.header_len
     s.n = p.l4_len - r.header_len
@@ -461,11 +462,11 @@ cdef void tcp_icmp_error(tcp_state *t, const packet *p, int64_t now) noexcept no
     cdef uint32_t c = tcb_find(t, &p.src, p.quoted_src_port, &p.dst, p.quoted_dst_port)
     cdef tcb *k
     if c == NONE:
-        t.drops[TDROP_ICMP] += 1
+        count_drop(t, TDROP_ICMP)
         return
     k = tcb_at(t, c)
     if seq_lt(p.quoted_seq, k.snd_una) or seq_ge(p.quoted_seq, k.snd_max):
-        t.drops[TDROP_ICMP] += 1
+        count_drop(t, TDROP_ICMP)
         return
     if p.icmp_type != ICMP_UNREACHABLE:
         return

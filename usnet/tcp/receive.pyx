@@ -6,7 +6,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_take
 from usnet.memory.chunks cimport chain_write
 from usnet.memory.ranges cimport ranges, ranges_add, ranges_end, ranges_init, ranges_trim
-from usnet.tcp.state cimport TDROP_DUPLICATE, TDROP_NO_MEMORY, TDROP_OOO_LIMIT, tcp_state
+from usnet.tcp.state cimport TDROP_DUPLICATE, TDROP_NO_MEMORY, TDROP_OOO_LIMIT, count_drop, tcp_state
 from usnet.tcp.tcb cimport tcb
 
 
@@ -43,18 +43,18 @@ cdef int receive_gapped(tcp_state *t, tcb *k, uint32_t ahead, const uint8_t *p, 
     if k.ooo == NONE:
         k.ooo = arena_take(&t.ooos)
         if k.ooo == NONE:
-            t.drops[TDROP_NO_MEMORY] += 1
+            count_drop(t, TDROP_NO_MEMORY)
             return -ENOBUFS
         ranges_init(<ranges *>arena_at(&t.ooos, k.ooo))
     have = <ranges *>arena_at(&t.ooos, k.ooo)
     if write_gaps(t, k, have, start, end, p):
-        t.drops[TDROP_NO_MEMORY] += 1
+        count_drop(t, TDROP_NO_MEMORY)
         return -ENOBUFS
     if ranges_add(have, start, end, &fresh):
-        t.drops[TDROP_OOO_LIMIT] += 1
+        count_drop(t, TDROP_OOO_LIMIT)
         return -ENOBUFS
     if fresh == 0:
-        t.drops[TDROP_DUPLICATE] += 1
+        count_drop(t, TDROP_DUPLICATE)
     if ahead:
         t.counters.ooo_in += 1
     upto = ranges_end(have, k.rcv_pos)
@@ -71,7 +71,7 @@ cdef int receive_text(tcp_state *t, tcb *k, uint32_t ahead, const uint8_t *p, ui
     if ahead or k.ooo != NONE:
         return receive_gapped(t, k, ahead, p, n)
     if chain_write(t.chunks, &k.rcv, k.rcv_ready, p, n):
-        t.drops[TDROP_NO_MEMORY] += 1
+        count_drop(t, TDROP_NO_MEMORY)
         return -ENOBUFS
     advance(t, k, n)
     return 1

@@ -118,3 +118,8 @@ cdef inline tcb *tcb_at(tcp_state *t, uint32_t c) noexcept nogil:
 
 cdef inline listener *listener_at(tcp_state *t, uint32_t i) noexcept nogil:
     return <listener *>arena_at(&t.listeners, i)
+
+
+cdef inline void count_drop(tcp_state *t, int reason) noexcept nogil:
+    """A segment, or part of one, was discarded for that reason (tcp_drop)."""
+    t.drops[reason] += 1

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport ip_state
+from usnet.memory.arena cimport NONE
 from usnet.memory.chunks cimport chunk_pool
 from usnet.memory.idset cimport idset, idset_push
 from usnet.memory.random cimport rng
@@ -32,6 +33,6 @@ cdef uint32_t tcp_ts_offset(tcp_state *t, const tcb *k) noexcept nogil          
 
 cdef inline void tcp_notify(tcp_state *t, tcb *k) noexcept nogil:
     """The owner of k has news."""
-    if k.owner != 0xffffffff:
+    if k.owner != NONE:
         idset_push(t.notify, k.owner)
 
