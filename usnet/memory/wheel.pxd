@@ -1,7 +1,8 @@
 """A hierarchical timer wheel (Varghese and Lauck, 1987) with exact deadlines in nanoseconds.
 
 No timer fires before its deadline; those due at one call fire in order of (deadline, when it was set). wheel_next is never later than the
-earliest deadline and may be earlier: then wheel_pop finds nothing due, moves timers to finer levels, and changes nothing else.
+earliest deadline and may be earlier: then wheel_pop finds nothing due, moves timers to finer levels, and changes nothing else. It is exact
+within the present tick, within level 0, and wherever the earliest slot holds few timers.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -10,7 +11,8 @@ from usnet.memory.arena cimport arena
 cdef enum:
     WHEEL_BITS = 6          # slots a level: 64, so that one 64-bit mask says which are in use
     WHEEL_LEVELS = 8
-    WHEEL_SHIFT = 16        # a slot of level 0 covers 2^16 ns (65.5 us)
+    WHEEL_SHIFT = 16        # a slot of level 0 covers 2^16 ns (65.5 us): a tick
+    WHEEL_DUE = 512         # wheel_node.slot of what hangs in the sorted list of the present tick
 
 cdef struct wheel_node:
     uint32_t next           # in the slot's list
@@ -19,7 +21,7 @@ cdef struct wheel_node:
     uint64_t order          # ties: set earlier fires earlier
     uint32_t kind           # the user's: which sort of thing waits
     uint32_t arg            # the user's: which one
-    uint32_t slot           # where it hangs: level * 64 + slot, or NONE while being fired
+    uint32_t slot           # where it hangs: level * 64 + slot, or WHEEL_DUE
 
 cdef struct wheel:
     arena nodes             # of wheel_node
@@ -27,7 +29,10 @@ cdef struct wheel:
     uint64_t in_use[8]      # [level]: bit set when the slot is not empty
     int64_t now             # ns: time up to which the wheel has been turned
     uint64_t order          # counts settings
-    uint32_t due_head       # nodes found due, sorted, not yet popped
+    uint32_t due_head       # nodes of the tick of `now` and before, due or due in a moment, sorted by (deadline, order)
+    uint32_t due_tail
+    uint32_t hint_slot      # the slot that `hint` is about, or NONE
+    int64_t hint            # ns; no timer of hint_slot is earlier
     uint32_t count
 
 cdef int64_t WHEEL_NEVER    # INT64_MAX: no deadline

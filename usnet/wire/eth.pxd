@@ -19,7 +19,8 @@ cdef struct eth_repr:
     uint16_t vlan           # TCI of the one tag (12 bits identifier, then priority above), or VLAN_NONE
     uint16_t header_len     # bytes: ETH_HLEN or ETH_VLAN_HLEN
 
-# 0, or -EBADMSG when the frame is too short, carries a second tag, or is 802.3 with a length in place of a type.
+# 0, or -EBADMSG when the frame is too short, carries a second tag or an 802.1ad one or the reserved VLAN
+# 4095, or is 802.3 with a length in place of a type.
 cdef int eth_parse(const uint8_t *p, uint32_t n, eth_repr *out) noexcept nogil
 # Bytes written (header_len from vlan), or -ENOBUFS.
 cdef int eth_emit(uint8_t *p, uint32_t room, const eth_repr *r) noexcept nogil

@@ -26,5 +26,5 @@ cdef struct icmp_repr:
 
 # n: the whole message. Verifies the checksum. 0, -EBADMSG (short) or -EIO (checksum).
 cdef int icmp_parse(const uint8_t *p, uint32_t n, icmp_repr *out) noexcept nogil
-# Writes the header in front of n - 8 payload bytes that stand there already, and the checksum over all n bytes.
+# Writes the header in front of n - 8 payload bytes that stand there already, and the checksum over all n bytes. Returns n or -ENOBUFS.
 cdef int icmp_emit(uint8_t *p, uint32_t n, const icmp_repr *r) noexcept nogil

@@ -12,9 +12,9 @@ cdef enum:
 
 cdef enum ipv4_status:
     IPV4_OK = 0
-    IPV4_SHORT = -1         # shorter than its own header says
+    IPV4_SHORT = -1         # fewer than 20 bytes
     IPV4_VERSION = -2
-    IPV4_IHL = -3           # header length below 5 words or beyond the datagram
+    IPV4_IHL = -3           # header length below 5 words or beyond the frame
     IPV4_LENGTH = -4        # total length below the header's or beyond the frame
     IPV4_CHECKSUM = -5
     IPV4_OPTION = -6        # an option of length 0 or 1, or past the header
@@ -33,7 +33,8 @@ cdef struct ipv4_repr:
     uint8_t dont_fragment   # 0 or 1
     uint8_t more_fragments  # 0 or 1
 
-# n: bytes from the header to the end of the frame, which may be padded. verify: check the header's checksum.
+# n: bytes from the header to the end of the frame, which may be padded. verify: check the header's checksum. Those of the statuses
+# above are tried in their order; out is filled when all before IPV4_OPTION pass.
 cdef int ipv4_parse(const uint8_t *p, uint32_t n, ipv4_repr *out, bint verify) noexcept nogil
 # Writes 20 bytes (no options) with a checksum; returns 20 or -ENOBUFS.
 cdef int ipv4_emit(uint8_t *p, uint32_t room, const ipv4_repr *r) noexcept nogil
