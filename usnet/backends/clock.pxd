@@ -13,5 +13,10 @@ cdef class MonotonicClock(Clock):
     """CLOCK_MONOTONIC of the operating system."""
 
 
+cdef class ManualClock(Clock):
+    """Stands still until it is moved: for tests, and for replaying at one's own pace."""
+    cdef int64_t ns
+
+
 cdef inline int64_t clock_now(Clock clock):
     return clock.read(clock.self_)

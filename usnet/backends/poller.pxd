@@ -15,3 +15,17 @@ cdef class Poller:
     cpdef bint wait(self, int64_t deadline_ns) except -1
     cpdef object ring_doorbell(self)
     cpdef object close(self)
+
+
+cdef class OSPoller(Poller):
+    """Waits in the operating system: epoll for ports and descriptors, an eventfd for the doorbell, nanosecond timeouts.
+
+    Ports are asked to wake (`arm`) before each wait and must have a fileno(). Other objects with a fileno(), and bare descriptors, may be added too.
+    """
+    cdef readonly object clock
+    cdef list entries           # (port or object, descriptor), in the order they were added
+    cdef int epoll_fd           # -1 when closed
+    cdef int bell_fd
+    cdef bint made
+    cdef int arm_ports(self) except -1
+    cdef int block(self, int64_t timeout_ns) except -2

@@ -6,8 +6,8 @@ A port has transmit and receive rings over a pool of buffers of one size. `struc
 Who owns what. Slots [head, tail) belong to the user (the stack), the others to the port (the kernel's side). On a transmit ring the user's
 slots are free to fill; advancing head hands them over. On a receive ring they hold frames; advancing head gives their buffers back. `cur` is
 the wake-up point, head <= cur <= tail. The port looks at a ring only inside a sync, so nothing is sent or seen between two. One slot always
-stays unused: at most num_slots - 1 belong to the user. A sync with indices that break these rules, or a slot whose buffer index or length is out of
-range, has a defined result: -EINVAL, the ring is set up anew (all transmit slots free, all receive slots empty), and the error is counted. 
+stays unused: at most num_slots - 1 belong to the user. A sync with indices that break these rules, a slot whose buffer index or length is out of
+range, or a transmit frame that head cuts short, has a defined result: -EINVAL, the ring is set up anew (all transmit slots free, all receive slots empty), and the error is counted. 
 
 A frame may span slots: NS_MOREFRAG on all but its last. A frame is handed over whole or not at all.
 
@@ -109,6 +109,7 @@ cdef struct port:
     # Spare buffers of the pool, for swapping: indices kept by the user of the port
     uint32_t *spare
     uint32_t n_spare
+    uint32_t n_bufs             # buffers of the pool: a good buf_idx is in [2, n_bufs)
     port_stats stats
 
 
@@ -117,6 +118,8 @@ cdef class Port:
     cdef port p
     cdef readonly str name              # the URL-like name that opened it
     cdef readonly object clock          # usnet.backends.clock.Clock that its times and waits go by
+    cdef object _sync(self, int direction, uint32_t n)
+    cdef object _take_all(self, uint32_t n, list frames)
 
 
 cdef inline uint32_t ring_next(const ring *r, uint32_t i) noexcept nogil:

@@ -1,0 +1,220 @@
+"""Rules for what befalls frames, as users and scenario files write them.
+
+    Fate("drop", at="b->a", flag="data", nth="3..5", bytes="0..999")
+    Fate.from_dict({"at": "b->a", "match": {"flag": "data", "nth": "3..5"}, "do": "delay(20ms)"})
+
+A range `first..last` includes both; either may be left out. Of a time window the last nanosecond is left out. Times are ints in ns, or text with a unit.
+"""
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9}
+FLAGS = ("syn", "synack", "ack", "data", "fin", "rst", "arp", "icmp", "udp", "tcp")
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
+TCP_LETTERS = "FSRPAUEC"
+MAX_NTH = 8
+FOREVER = 2**63 - 1
+# action -> its arguments with their defaults (... : must be given)
+ACTIONS: dict[str, dict[str, object]] = {
+    "drop": {},
+    "dup": {"n": 1, "gap": 0},
+    "delay": {"t": ...},
+    "corrupt": {"bit": "random"},
+    "reorder": {"later": ..., "within": "1s"},
+}
+MATCH_KEYS = ("flag", "ip", "protocol", "flags", "not_flags", "size", "src_port", "dst_port", "bytes", "time", "nth", "p")
+
+Range = int | str | Sequence[int] | None
+
+
+def nanoseconds(value: int | str, key: str = "time") -> int:
+    """An int as it is; "20ms", "1.5s" and the like as ns. ValueError names `key`."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ns|us|ms|s|min)\s*", value) if isinstance(value, str) else None
+    if not found:
+        raise ValueError(f"{key}: {value!r} is no time (an int in ns, or a number with one of {', '.join(UNITS)})")
+    return int(Fraction(found[1]) * UNITS[found[2]])
+
+
+def span(value: Range, key: str, low: int, high: int, number=int) -> tuple[int, int]:
+    """(first, last) of a number, a pair, or "first..last". ValueError names `key`."""
+    parts: Sequence[object]
+    if value is None:
+        return low, high
+    if isinstance(value, str) and ".." in value:
+        parts = value.split("..", 1)
+    elif isinstance(value, (list, tuple)) and len(value) == 2:
+        parts = value
+    else:
+        parts = (value, value)
+    try:
+        first, last = (edge if part in ("", None) else number(part) for part, edge in zip(parts, (low, high), strict=True))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{key}: {value!r} is no number, pair or range: {error}") from None
+    if not low <= first <= last <= high:
+        raise ValueError(f"{key}: {value!r} does not lie in order between {low} and {high}")
+    return first, last
+
+
+def ordinals(value: Range) -> list[tuple[int, int]]:
+    """The (first, last) ranges of `nth`; an empty list for all."""
+    if value in (None, "all"):
+        return []
+    items: Sequence[Range] = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
+    if len(items) > MAX_NTH:
+        raise ValueError(f"nth: at most {MAX_NTH} numbers or ranges, not {len(items)}")
+    if any("last" in item for item in items if isinstance(item, str)):
+        raise ValueError(f"nth: {value!r}: frames are judged as they come, so the last one is not known; name it with bytes=")
+    return [span(item.strip() if isinstance(item, str) else item, "nth", 1, FOREVER) for item in items]
+
+
+def parse_action(text: str) -> tuple[str, dict[str, int]]:
+    """ "dup(2, gap=1ms)" -> ("dup", {"n": 2, "gap": 1000000}). ValueError names what is wrong."""
+    found = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text) if isinstance(text, str) else None
+    if not found or found[1] not in ACTIONS:
+        raise ValueError(f"do: {text!r} is none of {', '.join(ACTIONS)}")
+    name, known = found[1], ACTIONS[found[1]]
+    given: dict[str, object] = {}
+    for i, part in enumerate(p.strip() for p in (found[2] or "").split(",") if p.strip()):
+        key, _, value = part.rpartition("=")
+        key = key.strip() or (list(known)[i] if i < len(known) else f"argument {i + 1}")
+        if key not in known or key in given:
+            raise ValueError(f"do: {name} does not take {key!r} (it takes: {', '.join(known) or 'nothing'})")
+        given[key] = value.strip()
+    missing = [key for key, default in known.items() if default is ... and key not in given]
+    if missing:
+        raise ValueError(f"do: {name} needs {', '.join(missing)}")
+    return name, {key: _argument(f"do: {name}: {key}", key, given.get(key, default)) for key, default in known.items()}
+
+
+def _argument(label: str, key: str, value: object) -> int:
+    if key in ("gap", "t", "within"):
+        return nanoseconds(int(value) if isinstance(value, str) and value.isdigit() else value, label)  # type: ignore[arg-type]
+    if key == "bit" and value == "random":
+        return -1
+    return span(value, label, 0 if key == "bit" else 1, 2**20)[0]  # type: ignore[arg-type]
+
+
+def _tcp_mask(value: str | None, key: str) -> int:
+    if any(letter not in TCP_LETTERS for letter in value or ""):
+        raise ValueError(f"{key}: {value!r} has letters other than {TCP_LETTERS}")
+    return sum(1 << TCP_LETTERS.index(letter) for letter in set(value or ""))
+
+
+@dataclass(frozen=True)
+class Fate:
+    """One rule. Raises ValueError, naming the key, for what cannot be.
+
+    do: "drop", "dup(n=1, gap=0)", "delay(t)", "corrupt(bit=random)" (counted from the network header on), "reorder(later, within=1s)".
+    at: "a->b", "b->a", or "both". flag: one of `FLAGS`; "ack" is a pure acknowledgement, "data" has payload, "syn" has no ACK.
+    ip: 4 or 6. protocol: a name or number. flags, not_flags: letters of FSRPAUEC that must all be set, or clear.
+    size: bytes of the frame. src_port, dst_port. bytes: stream bytes, 0 being the first behind the SYN: of those frames nth counts the transmissions.
+    time: ns or text. nth: of the frames that match, 1 being the first: a number, range, list of up to 8, or "all". p: probability, 0 to 1.
+    """
+    do: str
+    at: str = "both"
+    flag: str | None = None
+    ip: int | None = None
+    protocol: str | int | None = None
+    flags: str | None = None
+    not_flags: str | None = None
+    size: Range = None
+    src_port: Range = None
+    dst_port: Range = None
+    bytes: Range = None
+    time: Range = None
+    nth: Range = None
+    p: float | str = 1
+
+    def __post_init__(self):
+        self.compiled()
+
+    @classmethod
+    def from_dict(cls, table: Mapping, ends: tuple[str, str] = ("a", "b")) -> Fate:
+        """From a scenario's table: `{at, match, do}`. `ends`: the names of the link's two ends, which `at` may use."""
+        if not isinstance(table, Mapping):
+            raise ValueError(f"a fate is a table with at, match, do, not {table!r}")
+        _only(table, ("at", "match", "do"), "")
+        match = table.get("match", {})
+        if not isinstance(match, Mapping):
+            raise ValueError(f"match: {match!r} is no table")
+        _only(match, MATCH_KEYS, "match.")
+        if "do" not in table:
+            raise ValueError("do: is missing")
+        at = str(table.get("at", "both")).replace(" ", "")
+        names = {f"{ends[0]}->{ends[1]}": "a->b", f"{ends[1]}->{ends[0]}": "b->a", "both": "both"}
+        if at not in names:
+            raise ValueError(f"at: {at!r} is none of {', '.join(names)}")
+        return cls(do=table["do"], at=names[at], **{k: tuple(v) if isinstance(v, list) else v for k, v in match.items()})
+
+    def to_dict(self) -> dict:
+        """The table that from_dict() reads."""
+        default = {f.name: f.default for f in dataclasses.fields(self)}
+        match = {key: getattr(self, key) for key in MATCH_KEYS if getattr(self, key) != default[key]}
+        return {"at": self.at, "do": self.do, **({"match": match} if match else {})}
+
+    def key(self, occurrence: int = 0) -> int:
+        """Names the rule's draws: of 64 bits, the same for rules that differ only in probability or amount."""
+        match = {k: v for k, v in self.to_dict().get("match", {}).items() if k != "p"}
+        text = repr((self.at, parse_action(self.do)[0], sorted(match.items()), occurrence))
+        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") | 1 << 63
+
+    def compiled(self) -> dict:
+        """The rule in numbers: what `fate_rule` holds."""
+        if self.at not in ("a->b", "b->a", "both"):
+            raise ValueError(f"at: {self.at!r} is none of a->b, b->a, both")
+        if self.ip not in (None, 4, 6):
+            raise ValueError(f"ip: {self.ip!r} is neither 4 nor 6")
+        action, arguments = parse_action(self.do)
+        nth = ordinals(self.nth)
+        until = span(self.time, "time", 0, FOREVER, lambda t: nanoseconds(int(t) if str(t).isdigit() else t))
+        if until[0] == until[1]:
+            raise ValueError(f"time: {self.time!r} is no window (from..until)")
+        first, last = span(self.bytes, "bytes", 0, 2**32 - 1)
+        return {
+            "dirs": {"a->b": 1, "b->a": 2, "both": 3}[self.at], "ip": self.ip or 0, **self._kind(), "action": action, "arguments": arguments,
+            "size": span(self.size, "size", 0, 2**31), "src_port": span(self.src_port, "src_port", 0, 65535),
+            "dst_port": span(self.dst_port, "dst_port", 0, 65535), "has_bytes": self.bytes is not None, "bytes": (first, last + 1),
+            "time": until, "nth": nth, "chance": self._chance(),
+        }
+
+    def _kind(self) -> dict:
+        protocol = PROTOCOLS.get(self.protocol, self.protocol) if isinstance(self.protocol, str) else self.protocol  # type: ignore[arg-type]
+        if protocol is not None and (not isinstance(protocol, int) or not 0 <= protocol <= 255):
+            raise ValueError(f"protocol: {self.protocol!r} is neither 0 to 255 nor one of {', '.join(PROTOCOLS)}")
+        if self.flag is not None and self.flag not in FLAGS:
+            raise ValueError(f"flag: {self.flag!r} is none of {', '.join(FLAGS)}")
+        implied, clear = {"syn": ("S", "A"), "synack": ("SA", ""), "fin": ("F", ""), "rst": ("R", "")}.get(self.flag or "", ("", ""))
+        tcp = bool(self.flags or self.not_flags) or self.flag in ("syn", "synack", "ack", "data", "fin", "rst", "tcp") or self.bytes is not None
+        if tcp and protocol not in (None, 6):
+            raise ValueError(f"protocol: {self.protocol!r} does not go with conditions on TCP")
+        if self.flag == "udp":
+            protocol = 17
+        return {
+            "kind": {"data": 1, "ack": 2, "arp": 3, "icmp": 4}.get(self.flag or "", 0), "protocol": 6 if tcp else -1 if protocol is None else protocol,
+            "flags_set": _tcp_mask(self.flags, "flags") | _tcp_mask(implied, ""),
+            "flags_clear": _tcp_mask(self.not_flags, "not_flags") | _tcp_mask(clear, ""),
+        }
+
+    def _chance(self) -> int:
+        """Of 2^64."""
+        try:
+            p = Fraction(str(self.p))
+        except (ValueError, ZeroDivisionError):
+            raise ValueError(f"p: {self.p!r} is no number") from None
+        if not 0 <= p <= 1:
+            raise ValueError(f"p: {self.p!r} does not lie between 0 and 1")
+        return int(p * 2**64)
+
+
+def _only(table: Mapping, known: Sequence[str], prefix: str) -> None:
+    for key in table:
+        if key not in known:
+            raise ValueError(f"{prefix}{key}: no such key (known: {', '.join(known)})")
