@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from usnet.memory.chunks import Chain, ChunkPool
 
 CHUNK = 2048
-sizes = st.one_of(st.integers(0, 5), st.integers(0, 3 * CHUNK), st.sampled_from([CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK]))
-steps = st.lists(st.tuples(st.sampled_from(["append", "write", "gap", "drop", "truncate", "peek", "clear"]), sizes, sizes), max_size=60)
+sizes = st.one_of(st.integers(0, 5), st.integers(0, 3 * CHUNK), st.sampled_from([CHUNK - 1, CHUNK, CHUNK + 1]))
+kinds = st.sampled_from(["append", "write", "gap", "drop", "truncate", "peek", "clear"])
+steps = st.lists(st.tuples(kinds, sizes, sizes), max_size=60)
 
 
 def pattern(seed, n):

@@ -10,8 +10,10 @@ NEVER = 2**63 - 1
 
 # Nanoseconds to hours, evenly over the orders of magnitude, and the edges of slots.
 spans = st.one_of(
-    st.integers(0, 3), st.integers(0, 2 * TICK), st.integers(0, 300 * 10**6), st.integers(0, 20 * 10**9), st.integers(0, 100 * HOUR),
-    st.builds(lambda level, n, d: max(0, (n << (16 + 6 * level)) + d), st.integers(0, 7), st.integers(1, 31), st.integers(-2, 2)),
+    st.integers(0, 3), st.integers(0, 2 * TICK), st.integers(0, 300 * 10**6), st.integers(0, 20 * 10**9),
+    st.integers(0, 100 * HOUR),
+    st.builds(lambda level, n, d: max(0, (n << (16 + 6 * level)) + d), st.integers(0, 7), st.integers(1, 31),
+              st.integers(-2, 2)),
 )
 steps = st.lists(
     st.one_of(

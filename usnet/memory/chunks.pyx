@@ -87,7 +87,7 @@ cdef int grow(chunk_pool *pool, chain *c, uint32_t n_chunks) noexcept nogil:
 
 
 cdef uint32_t chunk_at(chunk_pool *pool, chain *c, uint32_t number) noexcept nogil:
-    """The chunk with `number` others before it; number < n_chunks. The last one and those from the cursor on are near."""
+    """The chunk with `number` < n_chunks others before it. The last one and those from the cursor on are near."""
     cdef uint32_t chunk = c.first
     cdef uint32_t i = 0
     if number + 1 == c.n_chunks:
