@@ -52,6 +52,11 @@ def test_two_chains_of_one_pool_behave_as_bytearrays(steps):
         elif step == "peek":
             got = chain.peek(a)
             assert bool(got) == (a < len(model)) and got == chain.read(a, len(got))
+        # From anywhere first: a look at the front would hide what went wrong with the chunk found last.
+        for at in (max(0, len(model) - a), b):
+            got = chain.read(at, 3000)
+            assert len(got) == min(3000, max(0, len(model) - at))
+            assert all(m is None or m == d for m, d in zip(model[at:], got, strict=False))
         check(chain, model)
         assert len(pool) == chains[0].chunks + chains[1].chunks
         # Never more chunks than the span can touch.
@@ -90,6 +95,25 @@ def test_an_empty_chain_starts_at_the_front_of_a_chunk():
     assert c.chunks == 0
     c.append(b"y" * CHUNK)
     assert c.chunks == 1 and c.peek(0) == b"y" * CHUNK
+
+
+def test_the_chunk_found_last_is_forgotten_when_it_goes():
+    pool = ChunkPool(20)
+    c, other = Chain(pool), Chain(pool)
+    data = b"".join(bytes([i]) * CHUNK for i in range(10))
+    c.append(data)
+    assert c.peek(6 * CHUNK)[:1] == b"\x06"
+    c.drop(3 * CHUNK)
+    assert c.peek(4 * CHUNK)[:1] == b"\x07"       # the chunk found last has moved up by three
+    assert c.peek(5 * CHUNK)[:1] == b"\x08"
+    c.drop(6 * CHUNK)
+    c.append(b"a" * 3 * CHUNK)
+    assert c.peek(CHUNK)[:1] == b"a"
+    c.truncate(CHUNK)
+    other.append(b"o" * 2 * CHUNK)
+    c.append(b"b" * 3 * CHUNK)
+    assert c.read(0, 5 * CHUNK) == b"\x09" * CHUNK + b"b" * 3 * CHUNK
+    assert c.peek(2 * CHUNK)[:1] == b"b" and other.read(0, 3 * CHUNK) == b"o" * 2 * CHUNK
 
 
 def test_reading_on_and_going_back_in_a_long_chain():
