@@ -97,23 +97,31 @@ def test_an_empty_chain_starts_at_the_front_of_a_chunk():
     assert c.chunks == 1 and c.peek(0) == b"y" * CHUNK
 
 
+def test_the_chunk_found_last_is_known_by_its_new_place_after_a_drop():
+    c = Chain(ChunkPool(20))
+    c.append(b"".join(bytes([i]) * CHUNK for i in range(20)))
+    for _ in range(5):
+        start = c.peek(0)[0]
+        assert c.peek(6 * CHUNK)[0] == start + 6
+        c.drop(2 * CHUNK)
+        assert c.peek(7 * CHUNK)[0] == start + 9
+        assert c.peek(4 * CHUNK)[0] == start + 6
+
+
 def test_the_chunk_found_last_is_forgotten_when_it_goes():
     pool = ChunkPool(20)
     c, other = Chain(pool), Chain(pool)
-    data = b"".join(bytes([i]) * CHUNK for i in range(10))
-    c.append(data)
-    assert c.peek(6 * CHUNK)[:1] == b"\x06"
-    c.drop(3 * CHUNK)
-    assert c.peek(4 * CHUNK)[:1] == b"\x07"       # the chunk found last has moved up by three
-    assert c.peek(5 * CHUNK)[:1] == b"\x08"
-    c.drop(6 * CHUNK)
-    c.append(b"a" * 3 * CHUNK)
-    assert c.peek(CHUNK)[:1] == b"a"
-    c.truncate(CHUNK)
-    other.append(b"o" * 2 * CHUNK)
-    c.append(b"b" * 3 * CHUNK)
-    assert c.read(0, 5 * CHUNK) == b"\x09" * CHUNK + b"b" * 3 * CHUNK
-    assert c.peek(2 * CHUNK)[:1] == b"b" and other.read(0, 3 * CHUNK) == b"o" * 2 * CHUNK
+    c.append(b"a" * 6 * CHUNK)
+    assert c.peek(4 * CHUNK)[:1] == b"a"
+    c.truncate(2 * CHUNK)
+    other.append(b"o" * 8 * CHUNK)
+    c.append(b"b" * 6 * CHUNK)
+    assert c.peek(4 * CHUNK)[:1] == b"b"
+    assert c.peek(3 * CHUNK)[:1] == b"b"
+    c.drop(5 * CHUNK)
+    c.append(b"c" * 3 * CHUNK)
+    assert c.read(0, 9 * CHUNK) == b"b" * 3 * CHUNK + b"c" * 3 * CHUNK
+    assert other.read(0, 9 * CHUNK) == b"o" * 8 * CHUNK
 
 
 def test_reading_on_and_going_back_in_a_long_chain():

@@ -187,10 +187,7 @@ cdef void chain_truncate(chunk_pool *pool, chain *c, uint32_t span) noexcept nog
     c.span = span
     if keep == c.n_chunks:
         return
-    if c.cursor != NONE and c.cursor_no >= keep:
-        c.cursor = NONE
-        c.cursor_no = 0
-    chunk = chunk_at(pool, c, keep - 1)
+    chunk = chunk_at(pool, c, keep - 1)     # also the chunk found last from now on, which stays
     give_from(pool, next_of(pool, chunk)[0])
     next_of(pool, chunk)[0] = NONE
     c.last = chunk
