@@ -458,3 +458,27 @@ def describe(frame):
         return repr(ip)
     except WireError as error:
         return f"<malformed: {error}>"
+
+
+def statuses(size_t address, uint32_t n):
+    """What each parser returns for the n bytes at a raw address, by protocol.
+
+    Nothing is copied, so that a caller who puts the bytes in front of memory that cannot be read learns whether a
+    parser reads on.
+    """
+    cdef const uint8_t *p = <const uint8_t *>address
+    cdef eth_repr eth
+    cdef arp_repr arp
+    cdef ipv4_repr ip
+    cdef icmp_repr icmp
+    cdef udp_repr udp
+    cdef tcp_repr tcp
+    cdef ip_addr a
+    memset(&a, 0, sizeof(a))
+    return {
+        "eth": eth_parse(p, n, &eth), "arp": arp_parse(p, n, &arp), "ipv4": ipv4_parse(p, n, &ip, False),
+        "ipv4 verified": ipv4_parse(p, n, &ip, True), "icmp": icmp_parse(p, n, &icmp),
+        "udp": udp_parse(p, n, &a, &a, &udp, False), "udp verified": udp_parse(p, n, &a, &a, &udp, True),
+        "tcp": tcp_parse(p, n, &a, &a, &tcp, False), "tcp verified": tcp_parse(p, n, &a, &a, &tcp, True),
+        "sum": csum_fold(csum_add(0, p, n)),
+    }
