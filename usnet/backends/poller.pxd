@@ -26,5 +26,6 @@ cdef class OSPoller(Poller):
     cdef list entries           # (port or object, descriptor), in the order they were added
     cdef int epoll_fd           # -1 when closed
     cdef int bell_fd
+    cdef bint made
     cdef int arm_ports(self) except -1
     cdef int block(self, int64_t timeout_ns) except -2

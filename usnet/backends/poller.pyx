@@ -87,6 +87,7 @@ cdef class OSPoller(Poller):
     def __cinit__(self, clock=None):
         cdef epoll_event e
         self.epoll_fd = self.bell_fd = -1
+        self.made = True
         self.clock = <Clock?>clock if clock is not None else MonotonicClock()
         self.entries = []
         self.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
@@ -98,6 +99,8 @@ cdef class OSPoller(Poller):
         self._epoll_add(self.bell_fd)
 
     def __dealloc__(self):
+        if not self.made:
+            return
         if self.epoll_fd >= 0:
             close(self.epoll_fd)
         if self.bell_fd >= 0:

@@ -6,8 +6,8 @@ A port has transmit and receive rings over a pool of buffers of one size. `struc
 Who owns what. Slots [head, tail) belong to the user (the stack), the others to the port (the kernel's side). On a transmit ring the user's
 slots are free to fill; advancing head hands them over. On a receive ring they hold frames; advancing head gives their buffers back. `cur` is
 the wake-up point, head <= cur <= tail. The port looks at a ring only inside a sync, so nothing is sent or seen between two. One slot always
-stays unused: at most num_slots - 1 belong to the user. A sync with indices that break these rules, or a slot whose buffer index or length is out of
-range, has a defined result: -EINVAL, the ring is set up anew (all transmit slots free, all receive slots empty), and the error is counted. 
+stays unused: at most num_slots - 1 belong to the user. A sync with indices that break these rules, a slot whose buffer index or length is out of
+range, or a transmit frame that head cuts short, has a defined result: -EINVAL, the ring is set up anew (all transmit slots free, all receive slots empty), and the error is counted. 
 
 A frame may span slots: NS_MOREFRAG on all but its last. A frame is handed over whole or not at all.
 

@@ -18,11 +18,15 @@ cdef struct ring_side:
     uint32_t n_bufs             # buffers of the pool
     uint32_t head               # slots before it were handed over and seen
     uint32_t tail               # where the user's part ends
+    uint32_t done               # transmit side: slots before it have left; [done, head) is on its way
     uint16_t ringid
     uint16_t dir                # RING_TX or RING_RX
 
+# Whether what a user hands over keeps the rules: indices in [old head, tail], good buffers; on a transmit ring good lengths and whole frames
+cdef bint ring_keeps_rules(const ring *r, uint32_t num_slots, uint32_t buf_size, uint32_t n_bufs,
+                           uint32_t old_head, uint32_t tail, bint tx) noexcept nogil
 # A sync begins here: 0 when old head <= head <= cur <= tail (mod num_slots) and every slot of [side.head, ring.head) names a buffer of the pool
-# and, on a transmit ring, has a length within it. Else the ring is set up anew, `ring_resets` counted, and -EINVAL returned. Header fields
+# and, on a transmit ring, has a length within it and the last one ends a frame. Else the ring is set up anew, `ring_resets` counted, and -EINVAL returned. Header fields
 # that the user must not write (tail, sizes) are put back. The port then works on [side.head, ring.head) and advances side.head itself.
 cdef int ring_check(ring_side *k, port_stats *st) noexcept nogil
 # All transmit slots free, all receive slots empty; every slot has a good buffer
@@ -31,9 +35,11 @@ cdef void ring_reset(ring_side *k) noexcept nogil
 # rx_overruns); -EMSGSIZE: the ring can never hold it (rx_too_long counted)
 cdef int ring_put(ring_side *k, const uint8_t *frame, uint32_t length, int64_t time_ns, port_stats *st) noexcept nogil
 # Transmit side: the frame that begins at at[0], which moves behind it; `end` is ring.head. A frame of one slot is pointed to where it lies, others are gathered in
-# `scratch` (FRAME_MAX bytes). 1: a frame; 0: none left; -EMSGSIZE: cut short by `end` or longer than FRAME_MAX: skipped
-cdef int ring_take(ring_side *k, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame, uint32_t *length) noexcept nogil
-# Transmit side: all slots before ring.head were dealt with and are free again
+# `scratch` (FRAME_MAX bytes). 1: a frame; 0: none left; -EMSGSIZE: longer than FRAME_MAX: skipped
+cdef int ring_take(ring *r, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame, uint32_t *length) noexcept nogil
+# Transmit side: takes over what the user handed over ([.., ring.head)) and gives back what has left ([.., side.done))
+cdef void ring_settle(ring_side *k) noexcept nogil
+# The same when everything has left
 cdef void ring_taken(ring_side *k) noexcept nogil
 
 

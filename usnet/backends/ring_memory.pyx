@@ -4,7 +4,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from usnet.backends.ring cimport (
-    NS_MOREFRAG, PORT_MAX_RINGS, PORT_SWAP, RING_RX, RING_TX, port, port_stats, ring, ring_next, slot, slot_meta,
+    NS_MOREFRAG, PORT_MAX_RINGS, PORT_SWAP, RING_RX, RING_TX, port, port_stats, ring, ring_buf, ring_next, slot, slot_meta,
 )
 
 cdef extern from "<sys/mman.h>" nogil:
@@ -27,12 +27,6 @@ cdef uint32_t new_pool() noexcept:
     return last_pool
 
 
-cdef inline bint slot_good(const ring_side *k, const slot *s) noexcept nogil:
-    if s.buf_idx < FIRST_BUFFER or s.buf_idx >= k.n_bufs:
-        return False
-    return k.dir == RING_RX or s.len <= k.buf_size
-
-
 cdef void restore_header(ring_side *k) noexcept nogil:
     cdef ring *r = k.r
     r.buf_ofs = k.buf_ofs
@@ -53,6 +47,7 @@ cdef void ring_reset(ring_side *k) noexcept nogil:
         r.slots[i].len = 0
         r.slots[i].flags = 0
     k.head = 0
+    k.done = 0
     k.tail = k.num_slots - 1 if k.dir == RING_TX else 0
     r.head = 0
     r.cur = 0
@@ -61,26 +56,36 @@ cdef void ring_reset(ring_side *k) noexcept nogil:
     restore_header(k)
 
 
-cdef int ring_check(ring_side *k, port_stats *st) noexcept nogil:
-    cdef ring *r = k.r
-    cdef uint32_t n = k.num_slots
+cdef bint ring_keeps_rules(const ring *r, uint32_t num_slots, uint32_t buf_size, uint32_t n_bufs,
+                           uint32_t old_head, uint32_t tail, bint tx) noexcept nogil:
     cdef uint32_t head = r.head
     cdef uint32_t cur = r.cur
-    cdef uint32_t to_head, to_cur, to_tail, i
-    cdef bint good = head < n and cur < n
-    if good:
-        to_head = head - k.head if head >= k.head else head + n - k.head
-        to_cur = cur - k.head if cur >= k.head else cur + n - k.head
-        to_tail = k.tail - k.head if k.tail >= k.head else k.tail + n - k.head
-        good = to_head <= to_cur <= to_tail
-    i = k.head
-    while good and i != head:
-        if slot_good(k, &r.slots[i]):
-            k.good[i] = r.slots[i].buf_idx
-        else:
-            good = False
-        i = ring_next_of(k, i)
-    if good:
+    cdef uint32_t to_head, to_cur, to_tail
+    cdef uint32_t i = old_head
+    cdef bint more = False
+    cdef const slot *s
+    if head >= num_slots or cur >= num_slots:
+        return False
+    to_head = head - old_head if head >= old_head else head + num_slots - old_head
+    to_cur = cur - old_head if cur >= old_head else cur + num_slots - old_head
+    to_tail = tail - old_head if tail >= old_head else tail + num_slots - old_head
+    if not to_head <= to_cur <= to_tail:
+        return False
+    while i != head:
+        s = &r.slots[i]
+        if s.buf_idx < FIRST_BUFFER or s.buf_idx >= n_bufs or (tx and s.len > buf_size):
+            return False
+        more = tx and (s.flags & NS_MOREFRAG) != 0
+        i = 0 if i + 1 == num_slots else i + 1
+    return not more
+
+
+cdef int ring_check(ring_side *k, port_stats *st) noexcept nogil:
+    cdef uint32_t i = k.head
+    if ring_keeps_rules(k.r, k.num_slots, k.buf_size, k.n_bufs, k.head, k.tail, k.dir == RING_TX):
+        while i != k.r.head:
+            k.good[i] = k.r.slots[i].buf_idx
+            i = ring_next_of(k, i)
         restore_header(k)
         return 0
     ring_reset(k)
@@ -121,7 +126,7 @@ cdef int ring_put(ring_side *k, const uint8_t *frame, uint32_t length, int64_t t
     return 0
 
 
-cdef int ring_take(ring_side *k, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame, uint32_t *length) noexcept nogil:
+cdef int ring_take(ring *r, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame, uint32_t *length) noexcept nogil:
     cdef uint32_t i = at[0]
     cdef uint32_t total = 0
     cdef bint more = True
@@ -129,35 +134,36 @@ cdef int ring_take(ring_side *k, uint32_t *at, uint32_t end, uint8_t *scratch, c
     cdef slot *s
     if i == end:
         return 0
-    s = &k.r.slots[i]
+    s = &r.slots[i]
     if not s.flags & NS_MOREFRAG:
-        frame[0] = side_buf(k, i)
+        frame[0] = ring_buf(r, i)
         length[0] = s.len
-        at[0] = ring_next_of(k, i)
+        at[0] = ring_next(r, i)
         return 1
     while more and i != end:
-        s = &k.r.slots[i]
+        s = &r.slots[i]
         if fits and total + s.len <= FRAME_MAX:
-            memcpy(scratch + total, side_buf(k, i), s.len)
+            memcpy(scratch + total, ring_buf(r, i), s.len)
             total += s.len
         else:
             fits = False
         more = (s.flags & NS_MOREFRAG) != 0
-        i = ring_next_of(k, i)
+        i = ring_next(r, i)
     at[0] = i
     frame[0] = scratch
     length[0] = total
     return 1 if fits and not more else -EMSGSIZE
 
 
-cdef void ring_taken(ring_side *k) noexcept nogil:
-    cdef uint32_t i = k.head
-    while i != k.r.head:
-        k.r.slots[i].flags = 0
-        i = ring_next_of(k, i)
+cdef void ring_settle(ring_side *k) noexcept nogil:
     k.head = k.r.head
-    k.tail = k.num_slots - 1 if k.head == 0 else k.head - 1
+    k.tail = k.num_slots - 1 if k.done == 0 else k.done - 1
     k.r.tail = k.tail
+
+
+cdef void ring_taken(ring_side *k) noexcept nogil:
+    k.done = k.r.head
+    ring_settle(k)
 
 
 cdef class RingMemory:

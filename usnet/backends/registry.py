@@ -1,0 +1,56 @@
+"""Finds backends by the scheme of a URL-like name: open_port("tap:tap0")."""
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from importlib.metadata import entry_points
+
+from usnet.backends.errors import BackendUnavailable
+
+GROUP = "usnet.backends"
+# Those that are shipped, should the installation's metadata not name them
+BUILT_IN = {
+    "sim": "usnet.backends.sim.port:open_port",
+    "netmap": "usnet.backends.netmap.port:open_port",
+    "tap": "usnet.backends.tap.port:open_port",
+    "pcap": "usnet.backends.pcap.port:open_port",
+    "pair": "usnet.backends.pair:open_port",
+}
+
+
+def backends() -> dict[str, str]:
+    """All known schemes with where they open: {"tap": "usnet.backends.tap.port:open_port", ...}, in alphabetical order."""
+    found = dict(BUILT_IN)
+    found.update((entry.name, entry.value) for entry in entry_points(group=GROUP))
+    return dict(sorted(found.items()))
+
+
+def _function(scheme: str, name: str | None = None) -> Callable:
+    where = backends().get(scheme)
+    if where is None:
+        raise ValueError(f"no backend {scheme!r} (known: {', '.join(backends())})")
+    module, _, function = where.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name or function)
+    except ImportError as error:
+        raise BackendUnavailable(f"the {scheme} backend is not part of this installation: {error}") from error
+
+
+def open_port(name: str, **settings):
+    """Opens a port: "tap:tap0", "pcap:trace.pcapng", "netmap:em0". `settings` are the backend's own.
+
+    Raises ValueError for an unknown scheme or a bad setting, BackendUnavailable (an OSError) when something is missing, other OSErrors as the
+    device gives them.
+    """
+    scheme, colon, address = name.partition(":")
+    if not colon:
+        raise ValueError(f"{name!r} is no port: it begins with one of {', '.join(s + ':' for s in backends())}")
+    return _function(scheme)(address, **settings)
+
+
+def probe(scheme: str) -> tuple[bool, str]:
+    """Whether a backend can work here, and what is missing or found."""
+    try:
+        return _function(scheme, "probe")()
+    except (BackendUnavailable, AttributeError) as error:
+        return False, str(error)
