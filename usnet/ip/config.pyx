@@ -44,6 +44,7 @@ cdef void start(ip_state *ip) noexcept nogil:
     ip.neighbour_last = NONE
     ip.neighbour_held = 0
     ip.reassembly_held = 0
+    ip.reassembly_order = 0
     ip.n_unreachable = 0
     ip.udp_blocked = 0
     ip.n_loopback = 0

@@ -1,5 +1,5 @@
 """Fragmentation (RFC 791, section 3.2) and the identification field (RFC 6864)."""
-from libc.errno cimport EAGAIN, ENOBUFS
+from libc.errno cimport EAGAIN, EMSGSIZE
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -40,7 +40,7 @@ cdef int fragment_send(ip_state *ip, uint32_t number, const uint8_t *mac, const 
     cdef uint32_t size, head
     cdef uint8_t *l2
     if count == 0 or ip.netifs[number].link.n_tx == 0 or count >= ip.netifs[number].link.tx[0].num_slots:
-        return -ENOBUFS
+        return -EMSGSIZE
     if link_space(ip, number, count) < count:
         ip.netifs[number].tx_wanted = 1
         return -EAGAIN

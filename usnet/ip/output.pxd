@@ -17,5 +17,7 @@ cdef int ip_send(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_t p
                  int64_t now) noexcept nogil
 # Syncs the transmit rings that were filled since the last time.
 cdef void ip_flush(ip_state *ip) noexcept nogil
-# Whether some transmit ring of the interface towards dst has a free slot.
+# Whether a transmit slot of the interface is free (NETIF_LOOPBACK: room in the stack's own queue).
 cdef bint ip_tx_room(ip_state *ip, uint32_t netif) noexcept nogil
+# Counts an answer of the stack's own (ICMP, RST) that ip_tx_open or ip_send refused with `status`.
+cdef void ip_count_lost(ip_state *ip, int status) noexcept nogil

@@ -7,6 +7,7 @@ from usnet.wire.addr cimport ip_addr
 
 cdef enum:
     V4_PREFIX = 96              # bits in front of an IPv4 address
+    V4_BROADCAST = 0xffffffff   # 255.255.255.255
 
 cdef int ip_add_netif(ip_state *ip, port *link, uint16_t vlan) noexcept nogil              # its number, or -ENOSPC
 cdef int ip_add_addr(ip_state *ip, uint32_t netif, const ip_addr *addr, uint8_t prefix) noexcept nogil  # also its on-link route; 0, -EEXIST, -ENOSPC, -EINVAL

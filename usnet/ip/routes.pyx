@@ -60,7 +60,7 @@ cdef void network_of(ip_addr *net, const ip_addr *addr, uint8_t prefix) noexcept
 
 
 cdef bint is_group(uint32_t v4) noexcept nogil:
-    return v4 >> 28 == 14 or v4 == 0xffffffff
+    return v4 >> 28 == 14 or v4 == V4_BROADCAST
 
 
 cdef int ip_add_addr(ip_state *ip, uint32_t nif, const ip_addr *addr, uint8_t prefix) noexcept nogil:
@@ -182,8 +182,8 @@ cdef int ip_broadcast_netif(const ip_state *ip, const ip_addr *addr) noexcept no
     v4 = addr_v4(addr)
     for i in range(ip.n_addrs):
         a = &ip.addrs[i]
-        if a.used and (v4 == 0xffffffff or (a.prefix < 127 and addr_in(addr, &a.addr, a.prefix)
-                                            and (v4 | v4_mask(a.prefix)) == 0xffffffff)):
+        if a.used and (v4 == V4_BROADCAST or (a.prefix < 127 and addr_in(addr, &a.addr, a.prefix)
+                                            and (v4 | v4_mask(a.prefix)) == V4_BROADCAST)):
             return a.netif
     return -1
 

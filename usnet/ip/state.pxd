@@ -77,7 +77,8 @@ cdef enum ip_drop:
     DROP_UDP_NO_PORT
     DROP_UDP_QUEUE_FULL
     DROP_NEIGHBOUR_QUEUE        # waited for an address and gave way, or the address never came
-    DROP_TX_RING_FULL           # an answer (ICMP, ARP, RST) found no transmit slot
+    DROP_TX_RING_FULL           # an answer (ICMP, ARP, RST), or what had waited for a neighbour, found no transmit slot
+    DROP_NO_WAY_BACK            # an answer had no route, or its neighbour does not answer
     DROP_NO_MEMORY              # no chunk, no entry
     IP_DROPS
 
@@ -190,7 +191,8 @@ cdef struct ip_state:
     uint32_t lru_count[2]
     uint32_t neighbour_held     # bytes waiting in neighbours' queues
     arena reassemblies          # of ip/reassembly's struct
-    uint32_t reassembly_held    # bytes
+    uint32_t reassembly_held    # bytes, in whole chunks
+    uint64_t reassembly_order   # counts reassemblies begun
     uint8_t *datagram           # 64 KiB: a reassembled or looped-back datagram, valid until the next ip_input; private
     uint8_t *build              # 64 KiB: where an answer or a datagram beyond one MTU is put together; private
     chain loopback              # packets to ourselves, as in neighbour.queue

@@ -6,6 +6,10 @@ from usnet.memory.chunks cimport chain
 from usnet.wire.addr cimport ip_addr
 from usnet.wire.ipv4 cimport ipv4_repr
 
+cdef enum:
+    UDP_MAX = 65507             # bytes of payload: a datagram of 65535 less both headers
+    UDP_RCVBUF = 212992         # bytes, default of udp_pcb.rcvbuf
+
 cdef struct udp_pcb:
     ip_addr laddr               # unspecified (all zero): any of ours
     ip_addr raddr               # unspecified: not connected
@@ -15,7 +19,9 @@ cdef struct udp_pcb:
     int32_t error               # errno of an ICMP error on a connected endpoint, told once; 0
     uint8_t reuse               # SO_REUSEADDR / SO_REUSEPORT: may share its address with others that allow it too
     uint8_t broadcast           # SO_BROADCAST
-    uint8_t ttl                 # 0: the stack's default
+    uint8_t ttl                 # 0: the stack's default; 1 to groups
+    uint8_t laddr_auto          # laddr was chosen by udp_connect, not by udp_bind
+    uint8_t blocked             # a send was refused with EAGAIN: the owner is told when there is room
     uint32_t rcvbuf             # bytes of queued payload and bookkeeping at most
     uint32_t n_queued           # datagrams
     chain queue                 # each: udp_record, then its payload
@@ -32,7 +38,7 @@ cdef uint32_t udp_open(ip_state *ip) noexcept nogil                             
 cdef void udp_close(ip_state *ip, uint32_t u) noexcept nogil
 cdef int udp_bind(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t port) noexcept nogil     # port 0: a random free one; -EADDRINUSE, -EADDRNOTAVAIL, -EINVAL (bound already)
 cdef int udp_connect(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t port) noexcept nogil  # all-zero addr: disconnects; -ENETUNREACH
-# Bytes sent, or -errno: EDESTADDRREQ, EMSGSIZE (over 65507), EACCES (broadcast not allowed), EAGAIN (ring full), ENETUNREACH, EHOSTUNREACH, or a pending
+# Bytes sent, or -errno: EINVAL (port 0, not IPv4), EDESTADDRREQ, EMSGSIZE (over 65507), EACCES (broadcast not allowed), EAGAIN (ring full), ENETUNREACH, EHOSTUNREACH, or a pending
 # error. addr NULL: the connected peer.
 cdef int64_t udp_send(ip_state *ip, uint32_t u, const uint8_t *p, uint32_t n, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil
 # One datagram: bytes copied (cut to n; record.length is its true length), or -EAGAIN, or a pending error. peek: it stays queued.
@@ -40,5 +46,4 @@ cdef int64_t udp_recv(ip_state *ip, uint32_t u, uint8_t *p, uint32_t n, bint pee
 cdef uint32_t udp_ready(ip_state *ip, uint32_t u) noexcept nogil                            # EPOLLIN, EPOLLOUT, EPOLLERR as they stand
 cdef void udp_input(ip_state *ip, const ipv4_repr *r, const uint8_t *l4, uint32_t n, bint csum_ok, const uint8_t *l3, uint32_t l3_len,
                     int64_t now) noexcept nogil
-# An ICMP error quoted a datagram of ours from lport to raddr:rport.
-cdef void udp_icmp_error(ip_state *ip, const ip_addr *raddr, uint16_t rport, uint16_t lport, int32_t err) noexcept nogil
+cdef void udp_clear(ip_state *ip) noexcept nogil                    # closes all

@@ -1,0 +1,34 @@
+"""The few places of a header that this room reads or changes where they lie, without parsing the rest."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+
+from usnet.wire.bytes cimport load16, load32, store16
+from usnet.wire.tcp cimport TCP_HLEN
+
+
+cdef inline void ipv4_decrement_ttl(uint8_t *l3) noexcept nogil:
+    """One hop less, with the header's checksum brought up to date (RFC 1624, equation 3)."""
+    cdef uint32_t old = load16(l3 + 8)
+    cdef uint32_t total
+    l3[8] -= 1
+    total = (<uint32_t>load16(l3 + 10) ^ 0xffff) + (old ^ 0xffff) + load16(l3 + 8)
+    total = (total & 0xffff) + (total >> 16)
+    total = (total & 0xffff) + (total >> 16)
+    store16(l3 + 10, total ^ 0xffff)
+
+
+cdef inline bint tcp_header_whole(const uint8_t *l4, uint32_t n) noexcept nogil:
+    """Whether n bytes hold the TCP header and its options."""
+    return n >= TCP_HLEN and n >= <uint32_t>(l4[12] >> 4) * 4
+
+
+cdef inline uint16_t l4_src_port(const uint8_t *l4) noexcept nogil:
+    """Of TCP and UDP alike, as of the next."""
+    return load16(l4)
+
+
+cdef inline uint16_t l4_dst_port(const uint8_t *l4) noexcept nogil:
+    return load16(l4 + 2)
+
+
+cdef inline uint32_t tcp_seq(const uint8_t *l4) noexcept nogil:
+    return load32(l4 + 4)
