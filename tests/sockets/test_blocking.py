@@ -208,7 +208,7 @@ def test_stacks_are_set_up_as_told():
     from usnet.backends.pair import make_pair
     a, b = make_pair(clock=ManualClock(5))
     with usnet.Stack(a, ["10.1.0.1/24", "10.2.0.1/16"], gateway="10.1.0.254", routes=[("192.168.0.0/16", "10.2.0.9")], seed=3,
-                     config={"initial_window": 4}) as stack, b:
+                     config={"ttl": 4}) as stack, b:
         assert stack.clock.now() == 5 and stack.ports == [a]
         with stack.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
             u.connect(("192.168.3.4", 9))

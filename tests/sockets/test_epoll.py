@@ -40,6 +40,7 @@ def test_level_triggered_events_are_reported_for_as_long_as_they_hold(net):
 
 def test_edge_triggered_events_are_reported_once_for_each_arrival(net):
     client, server = net.connected()
+    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     ep = watch(net, client, EPOLLIN | EPOLLET)
     server.send(b"a")
     assert polled(net, ep) == [(client.fileno(), EPOLLIN)]

@@ -96,12 +96,14 @@ def test_lingering_for_no_time_resets(net):
         server.recv(10)
 
 
-def test_a_send_to_a_peer_that_is_gone_fails_with_epipe_in_the_end(net):
+def test_a_send_to_a_peer_that_is_gone_fails_and_in_the_end_with_epipe(net):
     client, server = net.connected()
     server.close()
     net.settle()
     client.send(b"into the void")
     net.settle()
+    if net.name == "usnet":
+        assert code(client.send, b"again") in (errno.EPIPE, errno.ECONNRESET)
     assert code(client.send, b"again") == errno.EPIPE
 
 
@@ -177,11 +179,11 @@ def test_connecting_to_an_address_that_answers_no_arp_is_ehostunreach_or_times_o
 
 def test_connects_timeout_passes_in_virtual_time(us):
     client = us.tcp()
-    client.settimeout(2.5)
+    client.settimeout(1.25)
     start = us.clock.now()
     with pytest.raises(TimeoutError, match="timed out"):
         client.connect((us.dead, 80))
-    assert us.clock.now() - start == 2_500_000_000
+    assert us.clock.now() - start == 1_250_000_000
     assert client.connect_ex((us.dead, 80)) == errno.EAGAIN
 
 
@@ -392,5 +394,6 @@ def test_descriptors_run_out_with_emfile():
     assert [s.fileno() for s in socks] == list(range(3, 73))
     assert code(stack.socket) == errno.EMFILE
     socks[40].close()
-    assert stack.socket().fileno() == 43
+    again = stack.socket()
+    assert again.fileno() == 43
     stack.close()
