@@ -48,6 +48,7 @@ cdef int sim_rx_sync(void *self, uint32_t ring_number) noexcept nogil:
     e.rx.tail = e.shown         # the user must not have taken what it was not shown
     status = ring_check(e.rx, &e.p.stats)
     if status == 0:
+        e.rx.head = e.rx.r.head
         e.rx.tail = arrived
         e.rx.r.tail = arrived
     e.shown = e.rx.tail
