@@ -37,4 +37,4 @@ cdef class StackCore:
     cdef stack s
     cdef readonly list ports
     cdef readonly dict settings
-    cdef bint closed
+    cdef object check(self, int status, str what)

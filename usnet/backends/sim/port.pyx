@@ -24,7 +24,7 @@ cdef int sim_tx_sync(void *self, uint32_t ring_number) noexcept nogil:
         return status
     at = e.tx.head
     while True:
-        status = ring_take(e.tx, &at, e.tx.r.head, e.scratch, &p, &length)
+        status = ring_take(e.tx.r, &at, e.tx.r.head, e.scratch, &p, &length)
         if status == 0:
             break
         if status < 0 or length == 0 or e.out == NULL:
