@@ -1,1 +1,49 @@
-"""usnet: a user-space TCP/IP stack that is simulated first."""
+"""usnet: a user-space TCP/IP stack that is simulated first.
+
+    with usnet.Stack("tap:tap0", "10.9.0.2/24"):
+        with usnet.create_connection(("10.9.0.1", 80)) as sock:
+            sock.sendall(b"...")
+
+What stands here is public; it is imported when it is first used. Constants are the standard library's own.
+"""
+
+import importlib
+import select as _select
+import socket as _socket
+
+_WHERE = {
+    "Stack": "usnet.sockets.host",
+    "socket": "usnet.sockets.socket",
+    "epoll": "usnet.sockets.epoll",
+    "create_connection": "usnet.sockets.helpers",
+    "create_server": "usnet.sockets.helpers",
+    "use": "usnet.sockets.context",
+    "current": "usnet.sockets.context",
+    "open_port": "usnet.backends",
+    "World": "usnet.lab",
+}
+_CONSTANTS = ("AF_", "EAI_", "INADDR_", "IPPROTO_", "IP_", "MSG_", "SHUT_", "SOCK_", "SOL_", "SOMAXCONN", "SO_", "TCP_")
+
+error = OSError
+gaierror = _socket.gaierror
+timeout = TimeoutError
+
+__all__ = ["Stack", "World", "create_connection", "create_server", "current", "epoll", "error", "gaierror", "open_port", "socket", "timeout", "use"]  # noqa: F822
+
+
+def __getattr__(name):
+    if name in _WHERE:
+        value = getattr(importlib.import_module(_WHERE[name]), name)
+    elif name.startswith("EPOLL"):
+        value = getattr(_select, name)
+    elif name.startswith(_CONSTANTS):
+        value = getattr(_socket, name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    constants = [n for n in dir(_socket) if n.startswith(_CONSTANTS)] + [n for n in dir(_select) if n.startswith("EPOLL")]
+    return sorted({*globals(), *__all__, *constants})

@@ -2,7 +2,7 @@
 
 (frames, calls, now) in; (frames, news, next deadline) out. No clock, no system call, no Python object on the way.
 """
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from usnet.backends.ring cimport Port
 from usnet.ip.state cimport ip_state
@@ -20,8 +20,9 @@ cdef struct stack:
     idset notify                # owners (sockets) with news; emptied by sockets/
     rng random
     int64_t now                 # ns: of the last run
+    uint8_t *gather             # 64 KiB: a frame that spans slots, put together; private to the process
     uint64_t runs
-    uint64_t rx_bursts
+    uint64_t rx_frames
 
 # Everything that can be done at `now`: due timers, all waiting frames in bursts, all output that rings and windows allow, one sync a ring. Returns
 # the next deadline in ns (INT64_MAX: none; never later than the earliest true one).
@@ -36,4 +37,4 @@ cdef class StackCore:
     cdef stack s
     cdef readonly list ports
     cdef readonly dict settings
-    cdef bint open
+    cdef object check(self, int status, str what)

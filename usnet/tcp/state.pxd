@@ -41,7 +41,6 @@ cdef struct tcp_config:
     uint32_t rcvbuf             # bytes; default 1 MiB
     uint32_t max_backlog        # of listen(); default 4096
     uint32_t max_syn_queue      # half-open connections a listener; default 1024
-    uint16_t initial_window     # segments; default 10 (RFC 6928)
     uint16_t mss                # 0: from the interface's MTU
     uint8_t syn_retries         # default 6
     uint8_t synack_retries      # default 5
@@ -119,3 +118,8 @@ cdef inline tcb *tcb_at(tcp_state *t, uint32_t c) noexcept nogil:
 
 cdef inline listener *listener_at(tcp_state *t, uint32_t i) noexcept nogil:
     return <listener *>arena_at(&t.listeners, i)
+
+
+cdef inline void count_drop(tcp_state *t, int reason) noexcept nogil:
+    """A segment, or part of one, was discarded for that reason (tcp_drop)."""
+    t.drops[reason] += 1

@@ -33,7 +33,6 @@ cdef enum:
     TF_FIN_QUEUED = 0x0010      # the application will write no more: FIN behind the last byte
     TF_FIN_SENT = 0x0020        # a FIN was sent at least once; it takes the number before snd_max
     TF_FIN_RECEIVED = 0x0040    # the peer's FIN was taken in order
-    TF_ORPHAN = 0x0080          # no socket holds it any more: it goes when the protocol is done
     TF_NODELAY = 0x0100         # TCP_NODELAY: no Nagle
     TF_KEEPALIVE = 0x0200       # SO_KEEPALIVE
     TF_RECOVERY = 0x0400        # fast recovery until snd_una passes `recover` (RFC 6582)
@@ -44,12 +43,12 @@ cdef enum:
     TF_CONNECTED = 0x8000       # was ESTABLISHED once
     TF_REUSE = 0x10000          # SO_REUSEADDR
     TF_RCV_SHUT = 0x20000       # the application will read no more
-    TF_ACTIVE = 0x40000         # opened by connect
     TF_FORCE = 0x80000          # the next output may send a small segment (probe, override of SWS)
-    TF_SYN_LOST = 0x100000      # the SYN or SYN-ACK was sent more than once: the initial window is one segment (RFC 5681, 3.1)
-    TF_RTO_ONCE = 0x200000      # an RTO retransmission is out, not acknowledged yet
-    TF_TX_BLOCKED = 0x400000    # the transmit ring was full
     TF_REUSEPORT = 0x800000
+    TF_REXMT_NOW = 0x1000000    # recovery asks for the segment at snd_una to be sent again
+    TF_FIN_HELD = 0x2000000     # a FIN arrived ahead of data that is missing: fin_pos is valid
+    TF_HELD = 0x4000000         # a socket, or the queue for accept, holds it: not freed when it ends
+    TF_DELACK = 0x8000000       # an ACK is owed, but may wait for the delayed-ACK timer
 
 # tcb.deadline: which
 cdef enum:
@@ -78,7 +77,7 @@ cdef struct tcb:
     uint8_t rcv_wscale          # shift of what we offer
     uint8_t dupacks             # in a row, saturating
     uint8_t backoff             # retransmission timeouts (or probes) in a row; doubles the RTO
-    uint8_t delack_segs         # full segments in order not acknowledged yet
+    uint8_t delack_segs         # weight of segments in order not acknowledged yet: 4 a full one, 1 a small one
     uint32_t timer              # of the wheel, or NONE; fires at timer_at
     uint32_t owner              # socket that is told of news, or NONE
     # Who
@@ -97,6 +96,8 @@ cdef struct tcb:
     int64_t rto                 # ns, without backoff
     int64_t last_recv           # ns of the last segment (keepalive)
     int64_t stalled_since       # ns of the first unanswered retransmission or probe; 0 (RFC 9293, 3.8.3: R2)
+    int64_t last_send           # ns when data was last sent (RFC 5681, section 4.1)
+    int64_t last_oow_ack        # ns of the last ACK in answer to an empty segment outside the window (rate limit)
     uint32_t rtt_seq            # acknowledging it ends the measurement
     uint32_t ts_offset          # added to the clock in TSval (RFC 7323, section 5.4: per connection)
     # What waits
@@ -105,6 +106,7 @@ cdef struct tcb:
     uint32_t rcv_ready          # bytes of rcv in order, that is, readable
     uint32_t ooo                # struct ranges of what arrived ahead (positions count from irs + 1), or NONE
     uint64_t rcv_pos            # position of rcv_nxt in the stream
+    uint64_t fin_pos            # position of the peer's FIN while TF_FIN_HELD
     uint32_t sndbuf             # bytes of snd at most
     uint32_t rcvbuf             # bytes of rcv at most; the window never promises more
     # Recovery and congestion
@@ -117,7 +119,9 @@ cdef struct tcb:
     # Passive opening
     uint8_t syn_retries         # SYNs or SYN-ACKs sent again
     uint8_t keep_probes         # unanswered keepalive probes
+    uint8_t unanswered          # retransmissions or window probes since the peer was last heard
     uint16_t peer_mss           # as in its SYN; 536 when absent
+    uint16_t rcv_mss            # payload bytes of the peer's full segments, as far as seen: delayed ACKs count by it
     uint32_t parent             # listener that made it, until it is accepted; NONE
     uint32_t next               # in the listener's queue of those waiting for accept
     uint32_t prev

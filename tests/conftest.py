@@ -1,0 +1,45 @@
+"""What all tests share: Hypothesis's settings, and skipping where the machine lacks something, with what it lacks."""
+import os
+import shutil
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("usnet", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+settings.load_profile("usnet")
+
+# Debian packages of the programs that tests ask for.
+PACKAGES = {
+    "tshark": "tshark",
+    "nc": "netcat-openbsd",
+    "nginx": "nginx-light",
+    "ping": "iputils-ping",
+    "curl": "curl",
+    "ip": "iproute2",
+}
+SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+
+
+def missing(what: str) -> str | None:
+    """What to tell the reader when `what` (root, tun, or a program) is not here; None when it is."""
+    if what == "root":
+        return None if os.geteuid() == 0 else "root (network namespaces and devices need it)"
+    if what == "tun":
+        return None if os.access("/dev/net/tun", os.R_OK | os.W_OK) else "access to /dev/net/tun"
+    if what not in PACKAGES:
+        raise pytest.UsageError(f"needs({what!r}): unknown; see tests/conftest.py")
+    return None if shutil.which(what, path=SBIN) else f"{what} (Debian package {PACKAGES[what]})"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests with devices of the kernel run one after another: the machine has few processors, and they measure time."""
+    for item in items:
+        if any("root" in mark.args for mark in item.iter_markers("needs")):
+            item.add_marker(pytest.mark.xdist_group("kernel"))
+
+
+def pytest_runtest_setup(item):
+    lacking = [m for mark in item.iter_markers("needs") for what in mark.args if (m := missing(what))]
+    if lacking:
+        pytest.skip("missing: " + ", ".join(lacking))

@@ -1,0 +1,17 @@
+from select import *
+from socket import *
+from socket import gaierror as gaierror
+from typing import Any
+
+from usnet.sockets.context import current as current
+from usnet.sockets.context import use as use
+from usnet.sockets.epoll import epoll as epoll
+from usnet.sockets.helpers import create_connection as create_connection
+from usnet.sockets.helpers import create_server as create_server
+from usnet.sockets.host import Stack as Stack
+from usnet.sockets.socket import socket as socket
+
+error = OSError
+timeout = TimeoutError
+open_port: Any
+World: Any

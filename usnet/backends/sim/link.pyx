@@ -1,0 +1,392 @@
+"""What links do with frames; link.pxd says in which order."""
+from libc.errno cimport ENOMEM
+from libc.stdlib cimport free, malloc
+from libc.stdint cimport INT64_MAX
+from libc.string cimport memcpy, memset
+
+from usnet.backends.fates cimport fate, fate_flip, fates_decide
+from usnet.backends.keyed cimport KEYED_DELAY, KEYED_LOSS, keyed_draw
+from usnet.backends.sim.frames cimport frame_bytes, frame_give, frame_take
+from usnet.backends.sim.journal cimport (
+    DROP_DOWN, DROP_FATE, DROP_LOSS, DROP_MTU, DROP_NONE, DROP_OVERRUN, DROP_QUEUE, FRAME_DELIVERED, FRAME_DROPPED, FRAME_SENT, happening,
+    observe,
+)
+from usnet.backends.sim.scheduler cimport event, sched_push, sched_register
+from usnet.wire.bytes cimport load16
+from usnet.wire.eth cimport ETH_HLEN, ETH_P_8021AD, ETH_P_8021Q, ETH_VLAN_HLEN
+
+cdef enum:
+    NS_PER_S = 1000000000
+
+
+cdef int link_dir_init(link_dir *d, world *w, uint32_t link, uint32_t direction) noexcept nogil:
+    cdef int kind
+    memset(d, 0, sizeof(link_dir))
+    d.w = w
+    d.link = link
+    d.direction = direction
+    d.up = True
+    d.limit_packets = d.limit_bytes = <uint64_t>-1
+    kind = sched_register(w.s, frame_due, frame_stale, frame_dropped, d)
+    if kind < 0:
+        return kind
+    d.kind = <uint32_t>kind
+    return 0
+
+
+cdef void link_dir_free(link_dir *d) noexcept nogil:
+    free(d.queue)
+    d.queue = NULL
+
+
+cdef void note(link_dir *d, int what, int cause, uint64_t index, const uint8_t *p, uint32_t length, bint altered) noexcept nogil:
+    cdef happening h
+    h.time = d.w.s.now
+    h.index = index
+    h.link = d.link
+    h.length = length
+    h.queue_packets = d.queue_packets
+    h.queue_bytes = <uint32_t>d.queue_bytes
+    h.direction = <uint8_t>d.direction
+    h.what = <uint8_t>what
+    h.cause = <uint8_t>cause
+    h.altered = altered
+    h.pad = 0
+    if what == FRAME_DROPPED:
+        d.n.dropped[cause] += 1
+    observe(d.w, &h, p)
+
+
+cdef void out_of_memory(link_dir *d) noexcept nogil:
+    d.w.s.error = ENOMEM
+    d.w.s.interrupted = True
+
+
+# The queue
+
+cdef inline waiting *queue_at(link_dir *d, uint32_t i) noexcept nogil:
+    return &d.queue[(d.queue_first + i) & (d.queue_room - 1)]
+
+
+cdef int queue_grow(link_dir *d) noexcept nogil:
+    cdef uint32_t room = d.queue_room * 2 if d.queue_room else 64
+    cdef waiting *queue = <waiting *>malloc(room * sizeof(waiting))
+    cdef uint32_t i
+    if queue == NULL:
+        return -ENOMEM
+    for i in range(d.queue_packets):
+        queue[i] = queue_at(d, i)[0]
+    free(d.queue)
+    d.queue = queue
+    d.queue_room = room
+    d.queue_first = 0
+    return 0
+
+
+cdef void link_update_queue(link_dir *d) noexcept nogil:
+    cdef waiting *q
+    while d.queue_packets:
+        q = queue_at(d, 0)
+        if q.start > d.w.s.now:
+            break
+        d.queue_bytes -= q.length
+        d.queue_packets -= 1
+        d.queue_first = (d.queue_first + 1) & (d.queue_room - 1)
+
+
+cdef waiting *queue_append(link_dir *d, uint32_t length, int64_t start) noexcept nogil:
+    cdef waiting *q
+    if d.queue_packets == d.queue_room and queue_grow(d) < 0:
+        out_of_memory(d)
+        return NULL
+    q = queue_at(d, d.queue_packets)
+    q.start = start
+    q.before = d.last_arrival
+    q.length = length
+    q.f = NULL
+    d.queue_packets += 1
+    d.queue_bytes += length
+    if d.queue_packets > d.n.queue_packets_max:
+        d.n.queue_packets_max = d.queue_packets
+    if d.queue_bytes > d.n.queue_bytes_max:
+        d.n.queue_bytes_max = d.queue_bytes
+    return q
+
+
+cdef inline bint queue_full(link_dir *d, uint32_t length) noexcept nogil:
+    return d.busy_until > d.w.s.now and (d.queue_packets >= d.limit_packets or d.queue_bytes + length > d.limit_bytes)
+
+
+cdef int64_t transmission(link_dir *d, uint32_t length, bint idle) noexcept nogil:
+    """Nanoseconds that a frame takes; what is left over is carried to the next while the link stays busy."""
+    cdef uint64_t work
+    cdef int64_t size = <int64_t>length + d.overhead
+    if d.rate == 0 or size <= 0:
+        return 0
+    work = <uint64_t>size * 8 * NS_PER_S + (0 if idle else d.remainder)
+    d.remainder = work % d.rate
+    return <int64_t>(work // d.rate)
+
+
+# Sending
+
+cdef inline bint lucky(link_dir *d, const chance *c, uint64_t purpose, uint64_t index) noexcept nogil:
+    """Whether a thing of that chance happens to this frame."""
+    if c.always:
+        return True
+    return c.below != 0 and draw(d, purpose, index) < c.below
+
+
+cdef inline uint64_t draw(link_dir *d, uint64_t purpose, uint64_t index) noexcept nogil:
+    return keyed_draw(d.w.seed, <uint64_t>d.link << 1 | d.direction, purpose, index)
+
+
+cdef inline uint64_t draw_below(uint64_t r, uint64_t n) noexcept nogil:
+    """[0, n) for any n: the upper 64 bits of the product, from halves."""
+    cdef uint64_t r0 = <uint32_t>r
+    cdef uint64_t n0 = <uint32_t>n
+    cdef uint64_t a = (r >> 32) * n0 + ((r0 * n0) >> 32)
+    cdef uint64_t b = r0 * (n >> 32) + <uint32_t>a
+    return (r >> 32) * (n >> 32) + (a >> 32) + (b >> 32)
+
+
+cdef inline bint too_large(link_dir *d, const uint8_t *p, uint32_t length) noexcept nogil:
+    cdef uint32_t header = ETH_HLEN
+    cdef uint32_t type
+    if d.mtu == 0 or length <= ETH_HLEN + d.mtu:
+        return False
+    type = load16(p + 12)
+    if type == ETH_P_8021Q or type == ETH_P_8021AD:
+        header = ETH_VLAN_HLEN
+    return length > header + d.mtu
+
+
+cdef void link_send(link_dir *d, const uint8_t *p, uint32_t length) noexcept nogil:
+    cdef uint64_t index = d.index
+    cdef fate f
+    cdef int cause = DROP_NONE
+    d.index += 1
+    d.n.sent += 1
+    d.n.sent_bytes += length
+    link_update_queue(d)
+    note(d, FRAME_SENT, DROP_NONE, index, p, length, False)
+    memset(&f, 0, sizeof(fate))
+    if d.fates != NULL:
+        fates_decide(d.fates, p, length, d.w.s.now, <int>d.direction, &f)
+    if not d.up:
+        cause = DROP_DOWN
+    elif too_large(d, p, length):
+        cause = DROP_MTU
+    elif f.drop:
+        cause = DROP_FATE
+    elif queue_full(d, length):
+        cause = DROP_QUEUE
+    elif transmit(d, p, length, index, &f):
+        return
+    else:
+        cause = DROP_LOSS
+    note(d, FRAME_DROPPED, cause, index, p, length, False)
+
+
+cdef bint transmit(link_dir *d, const uint8_t *p, uint32_t length, uint64_t index, const fate *f) noexcept nogil:
+    """Takes the frame's time on the wire and puts it under way; False when the wire loses it."""
+    cdef int64_t now = d.w.s.now
+    cdef bint idle = d.busy_until <= now
+    cdef int64_t start = now if idle else d.busy_until
+    cdef int64_t took = transmission(d, length, idle)
+    cdef waiting *q = NULL
+    cdef frame *first
+    cdef uint32_t copies = f.copies
+    cdef uint32_t i
+    d.busy_until = start + took
+    d.n.busy_ns += <uint64_t>took
+    if start > now:
+        q = queue_append(d, length, start)
+    if lucky(d, &d.loss, KEYED_LOSS, index):
+        return False
+    if lucky(d, &d.duplicate, KEYED_DUPLICATE, index):
+        copies += 1
+    first = launch(d, p, length, index, f, 0)
+    if q != NULL:
+        q.f = first
+    for i in range(copies):
+        if first == NULL:
+            break
+        d.n.duplicated += 1
+        first.copy = launch(d, p, length, index, f, i + 1)
+        first = first.copy
+    return True
+
+
+cdef frame *launch(link_dir *d, const uint8_t *p, uint32_t length, uint64_t index, const fate *fate_, uint32_t copy) noexcept nogil:
+    """Puts one frame, or copy of it, on its way; the transmission ends at busy_until."""
+    cdef frame *f = frame_take(&d.w.frames, length)
+    if f == NULL:
+        out_of_memory(d)
+        return NULL
+    memcpy(frame_bytes(f), p, length)
+    f.index = index
+    f.epoch = d.epoch
+    spoil(d, f, fate_)
+    f.after = d.delay + fate_.delay + copy * fate_.gap
+    if d.jitter:
+        f.after += <int64_t>draw_below(draw(d, KEYED_DELAY, index), <uint64_t>d.jitter + 1)
+    f.loose = d.reorder or fate_.delay != 0 or fate_.hold != 0 or (copy != 0 and fate_.gap != 0)
+    if fate_.hold and copy == 0:
+        f.hold = fate_.hold
+        f.after += fate_.hold_ns
+        f.next = d.held
+        d.held = f
+    schedule(d, f, d.busy_until)
+    if not f.hold:
+        release_held(d, f.due)
+    return f
+
+
+cdef void spoil(link_dir *d, frame *f, const fate *fate_) noexcept nogil:
+    """Corrupts the frame, as its fate and the link have it."""
+    cdef uint64_t bit
+    cdef bint flipped = fate_.n_bits != 0
+    if flipped:
+        fate_flip(fate_, frame_bytes(f), f.length)
+    if lucky(d, &d.corrupt, KEYED_CORRUPT, f.index) and f.length > ETH_HLEN:
+        bit = draw_below(draw(d, KEYED_CORRUPT_BIT, f.index), <uint64_t>(f.length - ETH_HLEN) * 8)
+        frame_bytes(f)[ETH_HLEN + bit // 8] ^= <uint8_t>(0x80 >> (bit & 7))
+        flipped = True
+    f.altered = flipped
+    d.n.corrupted += flipped
+
+
+cdef void schedule(link_dir *d, frame *f, int64_t end) noexcept nogil:
+    """Sets when the frame arrives, its transmission ending at `end`."""
+    f.due = end + f.after
+    if not f.loose:
+        if f.due < d.last_arrival:
+            f.due = d.last_arrival
+        d.last_arrival = f.due
+    push_frame(d, f)
+
+
+cdef void push_frame(link_dir *d, frame *f) noexcept nogil:
+    if sched_push(d.w.s, f.due, d.kind, <uint64_t>f) == 0:
+        f.events += 1
+
+
+cdef void release_held(link_dir *d, int64_t due) noexcept nogil:
+    """One more frame passes those that are held: one that has let enough of them pass arrives right behind it."""
+    cdef frame **at = &d.held
+    cdef frame *f
+    while at[0] != NULL:
+        f = at[0]
+        f.hold -= 1
+        if f.hold:
+            at = &f.next
+            continue
+        at[0] = f.next
+        f.pinned = True
+        if due < f.due:
+            f.due = due
+            push_frame(d, f)
+
+
+# Arriving
+
+cdef bint frame_stale(void *ctx, const event *e) noexcept nogil:
+    """Out of date: the frame arrives, or has arrived, at another time or by another event."""
+    cdef frame *f = <frame *>e.arg
+    return f.done or f.due != e.t
+
+
+cdef void frame_dropped(void *ctx, const event *e) noexcept nogil:
+    cdef frame *f = <frame *>e.arg
+    f.events -= 1
+    if f.done and f.events == 0:
+        frame_give(&(<link_dir *>ctx).w.frames, f)
+
+
+cdef void frame_due(void *ctx, uint64_t arg, int64_t now) noexcept nogil:
+    cdef link_dir *d = <link_dir *>ctx
+    cdef frame *f = <frame *>arg
+    f.events -= 1
+    f.done = True
+    if f.hold:
+        forget_held(d, f)
+    arrive(d, f, now)
+    if f.events == 0:
+        frame_give(&d.w.frames, f)
+
+
+cdef void forget_held(link_dir *d, frame *f) noexcept nogil:
+    cdef frame **at = &d.held
+    while at[0] != NULL and at[0] != f:
+        at = &at[0].next
+    if at[0] != NULL:
+        at[0] = f.next
+
+
+cdef void arrive(link_dir *d, frame *f, int64_t now) noexcept nogil:
+    link_update_queue(d)
+    if f.epoch != d.epoch:
+        note(d, FRAME_DROPPED, DROP_DOWN, f.index, frame_bytes(f), f.length, f.altered)
+    elif d.sink(d.sink_ctx, d.sink_number, frame_bytes(f), f.length, now) < 0:
+        note(d, FRAME_DROPPED, DROP_OVERRUN, f.index, frame_bytes(f), f.length, f.altered)
+    else:
+        d.n.delivered += 1
+        d.n.delivered_bytes += f.length
+        if f.index + 1 < d.last_delivered:
+            d.n.reordered += 1
+        else:
+            d.last_delivered = f.index + 1
+        note(d, FRAME_DELIVERED, DROP_NONE, f.index, frame_bytes(f), f.length, f.altered)
+        if d.go_on != NULL:
+            d.go_on(d.sink_ctx, d.sink_number, frame_bytes(f), f.length, now)
+
+
+# Changes
+
+cdef void replan(link_dir *d, waiting *q, int64_t end) noexcept nogil:
+    cdef frame *f = q.f
+    q.before = d.last_arrival
+    while f != NULL:
+        if not f.pinned:
+            schedule(d, f, end)
+        f = f.copy
+
+
+cdef int link_set_rate(link_dir *d, uint64_t rate) noexcept nogil:
+    cdef int64_t end
+    cdef int64_t took
+    cdef uint32_t i
+    cdef waiting *q
+    link_update_queue(d)
+    d.rate = rate
+    d.remainder = 0
+    if d.queue_packets == 0:
+        return 0
+    end = queue_at(d, 0).start          # of the transmission that goes on
+    d.last_arrival = queue_at(d, 0).before
+    d.n.busy_ns -= <uint64_t>(d.busy_until - end)
+    for i in range(d.queue_packets):
+        q = queue_at(d, i)
+        q.start = end
+        took = transmission(d, q.length, i == 0)
+        d.n.busy_ns += <uint64_t>took
+        end += took
+        replan(d, q, end)
+    d.busy_until = end
+    link_update_queue(d)
+    return 0
+
+
+cdef void link_set_up(link_dir *d, bint up) noexcept nogil:
+    if d.up and not up:
+        link_update_queue(d)
+        d.epoch += 1
+        d.queue_packets = 0
+        d.queue_bytes = 0
+        d.held = NULL
+        if d.busy_until > d.w.s.now:
+            d.n.busy_ns -= <uint64_t>(d.busy_until - d.w.s.now)
+            d.busy_until = d.w.s.now
+        d.last_arrival = d.w.s.now
+    d.up = up

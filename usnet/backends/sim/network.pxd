@@ -1,0 +1,17 @@
+"""A world of ports, links and switches."""
+from usnet.backends.sim.journal cimport world
+from usnet.backends.sim.scheduler cimport Scheduler, SimClock, SimHost
+
+
+cdef class Network:
+    cdef world w
+    cdef readonly Scheduler scheduler
+    cdef readonly SimClock clock
+    cdef readonly dict hosts            # by name
+    cdef readonly dict ports
+    cdef readonly dict links
+    cdef readonly dict switches
+    cdef list by_number                 # links
+    cdef list taps
+    cdef public object environment      # what drives it instead of run(); None
+    cdef readonly object seed

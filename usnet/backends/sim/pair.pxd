@@ -1,0 +1,24 @@
+"""A link as Python sees it: two directions, `up` from a to b and `down` from b to a."""
+from usnet.backends.fates cimport Fates
+from usnet.backends.sim.journal cimport world
+from usnet.backends.sim.link cimport link_dir
+
+
+cdef class Direction:
+    cdef link_dir d
+    cdef object keep            # the Network
+    cdef dict model             # as it was given, parsed
+
+
+cdef class Link:
+    cdef readonly str name
+    cdef readonly int number
+    cdef readonly object a      # SimPort or Switch
+    cdef readonly object b
+    cdef readonly Direction up
+    cdef readonly Direction down
+    cdef readonly object network
+    cdef Fates rules
+    cdef int start(self, world *w, dict up, dict down, rules, object seed) except -1
+    cdef int connect(self, object end, Direction out, Direction back) except -1
+    cdef int show(self) except -1

@@ -1,0 +1,31 @@
+"""Ports of the simulator: rings in memory, a link in front of them and a host behind.
+
+A transmit sync hands frames to the link at this instant. A frame that arrives is written into the receive ring, beyond what the user has seen: it shows at the next
+receive sync. The host is due from then on; it runs when no event is left at this instant.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+
+from usnet.backends.ring cimport Port, port
+from usnet.backends.ring_memory cimport RingMemory, ring_side
+from usnet.backends.sim.link cimport link_dir
+from usnet.backends.sim.scheduler cimport SimHost, host
+
+cdef struct port_end:
+    port *p
+    host *h
+    ring_side *tx
+    ring_side *rx
+    uint32_t shown              # rx tail as of the last sync; frames from there to rx.tail have arrived since
+    link_dir *out               # NULL: not connected
+    uint8_t *scratch            # FRAME_MAX bytes
+
+# frame_sink of a port_end.
+cdef int port_deliver(void *ctx, uint32_t number, const uint8_t *p, uint32_t length, int64_t now) noexcept nogil
+
+
+cdef class SimPort(Port):
+    cdef port_end e
+    cdef RingMemory memory
+    cdef readonly SimHost host
+    cdef readonly object network
+    cdef void set_link(self, int state)

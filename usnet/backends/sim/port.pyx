@@ -1,0 +1,141 @@
+"""Ports of the simulator."""
+from libc.errno cimport EINVAL, ENOBUFS, ENXIO
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from usnet.backends.ring cimport LINK_DOWN, LINK_GONE, PORT_CAN_RECEIVE, PORT_CAN_SEND, RING_RX, RING_TX
+from usnet.backends.ring_memory cimport FRAME_MAX, ring_check, ring_put, ring_take, ring_taken
+from usnet.backends.sim.link cimport link_send
+from usnet.backends.sim.scheduler cimport host_clock, host_touch
+
+
+cdef int sim_tx_sync(void *self, uint32_t ring_number) noexcept nogil:
+    cdef port_end *e = <port_end *>self
+    cdef const uint8_t *p = NULL
+    cdef uint32_t length = 0
+    cdef uint32_t at
+    cdef int status
+    if e.p.link == LINK_GONE:
+        return -ENXIO
+    if ring_number != 0:
+        return -EINVAL
+    status = ring_check(e.tx, &e.p.stats)
+    if status < 0:
+        return status
+    at = e.tx.head
+    while True:
+        status = ring_take(e.tx.r, &at, e.tx.r.head, e.scratch, &p, &length)
+        if status == 0:
+            break
+        if status < 0 or length == 0 or e.out == NULL:
+            e.p.stats.tx_errors += 1
+            continue
+        e.p.stats.tx_frames += 1
+        e.p.stats.tx_bytes += length
+        link_send(e.out, p, length)
+    ring_taken(e.tx)
+    return 0
+
+
+cdef int sim_rx_sync(void *self, uint32_t ring_number) noexcept nogil:
+    cdef port_end *e = <port_end *>self
+    cdef uint32_t arrived = e.rx.tail
+    cdef int status
+    if e.p.link == LINK_GONE:
+        return -ENXIO
+    if ring_number != 0:
+        return -EINVAL
+    e.rx.tail = e.shown         # the user must not have taken what it was not shown
+    status = ring_check(e.rx, &e.p.stats)
+    if status == 0:
+        e.rx.head = e.rx.r.head
+        e.rx.tail = arrived
+        e.rx.r.tail = arrived
+    e.shown = e.rx.tail
+    return status
+
+
+cdef int sim_arm(void *self, bint for_tx) noexcept nogil:
+    """The host is always woken; transmit slots are free at every sync."""
+    return -ENXIO if (<port_end *>self).p.link == LINK_GONE else 0
+
+
+cdef void restore_buffers(port_end *e, uint32_t length) noexcept nogil:
+    """The slots about to be filled are the port's: whatever their user wrote there since the last sync is undone."""
+    cdef uint32_t i = e.rx.tail
+    cdef uint32_t left = length // e.rx.buf_size + 1
+    while left and i != e.rx.num_slots:
+        e.rx.r.slots[i].buf_idx = e.rx.good[i]
+        i += 1
+        left -= 1
+    for i in range(left if left < e.rx.num_slots else 0):
+        e.rx.r.slots[i].buf_idx = e.rx.good[i]
+
+
+cdef int port_deliver(void *ctx, uint32_t number, const uint8_t *p, uint32_t length, int64_t now) noexcept nogil:
+    cdef port_end *e = <port_end *>ctx
+    cdef int status
+    if e.p.link == LINK_GONE:
+        return -ENXIO
+    restore_buffers(e, length)
+    status = ring_put(e.rx, p, length, host_clock(e.h), &e.p.stats)
+    e.rx.r.tail = e.shown
+    if status == -ENOBUFS:
+        e.p.stats.rx_overruns += 1
+    if status == 0:
+        host_touch(e.h)
+    return status
+
+
+cdef class SimPort(Port):
+    """A port of a Network, made by Network.port(). Its host is whoever receives; `host.callback` hears of frames where no stack is attached."""
+
+    def __cinit__(self, network, SimHost host, str name, bytes mac, *, uint32_t mtu=1500, uint32_t tx_slots=256, uint32_t rx_slots=512,
+                  uint32_t buf_size=0, uint32_t spare=64):
+        if not 68 <= mtu <= 65535:
+            raise ValueError(f"MTU of {mtu} bytes: from 68 to 65535")
+        if buf_size == 0:
+            buf_size = min(2048 * ((mtu + 18 + 2047) // 2048), 32768)
+        self.network = network
+        self.host = host
+        self.memory = RingMemory(1, 1, tx_slots, rx_slots, buf_size, spare)
+        self.e.scratch = <uint8_t *>malloc(FRAME_MAX)
+        if self.e.scratch == NULL:
+            raise MemoryError
+        self.memory.attach(&self.p)
+        self.e.p = &self.p
+        self.e.h = &host.h
+        self.e.tx = self.memory.side(RING_TX, 0)
+        self.e.rx = self.memory.side(RING_RX, 0)
+        self.e.shown = self.e.rx.tail
+        self.p.self = &self.e
+        self.p.tx_sync = sim_tx_sync
+        self.p.rx_sync = sim_rx_sync
+        self.p.arm = sim_arm
+        self.p.mtu = mtu
+        self.p.caps |= PORT_CAN_SEND | PORT_CAN_RECEIVE
+        self.p.link = LINK_DOWN
+        memcpy(self.p.mac, <const uint8_t *>mac, 6)
+        self.name = "sim:" + name
+        self.clock = host.clock
+
+    def __dealloc__(self):
+        free(self.e.scratch)
+
+    cdef void set_link(self, int state):
+        if self.p.link != LINK_GONE and self.p.link != state:
+            self.p.link = state
+            host_touch(&self.host.h)
+
+    def vanish(self):
+        """The device goes away under its user: every sync says so from now on (ENXIO), and the host runs to see it."""
+        self.set_link(LINK_GONE)
+
+
+def open_port(name):
+    """The backend of "sim:NAME": a new port on the switch NAME of the process's default network; both are made as needed.
+
+    ValueError for a bad name.
+    """
+    from usnet.backends.sim.network import default_network
+    return default_network().join(name.removeprefix("sim:"))

@@ -1,0 +1,151 @@
+"""Virtual time: a heap of events in plain C memory, run without the GIL.
+
+The order of a run is total. Events run by (t, order): by time, then in the order in which they were put in. A host that has something to do is
+due, not scheduled: when no event is left at an instant, the due hosts run, each once, in the order in which they became due, so that frames that
+arrive together are one burst. What a host sends without delay is an event of the same instant and runs next.
+
+An alarm is a time that moves: set again for each acknowledgement, say. It keeps at most a few events in the heap, and one that is out of date is
+dropped unseen, without letting time pass. Its place among ties is that of the moment when it was last set to another time.
+"""
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+
+from usnet.backends.clock cimport Clock
+
+ctypedef void (*event_handler)(void *ctx, uint64_t arg, int64_t now) noexcept nogil
+ctypedef void (*alarm_handler)(void *ctx, int64_t now) noexcept nogil
+# A host: everything that it can do at `now` (a reading of its clock); returns its next deadline in ns of that clock, INT64_MAX for none.
+ctypedef int64_t (*host_run)(void *ctx, int64_t now) noexcept nogil
+# Whether the host has something to tell its applications.
+ctypedef bint (*host_news)(void *ctx) noexcept nogil
+
+cdef enum:
+    KIND_PYTHON = 0         # arg: slot of a Python callback
+    KIND_ALARM = 1          # arg: the alarm
+    KIND_FIRST = 2          # the first that can be registered
+
+cdef struct event:          # 32 bytes
+    int64_t t               # ns
+    uint64_t order          # by insertion
+    uint64_t arg
+    uint32_t kind
+
+# Whether an event at the head of the heap stands for nothing any more. It is then taken away and handed to `dropped`, and no time passes.
+ctypedef bint (*event_stale)(void *ctx, const event *e) noexcept nogil
+ctypedef void (*event_dropped)(void *ctx, const event *e) noexcept nogil
+
+cdef struct event_kind:
+    event_handler handler
+    event_stale stale       # NULL: never
+    event_dropped dropped
+    void *ctx
+
+cdef struct alarm:
+    alarm_handler handler
+    void *ctx
+    int64_t t               # ns: when it goes off; INT64_MAX: never
+    uint64_t order          # place among ties
+    int64_t armed_t         # of the event in the heap that stands for it; INT64_MAX: none
+    uint64_t armed_order
+    uint32_t events         # in the heap, out-of-date ones included
+    bint dead               # freed with its last event
+
+cdef struct host:
+    scheduler *s
+    alarm *wake
+    host_run run            # NULL: a host that lives in Python; its callback is all it has
+    void *run_ctx
+    host_news news          # NULL: always, after a run
+    void *news_ctx
+    void *callback          # the SimHost, called with the GIL; NULL: nobody wants to know
+    int64_t granularity     # ns of its clock, 1 and up
+    bint due
+    host *next_due
+    uint64_t runs
+
+cdef struct scheduler:
+    event *heap
+    size_t n
+    size_t room
+    event_kind *kinds
+    uint32_t n_kinds
+    uint32_t room_kinds
+    int64_t now             # ns
+    uint64_t next_order
+    uint64_t executed       # events and host runs
+    host *due_first
+    host *due_last
+    bint interrupted        # Python ran: the loop goes back to its caller, who looks whether anything else comes first now
+    int error               # 0, or ENOMEM: an event was lost and the run is void
+    void *owner             # the Scheduler
+
+# What a Python callback raised, for the run to raise.
+cdef void keep_failure(scheduler *s, object e) noexcept
+cdef int sched_push(scheduler *s, int64_t t, uint32_t kind, uint64_t arg) noexcept nogil
+# Kind number, or -ENOMEM.
+cdef int sched_register(scheduler *s, event_handler handler, event_stale stale, event_dropped dropped, void *ctx) noexcept nogil
+# Time of the next thing to do (an event that is not out of date, or `now` while a host is due); INT64_MAX: nothing.
+cdef int64_t sched_peek(scheduler *s) noexcept nogil
+# Does one thing at a time before `limit` (which is not included): 1, or 0 when there was none.
+cdef int sched_step(scheduler *s, int64_t limit) noexcept nogil
+# Does all there is to do before `limit`, until Python has run: the number of things done.
+cdef uint64_t sched_run(scheduler *s, int64_t limit) noexcept nogil
+
+cdef alarm *alarm_new(scheduler *s, alarm_handler handler, void *ctx) noexcept nogil
+cdef void alarm_set(scheduler *s, alarm *a, int64_t t) noexcept nogil
+cdef void alarm_free(alarm *a) noexcept nogil
+
+# The host runs at this instant, once, however often this is called.
+cdef void host_touch(host *h) noexcept nogil
+# The host's next deadline, in ns of its own clock, after calls that changed it.
+cdef void host_arm(host *h, int64_t deadline) noexcept nogil
+
+
+cdef inline int64_t clock_floor(int64_t t, int64_t granularity) noexcept nogil:
+    return t if granularity == 1 else t - t % granularity
+
+
+cdef inline int64_t host_clock(host *h) noexcept nogil:
+    """What the host's clock reads: virtual time, rounded down to its granularity."""
+    return clock_floor(h.s.now, h.granularity)
+
+
+cdef class Scheduler:
+    cdef scheduler s
+    cdef list calls             # slot -> (function, arguments), None when cancelled
+    cdef list free_calls
+    cdef list hosts             # kept alive
+    cdef object failure         # what a Python callback raised, until it is raised in the run
+    cdef object call_later(self, int64_t t, object function, tuple args)
+    cdef int check(self) except -1
+
+
+cdef class Call:
+    cdef Scheduler scheduler
+    cdef Py_ssize_t slot        # -1: done
+    cdef readonly int64_t t
+
+
+cdef class Alarm:
+    """A time at which `callback(now)` is called once; set it anew as often as needed."""
+    cdef Scheduler scheduler
+    cdef alarm *a
+    cdef public object callback
+
+
+cdef class SimClock(Clock):
+    """Virtual time, rounded down to `granularity` ns."""
+    cdef Scheduler scheduler
+    cdef readonly int64_t granularity
+    cdef scheduler *s
+
+
+cdef class SimHost:
+    """Whoever sits behind one or more ports: a stack, or a Python function."""
+    cdef host h
+    cdef readonly Scheduler scheduler
+    cdef readonly str name
+    cdef readonly SimClock clock
+    cdef public object callback     # called as callback(now) when the host has news; None: nobody
+    cdef object keep                # whatever the run and news functions need alive
+    cdef list listeners             # further functions to call, in order
+    cdef void attach(self, host_run run, void *ctx, host_news news, void *news_ctx, object keep)

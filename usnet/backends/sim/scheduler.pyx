@@ -1,0 +1,535 @@
+"""The scheduler, its alarms, its hosts, and their faces in Python."""
+from cpython.ref cimport PyObject
+from libc.errno cimport ENOMEM
+from libc.stdlib cimport calloc, free, realloc
+
+
+# The heap: four children a node, so that half as many cache lines are touched on the way down.
+
+cdef inline bint before(const event *a, const event *b) noexcept nogil:
+    return a.t < b.t or (a.t == b.t and a.order < b.order)
+
+
+cdef int grow_heap(scheduler *s) noexcept nogil:
+    cdef size_t room = s.room * 2 if s.room else 256
+    cdef event *heap = <event *>realloc(s.heap, room * sizeof(event))
+    if heap == NULL:
+        s.error = ENOMEM
+        s.interrupted = True
+        return -ENOMEM
+    s.heap = heap
+    s.room = room
+    return 0
+
+
+cdef int push_event(scheduler *s, const event *e) noexcept nogil:
+    cdef size_t i = s.n
+    cdef size_t parent
+    if i == s.room and grow_heap(s) < 0:
+        return -ENOMEM
+    s.n += 1
+    while i > 0:
+        parent = (i - 1) >> 2
+        if not before(e, &s.heap[parent]):
+            break
+        s.heap[i] = s.heap[parent]
+        i = parent
+    s.heap[i] = e[0]
+    return 0
+
+
+cdef void pop_event(scheduler *s, event *out) noexcept nogil:
+    cdef event last
+    cdef size_t i = 0
+    cdef size_t child
+    cdef size_t best
+    cdef size_t end
+    out[0] = s.heap[0]
+    s.n -= 1
+    if s.n == 0:
+        return
+    last = s.heap[s.n]
+    while True:
+        child = 4 * i + 1
+        if child >= s.n:
+            break
+        end = child + 4 if child + 4 < s.n else s.n
+        best = child
+        child += 1
+        while child < end:
+            if before(&s.heap[child], &s.heap[best]):
+                best = child
+            child += 1
+        if not before(&s.heap[best], &last):
+            break
+        s.heap[i] = s.heap[best]
+        i = best
+    s.heap[i] = last
+
+
+cdef int sched_push(scheduler *s, int64_t t, uint32_t kind, uint64_t arg) noexcept nogil:
+    """0 or -ENOMEM. A time that has passed means now."""
+    cdef event e
+    e.t = t if t > s.now else s.now
+    e.order = s.next_order
+    e.kind = kind
+    e.arg = arg
+    s.next_order += 1
+    return push_event(s, &e)
+
+
+cdef int sched_register(scheduler *s, event_handler handler, event_stale stale, event_dropped dropped, void *ctx) noexcept nogil:
+    cdef event_kind *kinds
+    cdef uint32_t room
+    if s.n_kinds == s.room_kinds:
+        room = s.room_kinds * 2 if s.room_kinds else 16
+        kinds = <event_kind *>realloc(s.kinds, room * sizeof(event_kind))
+        if kinds == NULL:
+            return -ENOMEM
+        s.kinds = kinds
+        s.room_kinds = room
+    s.kinds[s.n_kinds].handler = handler
+    s.kinds[s.n_kinds].stale = stale
+    s.kinds[s.n_kinds].dropped = dropped
+    s.kinds[s.n_kinds].ctx = ctx
+    s.n_kinds += 1
+    return <int>s.n_kinds - 1
+
+
+# Alarms
+
+cdef alarm *alarm_new(scheduler *s, alarm_handler handler, void *ctx) noexcept nogil:
+    cdef alarm *a = <alarm *>calloc(1, sizeof(alarm))
+    if a != NULL:
+        a.handler = handler
+        a.ctx = ctx
+        a.t = a.armed_t = INT64_MAX
+    return a
+
+
+cdef void alarm_free(alarm *a) noexcept nogil:
+    if a == NULL:
+        return
+    if a.events == 0:
+        free(a)
+        return
+    a.dead = True
+    a.t = INT64_MAX
+
+
+cdef void arm_event(scheduler *s, alarm *a) noexcept nogil:
+    cdef event e
+    e.t = a.t
+    e.order = a.order
+    e.kind = KIND_ALARM
+    e.arg = <uint64_t>a
+    if push_event(s, &e) == 0:
+        a.armed_t = a.t
+        a.armed_order = a.order
+        a.events += 1
+
+
+cdef void alarm_set(scheduler *s, alarm *a, int64_t t) noexcept nogil:
+    """Goes off at t (INT64_MAX: never; a time that has passed: now)."""
+    if t < s.now:
+        t = s.now
+    if t == a.t:
+        return
+    a.t = t
+    if t == INT64_MAX:
+        return
+    a.order = s.next_order
+    s.next_order += 1
+    if t < a.armed_t:
+        arm_event(s, a)
+
+
+cdef bint alarm_stale(void *ctx, const event *e) noexcept nogil:
+    cdef alarm *a = <alarm *>e.arg
+    return a.t != e.t or a.order != e.order
+
+
+cdef void alarm_dropped(void *ctx, const event *e) noexcept nogil:
+    """An out-of-date event of an alarm has left the heap: puts the one in that stands for the alarm now."""
+    cdef scheduler *s = <scheduler *>ctx
+    cdef alarm *a = <alarm *>e.arg
+    a.events -= 1
+    if a.armed_order == e.order and a.armed_t == e.t:
+        a.armed_t = INT64_MAX
+    if a.dead:
+        if a.events == 0:
+            free(a)
+    elif a.armed_t == INT64_MAX and a.t != INT64_MAX:
+        arm_event(s, a)
+
+
+cdef void run_alarm(void *ctx, uint64_t arg, int64_t now) noexcept nogil:
+    cdef alarm *a = <alarm *>arg
+    a.events -= 1
+    a.t = INT64_MAX
+    a.armed_t = INT64_MAX
+    a.handler(a.ctx, now)
+
+
+# Hosts
+
+cdef void host_touch(host *h) noexcept nogil:
+    if h.due:
+        return
+    h.due = True
+    h.next_due = NULL
+    if h.s.due_last != NULL:
+        h.s.due_last.next_due = h
+    else:
+        h.s.due_first = h
+    h.s.due_last = h
+
+
+cdef int64_t clock_ceil(int64_t t, int64_t granularity) noexcept nogil:
+    """The first instant at which a clock of that granularity reads no less than t."""
+    cdef int64_t over = t % granularity
+    if over <= 0 or t == INT64_MAX:
+        return t
+    return t + granularity - over if t < INT64_MAX - granularity else INT64_MAX
+
+
+cdef void host_arm(host *h, int64_t deadline) noexcept nogil:
+    alarm_set(h.s, h.wake, clock_ceil(deadline, h.granularity))
+
+
+cdef void host_wakes(void *ctx, int64_t now) noexcept nogil:
+    host_touch(<host *>ctx)
+
+
+cdef void run_due_host(scheduler *s) noexcept nogil:
+    cdef host *h = s.due_first
+    s.due_first = h.next_due
+    if s.due_first == NULL:
+        s.due_last = NULL
+    h.due = False
+    h.runs += 1
+    if h.run != NULL:
+        host_arm(h, h.run(h.run_ctx, host_clock(h)))
+    if h.callback != NULL and (h.news == NULL or h.news(h.news_ctx)):
+        tell_host(h)
+
+
+cdef void tell_host(host *h) noexcept with gil:
+    cdef SimHost owner = <SimHost>h.callback
+    h.s.interrupted = True
+    try:
+        if owner.callback is not None:
+            owner.callback(h.s.now)
+        for listener in owner.listeners:
+            listener(h.s.now)
+    except BaseException as e:
+        keep_failure(h.s, e)
+
+
+# The loop
+
+cdef bint drop_stale(scheduler *s) noexcept nogil:
+    """Takes the event at the head away if it stands for nothing any more."""
+    cdef event_kind *kind = &s.kinds[s.heap[0].kind]
+    cdef event e
+    if kind.stale == NULL or not kind.stale(kind.ctx, &s.heap[0]):
+        return False
+    pop_event(s, &e)
+    kind.dropped(kind.ctx, &e)
+    return True
+
+
+cdef int64_t sched_peek(scheduler *s) noexcept nogil:
+    if s.due_first != NULL:
+        return s.now
+    while s.n and drop_stale(s):
+        pass
+    return s.heap[0].t if s.n else INT64_MAX
+
+
+cdef int sched_step(scheduler *s, int64_t limit) noexcept nogil:
+    cdef event e
+    while s.n and drop_stale(s):
+        pass
+    if s.due_first != NULL and (s.n == 0 or s.heap[0].t > s.now):
+        if s.now >= limit:
+            return 0
+        s.executed += 1
+        run_due_host(s)
+        return 1
+    if s.n == 0 or s.heap[0].t >= limit:
+        return 0
+    pop_event(s, &e)
+    s.now = e.t
+    s.executed += 1
+    s.kinds[e.kind].handler(s.kinds[e.kind].ctx, e.arg, e.t)
+    return 1
+
+
+cdef uint64_t sched_run(scheduler *s, int64_t limit) noexcept nogil:
+    cdef uint64_t start = s.executed
+    s.interrupted = False
+    while not s.interrupted and sched_step(s, limit):
+        pass
+    return s.executed - start
+
+
+# Python callbacks: KIND_PYTHON, arg = slot in Scheduler.calls.
+
+cdef void keep_failure(scheduler *s, object e) noexcept:
+    cdef Scheduler owner = <Scheduler>s.owner
+    s.interrupted = True
+    if owner.failure is None:
+        owner.failure = e
+
+
+cdef bint call_stale(void *ctx, const event *e) noexcept with gil:
+    return (<Scheduler>ctx).calls[e.arg] is None
+
+
+cdef void call_dropped(void *ctx, const event *e) noexcept with gil:
+    (<Scheduler>ctx).free_calls.append(e.arg)
+
+
+cdef void run_call(void *ctx, uint64_t slot, int64_t now) noexcept with gil:
+    cdef Scheduler owner = <Scheduler>ctx
+    owner.s.interrupted = True
+    call, function, args = owner.calls[slot]
+    owner.calls[slot] = None
+    owner.free_calls.append(slot)
+    (<Call>call).slot = -1
+    try:
+        function(*args)
+    except BaseException as e:
+        keep_failure(&owner.s, e)
+
+
+cdef class Call:
+    """A Python function that will be called; from Scheduler.call_at."""
+
+    def cancel(self):
+        """Takes it back; nothing happens when it has run."""
+        if self.slot >= 0:
+            self.scheduler.calls[self.slot] = None
+            self.slot = -1
+
+    @property
+    def pending(self):
+        return self.slot >= 0
+
+
+cdef class Scheduler:
+    """The heap of one world. Times are int nanoseconds from the start of the world.
+
+    Exceptions of callbacks come out of `step` and `run`; the world can be run on afterwards.
+    """
+
+    def __cinit__(self):
+        self.calls = []
+        self.free_calls = []
+        self.hosts = []
+        self.s.owner = <void *>self
+        if sched_register(&self.s, run_call, call_stale, call_dropped, <void *>self) < 0:       # KIND_PYTHON
+            raise MemoryError
+        if sched_register(&self.s, run_alarm, alarm_stale, alarm_dropped, &self.s) < 0:         # KIND_ALARM
+            raise MemoryError
+
+    def __dealloc__(self):
+        cdef size_t i
+        for i in range(self.s.n):
+            if self.s.heap[i].kind == KIND_ALARM:
+                drop_alarm_event(<alarm *>self.s.heap[i].arg)
+        free(self.s.heap)
+        free(self.s.kinds)
+
+    @property
+    def now(self):
+        """Virtual time, ns."""
+        return self.s.now
+
+    @property
+    def executed(self):
+        """Events and runs of hosts so far."""
+        return self.s.executed
+
+    @property
+    def pending(self):
+        """Events in the heap, out-of-date ones included."""
+        return self.s.n
+
+    def peek(self):
+        """Time of the next thing to do in ns, or None."""
+        cdef int64_t t = sched_peek(&self.s)
+        return None if t == INT64_MAX else t
+
+    def call_at(self, t, function, *args):
+        """Calls function(*args) at time t (ns; ValueError when it has passed). Returns a Call that can be cancelled."""
+        if t < self.s.now:
+            raise ValueError(f"{t} ns has passed: it is {self.s.now} ns")
+        return self.call_later(t, function, args)
+
+    def call_in(self, delay, function, *args):
+        """Calls function(*args) in `delay` ns."""
+        if delay < 0:
+            raise ValueError(f"negative delay: {delay}")
+        return self.call_later(self.s.now + delay, function, args)
+
+    cdef object call_later(self, int64_t t, object function, tuple args):
+        cdef Call call = Call.__new__(Call)
+        cdef Py_ssize_t slot
+        if self.free_calls:
+            slot = self.free_calls.pop()
+        else:
+            slot = len(self.calls)
+            self.calls.append(None)
+        call.scheduler = self
+        call.slot = slot
+        call.t = t
+        self.calls[slot] = (call, function, args)
+        if sched_push(&self.s, t, KIND_PYTHON, slot) < 0:
+            self.calls[slot] = None
+            raise MemoryError
+        return call
+
+    def step(self, int64_t limit=INT64_MAX):
+        """Does the next thing before `limit` ns: False when there is none."""
+        cdef int done
+        with nogil:
+            done = sched_step(&self.s, limit)
+        self.check()
+        return bool(done)
+
+    def run_before(self, int64_t limit=INT64_MAX):
+        """Does everything before `limit` ns, up to the first thing that runs Python; returns how many things were done."""
+        cdef uint64_t done
+        with nogil:
+            done = sched_run(&self.s, limit)
+        self.check()
+        return done
+
+    def advance(self, int64_t t):
+        """Lets time pass to t, before which nothing may be left to do (RuntimeError)."""
+        if t < self.s.now:
+            raise ValueError(f"{t} ns has passed: it is {self.s.now} ns")
+        if sched_peek(&self.s) < t:
+            raise RuntimeError("there is something to do before that time")
+        self.s.now = t
+
+    cdef int check(self) except -1:
+        failure = self.failure
+        if failure is not None:
+            self.failure = None
+            raise failure
+        if self.s.error:
+            raise MemoryError("an event was lost: the run is void")
+        return 0
+
+
+cdef void drop_alarm_event(alarm *a) noexcept:
+    a.events -= 1
+    if a.dead and a.events == 0:
+        free(a)
+
+
+cdef void ring_alarm(void *ctx, int64_t now) noexcept with gil:
+    cdef Alarm self = <Alarm>ctx
+    self.scheduler.s.interrupted = True
+    try:
+        self.callback(now)
+    except BaseException as e:
+        keep_failure(&self.scheduler.s, e)
+
+
+cdef class Alarm:
+    def __cinit__(self, Scheduler scheduler, callback):
+        self.scheduler = scheduler
+        self.callback = callback
+        self.a = alarm_new(&scheduler.s, ring_alarm, <void *>self)
+        if self.a == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        alarm_free(self.a)
+
+    def set(self, int64_t t):
+        """Goes off at t ns (now when that has passed), and not at the time set before."""
+        alarm_set(&self.scheduler.s, self.a, t)
+        self.scheduler.check()
+
+    def clear(self):
+        alarm_set(&self.scheduler.s, self.a, INT64_MAX)
+
+    @property
+    def time(self):
+        """When it goes off, ns; None: never."""
+        return None if self.a.t == INT64_MAX else self.a.t
+
+
+cdef int64_t read_sim_clock(void *self_) noexcept nogil:
+    return clock_floor((<SimClock>self_).s.now, (<SimClock>self_).granularity)
+
+
+cdef class SimClock(Clock):
+    def __init__(self, Scheduler scheduler, granularity=1):
+        if not 1 <= granularity <= 1_000_000_000:
+            raise ValueError(f"granularity of {granularity} ns: from 1 ns to 1 s")
+        self.scheduler = scheduler
+        self.granularity = granularity
+        self.s = &scheduler.s
+        self.self_ = <void *>self
+        self.read = read_sim_clock
+
+
+cdef class SimHost:
+    def __cinit__(self, Scheduler scheduler, str name, granularity=1):
+        self.scheduler = scheduler
+        self.name = name
+        self.clock = SimClock(scheduler, granularity)
+        self.listeners = []
+        self.h.s = &scheduler.s
+        self.h.granularity = granularity
+        self.h.callback = <void *>self
+        self.h.wake = alarm_new(&scheduler.s, host_wakes, &self.h)
+        if self.h.wake == NULL:
+            raise MemoryError
+        scheduler.hosts.append(self)        # the heap points at it
+
+    def __dealloc__(self):
+        alarm_free(self.h.wake)
+
+    cdef void attach(self, host_run run, void *ctx, host_news news, void *news_ctx, object keep):
+        """Gives the host its functions (either may be NULL) and runs it once, at this instant, for its first deadline."""
+        self.h.run = run
+        self.h.run_ctx = ctx
+        self.h.news = news
+        self.h.news_ctx = news_ctx
+        self.keep = keep
+        host_touch(&self.h)
+
+    def touch(self):
+        """Has the host run at this instant: after calls that may have left it something to do."""
+        host_touch(&self.h)
+
+    def wake_at(self, int64_t deadline):
+        """The host's next deadline, ns of its clock (2**63 - 1: none), in place of the one it returned."""
+        host_arm(&self.h, deadline)
+
+    def instant(self, int64_t deadline):
+        """The virtual time at which the host's clock first reads `deadline` or more, ns."""
+        return clock_ceil(deadline, self.h.granularity)
+
+    def add_listener(self, function):
+        """Has function(now) called as well when there is news."""
+        self.listeners.append(function)
+
+    def remove_listener(self, function):
+        self.listeners.remove(function)
+
+    @property
+    def native(self):
+        """True when the host runs without Python."""
+        return self.h.run != NULL
+
+    @property
+    def runs(self):
+        return self.h.runs

@@ -1,0 +1,3 @@
+from usnet.sockets.host import Stack
+
+def attach(stack: Stack, simulated: object) -> None: ...

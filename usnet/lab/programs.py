@@ -1,0 +1,287 @@
+"""Blocking programs in virtual time: each runs on a greenlet of its own, and a call that would block lets the world go on instead.
+
+    def client(env): ...        # ordinary blocking code
+    spawn(env, client, env)
+    env.run()
+
+While a program computes no time passes. Programs wake in the order in which what they wait for happened; at one instant after the network has settled, in
+line with SimPy's events.
+"""
+from greenlet import GreenletExit, getcurrent, greenlet
+from simpy.events import NORMAL, Event
+
+from usnet.backends.poller import Poller
+from usnet.backends.sim import units
+from usnet.backends.sim.scheduler import Alarm
+from usnet.lab.environment import EmptySchedule, SimulationStalled
+
+FOREVER = 2**63 - 1
+NO_PROGRESS_LIMIT = 1_000_000
+"""So many waits of one program at one instant are a loop that will never end."""
+
+
+class NoProgress(RuntimeError):
+    """A program waits over and over, and no virtual time passes."""
+
+
+class Program(greenlet):
+    """A running program; made by spawn().
+
+    `value`: what its function returned; `alive`; `waits_for`: what it is blocked in, as text; `daemon`: it may be left waiting at the end.
+    """
+
+    def __init__(self, env, name, daemon, function, args):
+        super().__init__()
+        self.env = env
+        self.name = name
+        self.daemon = daemon
+        self.value = None
+        self.waits_for = "start"
+        self._function, self._args = function, args
+        self._blocked = True
+        self._ready = False
+        self._done = None
+        self._instant, self._waits = -1, 0
+        self._alarm = Alarm(env.network.scheduler, self._wake)
+        self._resumption = Event(env)
+        self._resumption._ok, self._resumption._value = True, None
+
+    def run(self):
+        try:
+            self.value = self._function(*self._args)
+        except GreenletExit:
+            pass
+        except BaseException as error:
+            error.add_note(f"in program {self.name!r} at {self.env.now} ns")
+            self._end()
+            if self._done is None or not self._done.callbacks:
+                raise
+            self._done.fail(error)
+            return
+        self._end()
+        if self._done is not None:
+            self._done.succeed(self.value)
+
+    def _end(self):
+        self._alarm.clear()
+        self.env.programs.pop(self.name, None)
+
+    @property
+    def alive(self):
+        return self.name in self.env.programs and self.env.programs[self.name] is self
+
+    @property
+    def done(self):
+        """A SimPy event that happens when the program ends, with what it returned; whoever waits for it also gets its exception."""
+        if self._done is None:
+            self._done = Event(self.env)
+            if not self.alive:
+                self._done.succeed(self.value)
+        return self._done
+
+    def join(self):
+        """Waits, in another program, for this one to end: what it returned, or its exception."""
+        return wait_for(self.done)
+
+    def kill(self):
+        """Ends the program where it waits: `finally` clauses run, at this instant. Nothing happens when it has ended."""
+        if not self.alive:
+            return
+        if getcurrent() is self:
+            raise GreenletExit
+        self._blocked = False
+        self.parent = getcurrent()
+        self.throw(GreenletExit)
+        self._end()             # a program that was never started runs nothing
+
+    # Between the program and the environment
+
+    def _wake(self, now=None):
+        """Has it resumed at this instant, once."""
+        if self._blocked and not self._ready:
+            self._ready = True
+            self._resumption.callbacks = [self._resume]
+            self.env.schedule(self._resumption, NORMAL, 0)
+
+    def _resume(self, event):
+        self._ready = False
+        if self._blocked:       # not killed in the meantime
+            self._blocked = False
+            self.parent = getcurrent()
+            self.switch()
+
+    def _happened(self, event):
+        """Callback of an event that the program waits for."""
+        if self._blocked:
+            if not event.ok:
+                event.defused = True
+            self._wake()
+
+    def _count_wait(self):
+        if self._instant != self.env.now:
+            self._instant, self._waits = self.env.now, 0
+        self._waits += 1
+        if self._waits > NO_PROGRESS_LIMIT:
+            raise NoProgress(f"program {self.name!r} has waited {NO_PROGRESS_LIMIT} times at {self.env.now} ns and no time passes")
+
+    def _block(self, reason, until):
+        """Lets the world go on until _wake() or the time `until` (ns)."""
+        self._count_wait()
+        if until <= self.env.now:
+            self._blocked = True
+            self._wake()
+        elif until != FOREVER:
+            self._alarm.set(until)
+        self._blocked = True
+        self.waits_for = reason
+        try:
+            self.parent.switch()
+        finally:
+            self._blocked = False
+            self._alarm.clear()
+
+
+def spawn(env, function, *args, name=None, daemon=False):
+    """Runs function(*args) as a program of the environment, from this instant on. Returns the Program.
+
+    Its name (the function's when None) is made different from those of running programs. An exception that it does not handle comes out
+    of env.run(), with a note of its name, unless somebody waits for its end. A `daemon` may still be waiting when nothing is left to happen.
+    """
+    wanted = name or getattr(function, "__name__", "program")
+    name, n = wanted, 1
+    while name in env.programs:
+        n += 1
+        name = f"{wanted}#{n}"
+    program = env.programs[name] = Program(env, name, daemon, function, args)
+    program._wake()
+    return program
+
+
+def current():
+    """The program that runs, or None."""
+    program = getcurrent()
+    return program if isinstance(program, Program) else None
+
+
+def _require(what):
+    program = current()
+    if program is None:
+        raise RuntimeError(f"{what} only in a program (see spawn)")
+    return program
+
+
+def sleep(duration):
+    """Lets virtual time pass in a program: ns, or text such as "20ms". 0 lets everything else at this instant go first."""
+    program = _require("sleep()")
+    program._block("sleep", program.env.now + units.time(duration))
+
+
+def wait_for(event):
+    """Waits in a program for a SimPy event: its value, or its exception."""
+    program = _require("wait_for()")
+    if event.callbacks is not None:
+        event.callbacks.append(program._happened)
+        while event.callbacks is not None:
+            program._block(f"wait_for {event!r}", FOREVER)
+    if not event.ok:
+        raise event.value
+    return event.value
+
+
+class SimPoller(Poller):
+    """The poller of one host's programs: wait() lets the world go on until a port's host has news, the doorbell rings, or the time comes.
+
+    Any number of programs may wait at once; each is woken. A time that has passed does not block, but everything else at this instant goes first. Outside of
+    any program, wait() runs the environment (SimulationStalled when nothing is left to happen); inside a SimPy process it raises RuntimeError.
+    """
+
+    def __init__(self, env):
+        self.env = env
+        self.ports = []
+        self._hosts = []
+        self._waiters = []              # programs, in the order in which they began to wait
+        self._news = 0                  # so many times there was something
+        self._seen = {}                 # program (None: the main one) -> news that it was woken for
+        self._alarm = Alarm(env.network.scheduler, self._time_came)
+        self._timed_out = False
+
+    def add_port(self, port):
+        if port.network is not self.env.network:
+            raise ValueError(f"{port.name} belongs to another network")
+        self.ports.append(port)
+        if port.host not in self._hosts:
+            self._hosts.append(port.host)
+            port.host.add_listener(self._host_news)
+
+    def remove_port(self, port):
+        if port not in self.ports:
+            raise KeyError(port)
+        self.ports.remove(port)
+        if not any(known.host is port.host for known in self.ports):
+            self._hosts.remove(port.host)
+            port.host.remove_listener(self._host_news)
+
+    def _host_news(self, now):
+        self.ring_doorbell()
+
+    def ring_doorbell(self):
+        """Wakes all who wait, or the next wait of each program. From the thread of the environment only."""
+        self._news += 1
+        for program in self._waiters:
+            program._wake()
+
+    def _time_came(self, now):
+        self._timed_out = True
+
+    def wait(self, deadline_ns):
+        program = current()
+        for host in self._hosts:
+            if host.native:             # calls may have left it something to do, or another deadline
+                host.touch()
+        if self._hosts:
+            deadline_ns = self._hosts[0].instant(deadline_ns)
+        if program is None:
+            return self._drive(deadline_ns)
+        if self._take_news(program):
+            program._count_wait()
+            return True
+        self._waiters.append(program)
+        try:
+            program._block("a wait for its host", deadline_ns)
+        finally:
+            self._waiters.remove(program)
+        return self._take_news(program)
+
+    def _take_news(self, program):
+        """Whether there was something that this program was not woken for yet."""
+        if self._seen.get(program, 0) == self._news:
+            return False
+        self._forget_dead()
+        self._seen[program] = self._news
+        return True
+
+    def _forget_dead(self):
+        if len(self._seen) > 2 * len(self.env.programs) + 8:
+            self._seen = {p: n for p, n in self._seen.items() if p is None or p.alive}
+
+    def _drive(self, deadline_ns):
+        """The main program waits: it is what runs the environment."""
+        if self.env.running:
+            raise RuntimeError("this would block inside a SimPy process or a callback: make it a program (see spawn)")
+        self._timed_out = False
+        self._alarm.set(deadline_ns)
+        try:
+            while not self._timed_out:
+                if self._take_news(None):
+                    return True
+                self.env.go_on()
+        except EmptySchedule:
+            raise SimulationStalled(f"at {self.env.now} ns nothing is left to happen, but the main program waits") from None
+        finally:
+            self._alarm.clear()
+        return self._take_news(None)
+
+    def close(self):
+        for port in list(self.ports):
+            self.remove_port(port)
+        self._alarm.clear()

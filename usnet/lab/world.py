@@ -1,0 +1,193 @@
+"""Worlds: hosts with stacks, links between them, programs on them, all in one virtual time.
+
+    world = World(seed=1)
+    client = world.host("client", "10.0.0.1/24")
+    server = world.host("server", "10.0.0.2/24")
+    world.link(client, server, rate="10Mbit", delay="20ms", loss=0.02)
+    server.run(serve)
+    client.run(fetch)
+    world.run()
+    print(world.digest())
+"""
+
+import contextvars
+
+from usnet.backends.sim.network import Network
+from usnet.lab.attach import attach
+from usnet.lab.environment import Environment
+from usnet.lab.programs import SimPoller, spawn
+from usnet.sockets.context import use
+from usnet.sockets.host import Stack
+
+DEFAULT_PREFIX = 24
+
+
+class Host:
+    """A machine of a world: a name, a stack, and as many ports as it has links. Made by World.host()."""
+
+    def __init__(self, world, name, addresses, *, gateway, routes, config, granularity, limits):
+        self.world = world
+        self.name = name
+        self.addresses = list(addresses)
+        self.ports = []
+        self._unused = list(addresses)      # each link takes the next address
+        self._routes = list(routes)
+        if gateway is not None:
+            self._routes.append(("0.0.0.0/0", gateway))
+        self.simulated = world.network.host(name, granularity)
+        self.stack = Stack(
+            None,
+            config=config,
+            seed=world.seed_for(name),
+            clock=self.simulated.clock,
+            poller=SimPoller(world.env),
+            **limits,
+        )
+        attach(self.stack, self.simulated)
+
+    @property
+    def address(self):
+        """The first address, without its prefix."""
+        return self.addresses[0].split("/")[0]
+
+    def new_port(self, **rings):
+        """A port for one more link, with the next address that the host was given (none when they are used up)."""
+        suffix = f".{len(self.ports)}" if self.ports else ""
+        port = self.world.network.port(f"{self.name}{suffix}", host=self.simulated, **rings)
+        address = self._unused.pop(0) if self._unused else None
+        netif = self.stack.add_port(port, address)
+        self.ports.append(port)
+        for network, hop in list(self._routes):
+            if self._reaches(address, hop):
+                self.stack.add_route(network, hop, netif)
+                self._routes.remove((network, hop))
+        return port
+
+    @staticmethod
+    def _reaches(address, hop):
+        import ipaddress
+
+        return address is not None and (
+            hop is None or ipaddress.ip_address(hop) in ipaddress.ip_interface(address).network
+        )
+
+    def run(self, function, *args, name=None, daemon=False):
+        """Starts function(*args) as a blocking program on this host: usnet.socket() and the like use its stack. Returns the Program."""
+
+        def program():
+            with use(self.stack):
+                return function(*args)
+
+        program.__name__ = name or f"{self.name}:{getattr(function, '__name__', 'program')}"
+        context = contextvars.copy_context()
+        return spawn(self.world.env, context.run, program, name=program.__name__, daemon=daemon)
+
+    def statistics(self):
+        return self.stack.statistics()
+
+    def __repr__(self):
+        return f"<Host {self.name} {', '.join(self.addresses)}>"
+
+
+class World:
+    """World(seed=0): an empty world at 0 ns. The same calls with the same seed give the same run, to the byte: digest() shows it."""
+
+    def __init__(self, seed=0):
+        self.seed = seed
+        self.network = Network(seed)
+        self.env = Environment(self.network)
+        self.hosts = {}
+
+    def seed_for(self, name):
+        """The seed of a host's own draws: from the world's seed and the host's name, whatever else the world holds."""
+        digest = 0xCBF29CE484222325
+        for byte in f"{self.seed}/{name}".encode():
+            digest = (digest ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+        return digest
+
+    @property
+    def now(self):
+        """Virtual time, ns."""
+        return self.env.now
+
+    def host(
+        self,
+        name,
+        *addresses,
+        gateway=None,
+        routes=(),
+        config=None,
+        forward=False,
+        granularity="1ns",
+        max_connections=4096,
+        max_chunks=1 << 16,
+        max_sockets=4096,
+    ):
+        """A new host. `addresses`: "10.0.0.1/24", one for each link it will have. `forward`: it is a router. `config`: settings of its stack by
+        name (StackCore.configure). `granularity`: of its clock."""
+        if name in self.hosts:
+            raise ValueError(f"there is a host {name} already")
+        config = {**(config or {}), **({"forward": 1} if forward else {})}
+        limits = {"max_connections": max_connections, "max_chunks": max_chunks, "max_sockets": max_sockets}
+        host = Host(
+            self,
+            name,
+            [a if "/" in a else f"{a}/{DEFAULT_PREFIX}" for a in addresses],
+            gateway=gateway,
+            routes=routes,
+            config=config,
+            granularity=granularity,
+            limits=limits,
+        )
+        self.hosts[name] = host
+        return host
+
+    def router(self, name, *addresses, **options):
+        """A host that forwards, with an address for each link."""
+        return self.host(name, *addresses, forward=True, **options)
+
+    def switch(self, name, **options):
+        """A learning switch; link hosts to it."""
+        return self.network.switch(name, **options)
+
+    def link(self, a, b, *, ports=None, **model):
+        """A link between two hosts, or a host and a switch (objects or names); `model` as usnet.backends.sim's Network.link: rate, delay, jitter, mtu,
+        loss, duplicate, corrupt, queue, fates, up={...}, down={...}. `ports`: ring sizes of the new ports (mtu=, tx_slots=, rx_slots=)."""
+        ends = [self._end(end, ports or {}) for end in (a, b)]
+        return self.network.link(*ends, **model)
+
+    def _end(self, end, rings):
+        end = self.hosts.get(end, end) if isinstance(end, str) else end
+        return end.new_port(**rings) if isinstance(end, Host) else end
+
+    def process(self, generator):
+        """A SimPy process in this world."""
+        return self.env.process(generator)
+
+    def run(self, until=None):
+        """Runs until all programs have ended and nothing is left to happen, or up to a time (ns or "2s"), or until an event. Raises what programs raise;
+        SimulationStalled when nothing is left to happen and a program still waits."""
+        return self.env.run(until)
+
+    def run_programs(self, limit=None):
+        """Runs until every program (other than daemons) has ended. True; or False when virtual time reached `limit` first."""
+        from usnet.backends.sim import units
+
+        stop = None if limit is None else units.time(limit)
+        waiting = [program.done for program in self.env.programs.values() if not program.daemon]
+        if not waiting:
+            return True
+        everyone = self.env.all_of(waiting)
+        if stop is None:
+            self.env.run(everyone)
+            return True
+        self.env.run(self.env.any_of([everyone, self.env.timeout(stop - self.now)]))
+        return everyone.triggered
+
+    def digest(self):
+        """128 bits over every frame on every wire with its time, and all results noted with note(): a hex text."""
+        return self.network.digest()
+
+    def note(self, *results):
+        """Adds results of an application to the digest."""
+        self.network.digest_update(repr(results).encode())

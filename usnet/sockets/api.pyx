@@ -1,0 +1,347 @@
+"""The socket API for Cython: see api.pxd. What is asked of a descriptor goes to TCP or UDP here, and what the kernel does around them is added."""
+from libc.errno cimport (EAFNOSUPPORT, EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINVAL, ENOBUFS, ENOTCONN, ENOTSOCK, EOPNOTSUPP, EPIPE,
+                         EPROTONOSUPPORT)
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memset
+
+from usnet.ip.state cimport READY_ERR, READY_IN, READY_OUT
+from usnet.ip.udp cimport udp_bind, udp_close, udp_connect, udp_open, udp_pcb, udp_record, udp_recv, udp_send
+from usnet.memory.arena cimport NONE, arena_at
+from usnet.sockets.constants cimport (AF_INET, IPPROTO_TCP, IPPROTO_UDP, MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC,
+                                      SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM)
+from usnet.sockets.options cimport option_get, option_set
+from usnet.sockets.ready cimport ep_create, ep_ctl, ep_free, ep_wait, fd_forget, fd_ready, news_consumed, news_drain, news_of, usn_epoll_event
+from usnet.sockets.table cimport (KIND_EPOLL, KIND_TCP, KIND_UDP, SF_CONNECTING, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, SF_USED, fd_give, fd_take, net, sock,
+                                  sock_at)
+from usnet.stack cimport stack_flush, stack_run
+from usnet.tcp.calls cimport (OPT_STATE, tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_get, tcp_listen, tcp_local, tcp_open, tcp_peer, tcp_recv,
+                              tcp_send, tcp_shutdown, tcp_take_error)
+from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT
+from usnet.wire.addr cimport ip_addr
+
+cdef enum:
+    MOST = 0x40000000           # bytes of one call; the rest is the caller's next
+
+
+cdef int64_t usn_run(net *n, int64_t now) noexcept nogil:
+    cdef int64_t deadline = stack_run(n.s, now)
+    news_drain(n)
+    return deadline
+
+
+cdef int64_t usn_flush(net *n, int64_t now) noexcept nogil:
+    return stack_flush(n.s, now)
+
+
+cdef inline udp_pcb *udp_at(net *n, sock *so) noexcept nogil:
+    return <udp_pcb *>arena_at(&n.s.ip.udp, so.pcb)
+
+
+cdef int find(net *n, int fd, sock **so) noexcept nogil:
+    """0 and the socket, or -EBADF, -ENOTSOCK (an epoll instance)."""
+    so[0] = sock_at(n, fd)
+    if so[0] == NULL:
+        return -EBADF
+    return -ENOTSOCK if so[0].kind == KIND_EPOLL else 0
+
+
+# --- making and naming ---
+
+cdef int usn_socket(net *n, int family, int type, int proto) noexcept nogil:
+    cdef int fd
+    cdef uint32_t pcb
+    type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC)
+    if family != AF_INET:
+        return -EAFNOSUPPORT
+    if type != SOCK_STREAM and type != SOCK_DGRAM:
+        return -EINVAL
+    if proto != 0 and proto != (IPPROTO_TCP if type == SOCK_STREAM else IPPROTO_UDP):
+        return -EPROTONOSUPPORT
+    fd = fd_take(n, KIND_TCP if type == SOCK_STREAM else KIND_UDP)
+    if fd < 0:
+        return fd
+    pcb = tcp_open(&n.s.tcp, fd) if type == SOCK_STREAM else udp_open(&n.s.ip)
+    if pcb == NONE:
+        fd_give(n, fd)
+        return -ENOBUFS
+    n.socks[fd].pcb = pcb
+    if type == SOCK_DGRAM:
+        udp_at(n, &n.socks[fd]).owner = <uint32_t>fd
+    return fd
+
+
+cdef int usn_bind(net *n, int fd, const ip_addr *addr, uint16_t port) noexcept nogil:
+    cdef sock *so
+    cdef int status = find(n, fd, &so)
+    if status < 0:
+        return status
+    if so.kind == KIND_TCP:
+        return tcp_bind(&n.s.tcp, so.pcb, addr, port)
+    return udp_bind(&n.s.ip, so.pcb, addr, port)
+
+
+cdef int usn_listen(net *n, int fd, int backlog) noexcept nogil:
+    cdef sock *so
+    cdef int status = find(n, fd, &so)
+    if status < 0:
+        return status
+    if so.kind != KIND_TCP:
+        return -EOPNOTSUPP
+    if backlog < 0:
+        backlog = 0x7fffffff                    # as the kernel: as many as the stack allows
+    status = tcp_listen(&n.s.tcp, so.pcb, <uint32_t>backlog)
+    if status == 0:
+        so.flags |= SF_USED
+    return status
+
+
+cdef int usn_getsockname(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil:
+    cdef sock *so
+    cdef int status = find(n, fd, &so)
+    if status < 0:
+        return status
+    if so.kind == KIND_TCP:
+        tcp_local(&n.s.tcp, so.pcb, addr, port)
+    else:
+        addr[0] = udp_at(n, so).laddr
+        port[0] = udp_at(n, so).lport
+    return 0
+
+
+cdef int usn_getpeername(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil:
+    cdef sock *so
+    cdef int status = find(n, fd, &so)
+    if status < 0:
+        return status
+    if so.kind == KIND_TCP:
+        status = <int>tcp_get(&n.s.tcp, so.pcb, OPT_STATE)
+        if status < TCPS_ESTABLISHED:
+            return -ENOTCONN                    # a peer is one only once it has answered
+        return tcp_peer(&n.s.tcp, so.pcb, addr, port)
+    if udp_at(n, so).rport == 0:
+        return -ENOTCONN
+    addr[0] = udp_at(n, so).raddr
+    port[0] = udp_at(n, so).rport
+    return 0
+
+
+# --- connections ---
+
+cdef int usn_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil:
+    cdef sock *so
+    cdef int status = find(n, fd, &so), made
+    cdef uint32_t conn = NONE
+    cdef ip_addr peer
+    cdef uint16_t peer_port = 0
+    if status < 0:
+        return status
+    if so.kind != KIND_TCP:
+        return -EOPNOTSUPP
+    if tcp_get(&n.s.tcp, so.pcb, OPT_STATE) != TCPS_LISTEN:
+        return -EINVAL
+    made = fd_take(n, KIND_TCP)
+    if made < 0:
+        return made
+    status = tcp_accept(&n.s.tcp, so.pcb, <uint32_t>made, &conn)
+    if status < 0:
+        fd_give(n, made)
+        if status == -EAGAIN:
+            news_consumed(n, fd, READY_IN)
+        return status
+    so.mark -= 1
+    news_consumed(n, fd, READY_IN)
+    n.socks[made].pcb = conn
+    n.socks[made].flags = SF_USED
+    memset(&peer, 0, sizeof(peer))
+    tcp_peer(&n.s.tcp, conn, &peer, &peer_port)
+    if addr != NULL:
+        addr[0] = peer
+    if port != NULL:
+        port[0] = peer_port
+    return made
+
+
+cdef int usn_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil:
+    cdef sock *so
+    cdef int status = find(n, fd, &so)
+    if status < 0:
+        return status
+    if so.kind == KIND_UDP:
+        return udp_connect(&n.s.ip, so.pcb, addr, port)
+    if so.flags & SF_CONNECTING:
+        status = connect_outcome(n, so)
+        if status != 0:
+            return status
+    else:
+        status = tcp_connect(&n.s.tcp, so.pcb, addr, port, now)
+        if status == 0:
+            so.flags |= SF_CONNECTING | SF_USED
+            news_consumed(n, fd, READY_OUT)
+            return -EINPROGRESS
+    return status
+
+
+cdef int connect_outcome(net *n, sock *so) noexcept nogil:
+    """What a connect that is under way has come to: -EALREADY, 0, or why it failed. The two last are told once, as the kernel does."""
+    cdef int64_t phase = tcp_get(&n.s.tcp, so.pcb, OPT_STATE)
+    cdef int error
+    if phase == TCPS_SYN_SENT or phase == TCPS_SYN_RECEIVED:
+        return -EALREADY
+    so.flags &= ~<uint32_t>SF_CONNECTING
+    if phase != TCPS_CLOSED:
+        return 0
+    error = tcp_take_error(&n.s.tcp, so.pcb)
+    return -error if error else -ECONNABORTED   # SO_ERROR was asked for first
+
+
+cdef int usn_shutdown(net *n, int fd, int how, int64_t now) noexcept nogil:
+    cdef sock *so
+    cdef int status = find(n, fd, &so)
+    if status < 0:
+        return status
+    if how != SHUT_RD and how != SHUT_WR and how != SHUT_RDWR:
+        return -EINVAL
+    if so.kind == KIND_TCP:
+        status = tcp_shutdown(&n.s.tcp, so.pcb, how != SHUT_WR, how != SHUT_RD, now)
+    else:
+        if udp_at(n, so).rport == 0:
+            status = -ENOTCONN                  # but reads end all the same, as with the kernel
+        if how != SHUT_WR:
+            so.flags |= SF_SHUT_RD
+        if how != SHUT_RD:
+            so.flags |= SF_SHUT_WR
+    news_of(n, <uint32_t>fd)
+    return status
+
+
+cdef int usn_close(net *n, int fd, int64_t now) noexcept nogil:
+    cdef sock *so = sock_at(n, fd)
+    if so == NULL:
+        return -EBADF
+    fd_forget(n, fd)
+    if so.kind == KIND_EPOLL:
+        ep_free(n, so.pcb)
+    elif so.kind == KIND_UDP:
+        udp_close(&n.s.ip, so.pcb)
+    elif so.flags & SF_LINGER and so.linger == 0:
+        tcp_abort(&n.s.tcp, so.pcb, now)
+    else:
+        tcp_close(&n.s.tcp, so.pcb, now)
+    fd_give(n, fd)
+    return 0
+
+
+# --- bytes ---
+
+cdef int64_t usn_send(net *n, int fd, const uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil:
+    return usn_sendto(n, fd, p, length, flags, NULL, 0, now)
+
+
+cdef int64_t usn_sendto(net *n, int fd, const uint8_t *p, size_t length, int flags, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil:
+    cdef sock *so
+    cdef int64_t done = find(n, fd, &so)
+    if done < 0:
+        return done
+    if flags & MSG_OOB:
+        return -EOPNOTSUPP
+    if so.kind == KIND_UDP:
+        if so.flags & SF_SHUT_WR:
+            return -EPIPE
+        if length > MOST:
+            length = MOST                       # refused below: EMSGSIZE
+        done = udp_send(&n.s.ip, so.pcb, p, <uint32_t>length, addr, port, now)
+        news_consumed(n, fd, READY_OUT | READY_ERR)
+        return done
+    if length > MOST:
+        length = MOST
+    done = tcp_send_some(n, so, p, <uint32_t>length, now)
+    news_consumed(n, fd, READY_OUT)
+    return done
+
+
+cdef int64_t tcp_send_some(net *n, sock *so, const uint8_t *p, uint32_t length, int64_t now) noexcept nogil:
+    cdef int64_t done
+    if length == 0:
+        done = tcp_get(&n.s.tcp, so.pcb, OPT_STATE)
+        if done == TCPS_SYN_SENT or done == TCPS_SYN_RECEIVED:
+            return -EAGAIN
+        return 0 if done == TCPS_ESTABLISHED or done == TCPS_CLOSE_WAIT else -EPIPE
+    done = tcp_send(&n.s.tcp, so.pcb, p, length, now)
+    return -EPIPE if done == -ENOTCONN else done    # Linux's answer for a stream that never was connected
+
+
+cdef int64_t usn_recv(net *n, int fd, uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil:
+    return usn_recvfrom(n, fd, p, length, flags, NULL, NULL, now)
+
+
+cdef int64_t usn_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, ip_addr *addr, uint16_t *port, int64_t now) noexcept nogil:
+    cdef sock *so
+    cdef int64_t done = find(n, fd, &so)
+    if done < 0:
+        return done
+    if flags & MSG_OOB:
+        return -EINVAL
+    if length > MOST:
+        length = MOST
+    if so.kind == KIND_UDP:
+        return recv_datagram(n, fd, so, p, <uint32_t>length, flags, addr, port)
+    if not so.flags & SF_USED:
+        return -ENOTCONN
+    done = tcp_recv(&n.s.tcp, so.pcb, p, <uint32_t>length, flags & MSG_PEEK != 0, now)
+    news_consumed(n, fd, READY_IN | READY_ERR)
+    if done >= 0 and addr != NULL:
+        tcp_peer(&n.s.tcp, so.pcb, addr, port)
+    return done
+
+
+cdef int64_t recv_datagram(net *n, int fd, sock *so, uint8_t *p, uint32_t length, int flags, ip_addr *addr, uint16_t *port) noexcept nogil:
+    cdef udp_record record
+    cdef bint peek = flags & MSG_PEEK != 0
+    cdef int64_t done
+    memset(&record, 0, sizeof(record))
+    done = udp_recv(&n.s.ip, so.pcb, p, length, peek, &record)
+    if done == -EAGAIN and so.flags & SF_SHUT_RD:
+        done = 0
+    elif done >= 0 and not peek:
+        so.mark -= 1
+    news_consumed(n, fd, READY_IN | READY_ERR)
+    if done < 0:
+        return done
+    if addr != NULL:
+        addr[0] = record.src
+        port[0] = record.src_port
+    return record.length if flags & MSG_TRUNC else done
+
+
+# --- options and readiness ---
+
+cdef int usn_getsockopt(net *n, int fd, int level, int name, void *value, uint32_t *length) noexcept nogil:
+    cdef sock *so
+    cdef int status = find(n, fd, &so)
+    if status < 0:
+        return status
+    status = option_get(n, so, level, name, value, length)
+    news_consumed(n, fd, READY_ERR)
+    return status
+
+
+cdef int usn_setsockopt(net *n, int fd, int level, int name, const void *value, uint32_t length) noexcept nogil:
+    cdef sock *so
+    cdef int status = find(n, fd, &so)
+    return status if status < 0 else option_set(n, so, level, name, value, length)
+
+
+cdef int usn_epoll_create(net *n) noexcept nogil:
+    return ep_create(n)
+
+
+cdef int usn_epoll_ctl(net *n, int epfd, int op, int fd, uint32_t events) noexcept nogil:
+    return ep_ctl(n, epfd, op, fd, events)
+
+
+cdef int usn_epoll_wait(net *n, int epfd, usn_epoll_event *events, int max_events) noexcept nogil:
+    return ep_wait(n, epfd, events, max_events)
+
+
+cdef int usn_ready(net *n, int fd) noexcept nogil:
+    return -EBADF if sock_at(n, fd) == NULL else <int>fd_ready(n, <uint32_t>fd)

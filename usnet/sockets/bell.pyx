@@ -1,0 +1,96 @@
+"""A descriptor of the operating system that is readable while an epoll instance of ours has something to do (Linux: epoll, eventfd, timerfd)."""
+import os
+
+from libc.errno cimport errno
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <sys/epoll.h>
+    #include <sys/eventfd.h>
+    #include <sys/timerfd.h>
+    #include <time.h>
+    #include <unistd.h>
+
+    static int us_watch(int epfd, int fd)
+    {
+        struct epoll_event e = {EPOLLIN, {0}};
+        return epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &e);
+    }
+
+    /* Goes off at t ns of CLOCK_MONOTONIC; INT64_MAX: never. */
+    static int us_timer(int fd, int64_t t)
+    {
+        struct itimerspec s = {{0, 0}, {0, 0}};
+        if (t != INT64_MAX) {
+            s.it_value.tv_sec = t > 0 ? t / 1000000000 : 0;
+            s.it_value.tv_nsec = t > 0 ? t % 1000000000 : 1;
+        }
+        return timerfd_settime(fd, TFD_TIMER_ABSTIME, &s, 0);
+    }
+    """
+    int us_watch(int epfd, int fd)
+    int us_timer(int fd, int64_t t)
+    int epoll_create1(int flags)
+    int eventfd(unsigned int start, int flags)
+    int timerfd_create(int clock, int flags)
+    int EPOLL_CLOEXEC, EFD_CLOEXEC, EFD_NONBLOCK, TFD_CLOEXEC, TFD_NONBLOCK, CLOCK_MONOTONIC
+    Py_ssize_t read(int fd, void *to, size_t n)
+    Py_ssize_t write(int fd, const void *what, size_t n)
+    int close(int fd)
+
+
+cdef class Bell:
+    """Follows `epoll` of `stack`: readable when events are ready, when a port has frames, or when a timer of the stack is due.
+
+    step() after each time that the stack was driven keeps it so; it makes a system call only when something changed.
+    """
+    cdef object epoll
+    cdef int fds[3]                 # epoll, eventfd, timerfd
+    cdef bint ringing
+    cdef int64_t deadline
+
+    def __cinit__(self, stack, epoll):
+        cdef int i
+        self.epoll = epoll
+        self.deadline = INT64_MAX
+        self.fds[0] = epoll_create1(EPOLL_CLOEXEC)
+        self.fds[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        self.fds[2] = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
+        for i in range(3):
+            if self.fds[i] < 0 or (i and us_watch(self.fds[0], self.fds[i]) < 0):
+                raise OSError(errno, os.strerror(errno))
+        poller_fd = getattr(stack.poller, "fileno", None)
+        if poller_fd is not None and us_watch(self.fds[0], poller_fd()) < 0:
+            raise OSError(errno, os.strerror(errno))
+
+    def __dealloc__(self):
+        self.shut()
+
+    cdef void shut(self) noexcept:
+        cdef int i
+        for i in range(3):
+            if self.fds[i] > 0:
+                close(self.fds[i])
+            self.fds[i] = -1
+
+    def fileno(self):
+        return self.fds[0]
+
+    def step(self, int64_t deadline):
+        """The stack was driven; `deadline` is when it wants to be driven again, ns."""
+        cdef uint64_t one = 1
+        cdef bint ready = self.epoll.has_ready()
+        if ready and not self.ringing:
+            write(self.fds[1], &one, 8)
+        elif self.ringing and not ready:
+            read(self.fds[1], &one, 8)
+        self.ringing = ready
+        if deadline != self.deadline:
+            us_timer(self.fds[2], deadline)
+            self.deadline = deadline
+
+    def close(self):
+        self.shut()
+        self.epoll = None

@@ -1,0 +1,31 @@
+"""Numbers of the operating system's own headers."""
+cdef extern from *:
+    """
+    #include <sys/socket.h>
+    #include <netinet/in.h>
+    #include <netinet/tcp.h>
+    #ifndef TCP_KEEPIDLE
+    #define TCP_KEEPIDLE TCP_KEEPALIVE
+    #endif
+    #ifndef TCP_USER_TIMEOUT
+    #define TCP_USER_TIMEOUT 18     /* Linux's number, where the system has none */
+    #endif
+    #ifndef SO_DOMAIN
+    #define SO_DOMAIN 39
+    #endif
+    #ifndef SO_PROTOCOL
+    #define SO_PROTOCOL 38
+    #endif
+    """
+    enum:
+        AF_INET, SOCK_STREAM, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_CLOEXEC
+        IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP
+        SHUT_RD, SHUT_WR, SHUT_RDWR
+        MSG_PEEK, MSG_TRUNC, MSG_DONTWAIT, MSG_WAITALL, MSG_OOB
+        SOL_SOCKET, SO_ERROR, SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_REUSEADDR, SO_REUSEPORT, SO_KEEPALIVE, SO_SNDBUF, SO_RCVBUF, SO_LINGER
+        SO_ACCEPTCONN, SO_BROADCAST
+        TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_USER_TIMEOUT, TCP_MAXSEG
+        IP_TTL
+    struct linger:
+        int l_onoff
+        int l_linger

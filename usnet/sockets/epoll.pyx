@@ -1,0 +1,181 @@
+"""Readiness as Python knows it: select.epoll over a usnet stack."""
+import math
+import os
+import select as std
+
+from libc.errno cimport EINVAL
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t
+from libc.stdlib cimport free, malloc
+
+from usnet.ip.state cimport READY_IN
+from usnet.sockets.api cimport usn_close, usn_epoll_create, usn_epoll_ctl, usn_epoll_wait, usn_ready
+from usnet.sockets.host cimport Stack
+from usnet.sockets.ready cimport CTL_ADD, CTL_DEL, CTL_MOD, usn_epoll_event
+
+from usnet.sockets import context
+from usnet.sockets.bell import Bell
+from usnet.sockets.host import seconds_to_ns
+
+cdef enum:
+    ON_STACK = 64               # events of one poll that need no allocation
+    DEFAULT_MAX = 1023          # as select.epoll: FD_SETSIZE - 1
+
+
+cdef object os_error(int status):
+    return OSError(-status, os.strerror(-status))
+
+
+cdef int descriptor(object fd) except -1:
+    """The descriptor that `fd` is or has."""
+    if not isinstance(fd, int):
+        try:
+            fd = fd.fileno()
+        except AttributeError:
+            raise TypeError("argument must be an int, or have a fileno() method.") from None
+        if not isinstance(fd, int):
+            raise TypeError("fileno() returned a non-integer")
+    if fd < 0:
+        raise ValueError(f"file descriptor cannot be a negative integer ({fd})")
+    return fd
+
+
+cdef class epoll:
+    """Waits for many sockets of one stack; poll() drives it. Events are (descriptor, mask) pairs with the numbers of the `select` module."""
+    cdef Stack stack_
+    cdef int fd
+    cdef object bell
+    cdef object __weakref__
+
+    def __cinit__(self, *args, **kwargs):
+        self.fd = -1
+
+    def __init__(self, sizehint=-1, flags=0, *, stack=None):
+        if sizehint != -1 and sizehint <= 0:
+            raise ValueError("sizehint must be positive or -1")
+        if flags & ~getattr(std, "EPOLL_CLOEXEC", 0):
+            raise os_error(-EINVAL)
+        if self.fd >= 0:
+            raise RuntimeError("an epoll object is set up once")
+        self.stack_ = <Stack?>(context.current() if stack is None else stack)
+        self.stack_.enter()
+        cdef int fd = usn_epoll_create(&self.stack_.n)
+        if fd < 0:
+            raise os_error(fd)
+        self.fd = fd
+
+    cdef int enter(self) except -1:
+        if self.fd < 0 or not self.stack_.is_open:
+            raise ValueError("I/O operation on closed epoll object")
+        return self.stack_.enter()
+
+    cdef object ctl(self, int op, object fd, uint32_t events):
+        cdef int status
+        self.enter()
+        status = usn_epoll_ctl(&self.stack_.n, self.fd, op, descriptor(fd), events)
+        if status < 0:
+            raise os_error(status)
+        if self.bell is not None:
+            self.stack_.flush()
+
+    def register(self, fd, eventmask=std.EPOLLIN | std.EPOLLPRI | std.EPOLLOUT):
+        """Watches a socket or its descriptor. FileExistsError when it is watched already; OSError (EBADF) when it is closed."""
+        self.ctl(CTL_ADD, fd, <uint32_t>(eventmask & 0xffffffff))
+
+    def modify(self, fd, eventmask):
+        """Changes what is watched, and arms ONESHOT again. FileNotFoundError when it is not watched."""
+        self.ctl(CTL_MOD, fd, <uint32_t>(eventmask & 0xffffffff))
+
+    def unregister(self, fd):
+        """FileNotFoundError when it is not watched. Closing a socket does it too."""
+        self.ctl(CTL_DEL, fd, 0)
+
+    def poll(self, timeout=None, maxevents=-1):
+        """Waits up to `timeout` seconds (None or negative: for ever) for events: a list of (descriptor, mask), those that waited longest first."""
+        cdef int64_t deadline = INT64_MAX, now
+        cdef int most = DEFAULT_MAX if maxevents == -1 else maxevents
+        cdef int n
+        cdef usn_epoll_event few[ON_STACK]
+        cdef usn_epoll_event *events = few
+        self.enter()
+        if most <= 0:
+            raise ValueError(f"maxevents must be greater than 0, got {maxevents}")
+        now = self.stack_.now()
+        if timeout is not None:
+            if isinstance(timeout, float) and math.isnan(timeout):
+                raise ValueError("Invalid value NaN (not a number)")
+            if timeout >= 0 and timeout < (INT64_MAX - now) // 1_000_000_000:
+                deadline = now + seconds_to_ns(timeout)
+        if most > ON_STACK:
+            events = <usn_epoll_event *>malloc(most * sizeof(usn_epoll_event))
+            if events == NULL:
+                raise MemoryError
+        try:
+            n = self.wait(events, most, deadline)
+            return [(events[i].fd, events[i].events) for i in range(n)]
+        finally:
+            if events != few:
+                free(events)
+
+    cdef int wait(self, usn_epoll_event *events, int most, int64_t deadline) except -1:
+        cdef int n
+        while True:
+            if not self.stack_.block(<uint32_t>self.fd, READY_IN, deadline):
+                n = 0
+            else:
+                self.enter()
+                n = usn_epoll_wait(&self.stack_.n, self.fd, events, most)
+                if n < 0:
+                    raise os_error(n)
+                if n == 0:
+                    continue
+            if self.bell is not None:
+                self.stack_.flush()
+            return n
+
+    def has_ready(self):
+        """Whether poll(0) would report something without driving the stack."""
+        self.enter()
+        return usn_ready(&self.stack_.n, self.fd) > 0
+
+    def fileno(self):
+        """A real descriptor of the operating system that polls readable when there is something to do: then call poll(0), which drives the stack.
+
+        For select(), asyncio and the like. It covers events that are ready, frames that wait in the ports, and the stack's timers.
+        """
+        self.enter()
+        if self.bell is None:
+            self.bell = Bell(self.stack_, self)
+            self.stack_.add_bell(self.bell)
+            self.stack_.run()
+        return self.bell.fileno()
+
+    @property
+    def descriptor(self):
+        """Its number among the stack's descriptors; -1 when closed."""
+        return self.fd
+
+    @property
+    def closed(self):
+        return self.fd < 0 or not self.stack_.is_open
+
+    def close(self):
+        """Forgets all registrations. May be called again."""
+        cdef int fd = self.fd
+        self.fd = -1
+        if self.bell is not None:
+            self.stack_.remove_bell(self.bell)
+            self.bell.close()
+            self.bell = None
+        if fd >= 0 and self.stack_.is_open:
+            self.stack_.enter()
+            usn_close(&self.stack_.n, fd, self.stack_.now())
+
+    def __enter__(self):
+        self.enter()
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def __repr__(self):
+        return f"<usnet.epoll{' [closed]' if self.closed else ''} of {self.stack_!r}>"

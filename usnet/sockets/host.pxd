@@ -1,0 +1,41 @@
+"""One stack, its ports, its clock and its poller, driven from one thread."""
+from libc.stdint cimport int64_t, uint32_t
+
+from usnet.backends.clock cimport Clock
+from usnet.backends.poller cimport Poller
+from usnet.sockets.table cimport net
+from usnet.stack cimport StackCore
+
+# Told of each new next deadline that a call leaves behind (a scheduler that drives the stack arms its timer with it).
+ctypedef void (*deadline_hook)(void *ctx, int64_t deadline) noexcept nogil
+
+# For a scheduler that drives the stack: one run, and ready lists and waiters brought up to date. `n` is a `net *`. Returns the next deadline, ns.
+cdef int64_t host_run(void *n, int64_t now) noexcept nogil
+# Whether some blocked program should be woken: something that it waits for may be ready.
+cdef bint host_has_news(void *n) noexcept nogil
+
+
+cdef class Stack:
+    cdef net n                          # for usnet.sockets.api: &stack.n
+    cdef readonly StackCore core
+    cdef readonly Clock clock
+    cdef readonly Poller poller
+    cdef unsigned long thread           # the one that may use it
+    cdef bint is_open
+    cdef bint own_poller
+    cdef bint must_poll                 # some port has no descriptor to wait for
+    cdef deadline_hook hook             # not NULL: a scheduler drives the stack, not the calls
+    cdef void *hook_ctx
+    cdef list bells                     # descriptors that follow the readiness of epoll instances
+    cdef list tokens                    # of `with stack:`
+    cdef object __weakref__
+    # A scheduler takes over: it calls host_run(&stack.n, now) and the hook tells it of deadlines.
+    cdef void attach(self, deadline_hook hook, void *ctx) noexcept
+    # Raises unless the stack is open and this is its thread.
+    cdef int enter(self) except -1
+    cdef int64_t now(self) noexcept
+    cdef int64_t run(self) except -1    # one run at the clock's time; the next deadline
+    cdef int flush(self) except -1      # after calls that queued output
+    cdef bint look(self) except -1      # before a call says EAGAIN: whether there was anything newer to look at
+    # Waits until fd may be something of mask (1) or the clock reads deadline (0). Also 1 when fd was closed under it. mask 0: until anything happens.
+    cdef bint block(self, uint32_t fd, uint32_t mask, int64_t deadline) except -1

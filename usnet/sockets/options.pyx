@@ -1,0 +1,175 @@
+"""Socket options. TCP's own live in the connection; those that both kinds of socket accept are kept in the socket, and handed down where they matter.
+
+Buffer sizes are what was asked for, in bytes of payload (Linux would double them to pay for its own bookkeeping).
+"""
+from libc.errno cimport EINVAL, ENOPROTOOPT
+from libc.stdint cimport int64_t, uint16_t, uint32_t
+from libc.string cimport memcpy
+
+from usnet.ip.udp cimport udp_pcb
+from usnet.memory.arena cimport arena_at
+from usnet.sockets.constants cimport (AF_INET, IP_TTL, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_BROADCAST, SO_DOMAIN, SO_ERROR, SO_KEEPALIVE,
+                                      SO_LINGER, SO_PROTOCOL, SO_RCVBUF, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_TYPE, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET,
+                                      TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_USER_TIMEOUT, linger)
+from usnet.sockets.table cimport (KIND_TCP, SF_BROADCAST, SF_KEEPALIVE, SF_LINGER, SF_REUSEADDR, SF_REUSEPORT, net, sock)
+from usnet.tcp.calls cimport (OPT_ACCEPTCONN, OPT_KEEPALIVE, OPT_KEEPIDLE, OPT_KEEPINTVL, OPT_MAXSEG, OPT_NODELAY, OPT_RCVBUF, OPT_REUSEADDR, OPT_REUSEPORT,
+                              OPT_SNDBUF, OPT_USER_TIMEOUT, tcp_get, tcp_set, tcp_take_error)
+
+cdef enum:
+    UDP_SNDBUF = 65507          # a datagram is sent or refused at once: there is no queue to size
+    LEAST_BUF = 2048
+
+
+cdef inline udp_pcb *udp_at(net *n, sock *so) noexcept nogil:
+    return <udp_pcb *>arena_at(&n.s.ip.udp, so.pcb)
+
+
+cdef uint16_t flag_of(int name) noexcept nogil:
+    """The flag in which an on-off option of level SOL_SOCKET is kept, or 0."""
+    if name == SO_REUSEADDR:
+        return SF_REUSEADDR
+    if name == SO_REUSEPORT:
+        return SF_REUSEPORT
+    if name == SO_KEEPALIVE:
+        return SF_KEEPALIVE
+    if name == SO_BROADCAST:
+        return SF_BROADCAST
+    return 0
+
+
+cdef int tcp_option(int name) noexcept nogil:
+    """OPT_* of a name of level IPPROTO_TCP, or 0."""
+    if name == TCP_NODELAY:
+        return OPT_NODELAY
+    if name == TCP_KEEPIDLE:
+        return OPT_KEEPIDLE
+    if name == TCP_KEEPINTVL:
+        return OPT_KEEPINTVL
+    if name == TCP_USER_TIMEOUT:
+        return OPT_USER_TIMEOUT
+    if name == TCP_MAXSEG:
+        return OPT_MAXSEG
+    return 0
+
+
+# --- get ---
+
+cdef int64_t socket_option(net *n, sock *so, int name) noexcept nogil:
+    """Value of an option of level SOL_SOCKET, or -ENOPROTOOPT."""
+    cdef int64_t value
+    cdef udp_pcb *u
+    cdef bint tcp = so.kind == KIND_TCP
+    if name == SO_ERROR:
+        if tcp:
+            return tcp_take_error(&n.s.tcp, so.pcb)
+        u = udp_at(n, so)
+        value = u.error
+        u.error = 0
+        return value
+    if name == SO_TYPE:
+        return SOCK_STREAM if tcp else SOCK_DGRAM
+    if name == SO_DOMAIN:
+        return AF_INET
+    if name == SO_PROTOCOL:
+        return IPPROTO_TCP if tcp else IPPROTO_UDP
+    if name == SO_ACCEPTCONN:
+        return tcp_get(&n.s.tcp, so.pcb, OPT_ACCEPTCONN) if tcp else 0
+    if name == SO_SNDBUF:
+        return tcp_get(&n.s.tcp, so.pcb, OPT_SNDBUF) if tcp else UDP_SNDBUF
+    if name == SO_RCVBUF:
+        return tcp_get(&n.s.tcp, so.pcb, OPT_RCVBUF) if tcp else udp_at(n, so).rcvbuf
+    if flag_of(name):
+        return 1 if so.flags & flag_of(name) else 0
+    return -ENOPROTOOPT
+
+
+cdef int option_get(net *n, sock *so, int level, int name, void *value, uint32_t *length) noexcept nogil:
+    cdef int64_t found = -ENOPROTOOPT
+    cdef linger l
+    cdef int small
+    cdef const void *source = &small
+    cdef uint32_t size = sizeof(int)
+    if level == SOL_SOCKET and name == SO_LINGER:
+        l.l_onoff = 1 if so.flags & SF_LINGER else 0
+        l.l_linger = <int>so.linger
+        source = &l
+        size = sizeof(linger)
+        found = 0
+    elif level == SOL_SOCKET:
+        found = socket_option(n, so, name)
+    elif level == IPPROTO_TCP and so.kind == KIND_TCP and tcp_option(name):
+        found = tcp_get(&n.s.tcp, so.pcb, tcp_option(name))
+    elif level == IPPROTO_IP and name == IP_TTL:
+        found = n.s.ip.config.ttl
+        if so.kind != KIND_TCP and udp_at(n, so).ttl:
+            found = udp_at(n, so).ttl
+    if found < 0:
+        return <int>found
+    small = <int>found
+    if length[0] > size:
+        length[0] = size
+    memcpy(value, source, length[0])
+    return 0
+
+
+# --- set ---
+
+cdef int set_flag(net *n, sock *so, int name, int value) noexcept nogil:
+    """An on-off option of level SOL_SOCKET."""
+    cdef uint16_t flag = flag_of(name)
+    cdef int status = 0
+    if value:
+        so.flags |= flag
+    else:
+        so.flags &= <uint16_t>~flag
+    if so.kind != KIND_TCP:
+        udp_at(n, so).reuse = 1 if so.flags & (SF_REUSEADDR | SF_REUSEPORT) else 0
+        udp_at(n, so).broadcast = 1 if so.flags & SF_BROADCAST else 0
+    elif name == SO_REUSEADDR:
+        status = tcp_set(&n.s.tcp, so.pcb, OPT_REUSEADDR, value != 0)
+    elif name == SO_REUSEPORT:
+        status = tcp_set(&n.s.tcp, so.pcb, OPT_REUSEPORT, value != 0)
+    elif name == SO_KEEPALIVE:
+        status = tcp_set(&n.s.tcp, so.pcb, OPT_KEEPALIVE, value != 0)
+    return status
+
+
+cdef int set_socket_option(net *n, sock *so, int name, int value) noexcept nogil:
+    if flag_of(name):
+        return set_flag(n, so, name, value)
+    if name == SO_SNDBUF or name == SO_RCVBUF:
+        if value < LEAST_BUF:
+            value = LEAST_BUF                   # as the kernel: too little is raised, not refused
+        if so.kind == KIND_TCP:
+            return tcp_set(&n.s.tcp, so.pcb, OPT_SNDBUF if name == SO_SNDBUF else OPT_RCVBUF, value)
+        if name == SO_RCVBUF:
+            udp_at(n, so).rcvbuf = <uint32_t>value
+        return 0
+    return -ENOPROTOOPT                         # and those that can only be read
+
+
+cdef int option_set(net *n, sock *so, int level, int name, const void *value, uint32_t length) noexcept nogil:
+    cdef linger l
+    cdef int small
+    if level == SOL_SOCKET and name == SO_LINGER:
+        if length < sizeof(linger):
+            return -EINVAL
+        memcpy(&l, value, sizeof(linger))
+        so.flags = so.flags | SF_LINGER if l.l_onoff else so.flags & <uint16_t>~SF_LINGER
+        so.linger = <uint32_t>l.l_linger if l.l_linger >= 0 else 0
+        return 0
+    if length < sizeof(int):
+        return -EINVAL
+    memcpy(&small, value, sizeof(int))
+    if level == SOL_SOCKET:
+        return set_socket_option(n, so, name, small)
+    if level == IPPROTO_TCP and so.kind == KIND_TCP and tcp_option(name) and name != TCP_MAXSEG:
+        if name == TCP_NODELAY:
+            small = small != 0
+        return tcp_set(&n.s.tcp, so.pcb, tcp_option(name), small)
+    if level == IPPROTO_IP and name == IP_TTL and so.kind != KIND_TCP:
+        if small < -1 or small == 0 or small > 255:
+            return -EINVAL
+        udp_at(n, so).ttl = 0 if small == -1 else <unsigned char>small
+        return 0
+    return -ENOPROTOOPT

@@ -1,0 +1,348 @@
+"""Readiness: who is told what, and when.
+
+A level-triggered registration goes back to the end of its ready list for as long as it stays ready, so those with little to say are not starved by one
+that always has something. An edge-triggered one is told of what is new: a bit that was not set at the last news, or more to read than then.
+"""
+from libc.errno cimport EBADF, EEXIST, EINVAL, ENOENT, ENOMEM
+from libc.stdint cimport uint32_t
+
+from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
+from usnet.ip.udp cimport udp_pcb, udp_ready
+from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_take
+from usnet.memory.idset cimport idset_pop
+from usnet.sockets.table cimport (KIND_EPOLL, KIND_TCP, KIND_UDP, SF_SHUT_RD, SF_SHUT_WR, SF_USED, ep, ep_at, ep_item, fd_give, fd_take, item_at, net,
+                                  sock, sock_at, waiter, waiter_at)
+from usnet.tcp.calls cimport tcp_ready
+from usnet.tcp.state cimport listener_at, tcb_at
+from usnet.tcp.tcb cimport TCPS_LISTEN, tcb
+
+
+cdef uint32_t fd_ready(net *n, uint32_t fd) noexcept nogil:
+    cdef sock *so = &n.socks[fd]
+    cdef uint32_t bits
+    if so.kind == KIND_TCP:
+        if not so.flags & SF_USED:
+            return READY_OUT | READY_HUP        # as Linux says of a socket that was never connected
+        return tcp_ready(&n.s.tcp, so.pcb)
+    if so.kind == KIND_UDP:
+        bits = udp_ready(&n.s.ip, so.pcb)
+        if so.flags & SF_SHUT_RD:
+            bits |= READY_IN | READY_RDHUP
+            if so.flags & SF_SHUT_WR:
+                bits |= READY_HUP
+        return bits
+    if so.kind == KIND_EPOLL:
+        return READY_IN if ep_has_ready(n, so.pcb) else 0
+    return 0
+
+
+cdef uint32_t read_mark(net *n, sock *so) noexcept nogil:
+    """A number that changes when more can be read than before (sock.mark)."""
+    cdef tcb *c
+    if so.kind == KIND_UDP:
+        return (<udp_pcb *>arena_at(&n.s.ip.udp, so.pcb)).n_queued
+    if so.kind == KIND_TCP:
+        c = tcb_at(&n.s.tcp, so.pcb)
+        if c.state == TCPS_LISTEN and c.listener != NONE:
+            return listener_at(&n.s.tcp, c.listener).n_ready
+        return c.rcv_nxt
+    return 0
+
+
+cdef uint32_t wanted(uint32_t events) noexcept nogil:
+    """The READY_* that a registration is told of. One that ONESHOT has switched off is told of nothing."""
+    cdef uint32_t mask = events & ~<uint32_t>(EV_PRIVATE | EV_QUEUED)
+    if events & EV_OFF:
+        return 0
+    if mask & EV_RDNORM:
+        mask |= READY_IN
+    if mask & EV_WRNORM:
+        mask |= READY_OUT
+    return mask | READY_ERR | READY_HUP
+
+
+cdef uint32_t told(uint32_t ready, uint32_t events) noexcept nogil:
+    """What ep_wait says: the ready bits that are wanted, under the names that were asked for."""
+    cdef uint32_t out = ready & wanted(events)
+    if out & READY_IN:
+        out = (out & ~<uint32_t>READY_IN) | (events & (READY_IN | EV_RDNORM))
+    if out & READY_OUT:
+        out = (out & ~<uint32_t>READY_OUT) | (events & (READY_OUT | EV_WRNORM))
+    return out
+
+
+# --- news ---
+
+cdef void news_drain(net *n) noexcept nogil:
+    cdef uint32_t fd
+    while True:
+        fd = idset_pop(&n.s.notify)
+        if fd == NONE:
+            break
+        news_of(n, fd)
+
+
+cdef void news_of(net *n, uint32_t fd) noexcept nogil:
+    cdef sock *so = sock_at(n, <int>fd)
+    cdef uint32_t ready, fresh, mark, i
+    cdef ep_item *item
+    if so == NULL or so.kind == KIND_EPOLL:
+        return                                  # closed since; the number may be another's by now
+    if so.items == NONE and so.waiters == NONE:
+        return                                  # nobody asks; whoever comes later looks for himself
+    ready = fd_ready(n, fd)
+    fresh = ready & ~<uint32_t>so.seen
+    mark = read_mark(n, so)
+    if mark != so.mark:
+        fresh |= ready & READY_IN
+    so.mark = mark
+    so.seen = <unsigned short>ready
+    i = so.items
+    while i != NONE:
+        item = item_at(n, i)
+        if (fresh if item.events & EV_ET else ready) & wanted(item.events):
+            ready_append(n, i)
+        i = item.sock_next
+    wake(n, so, ready)
+
+
+cdef void news_consumed(net *n, uint32_t fd, uint32_t bits) noexcept nogil:
+    cdef sock *so = &n.socks[fd]
+    if so.items != NONE and bits & ~fd_ready(n, fd):
+        so.seen &= <unsigned short>~bits
+
+
+cdef void wake(net *n, sock *so, uint32_t ready) noexcept nogil:
+    cdef uint32_t i = so.waiters
+    cdef waiter *w
+    while i != NONE:
+        w = waiter_at(n, i)
+        if not w.woken and w.mask and ready & (w.mask | READY_ERR | READY_HUP):
+            w.woken = 1
+            n.n_woken += 1
+        i = w.next
+
+
+cdef uint32_t waiter_add(net *n, uint32_t fd, uint32_t mask) noexcept nogil:
+    cdef uint32_t i = arena_take(&n.waiters)
+    cdef waiter *w
+    if i == NONE:
+        return NONE
+    w = waiter_at(n, i)
+    w.fd = fd
+    w.mask = mask
+    w.next = n.socks[fd].waiters
+    n.socks[fd].waiters = i
+    if mask == 0:
+        n.n_any += 1
+    return i
+
+
+cdef void waiter_drop(net *n, uint32_t w) noexcept nogil:
+    cdef waiter *me = waiter_at(n, w)
+    cdef uint32_t *link
+    if me.woken:
+        n.n_woken -= 1
+    if me.mask == 0:
+        n.n_any -= 1
+    if me.fd != NONE:
+        link = &n.socks[me.fd].waiters
+        while link[0] != w:
+            link = &waiter_at(n, link[0]).next
+        link[0] = me.next
+    arena_give(&n.waiters, w)
+
+
+# --- ready lists ---
+
+cdef void ready_append(net *n, uint32_t i) noexcept nogil:
+    cdef ep_item *item = item_at(n, i)
+    cdef ep *e = ep_at(n, item.ep)
+    if item.events & EV_QUEUED:
+        return
+    item.events |= EV_QUEUED
+    item.ready_next = NONE
+    item.ready_prev = e.ready_tail
+    if e.ready_tail == NONE:
+        e.ready_head = i
+    else:
+        item_at(n, e.ready_tail).ready_next = i
+    e.ready_tail = i
+    e.n_ready += 1
+    wake(n, &n.socks[e.fd], READY_IN)
+
+
+cdef void ready_remove(net *n, uint32_t i) noexcept nogil:
+    cdef ep_item *item = item_at(n, i)
+    cdef ep *e = ep_at(n, item.ep)
+    if not item.events & EV_QUEUED:
+        return
+    item.events &= ~<uint32_t>EV_QUEUED
+    if item.ready_prev == NONE:
+        e.ready_head = item.ready_next
+    else:
+        item_at(n, item.ready_prev).ready_next = item.ready_next
+    if item.ready_next == NONE:
+        e.ready_tail = item.ready_prev
+    else:
+        item_at(n, item.ready_next).ready_prev = item.ready_prev
+    e.n_ready -= 1
+
+
+cdef bint ep_has_ready(net *n, uint32_t ep_index) noexcept nogil:
+    """Drops entries from the front that are ready no longer, as epoll's own poll does."""
+    cdef ep *e = ep_at(n, ep_index)
+    cdef ep_item *item
+    while e.ready_head != NONE:
+        item = item_at(n, e.ready_head)
+        if told(fd_ready(n, item.fd), item.events):
+            return True
+        ready_remove(n, e.ready_head)
+    return False
+
+
+# --- the instance ---
+
+cdef int ep_create(net *n) noexcept nogil:
+    cdef int fd = fd_take(n, KIND_EPOLL)
+    cdef uint32_t i
+    cdef ep *e
+    if fd < 0:
+        return fd
+    i = arena_take(&n.epolls)
+    if i == NONE:
+        fd_give(n, fd)
+        return -ENOMEM
+    e = ep_at(n, i)
+    e.fd = fd
+    e.items = NONE
+    e.ready_head = e.ready_tail = NONE
+    n.socks[fd].pcb = i
+    return fd
+
+
+cdef void item_free(net *n, uint32_t i) noexcept nogil:
+    """Takes a registration out of its three lists."""
+    cdef ep_item *item = item_at(n, i)
+    cdef ep *e = ep_at(n, item.ep)
+    cdef uint32_t *link = &n.socks[item.fd].items
+    ready_remove(n, i)
+    while link[0] != i:
+        link = &item_at(n, link[0]).sock_next
+    link[0] = item.sock_next
+    if item.ep_prev == NONE:
+        e.items = item.ep_next
+    else:
+        item_at(n, item.ep_prev).ep_next = item.ep_next
+    if item.ep_next != NONE:
+        item_at(n, item.ep_next).ep_prev = item.ep_prev
+    arena_give(&n.items, i)
+
+
+cdef int item_add(net *n, uint32_t ep_index, uint32_t fd, uint32_t events) noexcept nogil:
+    cdef uint32_t i = arena_take(&n.items)
+    cdef ep *e = ep_at(n, ep_index)
+    cdef ep_item *item
+    if i == NONE:
+        return -ENOMEM
+    item = item_at(n, i)
+    item.fd = fd
+    item.ep = ep_index
+    item.events = events
+    item.sock_next = n.socks[fd].items
+    n.socks[fd].items = i
+    item.ep_prev = NONE
+    item.ep_next = e.items
+    if e.items != NONE:
+        item_at(n, e.items).ep_prev = i
+    e.items = i
+    if fd_ready(n, fd) & wanted(events):
+        ready_append(n, i)
+    return 0
+
+
+cdef int ep_ctl(net *n, int epfd, int op, int fd, uint32_t events) noexcept nogil:
+    cdef sock *me = sock_at(n, epfd)
+    cdef sock *so = sock_at(n, fd)
+    cdef uint32_t i
+    cdef ep_item *item
+    if me == NULL or so == NULL:
+        return -EBADF
+    if me.kind != KIND_EPOLL or so.kind == KIND_EPOLL or op < CTL_ADD or op > CTL_MOD:
+        return -EINVAL                          # an epoll inside an epoll is not offered
+    events &= ~<uint32_t>(EV_QUEUED | EV_OFF | EV_WAKEUP)
+    i = so.items
+    while i != NONE and item_at(n, i).ep != me.pcb:
+        i = item_at(n, i).sock_next
+    if op == CTL_ADD:
+        if i != NONE:
+            return -EEXIST
+        news_of(n, fd)                          # so that what is news to the others stays so
+        if so.items == NONE:
+            so.seen = <unsigned short>fd_ready(n, fd)
+            so.mark = read_mark(n, so)
+        return item_add(n, me.pcb, fd, events)
+    if i == NONE:
+        return -ENOENT
+    if op == CTL_DEL:
+        item_free(n, i)
+        return 0
+    if events & EV_EXCLUSIVE:
+        return -EINVAL
+    news_of(n, fd)
+    item = item_at(n, i)
+    item.events = events | (item.events & EV_QUEUED)
+    if fd_ready(n, fd) & wanted(events):
+        ready_append(n, i)
+    return 0
+
+
+cdef int ep_wait(net *n, int epfd, usn_epoll_event *events, int max_events) noexcept nogil:
+    cdef sock *me = sock_at(n, epfd)
+    cdef ep *e
+    cdef ep_item *item
+    cdef uint32_t i, left, bits
+    cdef int count = 0
+    if me == NULL:
+        return -EBADF
+    if me.kind != KIND_EPOLL or max_events <= 0:
+        return -EINVAL
+    e = ep_at(n, me.pcb)
+    left = e.n_ready                            # each at most once, though level-triggered ones come back behind
+    while left > 0 and count < max_events:
+        left -= 1
+        i = e.ready_head
+        ready_remove(n, i)
+        item = item_at(n, i)
+        bits = told(fd_ready(n, item.fd), item.events)
+        if bits == 0:
+            continue
+        events[count].events = bits
+        events[count].fd = <int>item.fd
+        count += 1
+        if item.events & EV_ONESHOT:
+            item.events |= EV_OFF               # until CTL_MOD
+        elif not item.events & EV_ET:
+            ready_append(n, i)
+    return count
+
+
+cdef void ep_free(net *n, uint32_t ep_index) noexcept nogil:
+    cdef ep *e = ep_at(n, ep_index)
+    while e.items != NONE:
+        item_free(n, e.items)
+    arena_give(&n.epolls, ep_index)
+
+
+cdef void fd_forget(net *n, uint32_t fd) noexcept nogil:
+    cdef sock *so = &n.socks[fd]
+    cdef waiter *w
+    while so.items != NONE:
+        item_free(n, so.items)
+    while so.waiters != NONE:
+        w = waiter_at(n, so.waiters)
+        so.waiters = w.next
+        w.fd = NONE
+        if not w.woken:
+            w.woken = 1
+            n.n_woken += 1

@@ -1,0 +1,370 @@
+"""The stack: memory of all layers, the burst loop, and what Python may ask of it.
+
+stack_run is the whole of usnet's work at one instant: due timers, then rounds of receive, send and sync until the rings are quiet.
+"""
+from libc.errno cimport EAGAIN
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from usnet.backends.ring cimport (
+    NS_MOREFRAG,
+    Port,
+    port,
+    ring,
+    ring_buf,
+    ring_next,
+    slot_meta,
+)
+from usnet.ip.config cimport (
+    ip_add_addr,
+    ip_add_netif,
+    ip_add_route,
+    ip_del_addr,
+    ip_free,
+    ip_init,
+    ip_reset,
+)
+from usnet.ip.input cimport ip_input, ip_input_loopback
+from usnet.ip.neighbour cimport neighbour_set, neighbour_timeout
+from usnet.ip.output cimport ip_flush
+from usnet.ip.reassembly cimport reassembly_timeout
+from usnet.ip.state cimport (
+    PACKET_ICMP_ERROR,
+    PACKET_TCP,
+    TIMER_NEIGHBOUR,
+    TIMER_REASSEMBLY,
+    TIMER_TCP,
+    ip_config,
+    packet,
+)
+from usnet.memory.arena cimport arena_live
+from usnet.memory.chunks cimport chunks_free, chunks_init, chunks_reset
+from usnet.memory.idset cimport idset_free, idset_init, idset_pop, idset_push, idset_reset
+from usnet.memory.random cimport rng_seed
+from usnet.memory.wheel cimport wheel_free, wheel_init, wheel_next, wheel_pop, wheel_reset
+from usnet.tcp.input cimport tcp_icmp_error, tcp_input
+from usnet.tcp.output cimport tcp_output
+from usnet.tcp.state cimport tcb_at, tcp_config
+from usnet.tcp.tables cimport tcp_free, tcp_init, tcp_reset
+from usnet.tcp.timeouts cimport tcp_timeout
+from usnet.wire.addr cimport ip_addr
+from usnet.wire.eth cimport VLAN_NONE
+
+import ipaddress
+
+from usnet.ip import names as ip_names
+from usnet.tcp import names as tcp_names
+from usnet.tcp.states import NAMES as STATE_NAMES
+
+cdef enum:
+    BURST = 64                  # frames of one ring between two rounds of output
+    ROUNDS = 64                 # of receive and send in one run; then the application gets its turn
+    GATHER_BYTES = 65536 + 18   # the largest frame that may span slots
+    TX_RETRY = 100000           # ns until a full transmit ring is looked at again
+
+
+cdef void fire_timers(stack *s, int64_t now) noexcept nogil:
+    cdef uint32_t kind = 0, arg = 0
+    while wheel_pop(&s.timers, now, &kind, &arg):
+        if kind == TIMER_TCP:
+            tcp_timeout(&s.tcp, arg, now)
+        elif kind == TIMER_NEIGHBOUR:
+            neighbour_timeout(&s.ip, arg, now)
+        elif kind == TIMER_REASSEMBLY:
+            reassembly_timeout(&s.ip, arg, now)
+
+
+cdef void hand_up(stack *s, int kind, const packet *p, int64_t now) noexcept nogil:
+    if kind == PACKET_TCP:
+        tcp_input(&s.tcp, p, now)
+    elif kind == PACKET_ICMP_ERROR:
+        tcp_icmp_error(&s.tcp, p, now)
+
+
+cdef uint32_t gather(stack *s, ring *r, uint32_t first, uint32_t *after) noexcept nogil:
+    """A frame of several slots, put together: its length (0 if it is longer than any frame may be); *after is the slot behind it."""
+    cdef uint32_t i = first, n = 0
+    cdef bint more = True
+    while more and i != r.tail:
+        more = r.slots[i].flags & NS_MOREFRAG
+        if n + r.slots[i].len <= GATHER_BYTES:
+            memcpy(s.gather + n, ring_buf(r, i), r.slots[i].len)
+        n += r.slots[i].len
+        i = ring_next(r, i)
+    after[0] = i
+    return n if n <= GATHER_BYTES else 0
+
+
+cdef uint32_t receive_burst(stack *s, uint32_t netif, ring *r, slot_meta *meta, int64_t now) noexcept nogil:
+    """Takes at most BURST frames from a ring that was synced. Returns how many."""
+    cdef uint32_t i = r.head, following, n = 0, length
+    cdef const uint8_t *frame
+    cdef packet p
+    while i != r.tail and n < BURST:
+        if r.slots[i].flags & NS_MOREFRAG:
+            length = gather(s, r, i, &following)
+            frame = s.gather
+        else:
+            following = ring_next(r, i)
+            length = r.slots[i].len
+            frame = ring_buf(r, i)
+        hand_up(s, ip_input(&s.ip, netif, frame, length, &meta[i], now, &p), &p, now)
+        i = following
+        n += 1
+    r.head = r.cur = i
+    return n
+
+
+cdef uint32_t receive_all(stack *s, int64_t now) noexcept nogil:
+    """One burst of each receive ring, and what the stack sent to itself."""
+    cdef uint32_t netif, i, n = 0
+    cdef port *link
+    cdef packet p
+    cdef int kind
+    for netif in range(s.ip.n_netifs):
+        link = s.ip.netifs[netif].link
+        for i in range(link.n_rx):
+            link.rx_sync(link.self, i)
+            n += receive_burst(s, netif, link.rx[i], link.rx_meta[i], now)
+    s.rx_frames += n
+    for i in range(BURST):
+        kind = ip_input_loopback(&s.ip, now, &p)
+        if kind < 0:
+            break
+        hand_up(s, kind, &p, now)
+        n += 1
+    return n
+
+
+cdef bint send_all(stack *s, int64_t now) noexcept nogil:
+    """Gives each connection that wants it one turn. True if a transmit ring was full: the rest keeps its place."""
+    cdef uint32_t i, c, waiting = s.tcp.output.count
+    for i in range(waiting):
+        c = idset_pop(&s.tcp.output)
+        if arena_live(&s.tcp.tcbs, c) and tcp_output(&s.tcp, c, now) == -EAGAIN:
+            idset_push(&s.tcp.output, c)
+            ip_flush(&s.ip)
+            return True
+    ip_flush(&s.ip)
+    return False
+
+
+cdef int64_t after_send(stack *s, bint blocked, int64_t now) noexcept nogil:
+    """The next deadline; a full transmit ring is asked to say when it has room, and is looked at again soon in any case."""
+    cdef uint32_t netif
+    cdef port *link
+    cdef int64_t deadline = wheel_next(&s.timers)
+    if blocked:
+        for netif in range(s.ip.n_netifs):
+            link = s.ip.netifs[netif].link
+            link.arm(link.self, True)
+        if now + TX_RETRY < deadline:
+            deadline = now + TX_RETRY
+    return deadline
+
+
+cdef int64_t stack_run(stack *s, int64_t now) noexcept nogil:
+    cdef uint32_t i, got = 0
+    cdef bint blocked = False
+    s.now = now
+    s.runs += 1
+    fire_timers(s, now)
+    for i in range(ROUNDS):
+        got = receive_all(s, now)
+        blocked = send_all(s, now)
+        if got == 0:
+            break
+    if got:
+        return now                          # more is waiting: the caller comes back at once
+    return after_send(s, blocked, now)
+
+
+cdef int64_t stack_flush(stack *s, int64_t now) noexcept nogil:
+    s.now = now
+    return after_send(s, send_all(s, now), now)
+
+
+cdef int64_t stack_next_deadline(stack *s) noexcept nogil:
+    return wheel_next(&s.timers)
+
+
+# --- The Python side ----------------------------------------------------------------------------------------------------------
+
+cdef int parse_ip(object text, ip_addr *out) except -1:
+    """'10.0.0.1' into 16 bytes. ValueError for anything else."""
+    address = ipaddress.ip_address(text)
+    cdef bytes raw = address.packed
+    if len(raw) == 4:
+        raw = b"\0" * 10 + b"\xff\xff" + raw
+    memcpy(out, <const char *>raw, 16)
+    return 0
+
+
+cdef str format_ip(const ip_addr *a):
+    cdef bytes raw = (<const char *>a)[:16]
+    address = ipaddress.IPv6Address(raw)
+    return str(address.ipv4_mapped or address)
+
+
+cdef int prefix128(object address, object prefix) except -1:
+    return prefix + (96 if ipaddress.ip_address(address).version == 4 else 0)
+
+
+cdef dict changed(dict current, dict settings, str what):
+    """`current` with those of `settings` that it knows; they are taken out of settings."""
+    for key in list(settings):
+        if key in current:
+            value = settings.pop(key)
+            if isinstance(value, bool):
+                value = int(value)
+            if not isinstance(value, int) or value < 0:
+                raise ValueError(f"setting {key!r} of {what} must be a number >= 0, not {value!r}")
+            current[key] = value
+    return current
+
+
+cdef class StackCore:
+    """One stack: its memory, interfaces, addresses, routes and settings.
+
+    seed: of the generator behind initial sequence numbers, ports and keys; the same seed and input give the same bytes.
+    max_connections, max_chunks (2,048 bytes each), max_sockets: limits; memory is used as it is needed. MemoryError if even the address
+    space cannot be had.
+    """
+
+    def __cinit__(self, seed, max_connections=65536, max_chunks=65536, max_sockets=65536):
+        self.ports = []
+        self.settings = {"max_connections": max_connections, "max_chunks": max_chunks, "max_sockets": max_sockets}
+        for name, value in self.settings.items():
+            if not 1 <= value <= 1 << 26:
+                raise ValueError(f"{name} must lie between 1 and {1 << 26}, not {value}")
+        rng_seed(&self.s.random, seed & 0xffffffffffffffff)
+        self.s.gather = <uint8_t *>malloc(GATHER_BYTES)
+        if (self.s.gather == NULL or chunks_init(&self.s.chunks, max_chunks)
+                or wheel_init(&self.s.timers, max_connections + 4096, 0) or idset_init(&self.s.notify, max_sockets)
+                or ip_init(&self.s.ip, &self.s.chunks, &self.s.timers, &self.s.notify, &self.s.random, max_sockets)
+                or tcp_init(&self.s.tcp, &self.s.ip, &self.s.chunks, &self.s.timers, &self.s.notify, &self.s.random,
+                            max_connections)):
+            raise MemoryError("no address space for a stack of this size")
+
+    def __dealloc__(self):
+        tcp_free(&self.s.tcp)
+        ip_free(&self.s.ip)
+        idset_free(&self.s.notify)
+        wheel_free(&self.s.timers)
+        chunks_free(&self.s.chunks)
+        free(self.s.gather)
+
+    def reset(self, seed, now=0):
+        """As new, with the same ports, addresses, routes and settings: for worlds that are used again. `now` in ns."""
+        rng_seed(&self.s.random, seed & 0xffffffffffffffff)
+        chunks_reset(&self.s.chunks)
+        wheel_reset(&self.s.timers, now)
+        idset_reset(&self.s.notify)
+        ip_reset(&self.s.ip)
+        tcp_reset(&self.s.tcp)
+        self.s.runs = self.s.rx_frames = 0
+
+    def add_port(self, Port link not None, vlan=None):
+        """A new interface over `link`, tagged with VLAN identifier `vlan` (1 to 4094) or untagged. Returns its number."""
+        if vlan is not None and not 1 <= vlan <= 4094:
+            raise ValueError(f"a VLAN identifier lies between 1 and 4094, not {vlan}")
+        cdef int number = ip_add_netif(&self.s.ip, &link.p, VLAN_NONE if vlan is None else vlan)
+        if number < 0:
+            raise OSError(-number, "no room for another interface")
+        self.ports.append(link)
+        return number
+
+    def add_address(self, netif, address, prefix):
+        """A local address, '10.0.0.1' with the length of its network's prefix; the network is reached on-link."""
+        cdef ip_addr a
+        parse_ip(address, &a)
+        self.check(ip_add_addr(&self.s.ip, netif, &a, prefix128(address, prefix)), f"address {address}/{prefix}")
+
+    def remove_address(self, address):
+        cdef ip_addr a
+        parse_ip(address, &a)
+        self.check(ip_del_addr(&self.s.ip, &a), f"address {address}")
+
+    def add_route(self, network, prefix, gateway, netif):
+        """A route to network/prefix through `gateway`, or on-link when that is None."""
+        cdef ip_addr net, via
+        parse_ip(network, &net)
+        via.hi = via.lo = 0
+        if gateway is not None:
+            parse_ip(gateway, &via)
+        self.check(ip_add_route(&self.s.ip, &net, prefix128(network, prefix), &via, netif), f"route to {network}/{prefix}")
+
+    def add_neighbour(self, netif, address, bytes mac not None):
+        """A static neighbour: `mac` is 6 bytes. It never expires."""
+        cdef ip_addr a
+        if len(mac) != 6:
+            raise ValueError("a MAC address has 6 bytes")
+        parse_ip(address, &a)
+        self.check(neighbour_set(&self.s.ip, netif, &a, <const uint8_t *>mac), f"neighbour {address}")
+
+    cdef object check(self, int status, str what):
+        if status:
+            raise OSError(-status, what)
+
+    def configure(self, **settings):
+        """Changes settings of TCP and IP by the names of tcp_config (tcp/state.pxd) and ip_config (ip/state.pxd); times in ns, sizes in
+        bytes, switches 0 or 1. ValueError for an unknown name or an impossible value; then nothing changes."""
+        tcp = changed(self.s.tcp.config, settings, "tcp")
+        ip = changed(self.s.ip.config, settings, "ip")
+        if settings:
+            raise ValueError(f"unknown settings: {', '.join(sorted(settings))}")
+        cdef tcp_config new_tcp
+        cdef ip_config new_ip
+        try:
+            new_tcp = tcp
+            new_ip = ip
+        except OverflowError as error:
+            raise ValueError(f"a setting is too large: {error}") from None
+        self.s.tcp.config = new_tcp
+        self.s.ip.config = new_ip
+
+    def configuration(self):
+        """All settings by name."""
+        return {**self.s.tcp.config, **self.s.ip.config}
+
+    def statistics(self):
+        """Counters by layer: dicts of numbers. Drops are by reason."""
+        return {
+            "tcp": self.s.tcp.counters,
+            "ip": self.s.ip.counters,
+            "tcp_drops": dict(zip(tcp_names.DROPS, self.s.tcp.drops, strict=False)),
+            "ip_drops": dict(zip(ip_names.DROPS, self.s.ip.drops, strict=False)),
+            "memory": {
+                "connections": self.s.tcp.tcbs.live, "chunks": self.s.chunks.heads.live, "timers": self.s.timers.count,
+                "out_of_order": self.s.tcp.ooos.live, "listeners": self.s.tcp.listeners.live, "udp": self.s.ip.udp.live,
+                "reassemblies": self.s.ip.reassemblies.live, "neighbours": self.s.ip.neighbours.live,
+            },
+            "stack": {"runs": self.s.runs, "rx_frames": self.s.rx_frames},
+        }
+
+    def connections(self):
+        """Indices of all TCBs, listeners too."""
+        return [c for c in range(self.s.tcp.tcbs.used) if arena_live(&self.s.tcp.tcbs, c)]
+
+    def snapshot(self, conn):
+        """All fields of one connection (tcp/tcb.pxd) by name; addresses as text, the state by its RFC name. IndexError if there is none."""
+        if not arena_live(&self.s.tcp.tcbs, conn):
+            raise IndexError(f"no connection {conn}")
+        fields = dict(tcb_at(&self.s.tcp, conn)[0])
+        fields["laddr"] = format_ip(&tcb_at(&self.s.tcp, conn).laddr)
+        fields["raddr"] = format_ip(&tcb_at(&self.s.tcp, conn).raddr)
+        fields["state"] = STATE_NAMES[fields["state"]]
+        return fields
+
+    def run(self, now):
+        """stack_run at `now` (ns): the next deadline in ns, or None."""
+        cdef int64_t at = now, deadline
+        with nogil:
+            deadline = stack_run(&self.s, at)
+        return None if deadline == INT64_MAX else deadline
+
+    def flush(self, now):
+        """stack_flush at `now` (ns): the next deadline in ns, or None."""
+        cdef int64_t deadline = stack_flush(&self.s, now)
+        return None if deadline == INT64_MAX else deadline

@@ -1,0 +1,423 @@
+"""The application's calls. They change queues and state; what follows from that leaves with the next flush of the stack."""
+from libc.errno cimport (
+    EADDRNOTAVAIL,
+    EAGAIN,
+    EALREADY,
+    ECONNRESET,
+    EINVAL,
+    EISCONN,
+    ENOBUFS,
+    ENOPROTOOPT,
+    ENOTCONN,
+    EOPNOTSUPP,
+    EPIPE,
+)
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint8_t
+
+from usnet.ip.config cimport ip_is_local, ip_source
+from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
+from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_live, arena_take
+from usnet.memory.chunks cimport chain_drop, chain_read, chain_write
+from usnet.tcp.calls cimport (
+    OPT_ACCEPTCONN,
+    OPT_KEEPALIVE,
+    OPT_KEEPIDLE,
+    OPT_KEEPINTVL,
+    OPT_MAXSEG,
+    OPT_NODELAY,
+    OPT_RCVBUF,
+    OPT_REUSEADDR,
+    OPT_REUSEPORT,
+    OPT_SNDBUF,
+    OPT_STATE,
+    OPT_USER_TIMEOUT,
+)
+from usnet.tcp.handshake cimport handshake_start
+from usnet.tcp.output cimport tcp_want_output
+from usnet.tcp.segment cimport segment_window
+from usnet.tcp.state cimport listener, listener_at, tcb_at, tcp_state
+from usnet.tcp.states cimport tcp_set_state
+from usnet.tcp.tables cimport (
+    tcb_bind,
+    tcb_drop,
+    tcb_enter,
+    tcb_new,
+    tcb_pick_bound_port,
+    tcb_pick_port,
+    tcp_notify,
+)
+from usnet.tcp.tcb cimport (
+    T_KEEP,
+    T_LINGER,
+    TCPS_CLOSE_WAIT,
+    TCPS_CLOSED,
+    TCPS_ESTABLISHED,
+    TCPS_FIN_WAIT_2,
+    TCPS_LISTEN,
+    TCPS_SYN_RECEIVED,
+    TCPS_SYN_SENT,
+    TCPS_TIME_WAIT,
+    TF_ACK_NOW,
+    TF_BOUND,
+    TF_CONNECTED,
+    TF_FIN_QUEUED,
+    TF_FIN_RECEIVED,
+    TF_HELD,
+    TF_KEEPALIVE,
+    TF_NODELAY,
+    TF_RCV_SHUT,
+    TF_REUSE,
+    TF_REUSEPORT,
+    tcb,
+)
+from usnet.tcp.teardown cimport tcp_end, tcp_end_reset, tcp_send_fin
+from usnet.tcp.timers cimport tcp_arm
+from usnet.wire.addr cimport addr_is_any, ip_addr
+from usnet.wire.seq cimport seq_diff
+
+cdef enum:
+    SECOND = 1000000000         # ns
+    MIN_BUF = 2048              # bytes: smallest send or receive buffer
+    MAX_BUF = 1 << 30           # bytes: the largest window of RFC 7323
+
+
+cdef uint32_t tcp_open(tcp_state *t, uint32_t owner) noexcept nogil:
+    cdef uint32_t c = tcb_new(t)
+    if c != NONE:
+        tcb_at(t, c).owner = owner
+        tcb_at(t, c).flags |= TF_HELD
+    return c
+
+
+cdef int tcp_bind(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if k.flags & TF_BOUND or k.state != TCPS_CLOSED:
+        return -EINVAL
+    if not addr_is_any(addr) and not ip_is_local(t.ip, addr):
+        return -EADDRNOTAVAIL
+    return tcb_bind(t, c, addr, port) if port else tcb_pick_bound_port(t, c, addr)
+
+
+cdef int tcp_listen(tcp_state *t, uint32_t c, uint32_t backlog) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef listener *l
+    cdef int status
+    if backlog > t.config.max_backlog:
+        backlog = t.config.max_backlog
+    if k.state == TCPS_LISTEN:
+        listener_at(t, k.listener).backlog = backlog
+        return 0
+    if k.state != TCPS_CLOSED or k.flags & TF_CONNECTED:
+        return -EINVAL
+    if not k.flags & TF_BOUND:
+        status = tcb_pick_bound_port(t, c, &k.laddr)
+        if status:
+            return status
+    k.listener = arena_take(&t.listeners)
+    if k.listener == NONE:
+        return -ENOBUFS
+    l = listener_at(t, k.listener)
+    l.backlog = backlog
+    l.ready_head = l.ready_tail = l.syn_head = NONE
+    tcp_set_state(t, k, TCPS_LISTEN)
+    return 0
+
+
+cdef int tcp_accept(tcp_state *t, uint32_t c, uint32_t owner, uint32_t *conn) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef listener *l
+    if k.state != TCPS_LISTEN:
+        return -EINVAL
+    l = listener_at(t, k.listener)
+    if l.ready_head == NONE:
+        return -EAGAIN
+    conn[0] = l.ready_head
+    k = tcb_at(t, conn[0])
+    l.ready_head = k.next
+    if l.ready_head == NONE:
+        l.ready_tail = NONE
+    l.n_ready -= 1
+    k.next = k.parent = NONE
+    k.owner = owner
+    t.counters.accepted += 1
+    return 0
+
+
+cdef int tcp_connect(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef int status
+    cdef ip_addr src
+    if k.state == TCPS_LISTEN:
+        return -EOPNOTSUPP
+    if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
+        return -EALREADY
+    if k.state != TCPS_CLOSED or k.flags & TF_CONNECTED:
+        return -EISCONN
+    if port == 0 or addr_is_any(addr):
+        return -EINVAL
+    status = ip_source(t.ip, addr, &src)
+    if status:
+        return status
+    if addr_is_any(&k.laddr):
+        k.laddr = src
+    k.raddr = addr[0]
+    k.rport = port
+    k.error = 0
+    if k.lport == 0:
+        status = tcb_pick_port(t, c)
+        if status:
+            return status
+    status = tcb_enter(t, c)
+    if status:
+        return status
+    handshake_start(t, c, now)
+    return 0
+
+
+cdef int64_t end_status(tcb *k) noexcept nogil:
+    """What a call on a connection that is over says: its error once, then EPIPE."""
+    cdef int32_t err = k.error
+    k.error = 0
+    return -err if err else -EPIPE
+
+
+cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t room
+    if k.state == TCPS_CLOSED:
+        return end_status(k) if k.flags & TF_CONNECTED or k.error else -EPIPE
+    if k.state == TCPS_LISTEN:
+        return -EPIPE
+    if k.flags & TF_FIN_QUEUED:
+        return -EPIPE
+    if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
+        return -EAGAIN
+    if n == 0:
+        return 0
+    room = k.sndbuf - k.snd.span if k.sndbuf > k.snd.span else 0
+    if n > room:
+        n = room
+    while n and chain_write(t.chunks, &k.snd, k.snd.span, p, n):
+        n //= 2                             # memory runs low: as much as there is
+    if n == 0:
+        return -EAGAIN
+    tcp_want_output(t, c)
+    return n
+
+
+cdef bint window_worth_telling(const tcb *k) noexcept nogil:
+    """An ACK only to say that the window grew: for steps that matter, not for every read (RFC 9293, 3.8.6.2.2)."""
+    cdef uint32_t promised = <uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt)
+    cdef uint32_t more = segment_window(k) - promised
+    if more >= k.rcvbuf // 2:
+        return True
+    return more >= 2 * <uint32_t>k.rcv_mss and (more >= k.rcvbuf // 4 or promised <= k.rcvbuf // 8)
+
+
+cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint peek, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef int32_t err
+    if n > k.rcv_ready:
+        n = k.rcv_ready
+    if n:
+        chain_read(t.chunks, &k.rcv, 0, p, n)
+        if not peek:
+            chain_drop(t.chunks, &k.rcv, n)
+            k.rcv_ready -= n
+            if k.state >= TCPS_ESTABLISHED and not k.flags & TF_FIN_RECEIVED and window_worth_telling(k):
+                k.flags |= TF_ACK_NOW
+                tcp_want_output(t, c)
+        return n
+    if k.rcv_ready:                         # nothing was asked for
+        return 0
+    if k.error:
+        err = k.error
+        k.error = 0
+        return -err
+    if k.flags & (TF_FIN_RECEIVED | TF_RCV_SHUT):
+        return 0
+    if k.state == TCPS_LISTEN or k.state == TCPS_CLOSED:
+        return 0 if k.flags & TF_CONNECTED else -ENOTCONN
+    return -EAGAIN
+
+
+cdef int tcp_shutdown(tcp_state *t, uint32_t c, bint receive, bint send, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if k.state < TCPS_SYN_RECEIVED:
+        return -ENOTCONN
+    if receive:
+        k.flags |= TF_RCV_SHUT
+        tcp_notify(t, k)
+    if send:
+        tcp_send_fin(t, c)
+        tcp_notify(t, k)
+    return 0
+
+
+cdef void refuse_waiting(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
+    """A listener goes: those that nobody will accept are reset."""
+    cdef listener *l = listener_at(t, k.listener)
+    cdef uint32_t c, following
+    while l.syn_head != NONE:
+        tcp_end_reset(t, l.syn_head, ECONNRESET, now)
+    c = l.ready_head
+    while c != NONE:
+        following = tcb_at(t, c).next
+        tcb_at(t, c).parent = NONE
+        tcp_abort(t, c, now)
+        c = following
+
+
+cdef void tcp_close(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    k.owner = NONE
+    if k.state == TCPS_LISTEN:
+        refuse_waiting(t, k, now)
+        k.flags &= ~<uint32_t>TF_HELD
+        tcp_end(t, c, 0)
+        return
+    k.flags &= ~<uint32_t>TF_HELD
+    if k.state == TCPS_CLOSED:
+        tcb_drop(t, c)
+    elif k.state == TCPS_SYN_SENT:
+        tcp_end(t, c, 0)
+    elif k.rcv.span and not k.state == TCPS_TIME_WAIT:
+        tcp_end_reset(t, c, ECONNRESET, now)    # bytes that will never be read: the peer must know
+    elif k.state == TCPS_FIN_WAIT_2:
+        tcp_arm(t, c, T_LINGER, now + t.config.fin_wait_2)
+    else:
+        tcp_send_fin(t, c)
+
+
+cdef void tcp_abort(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    k.owner = NONE
+    if k.state == TCPS_LISTEN:
+        tcp_close(t, c, now)
+        return
+    k.flags &= ~<uint32_t>TF_HELD
+    if k.state == TCPS_CLOSED:
+        tcb_drop(t, c)
+    elif k.state == TCPS_TIME_WAIT:
+        return                              # it ends by itself
+    else:
+        tcp_end_reset(t, c, ECONNRESET, now)
+
+
+cdef uint32_t tcp_ready(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t ready = READY_ERR if k.error else 0
+    if k.state == TCPS_LISTEN:
+        return ready | (READY_IN if listener_at(t, k.listener).n_ready else 0)
+    if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
+        return ready
+    if k.state == TCPS_CLOSED:              # never connected, or over: nothing would block
+        ready |= READY_OUT | READY_HUP
+        if k.flags & TF_CONNECTED or k.error:
+            ready |= READY_IN | READY_RDHUP
+        return ready
+    if k.rcv_ready or k.flags & (TF_FIN_RECEIVED | TF_RCV_SHUT):
+        ready |= READY_IN
+    if k.flags & (TF_FIN_RECEIVED | TF_RCV_SHUT):
+        ready |= READY_RDHUP
+        if k.flags & TF_FIN_QUEUED:
+            ready |= READY_HUP
+    if k.flags & TF_FIN_QUEUED or k.snd.span * 3 <= k.sndbuf * 2:
+        ready |= READY_OUT
+    return ready
+
+
+cdef int32_t tcp_take_error(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef int32_t err = k.error
+    k.error = 0
+    return err
+
+
+cdef void set_flag(tcb *k, uint32_t flag, bint on) noexcept nogil:
+    if on:
+        k.flags |= flag
+    else:
+        k.flags &= ~flag
+
+
+cdef uint32_t clamp_buffer(int64_t bytes) noexcept nogil:
+    return MIN_BUF if bytes < MIN_BUF else (MAX_BUF if bytes > MAX_BUF else <uint32_t>bytes)
+
+
+cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if option == OPT_NODELAY:
+        set_flag(k, TF_NODELAY, value != 0)
+        tcp_want_output(t, c)
+    elif option == OPT_KEEPALIVE:
+        set_flag(k, TF_KEEPALIVE, value != 0)
+        if value and (k.state == TCPS_ESTABLISHED or k.state == TCPS_CLOSE_WAIT):
+            tcp_arm(t, c, T_KEEP, k.last_recv + k.keep_idle)
+    elif option == OPT_KEEPIDLE or option == OPT_KEEPINTVL:
+        if value < 1 or value > 32767:
+            return -EINVAL
+        if option == OPT_KEEPINTVL:
+            k.keep_interval = value * SECOND
+        else:
+            k.keep_idle = value * SECOND
+            if k.flags & TF_KEEPALIVE and k.state == TCPS_ESTABLISHED:
+                tcp_arm(t, c, T_KEEP, k.last_recv + k.keep_idle)
+    elif option == OPT_SNDBUF:
+        k.sndbuf = clamp_buffer(value)
+    elif option == OPT_RCVBUF:
+        k.rcvbuf = clamp_buffer(value)
+    elif option == OPT_REUSEADDR:
+        set_flag(k, TF_REUSE, value != 0)
+    elif option == OPT_REUSEPORT:
+        set_flag(k, TF_REUSEPORT, value != 0)
+    elif option == OPT_USER_TIMEOUT:
+        if value < 0:
+            return -EINVAL
+        k.user_timeout = value * 1000000
+    else:
+        return -ENOPROTOOPT
+    return 0
+
+
+cdef int64_t tcp_get(tcp_state *t, uint32_t c, int option) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if option == OPT_NODELAY:
+        return (k.flags & TF_NODELAY) != 0
+    if option == OPT_KEEPALIVE:
+        return (k.flags & TF_KEEPALIVE) != 0
+    if option == OPT_KEEPIDLE:
+        return k.keep_idle // SECOND
+    if option == OPT_KEEPINTVL:
+        return k.keep_interval // SECOND
+    if option == OPT_SNDBUF:
+        return k.sndbuf
+    if option == OPT_RCVBUF:
+        return k.rcvbuf
+    if option == OPT_REUSEADDR:
+        return (k.flags & TF_REUSE) != 0
+    if option == OPT_REUSEPORT:
+        return (k.flags & TF_REUSEPORT) != 0
+    if option == OPT_USER_TIMEOUT:
+        return k.user_timeout // 1000000
+    if option == OPT_MAXSEG:
+        return k.mss
+    if option == OPT_STATE:
+        return k.state
+    if option == OPT_ACCEPTCONN:
+        return k.state == TCPS_LISTEN
+    return -ENOPROTOOPT
+
+
+cdef void tcp_local(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexcept nogil:
+    addr[0] = tcb_at(t, c).laddr
+    port[0] = tcb_at(t, c).lport
+
+
+cdef int tcp_peer(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if k.state < TCPS_SYN_RECEIVED:
+        return -ENOTCONN
+    addr[0] = k.raddr
+    port[0] = k.rport
+    return 0

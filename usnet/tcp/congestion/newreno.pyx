@@ -1,0 +1,91 @@
+"""NewReno: how much may fly. What is lost is decided in tcp/recovery."""
+from libc.stdint cimport int64_t, uint32_t
+
+from usnet.tcp.congestion.ops cimport cc_ops, cc_state
+
+cdef enum:
+    WINDOW_LIMIT = 1 << 30      # bytes: the largest window that RFC 7323 can express
+
+
+cdef uint32_t initial_window(uint32_t mss) noexcept nogil:
+    """RFC 6928, section 2: min(10 MSS, max(2 MSS, 14600))."""
+    cdef uint32_t floor = 2 * mss if 2 * mss > 14600 else 14600
+    return 10 * mss if 10 * mss < floor else floor
+
+
+cdef uint32_t half_flight(const cc_state *cc, uint32_t flight) noexcept nogil:
+    """RFC 5681, equation 4: max(FlightSize / 2, 2 SMSS)."""
+    return flight // 2 if flight // 2 > 2 * cc.mss else 2 * cc.mss
+
+
+cdef void start(cc_state *cc, uint32_t mss, bint syn_lost) noexcept nogil:
+    cc.mss = mss
+    cc.cwnd = mss if syn_lost else initial_window(mss)
+    cc.ssthresh = WINDOW_LIMIT
+    cc.acked = 0
+
+
+cdef void on_ack(cc_state *cc, uint32_t acked, bint limited, int64_t now) noexcept nogil:
+    cdef uint32_t grow
+    if limited:
+        return
+    if cc.cwnd < cc.ssthresh:               # slow start, L = 2 SMSS (RFC 3465, section 2.2)
+        grow = acked if acked < 2 * cc.mss else 2 * cc.mss
+        cc.cwnd += grow
+    else:                                   # congestion avoidance: one SMSS a window (RFC 3465, section 2.1)
+        cc.acked += acked
+        if cc.acked >= cc.cwnd:
+            cc.acked -= cc.cwnd
+            cc.cwnd += cc.mss
+    if cc.cwnd > WINDOW_LIMIT:
+        cc.cwnd = WINDOW_LIMIT
+
+
+cdef void on_loss(cc_state *cc, uint32_t flight, int64_t now) noexcept nogil:
+    cc.ssthresh = half_flight(cc, flight)
+    cc.cwnd = cc.ssthresh + 3 * cc.mss      # the three segments that left the network (RFC 5681, 3.2, step 3)
+    cc.acked = 0
+
+
+cdef void on_dupack(cc_state *cc) noexcept nogil:
+    if cc.cwnd < WINDOW_LIMIT:
+        cc.cwnd += cc.mss
+
+
+cdef void on_partial_ack(cc_state *cc, uint32_t acked) noexcept nogil:
+    """Deflate by what was acknowledged, and add back one segment (RFC 6582, section 3.2, step 3)."""
+    cc.cwnd = cc.cwnd - acked if cc.cwnd > acked + cc.mss else cc.mss
+    if acked >= cc.mss:
+        cc.cwnd += cc.mss
+
+
+cdef void on_recovered(cc_state *cc, uint32_t flight) noexcept nogil:
+    """min(ssthresh, max(FlightSize, SMSS) + SMSS): no burst after recovery (RFC 6582, step 3, option 1)."""
+    cdef uint32_t calm = (flight if flight > cc.mss else cc.mss) + cc.mss
+    cc.cwnd = cc.ssthresh if cc.ssthresh < calm else calm
+
+
+cdef void on_rto(cc_state *cc, uint32_t flight, bint again) noexcept nogil:
+    if not again:                           # the second timeout of one segment leaves ssthresh alone (RFC 5681, 3.1)
+        cc.ssthresh = half_flight(cc, flight)
+    cc.cwnd = cc.mss                        # the loss window
+    cc.acked = 0
+
+
+cdef void on_idle(cc_state *cc) noexcept nogil:
+    """RFC 5681, section 4.1: the restart window."""
+    cdef uint32_t window = initial_window(cc.mss)
+    if cc.cwnd > window:
+        cc.cwnd = window
+    cc.acked = 0
+
+
+newreno_ops.name = b"newreno"
+newreno_ops.start = start
+newreno_ops.on_ack = on_ack
+newreno_ops.on_loss = on_loss
+newreno_ops.on_dupack = on_dupack
+newreno_ops.on_partial_ack = on_partial_ack
+newreno_ops.on_recovered = on_recovered
+newreno_ops.on_rto = on_rto
+newreno_ops.on_idle = on_idle

@@ -1,0 +1,16 @@
+"""Opening: listeners, SYN-SENT, SYN-RECEIVED, and what SYNs negotiate (RFC 9293 3.10.7.2, 3.10.7.3; RFC 7323)."""
+from libc.stdint cimport int64_t, uint32_t
+
+from usnet.ip.state cimport packet
+from usnet.tcp.state cimport tcp_state
+from usnet.tcp.tcb cimport tcb
+from usnet.wire.tcp cimport tcp_repr
+
+# A segment for listener `l` (a TCB in LISTEN).
+cdef void handshake_listen(tcp_state *t, uint32_t l, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil
+# A segment for a connection in SYN-SENT. True when the segment's text is still to be looked at (the connection is synchronized now).
+cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil
+# The ACK of our SYN-ACK came: ESTABLISHED. False if it cannot be taken now (the queue for accept is full): the peer's timer will try again.
+cdef bint handshake_complete(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil
+# Starts an active open on a TCB whose both ends are set.
+cdef void handshake_start(tcp_state *t, uint32_t c, int64_t now) noexcept nogil

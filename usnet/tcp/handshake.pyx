@@ -1,0 +1,288 @@
+"""Opening a connection. The handshake never waits for the application: accept only takes what is ready."""
+from libc.errno cimport ECONNREFUSED
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+
+from usnet.ip.state cimport packet
+from usnet.memory.arena cimport NONE
+from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.output cimport tcp_want_output
+from usnet.tcp.rtt cimport tcp_rtt_sample
+from usnet.tcp.segment cimport segment_our_mss, segment_refuse
+from usnet.tcp.state cimport (
+    TDROP_ACCEPT_QUEUE_FULL,
+    TDROP_BAD_ACK,
+    TDROP_LISTEN_FLAGS,
+    TDROP_NO_ACK,
+    TDROP_NO_MEMORY,
+    TDROP_RST_SEQ,
+    TDROP_SYN_QUEUE_FULL,
+    count_drop,
+    listener,
+    listener_at,
+    tcb_at,
+    tcp_state,
+)
+from usnet.tcp.states cimport tcp_set_state
+from usnet.tcp.tables cimport tcb_drop, tcb_enter, tcb_new, tcp_new_isn, tcp_notify, tcp_ts_offset
+from usnet.tcp.tcb cimport (
+    T_KEEP,
+    T_REXMT,
+    TCPS_ESTABLISHED,
+    TCPS_FIN_WAIT_1,
+    TCPS_SYN_RECEIVED,
+    TCPS_SYN_SENT,
+    TF_ACK_NOW,
+    TF_CONNECTED,
+    TF_FIN_QUEUED,
+    TF_HELD,
+    TF_KEEPALIVE,
+    TF_NODELAY,
+    TF_RTT_TIMED,
+    TF_SACK,
+    TF_TIMESTAMPS,
+    TF_WSCALE,
+    tcb,
+)
+from usnet.tcp.teardown cimport tcp_end
+from usnet.tcp.timers cimport tcp_arm, tcp_disarm
+from usnet.wire.seq cimport seq_gt, seq_le
+from usnet.wire.tcp cimport (
+    TCP_MAX_WSCALE,
+    TCPO_MSS,
+    TCPO_SACK_OK,
+    TCPO_TIMESTAMP,
+    TCPO_WSCALE,
+    TH_ACK,
+    TH_FIN,
+    TH_RST,
+    TH_SYN,
+    tcp_repr,
+)
+
+cdef enum:
+    MIN_SEND_MSS = 48           # a peer that asks for less gets this (CVE-2019-11479's class)
+
+
+cdef uint8_t scale_for(uint32_t rcvbuf) noexcept nogil:
+    """The smallest shift with which 16 bits can offer the whole buffer (RFC 7323, 2.3)."""
+    cdef uint8_t shift = 0
+    while shift < TCP_MAX_WSCALE and (<uint32_t>65535 << shift) < rcvbuf:
+        shift += 1
+    return shift
+
+
+cdef void offer(tcp_state *t, tcb *k) noexcept nogil:
+    """What our SYN offers; the answer takes away what the peer does not."""
+    k.flags |= (TF_TIMESTAMPS if t.config.timestamps else 0) | (TF_WSCALE if t.config.window_scaling else 0)
+    k.flags |= TF_SACK if t.config.sack else 0
+    k.rcv_wscale = scale_for(k.rcvbuf) if t.config.window_scaling else 0
+    k.ts_offset = tcp_ts_offset(t, k)
+
+
+cdef void take_options(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noexcept nogil:
+    """The peer's SYN: what both offer holds from now on; never anything else (RFC 7323, 2.2 and 3.2; RFC 9293, 3.7.1)."""
+    cdef uint32_t mss
+    k.irs = r.seq
+    k.rcv_nxt = k.rcv_adv = k.last_ack_sent = r.seq + 1
+    if not r.options & TCPO_WSCALE:
+        k.flags &= ~<uint32_t>TF_WSCALE
+        k.rcv_wscale = 0
+    elif k.flags & TF_WSCALE:
+        k.snd_wscale = r.wscale if r.wscale < TCP_MAX_WSCALE else TCP_MAX_WSCALE
+    if not r.options & TCPO_TIMESTAMP:
+        k.flags &= ~<uint32_t>TF_TIMESTAMPS
+    elif k.flags & TF_TIMESTAMPS:
+        k.ts_recent = r.ts_val
+        k.ts_recent_at = now
+    if not r.options & TCPO_SACK_OK:
+        k.flags &= ~<uint32_t>TF_SACK
+    k.peer_mss = r.mss if r.options & TCPO_MSS and r.mss else 536
+    mss = segment_our_mss(t, k)
+    if k.peer_mss < mss:
+        mss = k.peer_mss
+    if mss < MIN_SEND_MSS:
+        mss = MIN_SEND_MSS
+    k.mss = <uint16_t>(mss - (12 if k.flags & TF_TIMESTAMPS else 0))
+    k.snd_wnd = k.max_window = r.window     # never scaled in a SYN
+    k.snd_wl1 = r.seq
+    k.snd_wl2 = r.ack if r.flags & TH_ACK else k.iss
+
+
+cdef void set_iss(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
+    k.iss = tcp_new_isn(t, k, now)
+    k.snd_una = k.snd_nxt = k.snd_max = k.iss
+    k.recover = k.iss
+
+
+cdef void handshake_start(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    set_iss(t, k, now)
+    offer(t, k)
+    tcp_set_state(t, k, TCPS_SYN_SENT)
+    t.counters.active_opens += 1
+    tcp_want_output(t, c)
+
+
+# --- LISTEN -----------------------------------------------------------------------------------------------------------------
+
+cdef void inherit(tcb *k, const tcb *parent, const packet *p, const tcp_repr *r) noexcept nogil:
+    k.laddr = p.dst
+    k.raddr = p.src
+    k.lport = r.dst_port
+    k.rport = r.src_port
+    k.sndbuf = parent.sndbuf
+    k.rcvbuf = parent.rcvbuf
+    k.keep_idle = parent.keep_idle
+    k.keep_interval = parent.keep_interval
+    k.user_timeout = parent.user_timeout
+    k.flags |= parent.flags & (TF_NODELAY | TF_KEEPALIVE)
+
+
+cdef void join_syn_queue(tcp_state *t, uint32_t c, uint32_t parent) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef listener *l = listener_at(t, tcb_at(t, parent).listener)
+    k.parent = parent
+    k.prev = NONE
+    k.next = l.syn_head
+    if k.next != NONE:
+        tcb_at(t, k.next).prev = c
+    l.syn_head = c
+    l.n_syn += 1
+
+
+cdef void handshake_listen(tcp_state *t, uint32_t parent, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil:
+    cdef listener *l = listener_at(t, tcb_at(t, parent).listener)
+    cdef uint32_t c
+    cdef tcb *k
+    if r.flags & TH_RST:
+        count_drop(t, TDROP_LISTEN_FLAGS)
+        return
+    if r.flags & TH_ACK:                    # nothing was sent that it could acknowledge
+        count_drop(t, TDROP_LISTEN_FLAGS)
+        segment_refuse(t, p, r, n, now)
+        return
+    if not r.flags & TH_SYN or r.flags & TH_FIN:
+        count_drop(t, TDROP_LISTEN_FLAGS)
+        return
+    if l.n_ready > l.backlog:               # dropped, not refused: the peer tries again (as Linux and BSD do)
+        count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
+        return
+    if l.n_syn >= t.config.max_syn_queue:
+        count_drop(t, TDROP_SYN_QUEUE_FULL)
+        return
+    c = tcb_new(t)
+    if c == NONE:
+        count_drop(t, TDROP_NO_MEMORY)
+        return
+    k = tcb_at(t, c)
+    inherit(k, tcb_at(t, parent), p, r)
+    if tcb_enter(t, c):
+        count_drop(t, TDROP_NO_MEMORY)
+        tcb_drop(t, c)
+        return
+    offer(t, k)
+    set_iss(t, k, now)
+    take_options(t, k, r, now)              # data or FIN on the SYN is not kept: the peer sends it again (RFC 9293, 3.10.7.2)
+    join_syn_queue(t, c, parent)
+    tcp_set_state(t, k, TCPS_SYN_RECEIVED)
+    t.counters.passive_opens += 1
+    tcp_want_output(t, c)
+
+
+# --- SYN-SENT ---------------------------------------------------------------------------------------------------------------
+
+cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """Both SYNs are acknowledged: the congestion window opens, timers change their meaning."""
+    cdef tcb *k = tcb_at(t, c)
+    k.snd_una = k.iss + 1
+    if k.snd_nxt == k.iss:
+        k.snd_nxt = k.iss + 1
+    if k.flags & TF_RTT_TIMED:
+        k.flags &= ~<uint32_t>TF_RTT_TIMED
+        tcp_rtt_sample(t, k, now - k.rtt_start)
+    tcp_disarm(k, T_REXMT)
+    k.backoff = 0
+    k.unanswered = 0
+    k.stalled_since = 0
+    cc_table(k.cc_ops).start(&k.cc, k.mss, k.syn_retries > 0)
+    k.flags |= TF_CONNECTED
+    k.last_recv = k.last_send = now
+    tcp_set_state(t, k, TCPS_ESTABLISHED)
+    if k.flags & TF_FIN_QUEUED:             # shut down before it was up
+        tcp_set_state(t, k, TCPS_FIN_WAIT_1)
+    if k.flags & TF_KEEPALIVE:
+        tcp_arm(t, c, T_KEEP, now + k.keep_idle)
+
+
+cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tcp_repr *r, uint32_t n,
+                             int64_t now) noexcept nogil:
+    """RFC 9293, 3.10.7.3, in its order: ACK, RST, SYN."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef bint ack_ok = r.flags & TH_ACK and seq_gt(r.ack, k.iss) and seq_le(r.ack, k.snd_max)
+    if r.flags & TH_ACK and not ack_ok:
+        count_drop(t, TDROP_BAD_ACK)
+        segment_refuse(t, p, r, n, now)
+        return False
+    if r.flags & TH_RST:
+        if ack_ok:
+            t.counters.rsts_in += 1
+            tcp_end(t, c, ECONNREFUSED)
+        else:
+            count_drop(t, TDROP_RST_SEQ)
+        return False
+    if not r.flags & TH_SYN:
+        count_drop(t, TDROP_NO_ACK)
+        return False
+    take_options(t, k, r, now)
+    if ack_ok:
+        established(t, c, now)
+        k.flags |= TF_ACK_NOW
+        tcp_notify(t, k)
+    else:                                   # simultaneous open (figure 8): our SYN again, with their ACK
+        tcp_set_state(t, k, TCPS_SYN_RECEIVED)
+        k.snd_nxt = k.iss
+    tcp_want_output(t, c)
+    return ack_ok
+
+
+# --- SYN-RECEIVED -----------------------------------------------------------------------------------------------------------
+
+cdef void join_ready_queue(tcp_state *t, uint32_t c) noexcept nogil:
+    """From the listener's half-open connections to those that wait for accept, last in line."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef tcb *parent = tcb_at(t, k.parent)
+    cdef listener *l = listener_at(t, parent.listener)
+    if k.prev != NONE:
+        tcb_at(t, k.prev).next = k.next
+    else:
+        l.syn_head = k.next
+    if k.next != NONE:
+        tcb_at(t, k.next).prev = k.prev
+    l.n_syn -= 1
+    k.next = k.prev = NONE
+    if l.ready_tail == NONE:
+        l.ready_head = c
+    else:
+        tcb_at(t, l.ready_tail).next = c
+    l.ready_tail = c
+    l.n_ready += 1
+    k.flags |= TF_HELD
+    tcp_notify(t, parent)
+
+
+cdef bint handshake_complete(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef listener *l
+    if k.parent != NONE:
+        l = listener_at(t, tcb_at(t, k.parent).listener)
+        if l.n_ready > l.backlog:
+            count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
+            return False
+        join_ready_queue(t, c)
+    established(t, c, now)
+    k.snd_wnd = <uint32_t>r.window << k.snd_wscale
+    k.max_window = k.snd_wnd if k.snd_wnd > k.max_window else k.max_window
+    k.snd_wl1 = r.seq
+    k.snd_wl2 = r.ack
+    tcp_notify(t, k)
+    return True

@@ -1,0 +1,477 @@
+"""An arriving segment (RFC 9293, section 3.10.7.4). The parent, `synchronized`, holds the order of the steps; each step is a function that says
+whether to go on."""
+from libc.errno cimport ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+
+from usnet.ip.state cimport packet
+from usnet.memory.arena cimport NONE
+from usnet.memory.chunks cimport chain_drop
+from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_syn_sent
+from usnet.tcp.output cimport tcp_ack_now, tcp_flight, tcp_want_output
+from usnet.tcp.receive cimport receive_text
+from usnet.tcp.recovery.newreno cimport recovery_ack, recovery_dupack
+from usnet.tcp.rtt cimport tcp_rtt_sample, tcp_ts_now
+from usnet.tcp.segment cimport segment_refuse
+from usnet.tcp.state cimport (
+    TDROP_AFTER_FIN,
+    TDROP_BAD_ACK,
+    TDROP_CHECKSUM,
+    TDROP_DUPLICATE,
+    TDROP_ICMP,
+    TDROP_NO_ACK,
+    TDROP_NO_CONNECTION,
+    TDROP_OFFSET,
+    TDROP_OLD_ACK,
+    TDROP_PAST_WINDOW,
+    TDROP_PAWS,
+    TDROP_PORT_ZERO,
+    TDROP_RST_SEQ,
+    TDROP_SHORT,
+    TDROP_SYN_IN_WINDOW,
+    TDROP_TIME_WAIT,
+    TDROP_WINDOW,
+    count_drop,
+    tcb_at,
+    tcp_state,
+)
+from usnet.tcp.tables cimport tcb_find, tcb_find_listener, tcp_notify
+from usnet.tcp.tcb cimport (
+    T_REXMT,
+    TCPS_ESTABLISHED,
+    TCPS_FIN_WAIT_1,
+    TCPS_FIN_WAIT_2,
+    TCPS_SYN_RECEIVED,
+    TCPS_SYN_SENT,
+    TCPS_TIME_WAIT,
+    TF_ACK_NOW,
+    TF_DELACK,
+    TF_FIN_HELD,
+    TF_FIN_RECEIVED,
+    TF_HELD,
+    TF_PROBE,
+    TF_RTT_TIMED,
+    TF_TIMESTAMPS,
+    tcb,
+)
+from usnet.tcp.teardown cimport (
+    tcp_end,
+    tcp_end_reset,
+    tcp_enter_time_wait,
+    tcp_fin_acked,
+    tcp_fin_received,
+)
+from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_rto
+from usnet.wire.icmp cimport (
+    ICMP_FRAG_NEEDED,
+    ICMP_NET,
+    ICMP_PORT,
+    ICMP_PROTO,
+    ICMP_UNREACHABLE,
+)
+from usnet.wire.seq cimport seq_diff, seq_ge, seq_gt, seq_le, seq_lt
+from usnet.wire.tcp cimport (
+    TCP_CHECKSUM,
+    TCP_OK,
+    TCP_SHORT,
+    TCPO_TIMESTAMP,
+    TH_ACK,
+    TH_FIN,
+    TH_RST,
+    TH_SYN,
+    tcp_parse,
+    tcp_repr,
+)
+
+cdef enum:
+    OOW_ACK_INTERVAL = 500000000        # ns between ACKs in answer to empty segments outside the window: no ACK storms
+    DELACK_LIMIT = 8                    # a full segment weighs 4, a small one 1: every second full one, also within a burst
+    PAWS_IDLE = 24 * 86400              # s after which ts_recent is too old to compare with (RFC 7323, section 5.5)
+
+# What is left of a segment while it goes through the steps.
+cdef struct text:
+    const uint8_t *p            # payload
+    uint32_t n                  # bytes of it
+    uint32_t seq                # of its first byte
+    uint8_t fin                 # a FIN follows the last byte
+    uint8_t syn
+
+
+cdef inline uint32_t text_len(const text *s) noexcept nogil:
+    return s.n + s.fin + s.syn
+
+
+# --- Steps: true means "go on" ------------------------------------------------------------------------------------------------
+
+cdef bint check_paws(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, int64_t now) noexcept nogil:
+    """RFC 7323, section 5.3, R1. A segment without the option is tolerated, as Linux does: middleboxes strip it."""
+    cdef tcb *k = tcb_at(t, c)
+    if not (k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP) or r.flags & TH_RST:
+        return True
+    if seq_ge(r.ts_val, k.ts_recent) or (now - k.ts_recent_at) // 1000000000 > PAWS_IDLE:
+        return True
+    count_drop(t, TDROP_PAWS)
+    answer_outside(t, c, s, now)
+    return False
+
+
+cdef void answer_outside(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
+    """The ACK that an unacceptable segment earns; for empty ones at a limited rate, so that two ends cannot keep each other busy."""
+    cdef tcb *k = tcb_at(t, c)
+    if text_len(s) == 0:
+        if k.last_oow_ack and now - k.last_oow_ack < OOW_ACK_INTERVAL:
+            return
+        k.last_oow_ack = now
+        t.counters.challenge_acks += 1
+    tcp_ack_now(t, c, now)
+
+
+cdef bint acceptable(const tcb *k, const text *s) noexcept nogil:
+    """RFC 9293, 3.10.7.4, first step: the four cases of window and length."""
+    cdef uint32_t window = <uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt) if seq_gt(k.rcv_adv, k.rcv_nxt) else 0
+    cdef uint32_t n = text_len(s)
+    if window == 0:
+        return n == 0 and s.seq == k.rcv_nxt
+    if seq_ge(s.seq, k.rcv_nxt) and seq_lt(s.seq, k.rcv_nxt + window):
+        return True
+    return n > 0 and seq_gt(s.seq + n, k.rcv_nxt) and seq_le(s.seq + n, k.rcv_nxt + window)
+
+
+cdef bint spans_window(const tcb *k, const text *s) noexcept nogil:
+    """Starts before the window and ends behind it: acceptable too once trimmed."""
+    return text_len(s) > 0 and seq_lt(s.seq, k.rcv_nxt) and seq_gt(s.seq + text_len(s), k.rcv_adv) and seq_gt(k.rcv_adv, k.rcv_nxt)
+
+
+cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if acceptable(k, s) or spans_window(k, s):
+        return True
+    if r.flags & TH_RST:
+        count_drop(t, TDROP_RST_SEQ)
+        return False
+    if k.state == TCPS_TIME_WAIT and s.fin and s.seq + s.n + 1 == k.rcv_nxt:
+        tcp_enter_time_wait(t, c, now)      # the peer did not get our last ACK: 2 MSL begin again (RFC 9293, 3.10.7.4, eighth step)
+    if seq_le(s.seq + text_len(s), k.rcv_nxt) and text_len(s):
+        count_drop(t, TDROP_DUPLICATE)
+    else:
+        count_drop(t, TDROP_WINDOW)
+    if r.flags & TH_ACK and s.seq == k.rcv_nxt and k.state >= TCPS_ESTABLISHED and not check_ack(t, c, r, now, text_len(s)):
+        return False                        # a probe into our closed window still carries a good ACK
+    answer_outside(t, c, s, now)
+    return False
+
+
+cdef bint check_rst(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, int64_t now) noexcept nogil:
+    """RFC 5961, section 3: only a RST at exactly rcv_nxt resets."""
+    cdef tcb *k = tcb_at(t, c)
+    if not r.flags & TH_RST:
+        return True
+    if k.state == TCPS_TIME_WAIT:           # RFC 1337
+        count_drop(t, TDROP_TIME_WAIT)
+    elif r.seq == k.rcv_nxt:
+        t.counters.rsts_in += 1
+        tcp_end(t, c, ECONNREFUSED if k.state == TCPS_SYN_RECEIVED and k.parent == NONE else ECONNRESET)
+    else:
+        count_drop(t, TDROP_RST_SEQ)
+        answer_outside(t, c, s, now)
+    return False
+
+
+cdef bint check_syn(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_t now) noexcept nogil:
+    """RFC 5961, section 4: a SYN in a synchronized state earns an ACK and nothing else."""
+    cdef tcb *k = tcb_at(t, c)
+    if not r.flags & TH_SYN:
+        return True
+    if k.state == TCPS_SYN_RECEIVED and r.seq == k.irs:
+        if not r.flags & TH_ACK:            # the same SYN again: our SYN-ACK was lost
+            k.snd_nxt = k.iss
+            tcp_want_output(t, c)
+            return False
+        s.seq += 1                          # simultaneous open: their SYN-ACK; its SYN is old, its ACK counts
+        s.syn = 0
+        return True
+    count_drop(t, TDROP_SYN_IN_WINDOW)
+    answer_outside(t, c, s, now)
+    return False
+
+
+cdef bint update_window(tcb *k, const tcp_repr *r) noexcept nogil:
+    """RFC 9293, 3.10.7.4: SND.WND from the newest segment only. True if it changed."""
+    cdef uint32_t window = <uint32_t>r.window << k.snd_wscale
+    cdef bint changed = False
+    if seq_lt(k.snd_wl1, r.seq) or (k.snd_wl1 == r.seq and seq_le(k.snd_wl2, r.ack)):
+        changed = window != k.snd_wnd
+        k.snd_wnd = window
+        k.snd_wl1 = r.seq
+        k.snd_wl2 = r.ack
+        if window > k.max_window:
+            k.max_window = window
+    return changed
+
+
+cdef void sample_rtt(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noexcept nogil:
+    """Karn's rule: a timed segment if nothing was sent twice, else timestamps (RFC 7323, section 4)."""
+    if k.flags & TF_RTT_TIMED:
+        if seq_ge(r.ack, k.rtt_seq):
+            k.flags &= ~<uint32_t>TF_RTT_TIMED
+            tcp_rtt_sample(t, k, now - k.rtt_start)
+    elif k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and r.ts_ecr:
+        tcp_rtt_sample(t, k, <int64_t>(tcp_ts_now(k, now) - r.ts_ecr) * 1000000)
+
+
+cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil:
+    """snd_una moves on. False if the connection is gone (LAST-ACK)."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t acked = r.ack - k.snd_una, flight = tcp_flight(k), data = acked
+    cdef bint was_full = k.snd.span >= k.sndbuf
+    cdef bint fin_acked = False
+    if data > k.snd.span:                   # the FIN's number is acknowledged with the rest
+        data = k.snd.span
+        fin_acked = True
+    sample_rtt(t, k, r, now)
+    chain_drop(t.chunks, &k.snd, data)
+    k.snd_una = r.ack
+    if seq_lt(k.snd_nxt, k.snd_una):
+        k.snd_nxt = k.snd_una
+    k.snd_wnd = k.snd_wnd - acked if k.snd_wnd > acked else 0
+    k.backoff = 0
+    k.unanswered = 0
+    k.stalled_since = 0
+    if k.snd_una == k.snd_max:
+        tcp_disarm(k, T_REXMT)
+    else:
+        tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
+    recovery_ack(t, c, acked, flight, now)
+    if was_full or k.snd.span * 3 < k.sndbuf * 2:
+        tcp_notify(t, k)
+    tcp_want_output(t, c)
+    return not (fin_acked and tcp_fin_acked(t, c, now))
+
+
+cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now, uint32_t n) noexcept nogil:
+    """Fifth step, for ESTABLISHED and later. False: go no further (unacceptable, or the connection ended)."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef bint window_changed
+    cdef uint32_t old_window = k.snd_wnd
+    if seq_gt(r.ack, k.snd_max):
+        count_drop(t, TDROP_BAD_ACK)
+        tcp_ack_now(t, c, now)
+        return False
+    if seq_lt(r.ack, k.snd_una - k.max_window):
+        count_drop(t, TDROP_OLD_ACK)         # RFC 5961, section 5
+        tcp_ack_now(t, c, now)
+        return False
+    k.unanswered = 0
+    if seq_gt(r.ack, k.snd_una):
+        if not new_ack(t, c, r, now):
+            return False
+        update_window(k, r)
+    else:
+        window_changed = update_window(k, r)
+        if (r.ack == k.snd_una and n == 0 and not window_changed and k.snd_max != k.snd_una and old_window
+                and not r.flags & (TH_SYN | TH_FIN)):
+            t.counters.dupacks_in += 1
+            recovery_dupack(t, c, now)
+    if k.snd_wnd and k.flags & TF_PROBE:
+        k.flags &= ~<uint32_t>TF_PROBE      # the window opened: whatever waits goes now
+        k.backoff = 0
+        tcp_disarm(k, T_REXMT)
+    if k.snd.span or k.snd_max != k.snd_una:
+        tcp_want_output(t, c)
+    return True
+
+
+cdef void accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
+    """Seventh step: trims to the window and to the peer's FIN, queues, decides how soon to acknowledge."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t skip, room, before = k.rcv_nxt
+    cdef int status
+    if seq_lt(s.seq, k.rcv_nxt):
+        skip = <uint32_t>seq_diff(k.rcv_nxt, s.seq)
+        skip = s.n if s.n < skip else skip
+        s.p += skip
+        s.n -= skip
+        s.seq += skip
+        k.flags |= TF_ACK_NOW               # part of it was a duplicate
+        tcp_want_output(t, c)
+    room = <uint32_t>seq_diff(k.rcv_adv, s.seq) if seq_gt(k.rcv_adv, s.seq) else 0
+    if s.n > room:
+        count_drop(t, TDROP_PAST_WINDOW)
+        s.n = room
+        s.fin = 0
+        k.flags |= TF_ACK_NOW
+    if k.flags & TF_FIN_HELD and k.rcv_pos + <uint32_t>seq_diff(s.seq, k.rcv_nxt) + s.n > k.fin_pos:
+        count_drop(t, TDROP_AFTER_FIN)
+        s.n = 0
+    if s.n:
+        if s.n > k.rcv_mss:
+            k.rcv_mss = <uint16_t>s.n if s.n < 65535 else 65535
+        status = receive_text(t, k, <uint32_t>seq_diff(s.seq, k.rcv_nxt), s.p, s.n)
+        if k.rcv_nxt != before:
+            tcp_notify(t, k)
+        if status != 1:
+            k.flags |= TF_ACK_NOW           # out of order, fills a gap, duplicate or dropped: said at once, each time
+            if status < 0:
+                s.fin = 0
+            tcp_ack_now(t, c, now)
+        else:
+            k.flags |= TF_DELACK
+            k.delack_segs += 4 if s.n >= k.rcv_mss else 1
+            if k.delack_segs >= DELACK_LIMIT:
+                tcp_ack_now(t, c, now)
+        tcp_want_output(t, c)
+
+
+cdef void check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
+    """Eighth step. A FIN ahead of missing data is held until that is here."""
+    cdef tcb *k = tcb_at(t, c)
+    if s.fin and not k.flags & (TF_FIN_RECEIVED | TF_FIN_HELD) and seq_ge(s.seq + s.n, k.rcv_nxt):
+        k.flags |= TF_FIN_HELD
+        k.fin_pos = k.rcv_pos + <uint32_t>seq_diff(s.seq + s.n, k.rcv_nxt)
+        if k.fin_pos != k.rcv_pos:
+            tcp_ack_now(t, c, now)          # out of order: said at once
+    if k.flags & TF_FIN_HELD and k.rcv_pos == k.fin_pos and not k.flags & TF_FIN_RECEIVED:
+        tcp_fin_received(t, c, now)
+        tcp_want_output(t, c)
+
+
+# --- The steps in order -------------------------------------------------------------------------------------------------------
+
+cdef bint reuse_time_wait(tcp_state *t, uint32_t c, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil:
+    """A SYN that must be new (RFC 9293, 3.6.1; RFC 6191) takes the place of a connection in TIME-WAIT. True if it did."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t l
+    if k.state != TCPS_TIME_WAIT or r.flags & (TH_SYN | TH_ACK | TH_RST) != TH_SYN or k.flags & TF_HELD:
+        return False
+    if not (seq_gt(r.seq, k.rcv_nxt)
+            or (k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and seq_gt(r.ts_val, k.ts_recent))):
+        return False
+    l = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
+    if l == NONE:
+        return False
+    tcp_end(t, c, 0)
+    handshake_listen(t, l, p, r, n, now)
+    return True
+
+
+cdef bint data_after_close(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
+    """New data for a connection that nobody will read (RFC 9293, 3.10.4; RFC 2525, 2.17): reset, so that the peer learns of it."""
+    cdef tcb *k = tcb_at(t, c)
+    if (k.flags & TF_HELD or s.n == 0 or seq_le(s.seq + s.n, k.rcv_nxt)
+            or (k.state != TCPS_FIN_WAIT_1 and k.state != TCPS_FIN_WAIT_2)):
+        return False
+    tcp_end_reset(t, c, ECONNRESET, now)
+    return True
+
+
+cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr *r, text *s, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if reuse_time_wait(t, c, p, r, s.n, now):
+        return
+    if k.state == TCPS_SYN_RECEIVED and r.flags & TH_SYN:
+        if not check_syn(t, c, r, s, now):
+            return
+    if not check_paws(t, c, r, s, now) or not check_seq(t, c, r, s, now) or not check_rst(t, c, r, s, now):
+        return
+    if s.syn and not check_syn(t, c, r, s, now):
+        return
+    if not r.flags & TH_ACK:
+        count_drop(t, TDROP_NO_ACK)
+        return
+    if k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and seq_le(s.seq, k.last_ack_sent) and seq_ge(r.ts_val, k.ts_recent):
+        k.ts_recent = r.ts_val              # RFC 7323, section 4.3
+        k.ts_recent_at = now
+    k.last_recv = now
+    k.keep_probes = 0
+    if k.state == TCPS_SYN_RECEIVED:
+        if not (seq_gt(r.ack, k.snd_una) and seq_le(r.ack, k.snd_max)):
+            count_drop(t, TDROP_BAD_ACK)
+            segment_refuse(t, p, r, s.n, now)
+            return
+        if not handshake_complete(t, c, r, now):
+            return
+    elif not check_ack(t, c, r, now, text_len(s)):
+        return
+    finish(t, c, s, now)
+
+
+cdef void finish(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
+    """Text and FIN, in the states that still take them."""
+    cdef tcb *k = tcb_at(t, c)
+    if k.state == TCPS_ESTABLISHED or k.state == TCPS_FIN_WAIT_1 or k.state == TCPS_FIN_WAIT_2:
+        if data_after_close(t, c, s, now):
+            return
+        if s.n:
+            accept_text(t, c, s, now)
+        check_fin(t, c, s, now)
+    elif k.state == TCPS_TIME_WAIT and s.fin:
+        tcp_enter_time_wait(t, c, now)
+
+
+cdef void dispatch(tcp_state *t, const packet *p, const tcp_repr *r, text *s, int64_t now) noexcept nogil:
+    cdef uint32_t c = tcb_find(t, &p.dst, r.dst_port, &p.src, r.src_port)
+    if c == NONE:
+        c = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
+        if c != NONE:
+            handshake_listen(t, c, p, r, text_len(s), now)
+            return
+        count_drop(t, TDROP_NO_CONNECTION)
+        segment_refuse(t, p, r, text_len(s), now)
+    elif tcb_at(t, c).state == TCPS_SYN_SENT:
+        if handshake_syn_sent(t, c, p, r, text_len(s), now):
+            s.seq += 1
+            s.syn = 0
+            finish(t, c, s, now)
+    else:
+        synchronized(t, c, p, r, s, now)
+
+
+cdef void tcp_input(tcp_state *t, const packet *p, int64_t now) noexcept nogil:
+    cdef tcp_repr r
+    cdef text s
+    cdef int status = tcp_parse(p.l4, p.l4_len, &p.src, &p.dst, &r, not p.csum_ok and t.ip.config.verify_checksums)
+    t.counters.segments_in += 1
+    if status != TCP_OK:
+        count_drop(t, TDROP_SHORT if status == TCP_SHORT else (TDROP_CHECKSUM if status == TCP_CHECKSUM else TDROP_OFFSET))
+        return
+    if r.src_port == 0 or r.dst_port == 0:
+        count_drop(t, TDROP_PORT_ZERO)
+        return
+    s.p = p.l4 + r.header_len
+    s.n = p.l4_len - r.header_len
+    s.seq = r.seq
+    s.fin = 1 if r.flags & TH_FIN else 0
+    s.syn = 1 if r.flags & TH_SYN else 0
+    dispatch(t, p, &r, &s, now)
+
+
+# --- ICMP ---------------------------------------------------------------------------------------------------------------------
+
+cdef void lower_mss(tcp_state *t, uint32_t c, uint32_t mtu) noexcept nogil:
+    """Path MTU discovery (RFC 1191): never below 552 (RFC 5927's floor), and the segments out are cut anew."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t mss = (mtu if mtu > 552 else 552) - 40 - (12 if k.flags & TF_TIMESTAMPS else 0)
+    if mss >= k.mss:
+        return
+    k.mss = <uint16_t>mss
+    k.cc.mss = mss
+    k.snd_nxt = k.snd_una
+    tcp_want_output(t, c)
+
+
+cdef void tcp_icmp_error(tcp_state *t, const packet *p, int64_t now) noexcept nogil:
+    cdef uint32_t c = tcb_find(t, &p.src, p.quoted_src_port, &p.dst, p.quoted_dst_port)
+    cdef tcb *k
+    if c == NONE:
+        count_drop(t, TDROP_ICMP)
+        return
+    k = tcb_at(t, c)
+    if seq_lt(p.quoted_seq, k.snd_una) or seq_ge(p.quoted_seq, k.snd_max):
+        count_drop(t, TDROP_ICMP)
+        return
+    if p.icmp_type != ICMP_UNREACHABLE:
+        return
+    if p.icmp_code == ICMP_FRAG_NEEDED:
+        lower_mss(t, c, p.icmp_rest & 0xffff)
+    elif k.state == TCPS_SYN_SENT:          # soft errors for established connections (RFC 5461): the timers decide
+        tcp_end(t, c, ECONNREFUSED if p.icmp_code == ICMP_PORT or p.icmp_code == ICMP_PROTO
+                else (ENETUNREACH if p.icmp_code == ICMP_NET else EHOSTUNREACH))

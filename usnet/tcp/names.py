@@ -1,0 +1,12 @@
+"""Names of counters and drop reasons, in the order of the structs and enums of tcp/state.pxd."""
+
+DROPS = (
+    "short", "offset", "checksum", "port_zero", "no_connection", "listen_flags", "syn_queue_full", "accept_queue_full", "no_memory",
+    "bad_ack", "old_ack", "window", "paws", "rst_seq", "syn_in_window", "no_ack", "duplicate", "past_window", "ooo_limit", "after_fin",
+    "time_wait", "icmp",
+)
+COUNTERS = (
+    "segments_in", "segments_out", "bytes_in", "bytes_out", "retransmits", "fast_retransmits", "rto_count", "probes", "dupacks_in",
+    "ooo_in", "acks_out", "rsts_out", "rsts_in", "active_opens", "passive_opens", "attempt_fails", "resets", "accepted",
+    "challenge_acks", "keep_probes", "established",
+)

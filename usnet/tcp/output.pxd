@@ -1,0 +1,23 @@
+"""What may leave now: the sender's side of RFC 9293 (3.8.6), Nagle, silly windows, delayed ACKs, FIN, probes."""
+from libc.stdint cimport int64_t, uint32_t
+
+from usnet.tcp.state cimport tcp_state
+from usnet.tcp.tcb cimport tcb
+
+# Sends all that connection c may send at `now`, and sets its timers. 0, or -EAGAIN when the transmit ring filled up: call again later.
+cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
+# An ACK at once. 0 or -EAGAIN (then it stays owed).
+cdef int tcp_ack_now(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
+# The segment at snd_una once more, whatever the window of congestion says. 0 or -EAGAIN.
+cdef int tcp_resend_first(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
+# One byte into a closed window (RFC 9293, 3.8.6.1), or what a small window takes.
+cdef void tcp_send_probe(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
+# A keepalive probe: an empty segment from before the window (RFC 9293, 3.8.4).
+cdef void tcp_send_keepalive(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
+# Says that c may have something to send: stack_run and stack_flush will call tcp_output.
+cdef void tcp_want_output(tcp_state *t, uint32_t c) noexcept nogil
+
+
+cdef inline uint32_t tcp_flight(const tcb *k) noexcept nogil:
+    """Sequence numbers sent and not acknowledged."""
+    return k.snd_max - k.snd_una

@@ -1,0 +1,233 @@
+"""The sender. Sequence space: the send queue's front byte is snd_una once the SYN is acknowledged; a FIN takes the number behind the last byte."""
+from libc.errno cimport EAGAIN, EHOSTUNREACH, ENETUNREACH
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+
+from usnet.memory.idset cimport idset_push
+from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.segment cimport segment_send, segment_send_syn, segment_seq
+from usnet.tcp.state cimport tcb_at, tcp_state
+from usnet.tcp.tcb cimport (
+    T_DELACK,
+    T_REXMT,
+    TCPS_CLOSED,
+    TCPS_LISTEN,
+    TCPS_SYN_RECEIVED,
+    TCPS_SYN_SENT,
+    TF_ACK_NOW,
+    TF_DELACK,
+    TF_FIN_QUEUED,
+    TF_FIN_SENT,
+    TF_FORCE,
+    TF_NODELAY,
+    TF_PROBE,
+    TF_RECOVERY,
+    TF_REXMT_NOW,
+    TF_RTT_TIMED,
+    tcb,
+)
+from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_rto
+from usnet.wire.seq cimport seq_lt, seq_max
+from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH
+
+
+cdef void tcp_want_output(tcp_state *t, uint32_t c) noexcept nogil:
+    idset_push(&t.output, c)
+
+
+cdef uint32_t send_window(const tcb *k) noexcept nogil:
+    """Bytes behind snd_una that may be out: the smaller of the peer's window and ours, with limited transmit (RFC 3042)."""
+    cdef uint32_t cwnd = k.cc.cwnd
+    if k.dupacks and not (k.flags & TF_RECOVERY):
+        cwnd += (k.dupacks if k.dupacks < 2 else 2) * <uint32_t>k.mss
+    return cwnd if cwnd < k.snd_wnd else k.snd_wnd
+
+
+cdef bint worth_sending(const tcb *k, uint32_t n, uint32_t left) noexcept nogil:
+    """Whether n bytes, of `left` that wait, make a segment: RFC 9293, 3.8.6.2.1 (silly windows) and 3.7.4 (Nagle)."""
+    if n >= k.mss or k.flags & TF_FORCE or seq_lt(k.snd_nxt, k.snd_max):
+        return n > 0
+    if n == 0:
+        return False
+    if n == left and (k.flags & (TF_NODELAY | TF_FIN_QUEUED) or k.snd_nxt == k.snd_una):
+        return True
+    return n >= k.max_window // 2 and n < left     # the window, not the data, is what is small
+
+
+cdef void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_seq, uint32_t n, int64_t now) noexcept nogil:
+    """n_seq sequence numbers from seq on are out now, n of them bytes: snd_max, RTT timing, the retransmission timer."""
+    cdef tcb *k = tcb_at(t, c)
+    if seq_lt(seq, k.snd_max):
+        k.retransmits += 1
+        t.counters.retransmits += 1
+        k.flags &= ~<uint32_t>TF_RTT_TIMED  # Karn: what is out twice measures nothing
+    else:
+        t.counters.bytes_out += n
+        if not (k.flags & TF_RTT_TIMED):
+            k.flags |= TF_RTT_TIMED
+            k.rtt_seq = seq + n_seq
+            k.rtt_start = now
+    k.snd_max = seq_max(k.snd_max, seq + n_seq)
+    k.last_send = now
+    if k.flags & TF_PROBE:
+        k.flags &= ~<uint32_t>TF_PROBE
+        k.backoff = 0
+        tcp_disarm(k, T_REXMT)
+    if not k.deadline[T_REXMT]:
+        tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
+
+
+cdef void note_acked(tcb *k) noexcept nogil:
+    """A segment with our newest rcv_nxt left: no ACK is owed."""
+    k.flags &= ~<uint32_t>(TF_ACK_NOW | TF_DELACK)
+    k.delack_segs = 0
+    tcp_disarm(k, T_DELACK)
+
+
+cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, int64_t now) noexcept nogil:
+    """The segment of n bytes at seq, with FIN if it ends the stream. 0 or -EAGAIN."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t at = seq - k.snd_una
+    cdef bint last = at + n == k.snd.span
+    cdef bint fin = last and k.flags & TF_FIN_QUEUED
+    cdef uint8_t flags = TH_ACK
+    if fin:
+        flags |= TH_FIN
+    if n and last:
+        flags |= TH_PSH
+    if segment_send(t, k, seq, flags, at, n, now) == -EAGAIN:
+        return -EAGAIN
+    if fin:
+        k.flags |= TF_FIN_SENT
+    note_acked(k)
+    note_sent(t, c, seq, n + fin, n, now)
+    return 0
+
+
+cdef int output_syn(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """SYN or SYN-ACK, first or again."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef int status
+    if k.snd_nxt != k.iss:
+        return 0
+    status = segment_send_syn(t, k, k.state == TCPS_SYN_RECEIVED, now)
+    if status == -EAGAIN:
+        return status
+    if k.state == TCPS_SYN_SENT and (status == -EHOSTUNREACH or status == -ENETUNREACH):
+        k.error = -status                   # nobody there: told at once (tcp/timeouts ends the connection)
+        tcp_arm(t, c, T_REXMT, now)
+        return 0
+    k.snd_nxt = k.iss + 1
+    if k.state == TCPS_SYN_RECEIVED:
+        note_acked(k)
+    note_sent(t, c, k.iss, 1, 0, now)
+    return 0
+
+
+cdef void watch_window(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """Data waits and nothing is out: only a timer can find out that the window has opened (RFC 9293, 3.8.6.1)."""
+    cdef tcb *k = tcb_at(t, c)
+    if k.snd_max == k.snd_una and k.snd.span and not k.deadline[T_REXMT]:
+        k.flags |= TF_PROBE
+        tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
+
+
+cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """New data (and, behind a retransmission timeout, old) as far as windows, Nagle and the ring allow."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t window, out, left, n
+    cdef bint fin_due
+    if k.snd_max == k.snd_una and k.snd.span and k.srtt and now - k.last_send > k.rto:
+        cc_table(k.cc_ops).on_idle(&k.cc)
+    while True:
+        out = k.snd_nxt - k.snd_una
+        if out > k.snd.span:                # the FIN is out
+            return 0
+        left = k.snd.span - out
+        window = send_window(k)
+        n = window - out if window > out else 0
+        n = left if left < n else n
+        n = k.mss if k.mss < n else n
+        fin_due = (n == left and k.flags & TF_FIN_QUEUED
+                   and (not (k.flags & TF_FIN_SENT) or seq_lt(k.snd_nxt, k.snd_max)))
+        if not fin_due and not worth_sending(k, n, left):
+            break
+        if send_one(t, c, k.snd_nxt, n, now):
+            return -EAGAIN
+        k.flags &= ~<uint32_t>TF_FORCE
+        k.snd_nxt += n + fin_due
+    watch_window(t, c, now)
+    return 0
+
+
+cdef int tcp_resend_first(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t n = k.snd.span
+    if k.snd_una == k.snd_max:
+        return 0
+    n = k.mss if n > k.mss else n
+    if n > k.snd_max - k.snd_una:
+        n = k.snd_max - k.snd_una           # nothing that was not sent before
+    if n > k.snd_wnd:
+        n = k.snd_wnd                       # the window shrank
+    if n == 0 and k.snd.span:
+        tcp_send_probe(t, c, now)
+        return 0
+    if send_one(t, c, k.snd_una, n, now):
+        return -EAGAIN
+    k.snd_nxt = seq_max(k.snd_nxt, k.snd_una + n)
+    if n == k.snd.span and k.flags & TF_FIN_SENT:
+        k.snd_nxt = seq_max(k.snd_nxt, k.snd_una + n + 1)
+    return 0
+
+
+cdef int tcp_ack_now(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if segment_send(t, k, segment_seq(k), TH_ACK, 0, 0, now) == -EAGAIN:
+        k.flags |= TF_ACK_NOW
+        tcp_want_output(t, c)
+        return -EAGAIN
+    t.counters.acks_out += 1
+    note_acked(k)
+    return 0
+
+
+cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef int status = 0
+    if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
+        status = output_syn(t, c, now)
+        if status or k.state == TCPS_SYN_SENT:
+            return status
+    elif k.state == TCPS_CLOSED or k.state == TCPS_LISTEN:
+        return 0
+    elif k.flags & TF_REXMT_NOW:
+        if tcp_resend_first(t, c, now):
+            return -EAGAIN
+        k.flags &= ~<uint32_t>TF_REXMT_NOW
+    if k.state != TCPS_SYN_RECEIVED:
+        status = output_data(t, c, now)
+    if status == 0 and k.flags & TF_ACK_NOW:
+        status = tcp_ack_now(t, c, now)
+    if status == 0 and k.flags & TF_DELACK and not k.deadline[T_DELACK]:
+        tcp_arm(t, c, T_DELACK, now + t.config.delack)
+    return status
+
+
+cdef void tcp_send_probe(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """Keeps TF_PROBE: the timer goes on as persist timer. The byte stays in the queue and is sent again when the window opens."""
+    cdef tcb *k = tcb_at(t, c)
+    if k.snd_wnd and k.snd_una == k.snd_nxt:
+        k.flags |= TF_FORCE                 # a small window that Nagle or silly-window avoidance held back: use it
+        k.flags &= ~<uint32_t>TF_PROBE
+        output_data(t, c, now)
+        return
+    t.counters.probes += 1
+    if segment_send(t, k, k.snd_una, TH_ACK | TH_PSH, 0, 1, now) != -EAGAIN:
+        k.snd_max = seq_max(k.snd_max, k.snd_una + 1)
+        note_acked(k)
+
+
+cdef void tcp_send_keepalive(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    t.counters.keep_probes += 1
+    segment_send(t, k, k.snd_una - 1, TH_ACK, 0, 0, now)

@@ -1,0 +1,77 @@
+"""Reassembly (RFC 9293, 3.10.7.4, seventh step). A byte at distance d behind rcv_nxt lies in the chain at rcv_ready + d, gap or not, so a
+connection never holds more memory than its window, however small or scattered the segments."""
+from libc.errno cimport ENOBUFS
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_take
+from usnet.memory.chunks cimport chain_write
+from usnet.memory.ranges cimport ranges, ranges_add, ranges_end, ranges_init, ranges_trim
+from usnet.tcp.state cimport TDROP_DUPLICATE, TDROP_NO_MEMORY, TDROP_OOO_LIMIT, count_drop, tcp_state
+from usnet.tcp.tcb cimport tcb
+
+
+cdef void advance(tcp_state *t, tcb *k, uint32_t n) noexcept nogil:
+    """n more bytes are in order."""
+    k.rcv_nxt += n
+    k.rcv_pos += n
+    k.rcv_ready += n
+    t.counters.bytes_in += n
+
+
+cdef int write_gaps(tcp_state *t, tcb *k, const ranges *have, uint64_t start, uint64_t end, const uint8_t *p) noexcept nogil:
+    """Writes those bytes of [start, end) that are not here yet: the first copy wins."""
+    cdef uint64_t pos = start, stop
+    cdef uint32_t i = 0
+    while pos < end:
+        while i < have.n and have.r[i].end <= pos:
+            i += 1
+        stop = end
+        if i < have.n and have.r[i].start < end:
+            stop = have.r[i].start
+        if stop > pos:
+            if chain_write(t.chunks, &k.rcv, <uint32_t>(k.rcv_ready + (pos - k.rcv_pos)), p + (pos - start),
+                           <uint32_t>(stop - pos)):
+                return -ENOBUFS
+        pos = stop if i >= have.n or have.r[i].start >= end else have.r[i].end
+    return 0
+
+
+cdef int receive_gapped(tcp_state *t, tcb *k, uint32_t ahead, const uint8_t *p, uint32_t n) noexcept nogil:
+    """Something is missing before or behind: the set of ranges knows what is here."""
+    cdef uint64_t start = k.rcv_pos + ahead, end = start + n, fresh = 0, upto
+    cdef ranges *have
+    if k.ooo == NONE:
+        k.ooo = arena_take(&t.ooos)
+        if k.ooo == NONE:
+            count_drop(t, TDROP_NO_MEMORY)
+            return -ENOBUFS
+        ranges_init(<ranges *>arena_at(&t.ooos, k.ooo))
+    have = <ranges *>arena_at(&t.ooos, k.ooo)
+    if write_gaps(t, k, have, start, end, p):
+        count_drop(t, TDROP_NO_MEMORY)
+        return -ENOBUFS
+    if ranges_add(have, start, end, &fresh):
+        count_drop(t, TDROP_OOO_LIMIT)
+        return -ENOBUFS
+    if fresh == 0:
+        count_drop(t, TDROP_DUPLICATE)
+    if ahead:
+        t.counters.ooo_in += 1
+    upto = ranges_end(have, k.rcv_pos)
+    if upto > k.rcv_pos:
+        advance(t, k, <uint32_t>(upto - k.rcv_pos))
+        ranges_trim(have, k.rcv_pos)
+    if have.n == 0:
+        arena_give(&t.ooos, k.ooo)
+        k.ooo = NONE
+    return 0
+
+
+cdef int receive_text(tcp_state *t, tcb *k, uint32_t ahead, const uint8_t *p, uint32_t n) noexcept nogil:
+    if ahead or k.ooo != NONE:
+        return receive_gapped(t, k, ahead, p, n)
+    if chain_write(t.chunks, &k.rcv, k.rcv_ready, p, n):
+        count_drop(t, TDROP_NO_MEMORY)
+        return -ENOBUFS
+    advance(t, k, n)
+    return 1

@@ -1,0 +1,58 @@
+"""Fast retransmit and fast recovery of RFC 6582. Says what to send again; how much may fly is congestion/'s business."""
+from libc.stdint cimport int64_t, uint32_t
+
+from usnet.tcp.congestion.ops cimport cc_ops, cc_table
+from usnet.tcp.output cimport tcp_flight, tcp_want_output
+from usnet.tcp.state cimport tcb_at, tcp_state
+from usnet.tcp.tcb cimport T_REXMT, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, tcb
+from usnet.tcp.timers cimport tcp_arm, tcp_rto
+from usnet.wire.seq cimport seq_ge, seq_gt
+
+cdef enum:
+    DUPTHRESH = 3               # RFC 5681, section 3.2
+
+
+cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if k.dupacks < 255:
+        k.dupacks += 1
+    if k.flags & TF_RECOVERY:
+        cc_table(k.cc_ops).on_dupack(&k.cc)
+        tcp_want_output(t, c)
+    elif k.dupacks == DUPTHRESH and seq_gt(k.snd_una, k.recover):   # RFC 6582, 3.2, step 1: not an echo of an older episode
+        k.recover = k.snd_max
+        k.flags |= TF_RECOVERY | TF_REXMT_NOW
+        k.flags &= ~<uint32_t>TF_RTT_TIMED
+        cc_table(k.cc_ops).on_loss(&k.cc, tcp_flight(k), now)
+        t.counters.fast_retransmits += 1
+        tcp_want_output(t, c)
+    elif k.dupacks < DUPTHRESH:
+        tcp_want_output(t, c)           # limited transmit (RFC 3042)
+
+
+cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef const cc_ops *cc = cc_table(k.cc_ops)
+    cdef bint limited
+    k.dupacks = 0
+    if not (k.flags & TF_RECOVERY):
+        # cwnd grows only if it was what held the sender back: in slow start half of it in use, later nearly all (RFC 7661's concern)
+        limited = flight < (k.cc.cwnd // 2 if k.cc.cwnd < k.cc.ssthresh else k.cc.cwnd - k.mss)
+        cc.on_ack(&k.cc, acked, limited, now)
+    elif seq_ge(k.snd_una, k.recover):
+        k.flags &= ~<uint32_t>(TF_RECOVERY | TF_REXMT_NOW)
+        k.recover = k.snd_una - 1       # the next loss is a new episode
+        cc.on_recovered(&k.cc, tcp_flight(k))
+    else:                               # a partial ACK: the next hole is lost too (step 3)
+        cc.on_partial_ack(&k.cc, acked)
+        k.flags |= TF_REXMT_NOW
+        tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
+
+
+cdef void recovery_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cc_table(k.cc_ops).on_rto(&k.cc, tcp_flight(k), k.backoff > 0)
+    k.flags &= ~<uint32_t>(TF_RECOVERY | TF_REXMT_NOW | TF_RTT_TIMED)
+    k.dupacks = 0
+    k.recover = k.snd_max               # RFC 6582, section 4: what comes back of these is no new loss
+    k.snd_nxt = k.snd_una

@@ -1,0 +1,28 @@
+"""RFC 6298, section 2: SRTT, RTTVAR, RTO, in integer nanoseconds."""
+from libc.stdint cimport int64_t
+
+from usnet.tcp.state cimport tcp_state
+from usnet.tcp.tcb cimport tcb
+
+
+cdef void tcp_rtt_sample(tcp_state *t, tcb *k, int64_t rtt) noexcept nogil:
+    cdef int64_t error, spread
+    if rtt < 1:
+        rtt = 1
+    if k.srtt == 0:                         # (2.2) the first measurement
+        k.srtt = rtt
+        k.rttvar = rtt // 2
+    else:                                   # (2.3) alpha 1/8, beta 1/4
+        error = rtt - k.srtt
+        k.srtt += error // 8
+        k.rttvar += ((error if error >= 0 else -error) - k.rttvar) // 4
+        if k.srtt < 1:
+            k.srtt = 1
+    spread = 4 * k.rttvar
+    if spread < t.config.granularity:
+        spread = t.config.granularity
+    k.rto = k.srtt + spread
+    if k.rto < t.config.rto_min:
+        k.rto = t.config.rto_min
+    if k.rto > t.config.rto_max:
+        k.rto = t.config.rto_max

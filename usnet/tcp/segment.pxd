@@ -1,0 +1,30 @@
+"""Building one segment in place in a transmit slot: header, options, window, payload, checksum. Decides nothing but the window field."""
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+
+from usnet.ip.state cimport packet
+from usnet.tcp.state cimport tcp_state
+from usnet.tcp.tcb cimport tcb
+from usnet.wire.seq cimport seq_le
+from usnet.wire.tcp cimport tcp_repr
+
+# Sends seq, flags and n bytes of the send queue from `at` bytes behind its front. 0, -EAGAIN (ring full: nothing happened), or another errno of
+# ip_tx_open: the segment is lost, and the sender carries on as if the network had dropped it. Keeps rcv_adv and last_ack_sent.
+cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_t at, uint32_t n, int64_t now) noexcept nogil
+# SYN or SYN-ACK with what we offer (all of it on a SYN; on a SYN-ACK what the peer's SYN allowed).
+cdef int segment_send_syn(tcp_state *t, tcb *k, bint ack, int64_t now) noexcept nogil
+# RST in answer to a segment that fits no connection (RFC 9293, 3.5.2, group 1).
+cdef void segment_refuse(tcp_state *t, const packet *p, const tcp_repr *r, uint32_t seg_len, int64_t now) noexcept nogil
+# RST of a connection that we give up.
+cdef void segment_reset(tcp_state *t, tcb *k, int64_t now) noexcept nogil
+# Bytes of TCP header that each segment of k carries besides SYN.
+cdef uint32_t segment_options(const tcb *k) noexcept nogil
+# Largest MSS that we can take from the peer of k: interface MTU less 40 (RFC 9293, 3.7.1).
+cdef uint32_t segment_our_mss(tcp_state *t, const tcb *k) noexcept nogil
+# The window to promise now: never retracts, and grows by whole steps only (RFC 9293, 3.8.6.2.2).
+cdef uint32_t segment_window(const tcb *k) noexcept nogil
+
+
+cdef inline uint32_t segment_seq(const tcb *k) noexcept nogil:
+    """The number that a segment without data carries: the newest one that the peer's window still takes (RFC 9293, 3.10.7.4: it checks)."""
+    cdef uint32_t edge = k.snd_una + k.snd_wnd
+    return k.snd_max if seq_le(k.snd_max, edge) else edge

@@ -1,0 +1,192 @@
+"""One segment out. The payload is copied and summed in one pass from the send queue into the slot."""
+from libc.errno cimport EAGAIN
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from usnet.ip.config cimport ip_mtu
+from usnet.ip.output cimport ip_tx_close, ip_tx_open
+from usnet.ip.state cimport packet, tx_frame
+from usnet.memory.chunks cimport chain, chain_peek, chunk_pool
+from usnet.tcp.rtt cimport tcp_ts_now
+from usnet.tcp.state cimport tcp_state
+from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, tcb
+from usnet.wire.checksum cimport csum_copy, csum_fold
+from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
+from usnet.wire.seq cimport seq_diff
+from usnet.wire.tcp cimport (
+    TCP_HLEN,
+    TCPO_MSS,
+    TCPO_SACK_OK,
+    TCPO_TIMESTAMP,
+    TCPO_WSCALE,
+    TH_ACK,
+    TH_RST,
+    TH_SYN,
+    tcp_emit,
+    tcp_finish,
+    tcp_header_len,
+    tcp_repr,
+)
+
+
+cdef uint32_t segment_options(const tcb *k) noexcept nogil:
+    return 12 if k.flags & TF_TIMESTAMPS else 0
+
+
+cdef uint32_t segment_our_mss(tcp_state *t, const tcb *k) noexcept nogil:
+    cdef uint32_t mtu = ip_mtu(t.ip, &k.raddr)
+    cdef uint32_t mss = mtu - IPV4_HLEN - TCP_HLEN if mtu > IPV4_HLEN + TCP_HLEN else 536
+    if t.config.mss and t.config.mss < mss:
+        mss = t.config.mss
+    return mss if mss < 65535 else 65535
+
+
+cdef uint32_t segment_window(const tcb *k) noexcept nogil:
+    cdef uint32_t promised = <uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt)
+    cdef uint32_t room = k.rcvbuf - k.rcv_ready if k.rcvbuf > k.rcv_ready else 0
+    cdef uint32_t step = k.rcvbuf // 2 if k.rcvbuf // 2 < k.rcv_mss else k.rcv_mss
+    if seq_diff(k.rcv_adv, k.rcv_nxt) < 0:
+        promised = 0
+    if room < promised + step:              # silly-window avoidance: the edge moves by at least a step, and never back
+        return promised
+    return room
+
+
+cdef uint16_t window_field(tcb *k, uint8_t shift) noexcept nogil:
+    """The window as it goes on the wire; moves rcv_adv to what that promises. Rounds up rather than take a promise back."""
+    cdef uint32_t window = segment_window(k), field = window >> shift
+    if seq_diff(k.rcv_nxt + (field << shift), k.rcv_adv) < 0:
+        field = (<uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt) + (1 << shift) - 1) >> shift
+    if field > 65535:
+        field = 65535
+    if seq_diff(k.rcv_nxt + (field << shift), k.rcv_adv) > 0:
+        k.rcv_adv = k.rcv_nxt + (field << shift)
+    return <uint16_t>field
+
+
+cdef uint64_t copy_payload(chunk_pool *pool, const chain *c, uint32_t at, uint8_t *dst, uint32_t n) noexcept nogil:
+    """Copies n bytes of the chain and returns their partial checksum. A run that starts at an odd place sums with its bytes swapped."""
+    cdef uint64_t total = 0, part
+    cdef uint32_t done = 0, run, folded
+    cdef uint8_t *src
+    while done < n:
+        src = chain_peek(pool, c, at + done, &run)
+        if run > n - done:
+            run = n - done
+        if done & 1:
+            part = csum_copy(0, dst + done, src, run)
+            folded = ~csum_fold(part) & 0xffff
+            total = add_word(total, ((folded & 0xff) << 8) | (folded >> 8))
+        else:
+            total = csum_copy(total, dst + done, src, run)
+        done += run
+    return total
+
+
+cdef uint64_t add_word(uint64_t total, uint32_t word) noexcept nogil:
+    """Adds one 16-bit number (first byte high) to a partial sum."""
+    cdef uint8_t two[2]
+    two[0] = <uint8_t>(word >> 8)
+    two[1] = <uint8_t>word
+    return csum_copy(total, two, two, 2)
+
+
+cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_t now) noexcept nogil:
+    cdef tx_frame f
+    cdef uint32_t header = tcp_header_len(r)
+    cdef uint64_t total = 0
+    cdef int status = ip_tx_open(t.ip, &k.laddr, &k.raddr, IPPROTO_TCP, header + n, now, &f)
+    if status == 0:
+        r.header_len = <uint8_t>header
+        tcp_emit(f.l4, f.room, r)
+        if n:
+            total = copy_payload(t.chunks, &k.snd, at, f.l4 + header, n)
+        tcp_finish(f.l4, header, n, total, &k.laddr, &k.raddr)
+        ip_tx_close(t.ip, &f, header + n, now)
+    if status != -EAGAIN:
+        t.counters.segments_out += 1
+    return status
+
+
+cdef void fill(tcb *k, tcp_repr *r, uint32_t seq, uint8_t flags, int64_t now) noexcept nogil:
+    memset(r, 0, sizeof(tcp_repr))
+    r.src_port = k.lport
+    r.dst_port = k.rport
+    r.seq = seq
+    r.flags = flags
+    if flags & TH_ACK:
+        r.ack = k.rcv_nxt
+    if k.flags & TF_TIMESTAMPS:
+        r.options |= TCPO_TIMESTAMP
+        r.ts_val = tcp_ts_now(k, now)
+        r.ts_ecr = k.ts_recent if flags & TH_ACK else 0
+
+
+cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_t at, uint32_t n, int64_t now) noexcept nogil:
+    cdef tcp_repr r
+    cdef uint32_t promised = k.rcv_adv
+    cdef int status
+    fill(k, &r, seq, flags, now)
+    r.window = window_field(k, k.rcv_wscale if k.flags & TF_WSCALE else 0)
+    status = emit(t, k, &r, at, n, now)
+    if status == -EAGAIN:
+        k.rcv_adv = promised
+        return status
+    k.last_ack_sent = k.rcv_nxt
+    return status
+
+
+cdef int segment_send_syn(tcp_state *t, tcb *k, bint ack, int64_t now) noexcept nogil:
+    cdef tcp_repr r
+    cdef uint32_t promised = k.rcv_adv
+    cdef int status
+    fill(k, &r, k.iss, TH_SYN | (TH_ACK if ack else 0), now)
+    r.options |= TCPO_MSS
+    r.mss = <uint16_t>segment_our_mss(t, k)
+    if k.flags & TF_WSCALE:
+        r.options |= TCPO_WSCALE
+        r.wscale = k.rcv_wscale
+    if k.flags & TF_SACK:
+        r.options |= TCPO_SACK_OK
+    r.window = window_field(k, 0)
+    if not ack:
+        k.rcv_adv = promised                # nothing is promised before the peer's sequence numbers are known
+    status = emit(t, k, &r, 0, 0, now)
+    if status == -EAGAIN:
+        k.rcv_adv = promised
+        return status
+    k.last_ack_sent = k.rcv_nxt
+    return status
+
+
+cdef void segment_reset(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
+    """RST where the peer takes it, with an ACK for one that is not synchronized yet."""
+    cdef tcp_repr r
+    fill(k, &r, segment_seq(k), TH_RST | TH_ACK, now)
+    r.options = 0                           # RFC 7323, section 3.2: a RST need not carry timestamps
+    emit(t, k, &r, 0, 0, now)
+    t.counters.rsts_out += 1
+
+
+cdef void segment_refuse(tcp_state *t, const packet *p, const tcp_repr *seg, uint32_t seg_len, int64_t now) noexcept nogil:
+    cdef tcp_repr r
+    cdef tx_frame f
+    if seg.flags & TH_RST:                  # never an answer to a RST
+        return
+    memset(&r, 0, sizeof(r))
+    r.src_port = seg.dst_port
+    r.dst_port = seg.src_port
+    if seg.flags & TH_ACK:
+        r.seq = seg.ack
+        r.flags = TH_RST
+    else:
+        r.ack = seg.seq + seg_len
+        r.flags = TH_RST | TH_ACK
+    r.header_len = TCP_HLEN
+    if ip_tx_open(t.ip, &p.dst, &p.src, IPPROTO_TCP, TCP_HLEN, now, &f):
+        return
+    tcp_emit(f.l4, f.room, &r)
+    tcp_finish(f.l4, TCP_HLEN, 0, 0, &p.dst, &p.src)
+    ip_tx_close(t.ip, &f, TCP_HLEN, now)
+    t.counters.segments_out += 1
+    t.counters.rsts_out += 1

@@ -1,0 +1,38 @@
+"""Where connections are kept and found: arenas, the table of connections, the table of bound ports; initial sequence numbers."""
+from libc.stdint cimport int64_t, uint16_t, uint32_t
+
+from usnet.ip.state cimport ip_state
+from usnet.memory.arena cimport NONE
+from usnet.memory.chunks cimport chunk_pool
+from usnet.memory.idset cimport idset, idset_push
+from usnet.memory.random cimport rng
+from usnet.memory.wheel cimport wheel
+from usnet.tcp.state cimport tcp_state
+from usnet.tcp.tcb cimport tcb
+from usnet.wire.addr cimport ip_addr
+
+cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, wheel *timers, idset *notify, rng *random,
+                  uint32_t max_connections) noexcept nogil              # 0 or -ENOMEM; default config
+cdef void tcp_free(tcp_state *t) noexcept nogil
+cdef void tcp_reset(tcp_state *t) noexcept nogil                        # no connections; config stays
+
+cdef uint32_t tcb_new(tcp_state *t) noexcept nogil                      # a CLOSED one with the stack's defaults, or NONE
+cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil             # gives everything it holds back, and itself
+cdef void tcb_clear_queues(tcp_state *t, tcb *k, bint keep_unread) noexcept nogil
+
+cdef uint32_t tcb_find(tcp_state *t, const ip_addr *laddr, uint16_t lport, const ip_addr *raddr, uint16_t rport) noexcept nogil
+cdef int tcb_enter(tcp_state *t, uint32_t c) noexcept nogil             # into the table of connections: 0, -EADDRNOTAVAIL when taken, -ENOSPC
+cdef void tcb_leave(tcp_state *t, uint32_t c) noexcept nogil            # out of both tables
+cdef uint32_t tcb_find_listener(tcp_state *t, const ip_addr *laddr, uint16_t lport, const ip_addr *raddr, uint16_t rport) noexcept nogil
+cdef int tcb_bind(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil     # 0, -EADDRINUSE, -ENOSPC
+cdef int tcb_pick_port(tcp_state *t, uint32_t c) noexcept nogil         # a free local port for laddr, raddr, rport: 0 or -EADDRNOTAVAIL
+cdef int tcb_pick_bound_port(tcp_state *t, uint32_t c, const ip_addr *addr) noexcept nogil         # bind to port 0
+cdef uint32_t tcp_new_isn(tcp_state *t, const tcb *k, int64_t now) noexcept nogil                  # RFC 6528
+cdef uint32_t tcp_ts_offset(tcp_state *t, const tcb *k) noexcept nogil                             # RFC 7323, section 5.4
+
+
+cdef inline void tcp_notify(tcp_state *t, tcb *k) noexcept nogil:
+    """The owner of k has news."""
+    if k.owner != NONE:
+        idset_push(t.notify, k.owner)
+

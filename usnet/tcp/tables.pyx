@@ -1,0 +1,306 @@
+"""Connections and ports: how they are kept, found, and numbered."""
+from libc.errno cimport EADDRINUSE, EADDRNOTAVAIL, ENOMEM, ENOSPC
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from usnet.ip.state cimport ip_state
+from usnet.memory.arena cimport NONE, arena_at, arena_free, arena_give, arena_init, arena_reset, arena_take
+from usnet.memory.chunks cimport chain_clear, chain_init, chain_truncate, chunk_pool
+from usnet.memory.hash cimport (
+    hash_first,
+    hash_free,
+    hash_init,
+    hash_insert,
+    hash_next,
+    hash_remove,
+    hash_reset,
+    siphash,
+)
+from usnet.memory.idset cimport idset, idset_free, idset_init, idset_reset
+from usnet.memory.random cimport rng, rng_below, rng_u64
+from usnet.memory.ranges cimport ranges
+from usnet.memory.wheel cimport wheel, wheel_cancel
+from usnet.tcp.congestion.ops cimport CC_NEWRENO
+from usnet.tcp.state cimport listener, tcb_at, tcp_config, tcp_state
+from usnet.tcp.tcb cimport (
+    TCPS_LISTEN,
+    TF_BOUND,
+    TF_HASHED,
+    TF_REUSE,
+    TF_REUSEPORT,
+    tcb,
+)
+from usnet.wire.addr cimport addr_eq, addr_is_any, ip_addr
+
+cdef enum:
+    PORT_FIRST = 32768          # of those given to connections that asked for none (Linux's range)
+    PORT_COUNT = 28232
+    MS = 1000000                # ns
+    TUPLE_BYTES = 36            # laddr, raddr, lport, rport as they lie in a tcb
+
+
+cdef void set_defaults(tcp_config *g) noexcept nogil:
+    memset(g, 0, sizeof(tcp_config))
+    g.sndbuf = g.rcvbuf = 1 << 20
+    g.max_backlog = 4096
+    g.max_syn_queue = 1024
+    g.syn_retries = 6
+    g.synack_retries = 5
+    g.data_retries = 15
+    g.orphan_retries = 7
+    g.timestamps = g.window_scaling = 1
+    g.cc = CC_NEWRENO
+    g.rto_initial = 1000 * <int64_t>MS
+    g.rto_min = 200 * <int64_t>MS
+    g.rto_max = 60000 * <int64_t>MS
+    g.delack = 40 * <int64_t>MS
+    g.msl = 30000 * <int64_t>MS
+    g.fin_wait_2 = 60000 * <int64_t>MS
+    g.keep_idle = 7200000 * <int64_t>MS
+    g.keep_interval = 75000 * <int64_t>MS
+    g.keep_count = 9
+    g.granularity = MS
+
+
+cdef void draw_keys(tcp_state *t) noexcept nogil:
+    t.hash_key[0] = rng_u64(t.random)
+    t.hash_key[1] = rng_u64(t.random)
+    t.isn_key[0] = rng_u64(t.random)
+    t.isn_key[1] = rng_u64(t.random)
+    t.port_hint = <uint32_t>rng_u64(t.random)
+
+
+cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, wheel *timers, idset *notify, rng *random,
+                  uint32_t max_connections) noexcept nogil:
+    memset(t, 0, sizeof(tcp_state))
+    t.ip = ip
+    t.chunks = chunks
+    t.timers = timers
+    t.notify = notify
+    t.random = random
+    set_defaults(&t.config)
+    draw_keys(t)
+    if (arena_init(&t.tcbs, sizeof(tcb), max_connections, 64) or arena_init(&t.listeners, sizeof(listener), 4096, 8)
+            or arena_init(&t.ooos, sizeof(ranges), max_connections, 8) or hash_init(&t.conns, max_connections)
+            or hash_init(&t.ports, 65536) or idset_init(&t.output, max_connections)):
+        tcp_free(t)
+        return -ENOMEM
+    return 0
+
+
+cdef void tcp_free(tcp_state *t) noexcept nogil:
+    arena_free(&t.tcbs)
+    arena_free(&t.listeners)
+    arena_free(&t.ooos)
+    hash_free(&t.conns)
+    hash_free(&t.ports)
+    idset_free(&t.output)
+
+
+cdef void tcp_reset(tcp_state *t) noexcept nogil:
+    arena_reset(&t.tcbs)
+    arena_reset(&t.listeners)
+    arena_reset(&t.ooos)
+    hash_reset(&t.conns)
+    hash_reset(&t.ports)
+    idset_reset(&t.output)
+    memset(&t.counters, 0, sizeof(t.counters))
+    memset(t.drops, 0, sizeof(t.drops))
+    draw_keys(t)
+
+
+# --- Connections ------------------------------------------------------------------------------------------------------------
+
+cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
+    cdef uint32_t c = arena_take(&t.tcbs)
+    cdef tcb *k
+    if c == NONE:
+        return NONE
+    k = tcb_at(t, c)
+    k.timer = k.owner = k.ooo = k.parent = k.next = k.prev = k.listener = NONE
+    chain_init(&k.snd)
+    chain_init(&k.rcv)
+    k.sndbuf = t.config.sndbuf
+    k.rcvbuf = t.config.rcvbuf
+    k.cc_ops = t.config.cc
+    k.rto = t.config.rto_initial
+    k.peer_mss = 536
+    k.rcv_mss = 536
+    k.mss = 536
+    k.keep_idle = t.config.keep_idle
+    k.keep_interval = t.config.keep_interval
+    return c
+
+
+cdef void tcb_clear_queues(tcp_state *t, tcb *k, bint keep_unread) noexcept nogil:
+    """Frees what waits to be sent and what arrived; with keep_unread, what the application can still read stays."""
+    chain_clear(t.chunks, &k.snd)
+    if k.ooo != NONE:
+        arena_give(&t.ooos, k.ooo)
+        k.ooo = NONE
+    if keep_unread and k.rcv_ready:
+        chain_truncate(t.chunks, &k.rcv, k.rcv_ready)
+    else:
+        chain_clear(t.chunks, &k.rcv)
+        k.rcv_ready = 0
+
+
+cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    tcb_leave(t, c)
+    tcb_clear_queues(t, k, False)
+    if k.timer != NONE:
+        wheel_cancel(t.timers, k.timer)
+        k.timer = NONE
+    if k.listener != NONE:
+        arena_give(&t.listeners, k.listener)
+        k.listener = NONE
+    arena_give(&t.tcbs, c)
+
+
+cdef uint32_t tuple_hash(tcp_state *t, const tcb *k) noexcept nogil:
+    return <uint32_t>siphash(t.hash_key, <const uint8_t *>&k.laddr, TUPLE_BYTES)
+
+
+cdef inline void fill_tuple(tcb *k, const ip_addr *laddr, uint16_t lport, const ip_addr *raddr, uint16_t rport) noexcept nogil:
+    k.laddr = laddr[0]
+    k.raddr = raddr[0]
+    k.lport = lport
+    k.rport = rport
+
+
+cdef uint32_t find_hashed(tcp_state *t, const tcb *like, uint32_t tag) noexcept nogil:
+    cdef uint32_t pos = hash_first(&t.conns, tag)
+    cdef const tcb *k
+    while pos != NONE:
+        k = tcb_at(t, t.conns.entries[pos].index)
+        if (k.lport == like.lport and k.rport == like.rport and addr_eq(&k.raddr, &like.raddr)
+                and addr_eq(&k.laddr, &like.laddr)):
+            return t.conns.entries[pos].index
+        pos = hash_next(&t.conns, tag, pos)
+    return NONE
+
+
+cdef uint32_t tcb_find(tcp_state *t, const ip_addr *laddr, uint16_t lport, const ip_addr *raddr, uint16_t rport) noexcept nogil:
+    cdef tcb like
+    fill_tuple(&like, laddr, lport, raddr, rport)
+    return find_hashed(t, &like, tuple_hash(t, &like))
+
+
+cdef int tcb_enter(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef int status
+    k.hash = tuple_hash(t, k)
+    if find_hashed(t, k, k.hash) != NONE:
+        return -EADDRNOTAVAIL
+    status = hash_insert(&t.conns, k.hash, c)
+    if status == 0:
+        k.flags |= TF_HASHED
+    return status
+
+
+cdef void tcb_leave(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if k.flags & TF_HASHED:
+        hash_remove(&t.conns, k.hash, c)
+    if k.flags & TF_BOUND:
+        hash_remove(&t.ports, port_tag(k.lport), c)
+    k.flags &= ~<uint32_t>(TF_HASHED | TF_BOUND)
+
+
+# --- Ports ------------------------------------------------------------------------------------------------------------------
+
+cdef inline uint32_t port_tag(uint16_t port) noexcept nogil:
+    return port * <uint32_t>2654435761
+
+
+cdef bint port_conflicts(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil:
+    """Whether another bound socket keeps c from (addr, port): as Linux, SO_REUSEADDR on both helps unless one listens."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef const tcb *o
+    cdef uint32_t tag = port_tag(port), pos = hash_first(&t.ports, tag)
+    while pos != NONE:
+        o = tcb_at(t, t.ports.entries[pos].index)
+        if (o != k and o.lport == port and (addr_is_any(addr) or addr_is_any(&o.laddr) or addr_eq(addr, &o.laddr))
+                and not (k.flags & o.flags & TF_REUSEPORT)
+                and not ((k.flags & o.flags & TF_REUSE) and o.state != TCPS_LISTEN)):
+            return True
+        pos = hash_next(&t.ports, tag, pos)
+    return False
+
+
+cdef int tcb_bind(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if port_conflicts(t, c, addr, port):
+        return -EADDRINUSE
+    if hash_insert(&t.ports, port_tag(port), c):
+        return -ENOSPC
+    k.laddr = addr[0]
+    k.lport = port
+    k.flags |= TF_BOUND
+    return 0
+
+
+cdef int tcb_pick_bound_port(tcp_state *t, uint32_t c, const ip_addr *addr) noexcept nogil:
+    cdef uint32_t i, start = rng_below(t.random, PORT_COUNT)
+    for i in range(PORT_COUNT):
+        if tcb_bind(t, c, addr, <uint16_t>(PORT_FIRST + (start + i) % PORT_COUNT)) == 0:
+            return 0
+    return -EADDRINUSE
+
+
+cdef int tcb_pick_port(tcp_state *t, uint32_t c) noexcept nogil:
+    """RFC 6056, algorithm 4: a keyed offset for the pair of ends, and a counter."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t offset, i
+    cdef uint16_t port
+    k.lport = 0
+    offset = <uint32_t>siphash(t.isn_key, <const uint8_t *>&k.laddr, TUPLE_BYTES)
+    for i in range(PORT_COUNT):
+        port = <uint16_t>(PORT_FIRST + (offset + t.port_hint) % PORT_COUNT)
+        t.port_hint += 1
+        if hash_first(&t.ports, port_tag(port)) == NONE or not port_conflicts(t, c, &k.laddr, port):
+            k.lport = port
+            if find_hashed(t, k, tuple_hash(t, k)) == NONE:
+                return 0
+    k.lport = 0
+    return -EADDRNOTAVAIL
+
+
+cdef uint32_t tcb_find_listener(tcp_state *t, const ip_addr *laddr, uint16_t lport, const ip_addr *raddr,
+                                uint16_t rport) noexcept nogil:
+    """An exact address before the wildcard; among equals (SO_REUSEPORT) the flow's hash decides."""
+    cdef uint32_t tag = port_tag(lport), pos = hash_first(&t.ports, tag)
+    cdef uint32_t best = NONE, index, rank, best_rank = 0, n = 0, flow = 0
+    cdef const tcb *k
+    cdef tcb like
+    while pos != NONE:
+        index = t.ports.entries[pos].index
+        k = tcb_at(t, index)
+        if k.state == TCPS_LISTEN and k.lport == lport:
+            rank = 2 if addr_eq(&k.laddr, laddr) else (1 if addr_is_any(&k.laddr) else 0)
+            if rank > best_rank:
+                best, best_rank, n = index, rank, 1
+            elif rank == best_rank and rank:
+                if n == 1:
+                    fill_tuple(&like, laddr, lport, raddr, rport)
+                    flow = tuple_hash(t, &like)
+                n += 1
+                if flow % n == n - 1:       # reservoir choice by the flow's hash: the same flow, the same listener
+                    best = index
+        pos = hash_next(&t.ports, tag, pos)
+    return best
+
+
+# --- Numbers ----------------------------------------------------------------------------------------------------------------
+
+cdef uint32_t tcp_new_isn(tcp_state *t, const tcb *k, int64_t now) noexcept nogil:
+    """M + F(ends, key), M a clock of 4 us ticks."""
+    return <uint32_t>(now // 4000) + <uint32_t>(siphash(t.isn_key, <const uint8_t *>&k.laddr, TUPLE_BYTES) >> 32)
+
+
+cdef uint32_t tcp_ts_offset(tcp_state *t, const tcb *k) noexcept nogil:
+    cdef uint64_t key[2]
+    key[0] = t.isn_key[1]
+    key[1] = t.isn_key[0]
+    return <uint32_t>siphash(key, <const uint8_t *>&k.laddr, TUPLE_BYTES)

@@ -1,0 +1,124 @@
+"""Ends of connections."""
+from libc.stdint cimport int32_t, int64_t, uint32_t
+
+from usnet.memory.arena cimport NONE
+from usnet.tcp.output cimport tcp_want_output
+from usnet.tcp.segment cimport segment_reset
+from usnet.tcp.state cimport listener, listener_at, tcb_at, tcp_state
+from usnet.tcp.states cimport tcp_set_state
+from usnet.tcp.tables cimport tcb_clear_queues, tcb_drop, tcb_leave, tcp_notify
+from usnet.tcp.tcb cimport (
+    T_COUNT,
+    T_LINGER,
+    T_REXMT,
+    TCPS_CLOSE_WAIT,
+    TCPS_CLOSED,
+    TCPS_CLOSING,
+    TCPS_ESTABLISHED,
+    TCPS_FIN_WAIT_1,
+    TCPS_FIN_WAIT_2,
+    TCPS_LAST_ACK,
+    TCPS_SYN_RECEIVED,
+    TCPS_SYN_SENT,
+    TCPS_TIME_WAIT,
+    TF_ACK_NOW,
+    TF_FIN_QUEUED,
+    TF_FIN_RECEIVED,
+    TF_HELD,
+    tcb,
+)
+from usnet.tcp.timers cimport tcp_arm, tcp_disarm
+
+
+cdef void leave_syn_queue(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef listener *l = listener_at(t, tcb_at(t, k.parent).listener)
+    if k.prev != NONE:
+        tcb_at(t, k.prev).next = k.next
+    else:
+        l.syn_head = k.next
+    if k.next != NONE:
+        tcb_at(t, k.next).prev = k.prev
+    k.next = k.prev = k.parent = NONE
+    l.n_syn -= 1
+
+
+cdef void tcp_end(tcp_state *t, uint32_t c, int32_t err) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef int i
+    if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
+        t.counters.attempt_fails += 1
+    elif err and (k.state == TCPS_ESTABLISHED or k.state == TCPS_CLOSE_WAIT):
+        t.counters.resets += 1
+    if k.state == TCPS_SYN_RECEIVED and k.parent != NONE:
+        leave_syn_queue(t, c)
+    tcp_set_state(t, k, TCPS_CLOSED)
+    for i in range(T_COUNT):
+        tcp_disarm(k, i)
+    if not k.flags & TF_HELD:
+        tcb_drop(t, c)
+        return
+    k.error = err
+    tcb_leave(t, c)
+    tcb_clear_queues(t, k, True)
+    tcp_notify(t, k)
+
+
+cdef void tcp_end_reset(tcp_state *t, uint32_t c, int32_t err, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if k.state >= TCPS_SYN_RECEIVED:
+        segment_reset(t, k, now)
+    tcp_end(t, c, err)
+
+
+cdef void tcp_enter_time_wait(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef int i
+    if k.state != TCPS_TIME_WAIT:
+        tcp_set_state(t, k, TCPS_TIME_WAIT)
+        for i in range(T_COUNT):
+            tcp_disarm(k, i)
+        tcp_notify(t, k)
+    tcp_arm(t, c, T_LINGER, now + 2 * t.config.msl)
+
+
+cdef bint tcp_fin_acked(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    tcp_disarm(k, T_REXMT)
+    if k.state == TCPS_FIN_WAIT_1:
+        tcp_set_state(t, k, TCPS_FIN_WAIT_2)
+        if not k.flags & TF_HELD:           # nobody will read: the peer gets some time to finish
+            tcp_arm(t, c, T_LINGER, now + t.config.fin_wait_2)
+    elif k.state == TCPS_CLOSING:
+        tcp_enter_time_wait(t, c, now)
+    elif k.state == TCPS_LAST_ACK:
+        tcp_end(t, c, 0)
+        return True
+    return False
+
+
+cdef void tcp_fin_received(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    k.rcv_nxt += 1
+    k.rcv_pos += 1
+    k.flags |= TF_FIN_RECEIVED | TF_ACK_NOW
+    if k.state == TCPS_ESTABLISHED:
+        tcp_set_state(t, k, TCPS_CLOSE_WAIT)
+    elif k.state == TCPS_FIN_WAIT_1:
+        tcp_set_state(t, k, TCPS_CLOSING)
+    elif k.state == TCPS_FIN_WAIT_2:
+        tcp_enter_time_wait(t, c, now)
+    tcp_notify(t, k)
+    tcp_want_output(t, c)
+
+
+cdef void tcp_send_fin(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if k.flags & TF_FIN_QUEUED:
+        return
+    k.flags |= TF_FIN_QUEUED
+    if k.state == TCPS_ESTABLISHED:         # in SYN-RECEIVED it waits for the handshake (tcp/handshake)
+        tcp_set_state(t, k, TCPS_FIN_WAIT_1)
+    elif k.state == TCPS_CLOSE_WAIT:
+        tcp_set_state(t, k, TCPS_LAST_ACK)
+    tcp_want_output(t, c)

@@ -1,0 +1,134 @@
+"""Deadlines that passed: retransmission (RFC 6298, section 5), persist (RFC 9293, 3.8.6.1), delayed ACK, keepalive (3.8.4), 2 MSL."""
+from libc.errno cimport ETIMEDOUT
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+
+from usnet.memory.arena cimport NONE, arena_live
+from usnet.tcp.output cimport (
+    tcp_ack_now,
+    tcp_resend_first,
+    tcp_send_keepalive,
+    tcp_send_probe,
+    tcp_want_output,
+)
+from usnet.tcp.recovery.newreno cimport recovery_timeout
+from usnet.tcp.state cimport tcb_at, tcp_state
+from usnet.tcp.tcb cimport (
+    T_DELACK,
+    T_KEEP,
+    T_LINGER,
+    T_REXMT,
+    TCPS_CLOSE_WAIT,
+    TCPS_CLOSED,
+    TCPS_ESTABLISHED,
+    TCPS_SYN_RECEIVED,
+    TCPS_SYN_SENT,
+    TF_DELACK,
+    TF_HELD,
+    TF_KEEPALIVE,
+    TF_PROBE,
+    TF_RTT_TIMED,
+    tcb,
+)
+from usnet.tcp.teardown cimport tcp_end, tcp_end_reset
+from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_rearm, tcp_rto
+
+
+cdef bint gave_up(tcp_state *t, uint32_t c, uint8_t limit, int64_t now) noexcept nogil:
+    """R2 of RFC 9293, 3.8.3: too many in a row unanswered, or the user timeout (RFC 5482). Ends the connection."""
+    cdef tcb *k = tcb_at(t, c)
+    if not k.stalled_since:
+        k.stalled_since = now
+    if k.unanswered < limit and not (k.user_timeout and now - k.stalled_since >= k.user_timeout):
+        return False
+    tcp_end(t, c, k.error if k.error else ETIMEDOUT)
+    return True
+
+
+cdef void bump(tcb *k) noexcept nogil:
+    if k.backoff < 30:
+        k.backoff += 1
+    k.unanswered += 1
+
+
+cdef void syn_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """The SYN or SYN-ACK again (RFC 6298, 5.5 to 5.7), or the end."""
+    cdef tcb *k = tcb_at(t, c)
+    if k.error or gave_up(t, c, t.config.syn_retries if k.state == TCPS_SYN_SENT else t.config.synack_retries, now):
+        if arena_live(&t.tcbs, c) and k.state != TCPS_CLOSED:
+            tcp_end(t, c, k.error)          # no route to the peer: nothing to wait for
+        return
+    bump(k)
+    k.syn_retries += 1
+    k.flags &= ~<uint32_t>TF_RTT_TIMED
+    k.snd_nxt = k.iss
+    tcp_want_output(t, c)
+
+
+cdef void retransmission_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if gave_up(t, c, t.config.data_retries if k.flags & TF_HELD else t.config.orphan_retries, now):
+        return
+    t.counters.rto_count += 1
+    recovery_timeout(t, c, now)
+    bump(k)
+    tcp_resend_first(t, c, now)             # exactly one segment; the rest goes as ACKs come back
+    if not k.deadline[T_REXMT]:             # the ring was full: nothing left, but the clock goes on
+        tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
+
+
+cdef void persist_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """Probes go on for as long as the peer answers; the interval doubles up to rto_max."""
+    cdef tcb *k = tcb_at(t, c)
+    if gave_up(t, c, t.config.data_retries if k.flags & TF_HELD else t.config.orphan_retries, now):
+        return
+    bump(k)
+    tcp_send_probe(t, c, now)
+    if k.flags & TF_PROBE:
+        tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
+
+
+cdef void keepalive_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if not k.flags & TF_KEEPALIVE or (k.state != TCPS_ESTABLISHED and k.state != TCPS_CLOSE_WAIT):
+        return
+    if k.keep_probes == 0 and now < k.last_recv + k.keep_idle:
+        tcp_arm(t, c, T_KEEP, k.last_recv + k.keep_idle)
+        return
+    if k.keep_probes >= t.config.keep_count:
+        tcp_end_reset(t, c, ETIMEDOUT, now)
+        return
+    k.keep_probes += 1
+    tcp_send_keepalive(t, c, now)
+    tcp_arm(t, c, T_KEEP, now + k.keep_interval)
+
+
+cdef void rexmt_due(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
+        syn_timeout(t, c, now)
+    elif k.flags & TF_PROBE:
+        persist_timeout(t, c, now)
+    elif k.snd_max != k.snd_una:
+        retransmission_timeout(t, c, now)
+
+
+cdef bint take_due(tcb *k, int which, int64_t now) noexcept nogil:
+    if not k.deadline[which] or k.deadline[which] > now:
+        return False
+    tcp_disarm(k, which)
+    return True
+
+
+cdef void tcp_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    k.timer = NONE                          # the wheel freed it
+    if take_due(k, T_LINGER, now):
+        tcp_end(t, c, 0)                    # 2 MSL, or the patience with an orphan's peer, is over
+    elif take_due(k, T_REXMT, now):
+        rexmt_due(t, c, now)
+    if arena_live(&t.tcbs, c) and take_due(k, T_DELACK, now) and k.flags & TF_DELACK:
+        tcp_ack_now(t, c, now)
+    if arena_live(&t.tcbs, c) and take_due(k, T_KEEP, now):
+        keepalive_timeout(t, c, now)
+    if arena_live(&t.tcbs, c):
+        tcp_rearm(t, c)

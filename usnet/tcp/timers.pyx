@@ -1,0 +1,44 @@
+"""Deadlines of a connection and the one wheel timer behind them. What happens when they pass: tcp/timeouts."""
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t
+
+from usnet.ip.state cimport TIMER_TCP
+from usnet.memory.arena cimport NONE
+from usnet.memory.wheel cimport wheel_add, wheel_move
+from usnet.tcp.state cimport tcb_at, tcp_state
+from usnet.tcp.tcb cimport T_COUNT, tcb
+
+
+cdef void hang_up(tcp_state *t, uint32_t c, int64_t deadline) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if k.timer == NONE:
+        k.timer = wheel_add(t.timers, deadline, TIMER_TCP, c)   # the wheel holds a timer for each connection: it cannot run out
+        k.timer_at = deadline
+    elif deadline < k.timer_at:
+        wheel_move(t.timers, k.timer, deadline)
+        k.timer_at = deadline
+
+
+cdef void tcp_arm(tcp_state *t, uint32_t c, int which, int64_t deadline) noexcept nogil:
+    tcb_at(t, c).deadline[which] = deadline
+    hang_up(t, c, deadline)
+
+
+cdef void tcp_rearm(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef int64_t earliest = INT64_MAX
+    cdef int i
+    for i in range(T_COUNT):
+        if k.deadline[i] and k.deadline[i] < earliest:
+            earliest = k.deadline[i]
+    if earliest != INT64_MAX:
+        hang_up(t, c, earliest)
+
+
+cdef int64_t tcp_rto(const tcp_state *t, const tcb *k) noexcept nogil:
+    cdef int64_t rto = k.rto
+    cdef int i
+    for i in range(k.backoff):
+        rto *= 2
+        if rto >= t.config.rto_max:
+            return t.config.rto_max
+    return rto
