@@ -35,7 +35,7 @@ cdef int64_t usn_send(net *n, int fd, const uint8_t *p, size_t length, int flags
 cdef int64_t usn_recv(net *n, int fd, uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil
 # addr NULL: as usn_send. On a stream the address does not matter.
 cdef int64_t usn_sendto(net *n, int fd, const uint8_t *p, size_t length, int flags, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil
-# The sender at *addr, *port; on a stream the peer.
+# The sender at *addr, *port (both or neither NULL); on a stream the peer.
 cdef int64_t usn_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, ip_addr *addr, uint16_t *port, int64_t now) noexcept nogil
 cdef int usn_shutdown(net *n, int fd, int how, int64_t now) noexcept nogil  # SHUT_RD, SHUT_WR, SHUT_RDWR; -ENOTCONN, -EINVAL
 # The descriptor is free for others. What is queued is still sent; data that was never read makes it a reset; SO_LINGER with 0 s aborts.

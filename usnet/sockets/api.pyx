@@ -4,7 +4,7 @@ from libc.errno cimport (EAFNOSUPPORT, EAGAIN, EALREADY, EBADF, ECONNABORTED, EI
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
-from usnet.ip.state cimport READY_ERR, READY_IN, READY_OUT
+from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT
 from usnet.ip.udp cimport udp_bind, udp_close, udp_connect, udp_open, udp_pcb, udp_record, udp_recv, udp_send
 from usnet.memory.arena cimport NONE, arena_at
 from usnet.sockets.constants cimport (AF_INET, IPPROTO_TCP, IPPROTO_UDP, MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC,
@@ -176,7 +176,7 @@ cdef int usn_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t
         status = tcp_connect(&n.s.tcp, so.pcb, addr, port, now)
         if status == 0:
             so.flags |= SF_CONNECTING | SF_USED
-            news_consumed(n, fd, READY_OUT)
+            news_consumed(n, fd, READY_OUT | READY_HUP)
             return -EINPROGRESS
     return status
 

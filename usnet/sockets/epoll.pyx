@@ -3,6 +3,7 @@ import math
 import os
 import select as std
 
+from cpython.pythread cimport PyThread_get_thread_ident
 from libc.errno cimport EINVAL
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 from libc.stdlib cimport free, malloc
@@ -74,6 +75,7 @@ cdef class epoll:
         status = usn_epoll_ctl(&self.stack_.n, self.fd, op, descriptor(fd), events)
         if status < 0:
             raise os_error(status)
+        self.stack_.tell()
         if self.bell is not None:
             self.stack_.flush()
 
@@ -169,6 +171,10 @@ cdef class epoll:
         if fd >= 0 and self.stack_.is_open:
             self.stack_.enter()
             usn_close(&self.stack_.n, fd, self.stack_.now())
+
+    def __del__(self):
+        if self.fd >= 0 and self.stack_ is not None and PyThread_get_thread_ident() == self.stack_.thread:
+            self.close()
 
     def __enter__(self):
         self.enter()

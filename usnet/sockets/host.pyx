@@ -17,7 +17,7 @@ from usnet.backends.ring cimport PORT_FILENO, Port
 from usnet.ip.state cimport READY_ERR, READY_HUP
 from usnet.memory.arena cimport NONE, arena_live
 from usnet.sockets.api cimport usn_close, usn_flush, usn_run
-from usnet.sockets.ready cimport fd_ready, waiter_add, waiter_drop
+from usnet.sockets.ready cimport fd_ready, news_drain, waiter_add, waiter_drop
 from usnet.sockets.table cimport FIRST_FD, KIND_FREE, net, net_free, net_init, net_reset, sock_at, waiter_at
 from usnet.stack cimport StackCore
 from usnet.tcp.state cimport tcb_at
@@ -208,8 +208,18 @@ cdef class Stack:
         cdef int64_t deadline = usn_flush(&self.n, self.now())
         if self.hook != NULL:
             self.hook(self.hook_ctx, deadline)
+            self.tell()
         elif self.bells:
             self.ring_bells(deadline)
+        return 0
+
+    cdef int tell(self) except -1:
+        if self.hook == NULL:
+            return 0                            # nobody else can be waiting
+        news_drain(&self.n)
+        if self.n.n_woken > self.rung:
+            self.poller.ring_doorbell()
+        self.rung = self.n.n_woken
         return 0
 
     cdef bint look(self) except -1:
@@ -284,6 +294,7 @@ cdef class Stack:
         self.enter()
         self.core.reset(seed, now)
         net_reset(&self.n)
+        self.rung = 0
 
     def close(self, linger=1.0):
         """Closes all sockets, gives what they still have to say up to `linger` seconds to arrive, and closes the ports. May be called again."""
