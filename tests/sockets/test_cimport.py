@@ -1,4 +1,5 @@
-"""The Cython API from outside: a module of somebody else's is compiled against the .pxd files and echoes without the GIL."""
+"""The Cython API from outside: somebody else's module is compiled against the .pxd files and echoes without the GIL."""
+
 import importlib.util
 import shutil
 import subprocess
@@ -93,7 +94,22 @@ def test_a_module_outside_can_cimport_the_api_and_run_without_the_gil(tmp_path, 
     (tmp_path / "outside.pyx").write_text(SOURCE)
     subprocess.run([sys.executable, "-m", "cython", "-3", "-I", str(root), "outside.pyx"], cwd=tmp_path, check=True)
     module = tmp_path / ("outside" + sysconfig.get_config_var("EXT_SUFFIX"))
-    subprocess.run([compiler, "-O0", "-w", "-shared", "-fPIC", "-I", sysconfig.get_path("include"), "outside.c", "-o", str(module)], cwd=tmp_path, check=True)
+    subprocess.run(
+        [
+            compiler,
+            "-O0",
+            "-w",
+            "-shared",
+            "-fPIC",
+            "-I",
+            sysconfig.get_path("include"),
+            "outside.c",
+            "-o",
+            str(module),
+        ],
+        cwd=tmp_path,
+        check=True,
+    )
     spec = importlib.util.spec_from_file_location("outside", module)
     outside = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(outside)

@@ -7,7 +7,9 @@ ECHO = Path(__file__).resolve().parents[2] / "examples" / "echo.py"
 
 
 def run(*args):
-    return subprocess.run([sys.executable, str(ECHO), *args], capture_output=True, text=True, check=True, timeout=120).stdout
+    return subprocess.run(
+        [sys.executable, str(ECHO), *args], capture_output=True, text=True, check=True, timeout=120
+    ).stdout
 
 
 def test_the_echo_example_answers_every_client_and_repeats_to_the_byte():

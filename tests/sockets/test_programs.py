@@ -1,4 +1,5 @@
 """Unchanged blocking programs in virtual time: many of them on a few stacks."""
+
 import errno
 
 import pytest
@@ -156,7 +157,7 @@ def test_a_program_waits_on_epoll_for_what_another_host_sends():
     watcher = a.run(watch)
     b.run(send)
     world.run_programs()
-    assert watcher.value == (b"x", 2_030_000_000)   # ARP there and back, and the datagram
+    assert watcher.value == (b"x", 2_030_000_000)  # ARP there and back, and the datagram
 
 
 def test_a_send_before_a_sleep_is_sent_again_when_it_is_lost():
