@@ -143,7 +143,7 @@ def test_a_host_that_never_lets_time_pass_is_an_error_that_names_it():
     host.callback = lambda now: host.touch()
     net.call_at(7, host.touch)
     net.call_at(9, host.touch)
-    with pytest.raises(RuntimeError, match="1000 things happened at 7 ns .*'restless'"):
+    with pytest.raises(RuntimeError, match=r"1000 things happened at 7 ns .*'restless'"):
         net.run()
     host.callback = None
     net.run()

@@ -19,7 +19,8 @@ from usnet.backends.sim.journal import CAUSE, HAPPENING, WHAT
 from usnet.backends.sim.pair import MODEL
 
 Happening = namedtuple("Happening", [
-    "time", "link", "direction", "what", "cause", "number", "length", "queue_packets", "queue_bytes", "altered", "frame",
+    "time", "link", "direction", "what", "cause", "number", "length", "queue_packets", "queue_bytes", "altered",
+    "frame",
 ])
 """What a tap is called with: time in ns, Link, 0 (a to b) or 1, "sent", "delivered" or "dropped" (and why), number of
 the frame in its direction, its bytes. `altered`: a delivered frame is not what was sent."""
