@@ -20,7 +20,7 @@ _WHERE = {
     "use": "usnet.sockets.context",
     "current": "usnet.sockets.context",
     "open_port": "usnet.backends.registry",
-    "World": "usnet.lab",
+    "World": "usnet.lab.world",
 }
 _CONSTANTS = ("AF_", "EAI_", "INADDR_", "IPPROTO_", "IP_", "MSG_", "SHUT_", "SOCK_", "SOL_", "SOMAXCONN", "SO_", "TCP_")
 

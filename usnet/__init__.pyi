@@ -1,8 +1,9 @@
 from select import *
 from socket import *
 from socket import gaierror as gaierror
-from typing import Any
 
+from usnet.backends.registry import open_port as open_port
+from usnet.lab.world import World as World
 from usnet.sockets.context import current as current
 from usnet.sockets.context import use as use
 from usnet.sockets.epoll import epoll as epoll
@@ -13,5 +14,3 @@ from usnet.sockets.socket import socket as socket
 
 error = OSError
 timeout = TimeoutError
-from usnet.backends.registry import open_port as open_port
-World: Any
