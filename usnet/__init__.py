@@ -19,7 +19,7 @@ _WHERE = {
     "create_server": "usnet.sockets.helpers",
     "use": "usnet.sockets.context",
     "current": "usnet.sockets.context",
-    "open_port": "usnet.backends",
+    "open_port": "usnet.backends.registry",
     "World": "usnet.lab",
 }
 _CONSTANTS = ("AF_", "EAI_", "INADDR_", "IPPROTO_", "IP_", "MSG_", "SHUT_", "SOCK_", "SOL_", "SOMAXCONN", "SO_", "TCP_")

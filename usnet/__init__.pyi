@@ -13,5 +13,5 @@ from usnet.sockets.socket import socket as socket
 
 error = OSError
 timeout = TimeoutError
-open_port: Any
+from usnet.backends.registry import open_port as open_port
 World: Any

@@ -228,14 +228,21 @@ cdef class PairPort(Port):
             self.e.fd = -1
 
 
+def _both(value):
+    return value if isinstance(value, tuple) else (value, value)
+
+
 def make_pair(name="pair", *, rings=1, slots=512, buf_size=2048, spares=0, mtu=1500, mac=(None, None), clock=None):
-    """(a, b): two joined ports. `rings` of each direction of `slots` slots, `spares` spare buffers of `buf_size` bytes; MACs are made from the name."""
+    """(a, b): two joined ports. `rings` of each direction of `slots` slots, `spares` spare buffers of `buf_size` bytes; MACs are made from the name.
+
+    slots, buf_size, spares, mtu may be pairs, for the two ends.
+    """
     clock = clock if clock is not None else MonotonicClock()
     ends = []
-    for end, address in zip("ab", mac, strict=True):
-        memory = RingMemory(rings, rings, slots, slots, buf_size, spares)
+    for end, address, n, size, more, packet in zip("ab", mac, _both(slots), _both(buf_size), _both(spares), _both(mtu), strict=True):
         full = f"pair:{name}:{end}"
-        ends.append(PairPort(full, clock, memory, mtu, mac_from_name(full) if address is None else mac_address(address)))
+        memory = RingMemory(rings, rings, n, n, size, more)
+        ends.append(PairPort(full, clock, memory, packet, mac_from_name(full) if address is None else mac_address(address)))
     (<PairPort>ends[0])._join(<PairPort>ends[1])
     return tuple(ends)
 

@@ -12,7 +12,7 @@ from simpy.events import NORMAL, Event
 
 from usnet.backends.poller import Poller
 from usnet.backends.sim import units
-from usnet.backends.sim.scheduler import Alarm
+from usnet.backends.sim.host import Alarm
 from usnet.lab.environment import EmptySchedule, SimulationStalled
 
 FOREVER = 2**63 - 1
@@ -242,7 +242,7 @@ class SimPoller(Poller):
             deadline_ns = self._hosts[0].instant(deadline_ns)
         if program is None:
             return self._drive(deadline_ns)
-        if self._take_news(program):
+        if deadline_ns > self.env.now and self._take_news(program):
             program._count_wait()
             return True
         self._waiters.append(program)
@@ -271,7 +271,7 @@ class SimPoller(Poller):
         self._timed_out = False
         self._alarm.set(deadline_ns)
         try:
-            while not self._timed_out:
+            while not (self._timed_out and self.env.network.peek() != self.env.now):
                 if self._take_news(None):
                     return True
                 self.env.go_on()

@@ -4,6 +4,8 @@ import os
 from libc.errno cimport errno
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 
+from usnet.backends.clock cimport MonotonicClock
+
 cdef extern from *:
     """
     #include <stdint.h>
@@ -49,12 +51,14 @@ cdef class Bell:
     cdef object epoll
     cdef int fds[3]                 # epoll, eventfd, timerfd
     cdef bint ringing
+    cdef bint timed                 # the stack's clock is the timer's
     cdef int64_t deadline
 
     def __cinit__(self, stack, epoll):
         cdef int i
         self.epoll = epoll
         self.deadline = INT64_MAX
+        self.timed = isinstance(stack.clock, MonotonicClock)
         self.fds[0] = epoll_create1(EPOLL_CLOEXEC)
         self.fds[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         self.fds[2] = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
@@ -87,7 +91,7 @@ cdef class Bell:
         elif self.ringing and not ready:
             read(self.fds[1], &one, 8)
         self.ringing = ready
-        if deadline != self.deadline:
+        if deadline != self.deadline and self.timed:
             us_timer(self.fds[2], deadline)
             self.deadline = deadline
 

@@ -18,7 +18,7 @@ from usnet.ip.state cimport READY_ERR, READY_HUP
 from usnet.memory.arena cimport NONE, arena_live
 from usnet.sockets.api cimport usn_close, usn_flush, usn_run
 from usnet.sockets.ready cimport fd_ready, waiter_add, waiter_drop
-from usnet.sockets.table cimport FIRST_FD, KIND_FREE, net, net_free, net_init, sock_at, waiter_at
+from usnet.sockets.table cimport FIRST_FD, KIND_FREE, net, net_free, net_init, net_reset, sock_at, waiter_at
 from usnet.stack cimport StackCore
 from usnet.tcp.state cimport tcb_at
 from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_FIN_WAIT_2, TCPS_LISTEN, TCPS_TIME_WAIT, TF_HELD, tcb
@@ -105,8 +105,7 @@ cdef class Stack:
             raise
 
     def __dealloc__(self):
-        if self.core is not None:
-            net_free(&self.n)
+        net_free(&self.n)
 
     # Set-up
 
@@ -277,6 +276,15 @@ cdef class Stack:
 
     # The end
 
+    def reset(self, seed, now=0):
+        """As new, without sockets and with another seed; ports, addresses, routes and settings stay. For worlds that are used again.
+
+        Socket objects of the time before must not be used again: their descriptors may be another's.
+        """
+        self.enter()
+        self.core.reset(seed, now)
+        net_reset(&self.n)
+
     def close(self, linger=1.0):
         """Closes all sockets, gives what they still have to say up to `linger` seconds to arrive, and closes the ports. May be called again."""
         cdef int fd
@@ -328,5 +336,5 @@ def open_backend(backend):
         return backend
     if not isinstance(backend, str):
         raise TypeError(f"a port or the name of one is wanted, not {type(backend).__name__}")
-    from usnet.backends import open_port
+    from usnet.backends.registry import open_port
     return open_port(backend)

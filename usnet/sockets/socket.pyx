@@ -4,6 +4,7 @@ What differs from the standard library's: descriptors are the stack's own number
 """
 import io
 import math
+import operator
 import os
 import socket as std
 import warnings
@@ -188,7 +189,7 @@ cdef class socket:
         if isinstance(timeout, float) and math.isnan(timeout):
             raise ValueError("Invalid value NaN (not a number)")
         if not isinstance(timeout, (int, float)):
-            timeout = float(timeout) if hasattr(timeout, "__float__") else timeout.__index__()
+            timeout = float(timeout) if hasattr(timeout, "__float__") else operator.index(timeout)
         if timeout < 0:
             raise ValueError("Timeout value out of range")
         if timeout > INT64_MAX // 1_000_000_000:

@@ -8,7 +8,8 @@ from usnet.backends.sim.frames cimport frame_pool_free
 from usnet.backends.sim.journal cimport EventLog, happening, journal_free
 from usnet.backends.sim.pair cimport Link
 from usnet.backends.sim.port cimport SimPort
-from usnet.backends.sim.scheduler cimport Scheduler, SimClock, SimHost, keep_failure
+from usnet.backends.sim.host cimport SimClock, SimHost
+from usnet.backends.sim.scheduler cimport Scheduler, keep_failure
 from usnet.backends.sim.switch cimport Switch
 
 from collections import namedtuple

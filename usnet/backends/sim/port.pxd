@@ -8,7 +8,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from usnet.backends.ring cimport Port, port
 from usnet.backends.ring_memory cimport RingMemory, ring_side
 from usnet.backends.sim.link cimport link_dir
-from usnet.backends.sim.scheduler cimport SimHost, host
+from usnet.backends.sim.host cimport SimHost
+from usnet.backends.sim.scheduler cimport host
 
 cdef struct port_end:
     port *p

@@ -9,14 +9,13 @@ dropped unseen, without letting time pass. Its place among ties is that of the m
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 
-from usnet.backends.clock cimport Clock
-
 ctypedef void (*event_handler)(void *ctx, uint64_t arg, int64_t now) noexcept nogil
 ctypedef void (*alarm_handler)(void *ctx, int64_t now) noexcept nogil
 # A host: everything that it can do at `now` (a reading of its clock); returns its next deadline in ns of that clock, INT64_MAX for none.
 ctypedef int64_t (*host_run)(void *ctx, int64_t now) noexcept nogil
 # Whether the host has something to tell its applications.
 ctypedef bint (*host_news)(void *ctx) noexcept nogil
+ctypedef void (*host_tell)(void *callback, int64_t now) noexcept nogil
 
 cdef enum:
     KIND_PYTHON = 0         # arg: slot of a Python callback
@@ -56,7 +55,8 @@ cdef struct host:
     void *run_ctx
     host_news news          # NULL: always, after a run
     void *news_ctx
-    void *callback          # the SimHost, called with the GIL; NULL: nobody wants to know
+    host_tell tell          # tells it; runs Python
+    void *callback          # the SimHost, passed to `tell`; NULL: nobody wants to know
     int64_t granularity     # ns of its clock, 1 and up
     bint due
     host *next_due
@@ -104,6 +104,14 @@ cdef inline int64_t clock_floor(int64_t t, int64_t granularity) noexcept nogil:
     return t if granularity == 1 else t - t % granularity
 
 
+cdef inline int64_t clock_ceil(int64_t t, int64_t granularity) noexcept nogil:
+    """The first instant at which a clock of that granularity reads no less than t."""
+    cdef int64_t over = t % granularity
+    if over <= 0 or t == INT64_MAX:
+        return t
+    return t + granularity - over if t < INT64_MAX - granularity else INT64_MAX
+
+
 cdef inline int64_t host_clock(host *h) noexcept nogil:
     """What the host's clock reads: virtual time, rounded down to its granularity."""
     return clock_floor(h.s.now, h.granularity)
@@ -123,29 +131,3 @@ cdef class Call:
     cdef Scheduler scheduler
     cdef Py_ssize_t slot        # -1: done
     cdef readonly int64_t t
-
-
-cdef class Alarm:
-    """A time at which `callback(now)` is called once; set it anew as often as needed."""
-    cdef Scheduler scheduler
-    cdef alarm *a
-    cdef public object callback
-
-
-cdef class SimClock(Clock):
-    """Virtual time, rounded down to `granularity` ns."""
-    cdef Scheduler scheduler
-    cdef readonly int64_t granularity
-    cdef scheduler *s
-
-
-cdef class SimHost:
-    """Whoever sits behind one or more ports: a stack, or a Python function."""
-    cdef host h
-    cdef readonly Scheduler scheduler
-    cdef readonly str name
-    cdef readonly SimClock clock
-    cdef public object callback     # called as callback(now) when the host has news; None: nobody
-    cdef object keep                # whatever the run and news functions need alive
-    cdef list listeners             # further functions to call, in order
-    cdef void attach(self, host_run run, void *ctx, host_news news, void *news_ctx, object keep)

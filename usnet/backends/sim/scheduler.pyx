@@ -185,20 +185,8 @@ cdef void host_touch(host *h) noexcept nogil:
     h.s.due_last = h
 
 
-cdef int64_t clock_ceil(int64_t t, int64_t granularity) noexcept nogil:
-    """The first instant at which a clock of that granularity reads no less than t."""
-    cdef int64_t over = t % granularity
-    if over <= 0 or t == INT64_MAX:
-        return t
-    return t + granularity - over if t < INT64_MAX - granularity else INT64_MAX
-
-
 cdef void host_arm(host *h, int64_t deadline) noexcept nogil:
     alarm_set(h.s, h.wake, clock_ceil(deadline, h.granularity))
-
-
-cdef void host_wakes(void *ctx, int64_t now) noexcept nogil:
-    host_touch(<host *>ctx)
 
 
 cdef void run_due_host(scheduler *s) noexcept nogil:
@@ -211,19 +199,8 @@ cdef void run_due_host(scheduler *s) noexcept nogil:
     if h.run != NULL:
         host_arm(h, h.run(h.run_ctx, host_clock(h)))
     if h.callback != NULL and (h.news == NULL or h.news(h.news_ctx)):
-        tell_host(h)
-
-
-cdef void tell_host(host *h) noexcept with gil:
-    cdef SimHost owner = <SimHost>h.callback
-    h.s.interrupted = True
-    try:
-        if owner.callback is not None:
-            owner.callback(h.s.now)
-        for listener in owner.listeners:
-            listener(h.s.now)
-    except BaseException as e:
-        keep_failure(h.s, e)
+        h.s.interrupted = True
+        h.tell(h.callback, h.s.now)
 
 
 # The loop
@@ -429,107 +406,3 @@ cdef void drop_alarm_event(alarm *a) noexcept:
     a.events -= 1
     if a.dead and a.events == 0:
         free(a)
-
-
-cdef void ring_alarm(void *ctx, int64_t now) noexcept with gil:
-    cdef Alarm self = <Alarm>ctx
-    self.scheduler.s.interrupted = True
-    try:
-        self.callback(now)
-    except BaseException as e:
-        keep_failure(&self.scheduler.s, e)
-
-
-cdef class Alarm:
-    def __cinit__(self, Scheduler scheduler, callback):
-        self.scheduler = scheduler
-        self.callback = callback
-        self.a = alarm_new(&scheduler.s, ring_alarm, <void *>self)
-        if self.a == NULL:
-            raise MemoryError
-
-    def __dealloc__(self):
-        alarm_free(self.a)
-
-    def set(self, int64_t t):
-        """Goes off at t ns (now when that has passed), and not at the time set before."""
-        alarm_set(&self.scheduler.s, self.a, t)
-        self.scheduler.check()
-
-    def clear(self):
-        alarm_set(&self.scheduler.s, self.a, INT64_MAX)
-
-    @property
-    def time(self):
-        """When it goes off, ns; None: never."""
-        return None if self.a.t == INT64_MAX else self.a.t
-
-
-cdef int64_t read_sim_clock(void *self_) noexcept nogil:
-    return clock_floor((<SimClock>self_).s.now, (<SimClock>self_).granularity)
-
-
-cdef class SimClock(Clock):
-    def __init__(self, Scheduler scheduler, granularity=1):
-        if not 1 <= granularity <= 1_000_000_000:
-            raise ValueError(f"granularity of {granularity} ns: from 1 ns to 1 s")
-        self.scheduler = scheduler
-        self.granularity = granularity
-        self.s = &scheduler.s
-        self.self_ = <void *>self
-        self.read = read_sim_clock
-
-
-cdef class SimHost:
-    def __cinit__(self, Scheduler scheduler, str name, granularity=1):
-        self.scheduler = scheduler
-        self.name = name
-        self.clock = SimClock(scheduler, granularity)
-        self.listeners = []
-        self.h.s = &scheduler.s
-        self.h.granularity = granularity
-        self.h.callback = <void *>self
-        self.h.wake = alarm_new(&scheduler.s, host_wakes, &self.h)
-        if self.h.wake == NULL:
-            raise MemoryError
-        scheduler.hosts.append(self)        # the heap points at it
-
-    def __dealloc__(self):
-        alarm_free(self.h.wake)
-
-    cdef void attach(self, host_run run, void *ctx, host_news news, void *news_ctx, object keep):
-        """Gives the host its functions (either may be NULL) and runs it once, at this instant, for its first deadline."""
-        self.h.run = run
-        self.h.run_ctx = ctx
-        self.h.news = news
-        self.h.news_ctx = news_ctx
-        self.keep = keep
-        host_touch(&self.h)
-
-    def touch(self):
-        """Has the host run at this instant: after calls that may have left it something to do."""
-        host_touch(&self.h)
-
-    def wake_at(self, int64_t deadline):
-        """The host's next deadline, ns of its clock (2**63 - 1: none), in place of the one it returned."""
-        host_arm(&self.h, deadline)
-
-    def instant(self, int64_t deadline):
-        """The virtual time at which the host's clock first reads `deadline` or more, ns."""
-        return clock_ceil(deadline, self.h.granularity)
-
-    def add_listener(self, function):
-        """Has function(now) called as well when there is news."""
-        self.listeners.append(function)
-
-    def remove_listener(self, function):
-        self.listeners.remove(function)
-
-    @property
-    def native(self):
-        """True when the host runs without Python."""
-        return self.h.run != NULL
-
-    @property
-    def runs(self):
-        return self.h.runs

@@ -139,21 +139,27 @@ cdef int tap_send(tap_end *e, ring_side *k, uint32_t *at) noexcept nogil:
     return 0
 
 
+cdef int flush(tap_end *e) noexcept nogil:
+    """Sends what was handed over, as far as the device takes it: 0 or -ENXIO."""
+    cdef ring_side *k = &e.tx[0]
+    cdef int status = 0
+    while k.done != k.head and status == 0:
+        status = tap_send(e, k, &k.done)
+    e.blocked = status == -EAGAIN
+    wait_for_room(e, False)
+    return 0 if e.blocked else status
+
+
 cdef int tap_tx_sync(void *self, uint32_t number) noexcept nogil:
     cdef tap_end *e = <tap_end *>self
     cdef ring_side *k = &e.tx[0]
-    cdef int status = 0
+    cdef int status
     if e.p.link == LINK_GONE:
         return -ENXIO
     if number != 0 or ring_check(k, &e.p.stats) < 0:
         return -EINVAL
-    e.blocked = False
-    while k.done != k.r.head and status == 0:
-        status = tap_send(e, k, &k.done)
-    if status == -EAGAIN:
-        e.blocked = True
-        status = 0
-    wait_for_room(e, False)
+    ring_settle(k)
+    status = flush(e)
     ring_settle(k)
     return status
 
@@ -209,6 +215,8 @@ cdef int tap_rx_sync(void *self, uint32_t number) noexcept nogil:
         up = us_tap_is_up(e.query_fd, e.name)
         if up == 1:
             e.p.link = LINK_UP
+    if e.blocked:
+        flush(e)
     while status == 1:
         status = tap_read(e, k)
     return status
@@ -218,7 +226,7 @@ cdef int tap_arm(void *self, bint for_tx) noexcept nogil:
     cdef tap_end *e = <tap_end *>self
     if e.p.link == LINK_GONE:
         return -ENXIO
-    if for_tx and e.blocked:
+    if e.blocked:
         wait_for_room(e, True)
     return 0
 
