@@ -298,7 +298,7 @@ def test_a_link_with_a_wrong_setting_is_refused_and_one_that_exists_is_not_chang
 
 
 def test_frames_in_flight_are_not_limited_in_number():
-    net, a, _, _, arrivals = pair(delay="1s", rings={"rx_slots": 4096})
+    net, a, _, _, arrivals = pair(delay="1s", rings={"slots": 4096})
     for n in range(5000):
         net.call_at(n * 10, a.send, frame(n, 18 + n % 1400))
     net.run("500ms")

@@ -5,12 +5,15 @@ import sys
 
 import numpy
 import pytest
+from pcapng import FileScanner
 
 from tests.sim.worlds import collect, frame, pair
+from usnet.backends.sim.capture import capture
 from usnet.backends.sim.digest import Digest
 from usnet.backends.sim.journal import CAUSE, HAPPENING, WHAT
 from usnet.backends.sim.network import Network
 from usnet.backends.sim.traffic import Reflector, Source
+from usnet.backends.wrappers.pcapng import PcapngWriter
 
 WORLD = """
 from usnet.backends.sim.network import Network
@@ -163,6 +166,25 @@ def test_an_exception_of_a_tap_comes_out_of_run():
         net.run()
     net.untap(tap)
     net.run()
+
+
+def test_a_capture_has_both_ends_of_a_link(tmp_path):
+    net, a, _, _, _ = pair(delay="1ms", loss=0.3)
+    path = tmp_path / "net.pcapng"
+    with PcapngWriter(path) as writer:
+        capture(net, writer)
+        for n in range(20):
+            net.call_at(n, a.send, frame(n))
+        net.run()
+    with path.open("rb") as file:
+        blocks = list(FileScanner(file))
+    packets = [block for block in blocks if hasattr(block, "packet_data")]
+    sent = [p.packet_data for p in packets if p.interface_id == 0]
+    delivered = [p.packet_data for p in packets if p.interface_id == 1]
+    assert sent == [frame(n) for n in range(20)]
+    assert 0 < len(delivered) < 20
+    assert [p.timestamp for p in packets if p.interface_id == 1][0] >= 0.001
+    assert [b.options["if_name"] for b in blocks if "if_name" in getattr(b, "options", {})] == ["a-b:sim:a", "a-b:sim:b"]
 
 
 def test_run_until_stops_before_what_is_due_then():

@@ -1,4 +1,5 @@
 """epoll: what is reported, when, and when again. The same rules for usnet and the kernel."""
+
 import errno
 import select
 import socket
@@ -206,7 +207,7 @@ def test_a_refused_connect_reports_err(net):
     client.setblocking(False)
     client.connect_ex(address)
     ep = watch(net, client, EPOLLOUT)
-    (_, events), = polled(net, ep)
+    ((_, events),) = polled(net, ep)
     assert events == EPOLLOUT | EPOLLERR | EPOLLHUP
 
 

@@ -8,7 +8,7 @@ DROPS = (
     "frag_bad", "frag_overlap", "frag_limit", "frag_timeout",
     "icmp_bad", "icmp_type", "icmp_rate",
     "udp_bad", "udp_checksum", "udp_no_port", "udp_queue_full",
-    "neighbour_queue", "tx_ring_full", "no_way_back", "no_memory",
+    "neighbour_queue", "tx_ring_full", "no_way_back", "no_memory", "tx_no_memory",
 )
 
 COUNTERS = (

@@ -9,7 +9,7 @@ from usnet.ip.link cimport link_close, link_header, link_open
 from usnet.ip.queue cimport queue_front, queue_peek, queue_pop, queue_put
 from usnet.ip.routes cimport ip_is_group, ip_is_local, ip_netif_source, ip_route
 from usnet.ip.state cimport (
-    DROP_ARP_BAD, DROP_ARP_NOT_OURS, DROP_NEIGHBOUR_QUEUE, DROP_NO_MEMORY, DROP_TX_RING_FULL, MAX_UNREACHABLE, NEIGHBOUR_FAILED,
+    DROP_ARP_BAD, DROP_ARP_NOT_OURS, DROP_NEIGHBOUR_QUEUE, DROP_NO_MEMORY, DROP_TX_NO_MEMORY, DROP_TX_RING_FULL, MAX_UNREACHABLE, NEIGHBOUR_FAILED,
     NEIGHBOUR_INCOMPLETE, NEIGHBOUR_QUEUE, NEIGHBOUR_REACHABLE, NEIGHBOUR_STALE, QUOTE_BYTES, TIMER_NEIGHBOUR, ip_state, local_addr,
     neighbour, quoted_packet,
 )
@@ -256,7 +256,7 @@ cdef int neighbour_put(ip_state *ip, uint32_t index, const uint8_t *header, uint
     before = n.queue.span
     status = queue_put(ip.chunks, &n.queue, header, h_len, body, n_body)
     if status < 0:
-        ip.drops[<int>DROP_NO_MEMORY] += 1
+        ip.drops[<int>DROP_TX_NO_MEMORY] += 1
         return -ENOBUFS
     ip.neighbour_held += n.queue.span - before
     n.n_queued += 1

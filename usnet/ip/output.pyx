@@ -11,7 +11,7 @@ from usnet.ip.paths cimport path_mtu
 from usnet.ip.queue cimport queue_put
 from usnet.ip.routes cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_route
 from usnet.ip.state cimport (
-    DROP_NO_MEMORY, DROP_NO_WAY_BACK, DROP_TX_RING_FULL, LOOPBACK_PACKETS, NEIGHBOUR_FAILED, NEIGHBOUR_INCOMPLETE, NETIF_LOOPBACK, ip_state,
+    DROP_NO_WAY_BACK, DROP_TX_NO_MEMORY, DROP_TX_RING_FULL, LOOPBACK_PACKETS, NEIGHBOUR_FAILED, NEIGHBOUR_INCOMPLETE, NETIF_LOOPBACK, ip_state,
     neighbour, netif, tx_frame,
 )
 from usnet.ip.udp_table cimport udp_wake_blocked
@@ -80,7 +80,7 @@ cdef int find_hop(ip_state *ip, const ip_addr *src, const ip_addr *dst, int64_t 
         return -ENETUNREACH     # a port that cannot send
     h.neighbour = neighbour_use(ip, h.netif, &next_hop, now)
     if h.neighbour == NONE:
-        ip.drops[<int>DROP_NO_MEMORY] += 1
+        ip.drops[<int>DROP_TX_NO_MEMORY] += 1
         return -ENOBUFS
     n = <neighbour *>arena_at(&ip.neighbours, h.neighbour)
     if n.state == NEIGHBOUR_FAILED:
@@ -99,7 +99,7 @@ cdef int loop_put(ip_state *ip, const uint8_t *header, uint32_t h_len, const uin
     if not loop_room(ip, h_len + n):
         return -EAGAIN
     if queue_put(ip.chunks, &ip.loopback, header, h_len, body, n) < 0:
-        ip.drops[<int>DROP_NO_MEMORY] += 1
+        ip.drops[<int>DROP_TX_NO_MEMORY] += 1
         return -ENOBUFS
     ip.n_loopback += 1
     return 0

@@ -5,7 +5,7 @@ from libc.string cimport memcmp, memcpy, memset
 from usnet.ip.icmp cimport icmp_error
 from usnet.ip.peek cimport tcp_header_whole
 from usnet.ip.state cimport (
-    DROP_FRAG_BAD, DROP_FRAG_LIMIT, DROP_FRAG_OVERLAP, DROP_FRAG_TIMEOUT, DROP_NO_MEMORY, MAX_REASSEMBLIES, TIMER_REASSEMBLY, ip_drop,
+    DROP_FRAG_BAD, DROP_FRAG_LIMIT, DROP_FRAG_OVERLAP, DROP_FRAG_TIMEOUT, MAX_REASSEMBLIES, TIMER_REASSEMBLY, ip_drop,
     ip_state,
 )
 from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_live, arena_take
@@ -166,7 +166,7 @@ cdef int add(ip_state *ip, reassembly *a, const ipv4_repr *r, const uint8_t *l4,
         status = chain_write(ip.chunks, &a.pieces, span + sizeof(f), l4, n)
     ip.reassembly_held += (a.pieces.n_chunks - chunks) * CHUNK_BYTES
     if status < 0:
-        return <int>DROP_NO_MEMORY
+        return <int>DROP_FRAG_LIMIT
     a.n_pieces += 1
     if not r.more_fragments:
         a.total = end
@@ -227,7 +227,7 @@ cdef int reassembly_input(ip_state *ip, ipv4_repr *r, const uint8_t *l4, uint32_
     if why < 0 and index == NONE:
         index = begin(ip, r, now)
         if index == NONE:
-            ip.drops[<int>DROP_NO_MEMORY] += 1
+            ip.drops[<int>DROP_FRAG_LIMIT] += 1
             return 0
     if why < 0:
         a = at_index(ip, index)

@@ -67,7 +67,7 @@ cdef enum ip_drop:
     DROP_IP_PROTO               # no such protocol here
     DROP_FRAG_BAD               # beyond 65535, empty, not a multiple of 8, two ends
     DROP_FRAG_OVERLAP
-    DROP_FRAG_LIMIT             # gave way to newer ones, or over the byte limit
+    DROP_FRAG_LIMIT             # gave way to newer ones, over the byte limit, too many holes, or no memory
     DROP_FRAG_TIMEOUT
     DROP_ICMP_BAD
     DROP_ICMP_TYPE              # a type that is not acted upon
@@ -79,7 +79,8 @@ cdef enum ip_drop:
     DROP_NEIGHBOUR_QUEUE        # waited for an address and gave way, or the address never came
     DROP_TX_RING_FULL           # an answer (ICMP, ARP, RST), or what had waited for a neighbour, found no transmit slot
     DROP_NO_WAY_BACK            # an answer had no route, or its neighbour does not answer
-    DROP_NO_MEMORY              # no chunk, no entry
+    DROP_NO_MEMORY              # a frame that came in: no chunk, no entry
+    DROP_TX_NO_MEMORY           # something to be sent: no chunk or entry to wait in
     IP_DROPS
 
 cdef struct netif:

@@ -1,4 +1,7 @@
-"""The current stack: what usnet.socket() and the others use when they are not told. Each thread, task and greenlet has its own."""
+"""The current stack: what usnet.socket() and the others use when they are not told.
+
+Each thread, task and greenlet has its own.
+"""
 
 import contextlib
 import contextvars

@@ -1,7 +1,8 @@
 """What the descriptors of one stack stand for: sockets, epoll instances, registrations, and programs that wait.
 
-A descriptor is the index of its `sock`: the lowest free number from 3 on, given out again only after close. It is also the owner id that TCP
-and UDP put into the stack's notify set. Nothing here allocates after net_init, knows a clock or touches Python.
+A descriptor is the index of its `sock`: the lowest free number from 3 on, given out again only after close. It is also
+the owner id that TCP and UDP put into the stack's notify set. Nothing here allocates after net_init, knows a clock or
+touches Python.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -34,7 +35,8 @@ cdef struct sock:               # 28 bytes
     uint32_t pcb                # TCP: index of the TCB; UDP: of the udp_pcb; epoll: of the ep. Held until close
     uint32_t items              # first of its epoll registrations (linked by sock_next), or NONE
     uint32_t waiters            # first program that waits for it, or NONE
-    uint32_t mark               # what could be read at the last news, to notice that more came: rcv_nxt, or connections or datagrams waiting
+    # what could be read at the last news, to notice that more came: rcv_nxt, or connections or datagrams waiting
+    uint32_t mark
     uint32_t linger             # seconds, while SF_LINGER
     uint16_t seen               # READY_* at the last news, minus what calls have used up since
     uint16_t flags              # SF_*
@@ -61,7 +63,8 @@ cdef struct ep:
 # A blocked program: it is woken when its descriptor may be what it waits for.
 cdef struct waiter:
     uint32_t fd                 # NONE when the descriptor was closed under it
-    uint32_t mask               # READY_* that it waits for; ERR and HUP always count; 0: the next run whatever it brings
+    # READY_* that it waits for; ERR and HUP always count; 0: the next run whatever it brings
+    uint32_t mask
     uint32_t next               # waiters of the same descriptor
     uint8_t woken
 

@@ -68,8 +68,9 @@ cdef class Network:
     def port(self, name, mac=None, *, host=None, granularity="1ns", **rings):
         """A new port `sim:NAME`, of `host` (a host or its name; one of the port's own name when None).
 
-        `mac`: 6 bytes or text; when None 02:00 and the number of the port. `rings`: mtu=1500, tx_slots=256, rx_slots=512, buf_size (bytes;
-        as the MTU needs), spare=64 buffers.
+        `mac`: 6 bytes or text; when None 02:00 and the number of the port. `rings`: mtu=1500, slots=(256, 512)
+        for sending and receiving, or one number for both; buf_size in bytes, as the MTU needs; spares=64 buffers for swapping;
+        fifo=0 frames that may wait in the port when the receive ring is full.
         """
         self._new_name(name, self.ports)
         if host is None:
@@ -80,6 +81,7 @@ cdef class Network:
             raise ValueError(f"host {host.name} belongs to another network")
         address = (0x020000000001 + len(self.ports)).to_bytes(6, "big") if mac is None else units.mac(mac)
         port = self.ports[name] = SimPort(self, host, name, address, **rings)
+        (<SimPort>port).e.frames = &self.w.frames
         return port
 
     def switch(self, name, *, ageing="300s", table=1024):
@@ -116,12 +118,13 @@ cdef class Network:
         self.links[name] = new
         return new
 
-    def join(self, name):
-        """A new port on the switch `name` (made if need be), over a link without limits: what open_port("sim:NAME") does."""
+    def join(self, name, **settings):
+        """A new port on the switch `name` (made if need be), over a link without limits: what open_port("sim:NAME") does. `settings` are those
+        of port()."""
         if not name or "/" in name:
             raise ValueError(f"sim:{name}: a name is missing or has a slash")
         switch = self.switches.get(name) or self.switch(name)
-        port = self.port(f"{name}.{switch.ports}")
+        port = self.port(f"{name}.{switch.ports}", **settings)
         self.link(port, switch)
         return port
 
