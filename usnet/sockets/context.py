@@ -5,8 +5,9 @@ Each thread, task and greenlet has its own.
 
 import contextlib
 import contextvars
+from typing import Any
 
-_current = contextvars.ContextVar("usnet.stack")
+_current: contextvars.ContextVar[Any] = contextvars.ContextVar("usnet.stack")
 
 
 def current():

@@ -3,6 +3,7 @@ import math
 import operator
 import socket as std
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.errno cimport EAGAIN, EBADF
 from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t
 
