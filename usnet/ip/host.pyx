@@ -1,10 +1,10 @@
-"""A host without TCP, seen from Python: for tests, tools and the REPL. It answers ARP and ping, has UDP endpoints, and may be a router.
+"""A host without TCP, seen from Python: for tests, tools and the REPL. It answers ARP and ping, has UDP endpoints,
+and may be a router.
 
 Time is the `now` (ns) that calls are given. Calls return what the functions beneath return: a number, or -errno.
 """
 from ipaddress import ip_address, ip_interface, ip_network
 
-from libc.errno cimport EAGAIN
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -18,7 +18,8 @@ from usnet.ip.neighbour cimport neighbour_set, neighbour_timeout
 from usnet.ip.output cimport ip_flush, ip_send, ip_tx_close, ip_tx_open, ip_tx_room
 from usnet.ip.reassembly cimport reassembly_timeout
 from usnet.ip.state cimport (
-    IP_DROPS, PACKET_ICMP_ERROR, PACKET_TCP, TIMER_NEIGHBOUR, TIMER_REASSEMBLY, ip_config, ip_counters, ip_state, neighbour, packet, tx_frame,
+    IP_DROPS, PACKET_ICMP_ERROR, PACKET_TCP, TIMER_NEIGHBOUR, TIMER_REASSEMBLY, ip_counters, ip_state,
+    neighbour, packet, tx_frame,
 )
 from usnet.ip.udp cimport (
     udp_bind, udp_close, udp_connect, udp_open, udp_ready, udp_record, udp_recv, udp_send,
@@ -144,12 +145,13 @@ cdef class IpHost:
     cdef void _record(self, int kind, packet *p):
         if kind == PACKET_TCP:
             self.handed_up.append({
-                "kind": "tcp", "src": from_addr(&p.src), "dst": from_addr(&p.dst), "segment": p.l4[:p.l4_len], "netif": p.netif,
-                "tos": p.tos, "ttl": p.ttl, "csum_ok": bool(p.csum_ok)})
+                "kind": "tcp", "src": from_addr(&p.src), "dst": from_addr(&p.dst), "segment": p.l4[:p.l4_len],
+                "netif": p.netif, "tos": p.tos, "ttl": p.ttl, "csum_ok": bool(p.csum_ok)})
         elif kind == PACKET_ICMP_ERROR:
             self.handed_up.append({
-                "kind": "icmp_error", "src": from_addr(&p.src), "dst": from_addr(&p.dst), "type": p.icmp_type, "code": p.icmp_code,
-                "mtu": p.icmp_rest, "src_port": p.quoted_src_port, "dst_port": p.quoted_dst_port, "seq": p.quoted_seq})
+                "kind": "icmp_error", "src": from_addr(&p.src), "dst": from_addr(&p.dst), "type": p.icmp_type,
+                "code": p.icmp_code, "mtu": p.icmp_rest,
+                "src_port": p.quoted_src_port, "dst_port": p.quoted_dst_port, "seq": p.quoted_seq})
 
     cdef void _drain(self, uint32_t number, uint32_t n, int64_t now):
         """All frames of one receive ring."""
@@ -179,7 +181,8 @@ cdef class IpHost:
             r.cur = r.head
 
     def run(self, int64_t now):
-        """Does all that can be done at `now`: due timers, received frames, output. Returns the next deadline in ns, or None."""
+        """Does all that can be done at `now`: due timers, received frames, output. Returns the next deadline in ns,
+        or None."""
         cdef uint32_t kind, arg, number, n
         cdef packet p
         cdef int found
@@ -280,8 +283,8 @@ cdef class IpHost:
         """What is in use of each pool: chunks, timers, and the bytes and items that the internet layer holds."""
         return {
             "chunks": self.chunks.heads.live, "timers": self.timers.count, "reassemblies": self.ip.reassemblies.live,
-            "reassembly_bytes": self.ip.reassembly_held, "neighbours": self.ip.neighbours.live, "neighbour_bytes": self.ip.neighbour_held,
-            "loopback": self.ip.n_loopback, "udp": self.ip.udp.live}
+            "reassembly_bytes": self.ip.reassembly_held, "neighbours": self.ip.neighbours.live,
+            "neighbour_bytes": self.ip.neighbour_held, "loopback": self.ip.n_loopback, "udp": self.ip.udp.live}
 
     def news(self):
         """Owners of endpoints that have news, oldest first; they are forgotten."""
