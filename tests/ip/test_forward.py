@@ -188,3 +188,18 @@ def test_trace_of_two_routers_and_back():
         assert e.recv() == error
     assert f.recv()[1][0] == "10.0.0.1"
     assert [h.counters()["forwarded"] for h in hosts] == [0, 7, 3, 0]  # and one error on its way back
+
+
+def test_partial_checksum_is_completed_before_a_packet_goes_on():
+    r = Router()
+    r.host.trust_offload(0)
+    sent = Ether(bytes(packet(UDP(sport=1, dport=2) / b"odd")))
+    raw = bytearray(bytes(sent))
+    pseudo = sum(int.from_bytes(raw[i:i + 2], "big") for i in range(26, 34, 2)) + 17 + 11
+    raw[40:42] = ((pseudo & 0xFFFF) + (pseudo >> 16)).to_bytes(2, "big")
+    r.host.input(bytes(raw), 0, flags=1, csum_start=34, csum_offset=6)
+    r.host.flush()
+    (got,) = [Ether(f) for f, _ in r.b.receive()]
+    assert good(got) and got[UDP].chksum == sent[UDP].chksum
+    for start, offset in ((0, 0), (65535, 65535), (34, 65535), (60, 0)):        # beyond the packet: left alone
+        r.host.input(bytes(raw), 0, flags=1, csum_start=start, csum_offset=offset)

@@ -197,3 +197,32 @@ def test_jumbo_frames_where_the_ring_carries_them():
     bench = Bench(mtu=9000, buf_size=9216)
     (got,) = bench.feed(ping(bytes(8000)))
     assert len(got) == 14 + 28 + 8000 and got[ICMP].type == 0
+
+
+NEEDED, VALID, TAKEN_OFF = 1, 2, 4
+
+
+@pytest.mark.parametrize("flag", [NEEDED, VALID])
+def test_offload_flags_count_only_where_the_port_honours_them(bench, flag):
+    e = bench.host.udp()
+    e.bind(None, 5000)
+    frame = bytes(ip(UDP(sport=1, dport=5000, chksum=0x1234) / b"abc"))
+    bench.host.input(frame, 0, flags=flag)
+    assert bench.host.drops() == {"udp_checksum": 1}
+    bench.host.trust_offload()
+    bench.host.input(frame, 0)
+    assert bench.host.drops() == {"udp_checksum": 2}
+    bench.host.input(frame, 0, flags=flag)
+    assert e.recv()[0] == b"abc"
+    bench.host.input(bytes(ip(TCP())), 0, flags=flag)
+    assert bench.host.handed_up[0]["csum_ok"]
+
+
+def test_a_tag_that_the_port_took_off_counts_as_one():
+    bench = Bench(vlan=42)
+    frame = bytes(ip(TCP()))
+    bench.host.input(frame, 0, flags=TAKEN_OFF, vlan=0x2000 | 42)
+    assert len(bench.host.handed_up) == 1
+    bench.host.input(frame, 0, flags=TAKEN_OFF, vlan=43)
+    bench.host.input(bytes(eth(Dot1Q(vlan=42) / IP(src=PEER, dst=US) / TCP())), 0, flags=TAKEN_OFF, vlan=42)
+    assert bench.host.drops() == {"vlan": 1, "eth_short": 1}

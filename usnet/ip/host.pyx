@@ -9,7 +9,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from usnet.backends.ring cimport NS_MOREFRAG, Port, ring, ring_buf, ring_next, slot_meta
+from usnet.backends.ring cimport NS_MOREFRAG, PORT_VNET_HDR, Port, ring, ring_buf, ring_next, slot_meta
 from usnet.ip.config cimport (
     ip_add_addr, ip_add_netif, ip_add_route, ip_del_addr, ip_del_route, ip_free, ip_init, ip_mtu, ip_reset, ip_source,
 )
@@ -128,6 +128,10 @@ cdef class IpHost:
     def set_mtu(self, uint32_t mtu, uint32_t netif=0):
         self.ip.netifs[netif].mtu = mtu
 
+    def trust_offload(self, uint32_t netif=0):
+        """The interface's port says from now on that it fills offload headers in (PORT_VNET_HDR)."""
+        self.ip.netifs[netif].link.caps |= PORT_VNET_HDR
+
     def set_neighbour(self, text, bytes mac, uint32_t netif=0):
         cdef ip_addr a = to_addr(text)
         if len(mac) != 6:
@@ -210,10 +214,18 @@ cdef class IpHost:
         deadline = wheel_next(&self.timers)
         return None if deadline == INT64_MAX else deadline
 
-    def input(self, bytes frame not None, int64_t now, uint32_t netif=0):
-        """One frame past the ring. Nothing is flushed. Returns the packet_kind."""
+    def input(self, bytes frame not None, int64_t now, uint32_t netif=0, uint16_t flags=0, uint16_t csum_start=0,
+              uint16_t csum_offset=0, uint16_t vlan=0):
+        """One frame past the ring, with what its slot_meta says. Nothing is flushed. Returns the packet_kind."""
         cdef packet p
-        cdef int kind = ip_input(&self.ip, netif, <const uint8_t *>frame, len(frame), NULL, now, &p)
+        cdef slot_meta meta
+        cdef int kind
+        memset(&meta, 0, sizeof(meta))
+        meta.flags = flags
+        meta.csum_start = csum_start
+        meta.csum_offset = csum_offset
+        meta.vlan = vlan
+        kind = ip_input(&self.ip, netif, <const uint8_t *>frame, len(frame), &meta, now, &p)
         self._record(kind, &p)
         return kind
 

@@ -172,7 +172,7 @@ cdef int ip_input(ip_state *ip, uint32_t number, const uint8_t *frame, uint32_t 
     if e.src[0] & 1:
         return drop(ip, <int>DROP_ETH_SOURCE)
     l3_len = length - e.header_len
-    if l3_len > n.mtu and not (offload and meta.gso_size != 0):
+    if l3_len > n.link.mtu and not (offload and meta.gso_size != 0):
         return drop(ip, <int>DROP_FRAME_TOO_LONG)
     if e.type == ETH_P_ARP:
         neighbour_input(ip, a.netif, frame + e.header_len, l3_len, now)
