@@ -24,9 +24,12 @@ from usnet.wire.ipv4 cimport ipv4_repr
 cdef void finish_checksum(uint8_t *l3, uint32_t n, const slot_meta *meta, uint32_t l3_at) noexcept nogil:
     """Completes the partial L4 checksum that the port left to whoever sends the packet over a wire."""
     cdef uint32_t start = meta.csum_start - l3_at
+    cdef uint32_t checksum
     if meta.csum_start < l3_at or start + meta.csum_offset + 2 > n:
         return
-    store16(l3 + start + meta.csum_offset, csum_fold(csum_add(0, l3 + start, n - start)))
+    checksum = csum_fold(csum_add(0, l3 + start, n - start))
+    # Zero means the same sum to TCP, and no checksum to UDP.
+    store16(l3 + start + meta.csum_offset, checksum if checksum != 0 else 0xffff)
 
 
 cdef void forward_input(ip_state *ip, const ipv4_repr *r, const uint8_t *frame, const uint8_t *l3,
