@@ -108,6 +108,15 @@ def test_an_arena_behaves_as_a_set_of_handles(steps):
         assert all(a.find(h) is None for h in dead)
 
 
+def test_an_idset_goes_round():
+    s = IdSet(5)
+    for i in range(3):
+        s.push(i)
+    for i in range(30):
+        assert s.pop() == i % 5
+        assert s.push((i + 3) % 5)
+
+
 @given(st.lists(st.one_of(st.just("pop"), st.just("reset"), st.integers(0, 7))))
 def test_an_idset_is_a_queue_without_doubles(steps):
     s, model = IdSet(6), []

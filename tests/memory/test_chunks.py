@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from usnet.memory.chunks import Chain, ChunkPool
 
 CHUNK = 2048
-sizes = st.one_of(st.integers(0, 5), st.integers(0, 3 * CHUNK), st.sampled_from([CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK]))
-steps = st.lists(st.tuples(st.sampled_from(["append", "write", "gap", "drop", "truncate", "peek", "clear"]), sizes, sizes), max_size=60)
+sizes = st.one_of(st.integers(0, 5), st.integers(0, 3 * CHUNK), st.sampled_from([CHUNK - 1, CHUNK, CHUNK + 1]))
+kinds = st.sampled_from(["append", "write", "gap", "drop", "truncate", "peek", "clear"])
+steps = st.lists(st.tuples(kinds, sizes, sizes), max_size=60)
 
 
 def pattern(seed, n):
@@ -51,6 +52,11 @@ def test_two_chains_of_one_pool_behave_as_bytearrays(steps):
         elif step == "peek":
             got = chain.peek(a)
             assert bool(got) == (a < len(model)) and got == chain.read(a, len(got))
+        # From anywhere first: a look at the front would hide what went wrong with the chunk found last.
+        for at in (max(0, len(model) - a), b):
+            got = chain.read(at, 3000)
+            assert len(got) == min(3000, max(0, len(model) - at))
+            assert all(m is None or m == d for m, d in zip(model[at:], got, strict=False))
         check(chain, model)
         assert len(pool) == chains[0].chunks + chains[1].chunks
         # Never more chunks than the span can touch.
@@ -89,6 +95,33 @@ def test_an_empty_chain_starts_at_the_front_of_a_chunk():
     assert c.chunks == 0
     c.append(b"y" * CHUNK)
     assert c.chunks == 1 and c.peek(0) == b"y" * CHUNK
+
+
+def test_the_chunk_found_last_is_known_by_its_new_place_after_a_drop():
+    c = Chain(ChunkPool(20))
+    c.append(b"".join(bytes([i]) * CHUNK for i in range(20)))
+    for _ in range(5):
+        start = c.peek(0)[0]
+        assert c.peek(6 * CHUNK)[0] == start + 6
+        c.drop(2 * CHUNK)
+        assert c.peek(7 * CHUNK)[0] == start + 9
+        assert c.peek(4 * CHUNK)[0] == start + 6
+
+
+def test_the_chunk_found_last_is_forgotten_when_it_goes():
+    pool = ChunkPool(20)
+    c, other = Chain(pool), Chain(pool)
+    c.append(b"a" * 6 * CHUNK)
+    assert c.peek(4 * CHUNK)[:1] == b"a"
+    c.truncate(2 * CHUNK)
+    other.append(b"o" * 8 * CHUNK)
+    c.append(b"b" * 6 * CHUNK)
+    assert c.peek(4 * CHUNK)[:1] == b"b"
+    assert c.peek(3 * CHUNK)[:1] == b"b"
+    c.drop(5 * CHUNK)
+    c.append(b"c" * 3 * CHUNK)
+    assert c.read(0, 9 * CHUNK) == b"b" * 3 * CHUNK + b"c" * 3 * CHUNK
+    assert other.read(0, 9 * CHUNK) == b"o" * 8 * CHUNK
 
 
 def test_reading_on_and_going_back_in_a_long_chain():

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from usnet.memory.ranges import Ranges
 
-steps = st.lists(st.tuples(st.sampled_from(["add", "add", "add", "trim"]), st.integers(0, 120), st.integers(0, 12)), max_size=80)
+steps = st.lists(st.tuples(st.sampled_from(["add", "add", "add", "trim"]), st.integers(0, 120), st.integers(0, 12)),
+                 max_size=80)
 BASE = 2**40            # positions do not fit in 32 bits
 
 

@@ -10,13 +10,16 @@ NEVER = 2**63 - 1
 
 # Nanoseconds to hours, evenly over the orders of magnitude, and the edges of slots.
 spans = st.one_of(
-    st.integers(0, 3), st.integers(0, 2 * TICK), st.integers(0, 300 * 10**6), st.integers(0, 20 * 10**9), st.integers(0, 100 * HOUR),
-    st.builds(lambda level, n, d: max(0, (n << (16 + 6 * level)) + d), st.integers(0, 7), st.integers(1, 31), st.integers(-2, 2)),
+    st.integers(0, 3), st.integers(0, 2 * TICK), st.integers(0, 300 * 10**6), st.integers(0, 20 * 10**9),
+    st.integers(0, 100 * HOUR),
+    st.builds(lambda level, n, d: max(0, (n << (16 + 6 * level)) + d), st.integers(0, 7), st.integers(1, 31),
+              st.integers(-2, 2)),
 )
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("add"), spans, st.booleans()), st.tuples(st.just("move"), st.integers(0, 50), spans),
-        st.tuples(st.just("cancel"), st.integers(0, 50)), st.tuples(st.just("run"), spans), st.tuples(st.just("next")),
+        st.tuples(st.just("cancel"), st.integers(0, 50)), st.tuples(st.just("run"), spans),
+        st.tuples(st.just("some"), spans, st.integers(0, 3)), st.tuples(st.just("next")),
     ),
     max_size=80,
 )
@@ -42,8 +45,9 @@ class Model:
         return min(self.timers.values(), default=(None,))[0]
 
 
-def drain(w, model, now):
-    while True:
+def drain(w, model, now, at_most=None):
+    while at_most is None or at_most > 0:
+        at_most = None if at_most is None else at_most - 1
         expected = model.pop(now)
         assert w.pop(now) == (None if expected is None else (5, expected))
         if expected is None:
@@ -70,6 +74,9 @@ def test_the_wheel_is_a_sorted_list(steps, now):
         elif step[0] == "run":
             now = min(now + step[1], NEVER)
             drain(w, model, now)
+        elif step[0] == "some":
+            now = min(now + step[1], NEVER)
+            drain(w, model, now, step[2])
         elif step[0] == "next" and model.timers:
             # As the stack does: wake when told; with so few timers the wheel knows the exact time.
             t = w.next()
@@ -101,6 +108,25 @@ def test_next_is_exact_within_a_crowded_slot_of_the_finest_level():
     assert w.next() == 5 * TICK + 502
     w.add(5 * TICK + 7)
     assert w.next() == 5 * TICK + 7
+
+
+def test_next_forgets_a_slot_that_time_has_passed():
+    w = Wheel(10)
+    w.add(5 * TICK + 1)
+    assert w.next() == 5 * TICK + 1
+    assert w.pop(64 * TICK) is not None
+    w.add(69 * TICK + 7)                # hangs in the same slot, one turn later
+    assert w.next() == 69 * TICK + 7
+
+
+def test_what_is_set_while_some_are_due_takes_its_place_among_them():
+    w = Wheel(10)
+    for i in range(4):
+        w.add(10 * TICK + 10 * i, 0, i)
+    assert w.pop(10 * TICK + 25) == (0, 0)
+    w.add(10 * TICK + 15, 0, 9)
+    w.add(10 * TICK + 40, 0, 8)
+    assert [w.pop(11 * TICK)[1] for _ in range(5)] == [1, 9, 2, 3, 8]
 
 
 def test_following_next_reaches_every_timer_of_a_crowded_coarse_slot():

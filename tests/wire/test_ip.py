@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.packet import Raw
-from tests.wire.strategies import icmps, ips, ipv4s, u16
 
+from tests.wire.strategies import icmps, ips, ipv4s, u16
 from usnet.wire.mirror import IcmpHeader, Ipv4Header, UdpHeader, WireError, checksum
 
 SHORT, VERSION, IHL, LENGTH, CHECKSUM, OPTION, SOURCE_ROUTE = range(-1, -8, -1)
@@ -41,12 +41,13 @@ def test_ipv4_comes_back_and_scapy_agrees(h, padding):
         h.src, h.dst, h.proto, h.total_len, h.ident, h.frag_offset, h.ttl, h.tos)
     assert (bool(p.flags.DF), bool(p.flags.MF), p.ihl) == (h.dont_fragment, h.more_fragments, 5)
     flags = "+".join(name for name, on in (("MF", h.more_fragments), ("DF", h.dont_fragment)) if on)
-    assert bytes(IP(src=h.src, dst=h.dst, proto=h.proto, len=h.total_len, id=h.ident, frag=h.frag_offset // 8, ttl=h.ttl, tos=h.tos,
-                    flags=flags or 0)) == data
+    assert bytes(IP(src=h.src, dst=h.dst, proto=h.proto, len=h.total_len, id=h.ident, frag=h.frag_offset // 8,
+                    ttl=h.ttl, tos=h.tos, flags=flags or 0)) == data
 
 
 @pytest.mark.parametrize(("at", "value", "expected"), [
-    (0, 0x65, VERSION), (0, 0x55, VERSION), (0, 0x44, IHL), (0, 0x40, IHL), (0, 0x4f, IHL), (3, 19, LENGTH), (3, 0, LENGTH),
+    (0, 0x65, VERSION), (0, 0x55, VERSION), (0, 0x44, IHL), (0, 0x40, IHL), (0, 0x4f, IHL), (3, 19, LENGTH),
+    (3, 0, LENGTH),
     (3, 31, LENGTH), (2, 0xff, LENGTH), (8, 1, CHECKSUM), (10, 0, CHECKSUM),
 ])
 def test_lies_of_the_header(at, value, expected):
@@ -69,7 +70,8 @@ def test_the_checksum_is_left_alone_when_not_asked_for():
 
 @pytest.mark.parametrize(("options", "expected"), [
     ("01010101", 0), ("00ffffff", 0), ("94040000", 0), ("0707040000000000", 0), ("01" * 40, 0),
-    ("07000000", OPTION), ("07010000", OPTION), ("07050000", OPTION), ("01010107", OPTION), ("07040000 44ff0000", OPTION),
+    ("07000000", OPTION), ("07010000", OPTION), ("07050000", OPTION), ("01010107", OPTION),
+    ("07040000 44ff0000", OPTION),
     ("83070400000000 00", SOURCE_ROUTE), ("89070400000000 00", SOURCE_ROUTE), ("01830704 00000000", SOURCE_ROUTE),
     ("94040000 8303ff00", SOURCE_ROUTE), ("83010000", OPTION),
 ])

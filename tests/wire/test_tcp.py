@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP
 from scapy.layers.inet6 import IPv6
 from scapy.packet import Raw
-from tests.wire.strategies import ipv4s, tcps
 
+from tests.wire.strategies import ipv4s, tcps
 from usnet.wire.mirror import TcpHeader, WireError
 
 A, B = "10.0.0.1", "10.0.0.2"
@@ -65,7 +65,8 @@ def test_what_scapy_builds_is_understood(h, payload):
         options.append(("WScale", h.wscale))
     if h.sack:
         options.append(("SAck", tuple(edge for block in h.sack for edge in block)))
-    segment = TCP(sport=h.src_port, dport=h.dst_port, seq=h.seq, ack=h.ack, flags=h.flags, window=h.window, urgptr=h.urgent, options=options)
+    segment = TCP(sport=h.src_port, dport=h.dst_port, seq=h.seq, ack=h.ack, flags=h.flags, window=h.window,
+                  urgptr=h.urgent, options=options)
     data = bytes(IP(src=A, dst=B) / segment / Raw(payload))[20:]
     assert TcpHeader.from_bytes(data, A, B, True) == h
 
@@ -163,7 +164,8 @@ def test_damage_is_noticed_when_asked_for():
 def test_the_checksum_over_ipv6():
     s, d = "2001:db8::1", "2001:db8:ffff::2"
     data = TcpHeader(1, 2, 3, 4, ACK, 5).to_bytes(b"odd", s, d)
-    assert data == bytes(IPv6(src=s, dst=d) / TCP(sport=1, dport=2, seq=3, ack=4, flags=ACK, window=5) / Raw(b"odd"))[40:]
+    segment = TCP(sport=1, dport=2, seq=3, ack=4, flags=ACK, window=5) / Raw(b"odd")
+    assert data == bytes(IPv6(src=s, dst=d) / segment)[40:]
     assert status(data, s, d, True) == 0
 
 

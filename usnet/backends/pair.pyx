@@ -14,7 +14,7 @@ from usnet.backends.ring cimport (
     LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, RING_RX, RING_TX, Port, port,
 )
 from usnet.backends.ring_memory cimport (
-    FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take,
+    FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take, side_take,
 )
 
 from usnet.backends.clock import MonotonicClock
@@ -113,7 +113,7 @@ cdef int pair_rx_sync(void *self, uint32_t number) noexcept nogil:
     i = source.done
     while True:
         source.done = i
-        if ring_take(source.r, &i, source.head, e.scratch, &frame, &length) == 0:
+        if side_take(source, &i, source.head, e.scratch, &frame, &length) == 0:
             break
         if ring_put(k, frame, length, now, &e.p.stats) == -ENOBUFS:
             break
@@ -228,14 +228,21 @@ cdef class PairPort(Port):
             self.e.fd = -1
 
 
+def _both(value):
+    return value if isinstance(value, tuple) else (value, value)
+
+
 def make_pair(name="pair", *, rings=1, slots=512, buf_size=2048, spares=0, mtu=1500, mac=(None, None), clock=None):
-    """(a, b): two joined ports. `rings` of each direction of `slots` slots, `spares` spare buffers of `buf_size` bytes; MACs are made from the name."""
+    """(a, b): two joined ports. `rings` of each direction of `slots` slots, `spares` spare buffers of `buf_size` bytes; MACs are made from the name.
+
+    slots, buf_size, spares, mtu may be pairs, for the two ends.
+    """
     clock = clock if clock is not None else MonotonicClock()
     ends = []
-    for end, address in zip("ab", mac, strict=True):
-        memory = RingMemory(rings, rings, slots, slots, buf_size, spares)
+    for end, address, n, size, more, packet in zip("ab", mac, _both(slots), _both(buf_size), _both(spares), _both(mtu), strict=True):
         full = f"pair:{name}:{end}"
-        ends.append(PairPort(full, clock, memory, mtu, mac_from_name(full) if address is None else mac_address(address)))
+        memory = RingMemory(rings, rings, n, n, size, more)
+        ends.append(PairPort(full, clock, memory, packet, mac_from_name(full) if address is None else mac_address(address)))
     (<PairPort>ends[0])._join(<PairPort>ends[1])
     return tuple(ends)
 

@@ -1,7 +1,8 @@
 """Hangs a stack into the simulator: frames and deadlines run it natively, Python hears of it only when a program waits for news."""
 from libc.stdint cimport int64_t
 
-from usnet.backends.sim.scheduler cimport SimHost, host, host_arm
+from usnet.backends.sim.host cimport SimHost
+from usnet.backends.sim.scheduler cimport host, host_arm
 from usnet.sockets.host cimport Stack, host_has_news, host_run
 
 

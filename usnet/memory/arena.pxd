@@ -1,7 +1,7 @@
 """Arenas: items of one size in one mapping, named by index, with a generation so that a stale handle is noticed.
 
-Address space is reserved for the whole capacity at once and memory is used as items are touched, so items never move and an arena of
-ten million costs nothing before they exist. `reset` makes an arena new again without a system call.
+Address space is reserved for the whole capacity at once and memory is used as items are touched, so items never move
+and an arena of ten million costs nothing before they exist. `reset` makes an arena new again without a system call.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
@@ -19,12 +19,15 @@ cdef struct arena:
     uint32_t free_head      # first free item below `used` (linked through its first 4 bytes), or NONE
     uint32_t live           # items handed out now
 
-# 0 or -ENOMEM; -EINVAL for another alignment or a size of 0. `align` is 8 or 64 (cache lines); item_size is rounded up to a multiple of it.
+# 0 or -ENOMEM; -EINVAL for another alignment or a size of 0. `align` is 8 or 64 (cache lines); item_size is rounded up
+# to a multiple of it.
 cdef int arena_init(arena *a, uint32_t item_size, uint32_t capacity, uint32_t align) noexcept nogil
 cdef void arena_free(arena *a) noexcept nogil                       # gives the mapping back
-cdef void arena_reset(arena *a) noexcept nogil                      # forgets all items; generations go on, so old handles stay stale
+# Forgets all items; generations go on, so old handles stay stale.
+cdef void arena_reset(arena *a) noexcept nogil
 cdef uint32_t arena_take(arena *a) noexcept nogil                   # index of a zeroed item, or NONE when full
-cdef void arena_give(arena *a, uint32_t index) noexcept nogil       # the item is free; giving a free one back is a bug and changes nothing
+# The item is free; giving a free one back is a bug and changes nothing.
+cdef void arena_give(arena *a, uint32_t index) noexcept nogil
 
 
 cdef inline void *arena_at(arena *a, uint32_t index) noexcept nogil:

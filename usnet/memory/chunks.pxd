@@ -1,7 +1,8 @@
 """Chunks: the fixed-size pieces that queues of bytes are made of, and chains of them. One pool serves a whole stack.
 
-A chain is a run of bytes: what is appended behind comes out in front, and bytes may be written at any distance behind its front (a gap
-is filled later). Memory is counted in whole chunks, so a chain never holds more than its span of bytes needs, however small the pieces.
+A chain is a run of bytes: what is appended behind comes out in front, and bytes may be written at any distance behind
+its front (a gap is filled later). Memory is counted in whole chunks, so a chain never holds more than its span of
+bytes needs, however small the pieces.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 

@@ -87,7 +87,7 @@ cdef int grow(chunk_pool *pool, chain *c, uint32_t n_chunks) noexcept nogil:
 
 
 cdef uint32_t chunk_at(chunk_pool *pool, chain *c, uint32_t number) noexcept nogil:
-    """The chunk with `number` others before it; number < n_chunks. The last one and those from the cursor on are near."""
+    """The chunk with `number` < n_chunks others before it. The last one and those from the cursor on are near."""
     cdef uint32_t chunk = c.first
     cdef uint32_t i = 0
     if number + 1 == c.n_chunks:
@@ -187,10 +187,7 @@ cdef void chain_truncate(chunk_pool *pool, chain *c, uint32_t span) noexcept nog
     c.span = span
     if keep == c.n_chunks:
         return
-    if c.cursor != NONE and c.cursor_no >= keep:
-        c.cursor = NONE
-        c.cursor_no = 0
-    chunk = chunk_at(pool, c, keep - 1)
+    chunk = chunk_at(pool, c, keep - 1)     # also the chunk found last from now on, which stays
     give_from(pool, next_of(pool, chunk)[0])
     next_of(pool, chunk)[0] = NONE
     c.last = chunk

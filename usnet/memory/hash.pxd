@@ -1,7 +1,7 @@
 """SipHash-2-4 (Aumasson and Bernstein, 2012) and an open-addressing table of indices with stored tags.
 
-The table knows no keys: it holds (hash, index) and asks its user to compare. Linear probing, deletion by shifting back, growth by doubling
-inside address space reserved at creation.
+The table knows no keys: it holds (hash, index) and asks its user to compare. Linear probing, deletion by shifting
+back, growth by doubling inside address space reserved at creation.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
@@ -33,6 +33,7 @@ cdef void hash_free(hash_table *t) noexcept nogil
 cdef void hash_reset(hash_table *t) noexcept nogil
 cdef int hash_insert(hash_table *t, uint32_t tag, uint32_t index) noexcept nogil    # 0, or -ENOSPC beyond max_items
 cdef int hash_remove(hash_table *t, uint32_t tag, uint32_t index) noexcept nogil    # 0 or -ENOENT
-# Walk of the candidates: pos = hash_first(t, tag); while pos != NONE: t.entries[pos].index ...; pos = hash_next(t, tag, pos)
+# Walk of the candidates:
+# pos = hash_first(t, tag); while pos != NONE: t.entries[pos].index ...; pos = hash_next(t, tag, pos)
 cdef uint32_t hash_first(hash_table *t, uint32_t tag) noexcept nogil
 cdef uint32_t hash_next(hash_table *t, uint32_t tag, uint32_t pos) noexcept nogil

@@ -55,7 +55,7 @@ cdef uint64_t siphash(const uint64_t key[2], const uint8_t *p, size_t n) noexcep
     memcpy(&last, p + 8 * words, n & 7)
     sip_word(v, le64toh(last) | (<uint64_t>n << 56))
     v[2] ^= 0xff
-    for i in range(4):
+    for _ in range(4):
         sip_round(v)
     return v[0] ^ v[1] ^ v[2] ^ v[3]
 
@@ -101,8 +101,9 @@ cdef inline void place(hash_table *t, uint32_t tag, uint32_t index) noexcept nog
 cdef void double_table(hash_table *t) noexcept nogil:
     """Twice the entries, in place.
 
-    Entries are taken out and put in again one by one in their order, beginning behind an empty entry, where no run passes over. Each then
-    comes to stand at its old position, before it, or the same way in the new half: never on one that has not moved yet.
+    Entries are taken out and put in again one by one in their order, beginning behind an empty entry, where no run
+    passes over. Each then comes to stand at its old position, before it, or the same way in the new half: never on one
+    that has not moved yet.
     """
     cdef uint32_t old = t.mask + 1
     cdef uint32_t start = 0

@@ -1,4 +1,4 @@
-"""A first-in first-out queue of small integers, each in it at most once: who has something to say, who wants to send."""
+"""A first-in first-out queue of small integers, each in it at most once: who wants to be heard, who wants to send."""
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef struct idset:

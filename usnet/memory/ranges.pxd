@@ -7,7 +7,7 @@ cdef enum:
 cdef struct byte_range:
     uint64_t start
     uint64_t end            # the position behind the last
-    uint32_t age            # stamp of the newest addition that touched it: SACK reports the newest first (RFC 2018, section 4)
+    uint32_t age            # stamp of the newest addition that touched it, for SACK (RFC 2018, section 4)
 
 cdef struct ranges:
     uint32_t n
@@ -15,8 +15,8 @@ cdef struct ranges:
     byte_range r[32]             # sorted, disjoint, not adjacent, none empty
 
 cdef void ranges_init(ranges *s) noexcept nogil
-# Adds [start, end), joining what touches it. 0, or -ENOSPC when it would be one piece too many; bytes_new (may be NULL) counts bytes that
-# were not in the set before.
+# Adds [start, end), joining what touches it. 0, or -ENOSPC when it would be one piece too many; bytes_new (may be
+# NULL) counts bytes that were not in the set before.
 cdef int ranges_add(ranges *s, uint64_t start, uint64_t end, uint64_t *bytes_new) noexcept nogil
 # Takes away everything before `position`.
 cdef void ranges_trim(ranges *s, uint64_t position) noexcept nogil

@@ -1,8 +1,9 @@
 """A hierarchical timer wheel (Varghese and Lauck, 1987) with exact deadlines in nanoseconds.
 
-No timer fires before its deadline; those due at one call fire in order of (deadline, when it was set). wheel_next is never later than the
-earliest deadline and may be earlier: then wheel_pop finds nothing due, moves timers to finer levels, and changes nothing else. It is exact
-within the present tick, within level 0, and wherever the earliest slot holds few timers.
+No timer fires before its deadline; those due at one call fire in order of (deadline, when it was set). wheel_next is
+never later than the earliest deadline and may be earlier: then wheel_pop finds nothing due, moves timers to finer
+levels, and changes nothing else. It is exact within the present tick, within level 0, and wherever the earliest slot
+holds few timers.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -40,7 +41,8 @@ cdef int64_t WHEEL_NEVER    # INT64_MAX: no deadline
 cdef int wheel_init(wheel *w, uint32_t max_timers, int64_t now) noexcept nogil      # 0 or -ENOMEM
 cdef void wheel_free(wheel *w) noexcept nogil
 cdef void wheel_reset(wheel *w, int64_t now) noexcept nogil
-cdef uint32_t wheel_add(wheel *w, int64_t deadline, uint32_t kind, uint32_t arg) noexcept nogil     # a timer, or NONE when all are in use
+# A timer, or NONE when all are in use.
+cdef uint32_t wheel_add(wheel *w, int64_t deadline, uint32_t kind, uint32_t arg) noexcept nogil
 cdef void wheel_move(wheel *w, uint32_t timer, int64_t deadline) noexcept nogil
 cdef void wheel_cancel(wheel *w, uint32_t timer) noexcept nogil                     # frees it
 # Takes one due timer out and frees it: 1 and its kind and arg, or 0 when none is due at `now`.

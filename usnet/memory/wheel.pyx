@@ -1,13 +1,15 @@
 """The timer wheel.
 
-Time is cut into ticks of 2^16 ns. A timer of a later tick hangs at the level of the highest digit (base 64) in which its tick differs from
-the present one, in the slot of that digit; so all of a level comes before all of the next, and only slots that time has reached are
-ever touched. Timers of the present tick, or of an earlier one, stand in one sorted list.
+Time is cut into ticks of 2^16 ns. A timer of a later tick hangs at the level of the highest digit (base 64) in which
+its tick differs from the present one, in the slot of that digit; so all of a level comes before all of the next, and
+only slots that time has reached are ever touched. Timers of the present tick, or of an earlier one, stand in one
+sorted list.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from usnet.memory.arena cimport (NONE, arena_at, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take)
+from usnet.memory.arena cimport (NONE, arena_at, arena_free, arena_give, arena_init, arena_live, arena_reset,
+                                 arena_take)
 
 cdef extern from *:
     int __builtin_ctzll(unsigned long long x) noexcept nogil

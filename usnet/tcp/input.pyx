@@ -60,7 +60,7 @@ from usnet.tcp.teardown cimport (
     tcp_fin_acked,
     tcp_fin_received,
 )
-from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_rto
+from usnet.tcp.timers cimport tcp_disarm
 from usnet.wire.icmp cimport (
     ICMP_FRAG_NEEDED,
     ICMP_NET,
@@ -236,10 +236,6 @@ cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noex
     k.backoff = 0
     k.unanswered = 0
     k.stalled_since = 0
-    if k.snd_una == k.snd_max:
-        tcp_disarm(k, T_REXMT)
-    else:
-        tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
     recovery_ack(t, c, acked, flight, now)
     if was_full or k.snd.span * 3 < k.sndbuf * 2:
         tcp_notify(t, k)

@@ -49,6 +49,7 @@ cdef enum:
     TF_FIN_HELD = 0x2000000     # a FIN arrived ahead of data that is missing: fin_pos is valid
     TF_HELD = 0x4000000         # a socket, or the queue for accept, holds it: not freed when it ends
     TF_DELACK = 0x8000000       # an ACK is owed, but may wait for the delayed-ACK timer
+    TF_PARTIAL = 0x10000000     # this fast recovery has seen a partial ACK
 
 # tcb.deadline: which
 cdef enum:

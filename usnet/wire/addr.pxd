@@ -43,4 +43,4 @@ cdef inline void addr_from_v4(ip_addr *a, uint32_t number) noexcept nogil:
 
 cdef inline bint addr_is_any(const ip_addr *a) noexcept nogil:
     """The unspecified address of either family (0.0.0.0 or ::)."""
-    return a.hi == 0 and (a.lo == 0 or (load32(<const uint8_t *>a + 8) == 0x0000ffff and load32(<const uint8_t *>a + 12) == 0))
+    return a.hi == 0 and (a.lo == 0 or (addr_is_v4(a) and addr_v4(a) == 0))

@@ -1,6 +1,6 @@
 """ARP for IPv4 over Ethernet (RFC 826)."""
 from libc.errno cimport EBADMSG, ENOBUFS
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy
 
 from usnet.wire.bytes cimport load16, store16

@@ -10,7 +10,7 @@ cdef enum:
 
 
 cdef inline uint64_t wire_order(uint64_t sum32) noexcept nogil:
-    """Folds a sum of words in this machine's order to 16 bits and turns it to the order of the wire (RFC 1071, section 2 (B))."""
+    """Folds a sum of words of this machine to 16 bits, in the order of the wire (RFC 1071, section 2 (B))."""
     sum32 = (sum32 & MASK32) + (sum32 >> 32)
     sum32 = (sum32 & 0xffff) + ((sum32 >> 16) & 0xffff) + (sum32 >> 32)
     sum32 = (sum32 & 0xffff) + (sum32 >> 16)
@@ -55,8 +55,8 @@ cdef uint64_t csum_copy(uint64_t partial, uint8_t *dst, const uint8_t *src, size
 
 
 cdef uint64_t csum_pseudo(const ip_addr *src, const ip_addr *dst, uint32_t proto, uint32_t length) noexcept nogil:
-    # The ::ffff in front of an IPv4 address adds 0xffff, which is zero in ones' complement: one sum serves both families
-    # (RFC 9293, section 3.1; RFC 8200, section 8.1).
+    # The ::ffff in front of an IPv4 address adds 0xffff, which is zero in ones' complement: one sum serves both
+    # families (RFC 9293, section 3.1; RFC 8200, section 8.1).
     cdef uint64_t sums = csum_add(0, <const uint8_t *>src, 16) + csum_add(0, <const uint8_t *>dst, 16)
     return sums + proto + (length & 0xffff) + (length >> 16)
 

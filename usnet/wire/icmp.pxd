@@ -22,9 +22,10 @@ cdef enum:
 cdef struct icmp_repr:
     uint8_t type
     uint8_t code
-    uint32_t rest           # bytes 4 to 7 as a number: identifier and sequence of an echo, next-hop MTU of "frag needed"
+    uint32_t rest           # bytes 4 to 7: identifier and sequence of an echo, next-hop MTU of "frag needed"
 
 # n: the whole message. Verifies the checksum. 0, -EBADMSG (short) or -EIO (checksum).
 cdef int icmp_parse(const uint8_t *p, uint32_t n, icmp_repr *out) noexcept nogil
-# Writes the header in front of n - 8 payload bytes that stand there already, and the checksum over all n bytes. Returns n or -ENOBUFS.
+# Writes the header in front of n - 8 payload bytes that stand there already, and the checksum over all n bytes.
+# Returns n or -ENOBUFS.
 cdef int icmp_emit(uint8_t *p, uint32_t n, const icmp_repr *r) noexcept nogil

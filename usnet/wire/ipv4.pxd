@@ -33,8 +33,8 @@ cdef struct ipv4_repr:
     uint8_t dont_fragment   # 0 or 1
     uint8_t more_fragments  # 0 or 1
 
-# n: bytes from the header to the end of the frame, which may be padded. verify: check the header's checksum. Those of the statuses
-# above are tried in their order; out is filled when all before IPV4_OPTION pass.
+# n: bytes from the header to the end of the frame, which may be padded. verify: check the header's checksum. Those of
+# the statuses above are tried in their order; out is filled when all before IPV4_OPTION pass.
 cdef int ipv4_parse(const uint8_t *p, uint32_t n, ipv4_repr *out, bint verify) noexcept nogil
 # Writes 20 bytes (no options) with a checksum; returns 20 or -ENOBUFS.
 cdef int ipv4_emit(uint8_t *p, uint32_t room, const ipv4_repr *r) noexcept nogil

@@ -1,12 +1,12 @@
 """Headers as Python objects: for tests, captures and logs. Nothing here is on the way of a packet.
 
-Each class mirrors one struct of this room; `from_bytes` is its parser and `to_bytes` its emitter. Addresses are text. A parser's refusal
-raises WireError, whose `status` is the number that the parser returned.
+Each class mirrors one struct of this room; `from_bytes` is its parser and `to_bytes` its emitter. Addresses are text.
+A parser's refusal raises WireError, whose `status` is the number that the parser returned.
 """
 import ipaddress
 from dataclasses import dataclass, field
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from usnet.wire.addr cimport addr_is_v4, addr_set_v4, addr_v4, ip_addr
@@ -27,7 +27,10 @@ from usnet.wire.tcp cimport (
 )
 from usnet.wire.udp cimport UDP_HLEN, udp_emit, udp_parse, udp_repr
 
-FLAG_LETTERS = ((TH_FIN, "F"), (TH_SYN, "S"), (TH_RST, "R"), (TH_PSH, "P"), (TH_ACK, "."), (TH_URG, "U"), (TH_ECE, "E"), (TH_CWR, "W"))
+FLAG_LETTERS = (
+    (TH_FIN, "F"), (TH_SYN, "S"), (TH_RST, "R"), (TH_PSH, "P"),
+    (TH_ACK, "."), (TH_URG, "U"), (TH_ECE, "E"), (TH_CWR, "W"),
+)
 
 
 class WireError(ValueError):
@@ -230,8 +233,8 @@ class Ipv4Header:
         cdef bytes b = bytes(data)
         cdef ipv4_repr r
         checked("IPv4 header", ipv4_parse(b, len(b), &r, verify))
-        return cls(address_text(&r.src), address_text(&r.dst), r.proto, r.total_len, r.ident, r.frag_offset, r.ttl, r.tos,
-                   bool(r.dont_fragment), bool(r.more_fragments), r.header_len)
+        return cls(address_text(&r.src), address_text(&r.dst), r.proto, r.total_len, r.ident, r.frag_offset, r.ttl,
+                   r.tos, bool(r.dont_fragment), bool(r.more_fragments), r.header_len)
 
     def to_bytes(self):
         cdef uint8_t p[IPV4_HLEN]
@@ -290,7 +293,7 @@ class UdpHeader:
 
     @classmethod
     def from_bytes(cls, data, src="0.0.0.0", dst="0.0.0.0", verify=False):
-        """`data` is the whole datagram behind the IP header; with `verify` its checksum is checked for these addresses."""
+        """`data` is the whole datagram; with `verify` its checksum is checked for these addresses."""
         cdef bytes b = bytes(data)
         cdef udp_repr r
         cdef ip_addr s, d
@@ -343,7 +346,8 @@ cdef int fill_tcp(object h, tcp_repr *r) except -1:
 class TcpHeader:
     """A TCP header and the options that usnet knows; None or empty where one is absent.
 
-    `sack` holds (left, right) pairs and `timestamps` (TSval, TSecr). `header_len` is what from_bytes saw, the payload's offset.
+    `sack` holds (left, right) pairs and `timestamps` (TSval, TSecr). `header_len` is what from_bytes saw, the
+    payload's offset.
     """
 
     src_port: int
@@ -454,3 +458,27 @@ def describe(frame):
         return repr(ip)
     except WireError as error:
         return f"<malformed: {error}>"
+
+
+def statuses(size_t address, uint32_t n):
+    """What each parser returns for the n bytes at a raw address, by protocol.
+
+    Nothing is copied, so that a caller who puts the bytes in front of memory that cannot be read learns whether a
+    parser reads on.
+    """
+    cdef const uint8_t *p = <const uint8_t *>address
+    cdef eth_repr eth
+    cdef arp_repr arp
+    cdef ipv4_repr ip
+    cdef icmp_repr icmp
+    cdef udp_repr udp
+    cdef tcp_repr tcp
+    cdef ip_addr a
+    memset(&a, 0, sizeof(a))
+    return {
+        "eth": eth_parse(p, n, &eth), "arp": arp_parse(p, n, &arp), "ipv4": ipv4_parse(p, n, &ip, False),
+        "ipv4 verified": ipv4_parse(p, n, &ip, True), "icmp": icmp_parse(p, n, &icmp),
+        "udp": udp_parse(p, n, &a, &a, &udp, False), "udp verified": udp_parse(p, n, &a, &a, &udp, True),
+        "tcp": tcp_parse(p, n, &a, &a, &tcp, False), "tcp verified": tcp_parse(p, n, &a, &a, &tcp, True),
+        "sum": csum_fold(csum_add(0, p, n)),
+    }

@@ -50,17 +50,19 @@ cdef struct tcp_repr:
     uint32_t ts_ecr
     sack_block sack[4]
 
-# n: the whole segment. Options: parsing stops at the first length that is 0, 1 or past the header and keeps those before it; one of a
-# known kind and another size than its own is passed over; of two alike the first counts;
-# MSS, window scale and SACK-permitted count only with SYN. A SACK option counts as far as whole blocks fit.
-cdef int tcp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_addr *dst, tcp_repr *out, bint verify) noexcept nogil
+# n: the whole segment. Options: parsing stops at the first length that is 0, 1 or past the header and keeps those
+# before it; one of a known kind and another size than its own is passed over; of two alike the first counts; MSS,
+# window scale and SACK-permitted count only with SYN. A SACK option counts as far as whole blocks fit.
+cdef int tcp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_addr *dst, tcp_repr *out,
+                   bint verify) noexcept nogil
 # Bytes that the header takes with r.options (and n_sack blocks), a multiple of 4.
 cdef uint32_t tcp_header_len(const tcp_repr *r) noexcept nogil
-# Writes header and options, with a zero checksum field, and returns their length, or -ENOBUFS. Order on the wire: MSS, SACK-permitted,
-# timestamps, NOP, window scale on SYN; NOP, NOP, timestamps, then NOP, NOP, SACK elsewhere. On SYN two NOPs stand in for a missing one of
-# SACK-permitted and timestamps. With timestamps only three blocks fit: a fourth is left out.
+# Writes header and options, with a zero checksum field, and returns their length, or -ENOBUFS. Order on the wire: MSS,
+# SACK-permitted, timestamps, NOP, window scale on SYN; NOP, NOP, timestamps, then NOP, NOP, SACK elsewhere. On SYN two
+# NOPs stand in for a missing one of SACK-permitted and timestamps. With timestamps only three blocks fit: a fourth is
+# left out.
 cdef int tcp_emit(uint8_t *p, uint32_t room, const tcp_repr *r) noexcept nogil
-# Ends a segment: sum of pseudo header, header and payload into the checksum field. `payload_sum` is the partial sum of the payload
-# (csum_copy while it was copied); header_len is even, so the two sums may be taken apart.
+# Ends a segment: sum of pseudo header, header and payload into the checksum field. `payload_sum` is the partial sum of
+# the payload (csum_copy while it was copied); header_len is even, so the two sums may be taken apart.
 cdef void tcp_finish(uint8_t *p, uint32_t header_len, uint32_t payload_len, uint64_t payload_sum,
                      const ip_addr *src, const ip_addr *dst) noexcept nogil

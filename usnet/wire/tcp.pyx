@@ -71,7 +71,8 @@ cdef void read_options(const uint8_t *p, uint32_t n, tcp_repr *out) noexcept nog
         i += length
 
 
-cdef int tcp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_addr *dst, tcp_repr *out, bint verify) noexcept nogil:
+cdef int tcp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_addr *dst, tcp_repr *out,
+                   bint verify) noexcept nogil:
     cdef uint32_t header
     if n < TCP_HLEN:
         return TCP_SHORT

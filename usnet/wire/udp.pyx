@@ -1,6 +1,6 @@
 """UDP (RFC 768)."""
 from libc.errno cimport EBADMSG, EIO, EINVAL, ENOBUFS
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from usnet.wire.addr cimport ip_addr, addr_is_v4
 from usnet.wire.bytes cimport load16, store16
@@ -8,7 +8,8 @@ from usnet.wire.checksum cimport csum_add, csum_fold, csum_pseudo
 from usnet.wire.ipv4 cimport IPPROTO_UDP
 
 
-cdef int udp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_addr *dst, udp_repr *out, bint verify) noexcept nogil:
+cdef int udp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_addr *dst, udp_repr *out,
+                   bint verify) noexcept nogil:
     cdef uint32_t length
     if n < UDP_HLEN:
         return -EBADMSG

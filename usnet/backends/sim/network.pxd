@@ -1,6 +1,7 @@
 """A world of ports, links and switches."""
 from usnet.backends.sim.journal cimport world
-from usnet.backends.sim.scheduler cimport Scheduler, SimClock, SimHost
+from usnet.backends.sim.host cimport SimClock, SimHost
+from usnet.backends.sim.scheduler cimport Scheduler
 
 
 cdef class Network:

@@ -1,13 +1,14 @@
 """Waiting in virtual time: the caller's wait is what runs the network."""
 from usnet.backends.poller import Poller
-from usnet.backends.sim.scheduler import Alarm
+from usnet.backends.sim.host import Alarm
 
 FOREVER = 2**63 - 1
 
 
 class NetworkPoller(Poller):
-    """The poller of a host in a network that nothing else drives: wait() runs the network until a port of this poller has news, the doorbell
-    rings, or the time comes. With nothing left to happen and no deadline it returns, as woken for nothing, the first time; RuntimeError the next.
+    """The poller of a host in a network that nothing else drives: wait() runs the network until a port of this poller
+    has news, the doorbell rings, or the time comes and nothing is left to do at it. With nothing left to happen and no
+    deadline it returns, as woken for nothing, the first time; RuntimeError the next.
     """
 
     def __init__(self, network):
@@ -56,7 +57,7 @@ class NetworkPoller(Poller):
             self._alarm.clear()
         else:
             self._alarm.set(deadline_ns)
-        while not self.woken and not self._time_came:
+        while not self.woken and not (self._time_came and self.network.peek() != self.network.now):
             if not self.network.step():
                 self.idle += 1
                 if self.idle > 1:

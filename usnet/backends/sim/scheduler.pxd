@@ -9,19 +9,20 @@ dropped unseen, without letting time pass. Its place among ties is that of the m
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 
-from usnet.backends.clock cimport Clock
-
 ctypedef void (*event_handler)(void *ctx, uint64_t arg, int64_t now) noexcept nogil
 ctypedef void (*alarm_handler)(void *ctx, int64_t now) noexcept nogil
 # A host: everything that it can do at `now` (a reading of its clock); returns its next deadline in ns of that clock, INT64_MAX for none.
 ctypedef int64_t (*host_run)(void *ctx, int64_t now) noexcept nogil
 # Whether the host has something to tell its applications.
 ctypedef bint (*host_news)(void *ctx) noexcept nogil
+ctypedef void (*host_tell)(void *callback, int64_t now) noexcept nogil
 
 cdef enum:
     KIND_PYTHON = 0         # arg: slot of a Python callback
     KIND_ALARM = 1          # arg: the alarm
     KIND_FIRST = 2          # the first that can be registered
+    BATCH = 1 << 20         # things done without a look at signals
+    INSTANT_LIMIT = 20000000
 
 cdef struct event:          # 32 bytes
     int64_t t               # ns
@@ -56,7 +57,8 @@ cdef struct host:
     void *run_ctx
     host_news news          # NULL: always, after a run
     void *news_ctx
-    void *callback          # the SimHost, called with the GIL; NULL: nobody wants to know
+    host_tell tell          # tells it; runs Python
+    void *callback          # the SimHost, passed to `tell`; NULL: nobody wants to know
     int64_t granularity     # ns of its clock, 1 and up
     bint due
     host *next_due
@@ -75,7 +77,10 @@ cdef struct scheduler:
     host *due_first
     host *due_last
     bint interrupted        # Python ran: the loop goes back to its caller, who looks whether anything else comes first now
-    int error               # 0, or ENOMEM: an event was lost and the run is void
+    int error               # 0; ENOMEM: an event was lost and the run is void; ELOOP: so many things at one instant that it will not end
+    uint64_t at_instant     # things done since time last passed
+    uint64_t instant_limit  # of them
+    host *last_run          # the host that ran last
     void *owner             # the Scheduler
 
 # What a Python callback raised, for the run to raise.
@@ -87,7 +92,7 @@ cdef int sched_register(scheduler *s, event_handler handler, event_stale stale, 
 cdef int64_t sched_peek(scheduler *s) noexcept nogil
 # Does one thing at a time before `limit` (which is not included): 1, or 0 when there was none.
 cdef int sched_step(scheduler *s, int64_t limit) noexcept nogil
-# Does all there is to do before `limit`, until Python has run: the number of things done.
+# Does all there is to do before `limit`, until Python has run or a million things are done: the number of things done.
 cdef uint64_t sched_run(scheduler *s, int64_t limit) noexcept nogil
 
 cdef alarm *alarm_new(scheduler *s, alarm_handler handler, void *ctx) noexcept nogil
@@ -102,6 +107,14 @@ cdef void host_arm(host *h, int64_t deadline) noexcept nogil
 
 cdef inline int64_t clock_floor(int64_t t, int64_t granularity) noexcept nogil:
     return t if granularity == 1 else t - t % granularity
+
+
+cdef inline int64_t clock_ceil(int64_t t, int64_t granularity) noexcept nogil:
+    """The first instant at which a clock of that granularity reads no less than t."""
+    cdef int64_t over = t % granularity
+    if over <= 0 or t == INT64_MAX:
+        return t
+    return t + granularity - over if t < INT64_MAX - granularity else INT64_MAX
 
 
 cdef inline int64_t host_clock(host *h) noexcept nogil:
@@ -123,29 +136,3 @@ cdef class Call:
     cdef Scheduler scheduler
     cdef Py_ssize_t slot        # -1: done
     cdef readonly int64_t t
-
-
-cdef class Alarm:
-    """A time at which `callback(now)` is called once; set it anew as often as needed."""
-    cdef Scheduler scheduler
-    cdef alarm *a
-    cdef public object callback
-
-
-cdef class SimClock(Clock):
-    """Virtual time, rounded down to `granularity` ns."""
-    cdef Scheduler scheduler
-    cdef readonly int64_t granularity
-    cdef scheduler *s
-
-
-cdef class SimHost:
-    """Whoever sits behind one or more ports: a stack, or a Python function."""
-    cdef host h
-    cdef readonly Scheduler scheduler
-    cdef readonly str name
-    cdef readonly SimClock clock
-    cdef public object callback     # called as callback(now) when the host has news; None: nobody
-    cdef object keep                # whatever the run and news functions need alive
-    cdef list listeners             # further functions to call, in order
-    cdef void attach(self, host_run run, void *ctx, host_news news, void *news_ctx, object keep)

@@ -1,6 +1,6 @@
 """The scheduler, its alarms, its hosts, and their faces in Python."""
-from cpython.ref cimport PyObject
-from libc.errno cimport ENOMEM
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport ELOOP, ENOMEM
 from libc.stdlib cimport calloc, free, realloc
 
 
@@ -78,7 +78,9 @@ cdef int sched_push(scheduler *s, int64_t t, uint32_t kind, uint64_t arg) noexce
     return push_event(s, &e)
 
 
-cdef int sched_register(scheduler *s, event_handler handler, event_stale stale, event_dropped dropped, void *ctx) noexcept nogil:
+cdef int sched_register(
+    scheduler *s, event_handler handler, event_stale stale, event_dropped dropped, void *ctx,
+) noexcept nogil:
     cdef event_kind *kinds
     cdef uint32_t room
     if s.n_kinds == s.room_kinds:
@@ -185,20 +187,8 @@ cdef void host_touch(host *h) noexcept nogil:
     h.s.due_last = h
 
 
-cdef int64_t clock_ceil(int64_t t, int64_t granularity) noexcept nogil:
-    """The first instant at which a clock of that granularity reads no less than t."""
-    cdef int64_t over = t % granularity
-    if over <= 0 or t == INT64_MAX:
-        return t
-    return t + granularity - over if t < INT64_MAX - granularity else INT64_MAX
-
-
 cdef void host_arm(host *h, int64_t deadline) noexcept nogil:
     alarm_set(h.s, h.wake, clock_ceil(deadline, h.granularity))
-
-
-cdef void host_wakes(void *ctx, int64_t now) noexcept nogil:
-    host_touch(<host *>ctx)
 
 
 cdef void run_due_host(scheduler *s) noexcept nogil:
@@ -208,22 +198,12 @@ cdef void run_due_host(scheduler *s) noexcept nogil:
         s.due_last = NULL
     h.due = False
     h.runs += 1
+    s.last_run = h
     if h.run != NULL:
         host_arm(h, h.run(h.run_ctx, host_clock(h)))
     if h.callback != NULL and (h.news == NULL or h.news(h.news_ctx)):
-        tell_host(h)
-
-
-cdef void tell_host(host *h) noexcept with gil:
-    cdef SimHost owner = <SimHost>h.callback
-    h.s.interrupted = True
-    try:
-        if owner.callback is not None:
-            owner.callback(h.s.now)
-        for listener in owner.listeners:
-            listener(h.s.now)
-    except BaseException as e:
-        keep_failure(h.s, e)
+        h.s.interrupted = True
+        h.tell(h.callback, h.s.now)
 
 
 # The loop
@@ -247,17 +227,31 @@ cdef int64_t sched_peek(scheduler *s) noexcept nogil:
     return s.heap[0].t if s.n else INT64_MAX
 
 
+cdef inline bint endless(scheduler *s) noexcept nogil:
+    """Counts one more thing at this instant."""
+    s.at_instant += 1
+    if s.at_instant < s.instant_limit:
+        return False
+    s.error = ELOOP
+    s.interrupted = True
+    return True
+
+
 cdef int sched_step(scheduler *s, int64_t limit) noexcept nogil:
     cdef event e
     while s.n and drop_stale(s):
         pass
     if s.due_first != NULL and (s.n == 0 or s.heap[0].t > s.now):
-        if s.now >= limit:
+        if s.now >= limit or endless(s):
             return 0
         s.executed += 1
         run_due_host(s)
         return 1
     if s.n == 0 or s.heap[0].t >= limit:
+        return 0
+    if s.heap[0].t > s.now:
+        s.at_instant = 0
+    elif endless(s):
         return 0
     pop_event(s, &e)
     s.now = e.t
@@ -269,7 +263,7 @@ cdef int sched_step(scheduler *s, int64_t limit) noexcept nogil:
 cdef uint64_t sched_run(scheduler *s, int64_t limit) noexcept nogil:
     cdef uint64_t start = s.executed
     s.interrupted = False
-    while not s.interrupted and sched_step(s, limit):
+    while not s.interrupted and s.executed - start < BATCH and sched_step(s, limit):
         pass
     return s.executed - start
 
@@ -329,6 +323,7 @@ cdef class Scheduler:
         self.free_calls = []
         self.hosts = []
         self.s.owner = <void *>self
+        self.s.instant_limit = INSTANT_LIMIT
         if sched_register(&self.s, run_call, call_stale, call_dropped, <void *>self) < 0:       # KIND_PYTHON
             raise MemoryError
         if sched_register(&self.s, run_alarm, alarm_stale, alarm_dropped, &self.s) < 0:         # KIND_ALARM
@@ -346,6 +341,15 @@ cdef class Scheduler:
     def now(self):
         """Virtual time, ns."""
         return self.s.now
+
+    @property
+    def instant_limit(self):
+        """So many things at one instant are taken for a loop that will never end: RuntimeError."""
+        return self.s.instant_limit
+
+    @instant_limit.setter
+    def instant_limit(self, uint64_t limit):
+        self.s.instant_limit = limit
 
     @property
     def executed(self):
@@ -400,10 +404,12 @@ cdef class Scheduler:
         return bool(done)
 
     def run_before(self, int64_t limit=INT64_MAX):
-        """Does everything before `limit` ns, up to the first thing that runs Python; returns how many things were done."""
+        """Does everything before `limit` ns, up to the first thing that runs Python; returns how many things were
+        done."""
         cdef uint64_t done
         with nogil:
             done = sched_run(&self.s, limit)
+        PyErr_CheckSignals()
         self.check()
         return done
 
@@ -420,6 +426,11 @@ cdef class Scheduler:
         if failure is not None:
             self.failure = None
             raise failure
+        if self.s.error == ELOOP:
+            self.s.error = 0
+            self.s.at_instant = 0
+            who = "" if self.s.last_run == NULL else f"; host {(<object>self.s.last_run.callback).name!r} ran last"
+            raise RuntimeError(f"{self.s.instant_limit} things happened at {self.s.now} ns and no time passes{who}")
         if self.s.error:
             raise MemoryError("an event was lost: the run is void")
         return 0
@@ -429,107 +440,3 @@ cdef void drop_alarm_event(alarm *a) noexcept:
     a.events -= 1
     if a.dead and a.events == 0:
         free(a)
-
-
-cdef void ring_alarm(void *ctx, int64_t now) noexcept with gil:
-    cdef Alarm self = <Alarm>ctx
-    self.scheduler.s.interrupted = True
-    try:
-        self.callback(now)
-    except BaseException as e:
-        keep_failure(&self.scheduler.s, e)
-
-
-cdef class Alarm:
-    def __cinit__(self, Scheduler scheduler, callback):
-        self.scheduler = scheduler
-        self.callback = callback
-        self.a = alarm_new(&scheduler.s, ring_alarm, <void *>self)
-        if self.a == NULL:
-            raise MemoryError
-
-    def __dealloc__(self):
-        alarm_free(self.a)
-
-    def set(self, int64_t t):
-        """Goes off at t ns (now when that has passed), and not at the time set before."""
-        alarm_set(&self.scheduler.s, self.a, t)
-        self.scheduler.check()
-
-    def clear(self):
-        alarm_set(&self.scheduler.s, self.a, INT64_MAX)
-
-    @property
-    def time(self):
-        """When it goes off, ns; None: never."""
-        return None if self.a.t == INT64_MAX else self.a.t
-
-
-cdef int64_t read_sim_clock(void *self_) noexcept nogil:
-    return clock_floor((<SimClock>self_).s.now, (<SimClock>self_).granularity)
-
-
-cdef class SimClock(Clock):
-    def __init__(self, Scheduler scheduler, granularity=1):
-        if not 1 <= granularity <= 1_000_000_000:
-            raise ValueError(f"granularity of {granularity} ns: from 1 ns to 1 s")
-        self.scheduler = scheduler
-        self.granularity = granularity
-        self.s = &scheduler.s
-        self.self_ = <void *>self
-        self.read = read_sim_clock
-
-
-cdef class SimHost:
-    def __cinit__(self, Scheduler scheduler, str name, granularity=1):
-        self.scheduler = scheduler
-        self.name = name
-        self.clock = SimClock(scheduler, granularity)
-        self.listeners = []
-        self.h.s = &scheduler.s
-        self.h.granularity = granularity
-        self.h.callback = <void *>self
-        self.h.wake = alarm_new(&scheduler.s, host_wakes, &self.h)
-        if self.h.wake == NULL:
-            raise MemoryError
-        scheduler.hosts.append(self)        # the heap points at it
-
-    def __dealloc__(self):
-        alarm_free(self.h.wake)
-
-    cdef void attach(self, host_run run, void *ctx, host_news news, void *news_ctx, object keep):
-        """Gives the host its functions (either may be NULL) and runs it once, at this instant, for its first deadline."""
-        self.h.run = run
-        self.h.run_ctx = ctx
-        self.h.news = news
-        self.h.news_ctx = news_ctx
-        self.keep = keep
-        host_touch(&self.h)
-
-    def touch(self):
-        """Has the host run at this instant: after calls that may have left it something to do."""
-        host_touch(&self.h)
-
-    def wake_at(self, int64_t deadline):
-        """The host's next deadline, ns of its clock (2**63 - 1: none), in place of the one it returned."""
-        host_arm(&self.h, deadline)
-
-    def instant(self, int64_t deadline):
-        """The virtual time at which the host's clock first reads `deadline` or more, ns."""
-        return clock_ceil(deadline, self.h.granularity)
-
-    def add_listener(self, function):
-        """Has function(now) called as well when there is news."""
-        self.listeners.append(function)
-
-    def remove_listener(self, function):
-        self.listeners.remove(function)
-
-    @property
-    def native(self):
-        """True when the host runs without Python."""
-        return self.h.run != NULL
-
-    @property
-    def runs(self):
-        return self.h.runs

@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from usnet.backends.ring cimport port
-from usnet.backends.sim.scheduler cimport SimHost
+from usnet.backends.sim.host cimport SimHost
 
 cdef struct source:
     port *p

@@ -4,8 +4,8 @@ from libc.stdint cimport int64_t, uint32_t
 from usnet.tcp.congestion.ops cimport cc_ops, cc_table
 from usnet.tcp.output cimport tcp_flight, tcp_want_output
 from usnet.tcp.state cimport tcb_at, tcp_state
-from usnet.tcp.tcb cimport T_REXMT, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, tcb
-from usnet.tcp.timers cimport tcp_arm, tcp_rto
+from usnet.tcp.tcb cimport T_REXMT, TF_PARTIAL, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, tcb
+from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_rto
 from usnet.wire.seq cimport seq_ge, seq_gt
 
 cdef enum:
@@ -22,7 +22,7 @@ cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     elif k.dupacks == DUPTHRESH and seq_gt(k.snd_una, k.recover):   # RFC 6582, 3.2, step 1: not an echo of an older episode
         k.recover = k.snd_max
         k.flags |= TF_RECOVERY | TF_REXMT_NOW
-        k.flags &= ~<uint32_t>TF_RTT_TIMED
+        k.flags &= ~<uint32_t>(TF_RTT_TIMED | TF_PARTIAL)
         cc_table(k.cc_ops).on_loss(&k.cc, tcp_flight(k), now)
         t.counters.fast_retransmits += 1
         tcp_want_output(t, c)
@@ -30,11 +30,22 @@ cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         tcp_want_output(t, c)           # limited transmit (RFC 3042)
 
 
+cdef void restart_timer(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """RFC 6298, 5.2 and 5.3. In fast recovery only the first partial ACK restarts it (the impatient variant of RFC 6582, section 3.2, step 3):
+    after many losses a timeout and slow start are quicker than one hole a round trip."""
+    cdef tcb *k = tcb_at(t, c)
+    if k.snd_una == k.snd_max:
+        tcp_disarm(k, T_REXMT)
+    elif not k.flags & TF_RECOVERY or not k.flags & TF_PARTIAL:
+        tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
+
+
 cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef const cc_ops *cc = cc_table(k.cc_ops)
     cdef bint limited
     k.dupacks = 0
+    restart_timer(t, c, now)
     if not (k.flags & TF_RECOVERY):
         # cwnd grows only if it was what held the sender back: in slow start half of it in use, later nearly all (RFC 7661's concern)
         limited = flight < (k.cc.cwnd // 2 if k.cc.cwnd < k.cc.ssthresh else k.cc.cwnd - k.mss)
@@ -45,8 +56,7 @@ cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight
         cc.on_recovered(&k.cc, tcp_flight(k))
     else:                               # a partial ACK: the next hole is lost too (step 3)
         cc.on_partial_ack(&k.cc, acked)
-        k.flags |= TF_REXMT_NOW
-        tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
+        k.flags |= TF_REXMT_NOW | TF_PARTIAL
 
 
 cdef void recovery_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:

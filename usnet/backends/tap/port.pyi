@@ -1,0 +1,11 @@
+from usnet.backends.clock import Clock
+from usnet.backends.ring import Port
+
+class TapPort(Port):
+    device: str
+
+def open_port(
+    address: str, *, mtu: int | None = None, mac: str | bytes | None = None, slots: int = 512, buf_size: int = 2048, spares: int = 0,
+    clock: Clock | None = None,
+) -> TapPort: ...
+def probe() -> tuple[bool, str]: ...

@@ -1,0 +1,1 @@
+"""Ports around ports: they capture or harm the frames of any backend."""
