@@ -20,7 +20,7 @@ SERVER = "10.0.0.1"
 PIECE = 16384
 STEP = 20_000_000               # ns between two looks at the progress
 AFTERWARDS = 2_000_000_000      # ns that the last FINs have to arrive
-SMALL = {"max_connections": 16, "max_chunks": 4096, "max_sockets": 16}
+CLIENT = {"max_connections": 16, "max_chunks": 4096, "max_sockets": 16, "config": {"rcvbuf": 128 * 1024}}
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,46 @@ class Result:
     pictured: Client
 
 
+class EchoServer:
+    """One program for all connections: epoll says who has something, and nobody is read faster than he takes his echo."""
+
+    def __init__(self) -> None:
+        self.connections: dict[int, Any] = {}
+        self.waiting: dict[int, memoryview] = {}    # what a socket did not take yet
+
+    def serve(self) -> None:
+        with usnet.create_server(("", PORT), backlog=1024) as listener, usnet.epoll() as epoll:
+            listener.setblocking(False)
+            epoll.register(listener, usnet.EPOLLIN)
+            while True:
+                for fd, _ in epoll.poll():
+                    if fd == listener.fileno():
+                        connection, _ = listener.accept()
+                        connection.setblocking(False)
+                        self.connections[connection.fileno()] = connection
+                        epoll.register(connection, usnet.EPOLLIN)
+                    elif self.echo(fd):
+                        epoll.modify(fd, usnet.EPOLLOUT if fd in self.waiting else usnet.EPOLLIN)
+
+    def echo(self, fd: int) -> bool:
+        """Moves what can be moved now. False when that was the end of the connection."""
+        connection = self.connections[fd]
+        try:
+            while True:
+                data = self.waiting.pop(fd, None) or memoryview(connection.recv(65536))
+                if not data:
+                    del self.connections[fd]
+                    connection.close()
+                    return False
+                sent = 0
+                while sent < len(data):
+                    self.waiting[fd] = data[sent:]
+                    sent += connection.send(data[sent:])
+                del self.waiting[fd]
+        except BlockingIOError:
+            return True
+
+
 @dataclass(frozen=True)
 class Progress:
     now: int                    # ns
@@ -110,27 +150,14 @@ class Demo:
         for i in range(self.clients):
             group = GROUPS[i % len(GROUPS)]
             name = f"{group.name}-{i // len(GROUPS) + 1}"
-            host = self.world.host(name, f"10.0.{1 + i // 200}.{1 + i % 200}/16", **SMALL)
+            host = self.world.host(name, f"10.0.{1 + i // 200}.{1 + i % 200}/16", **CLIENT)
             link = self.world.link(host, switch, rate=group.rate, delay=group.delay, loss=self.loss, queue=200)
             self.everyone.append(Client(name, group, host, link, self._payload(name)))
 
     def _payload(self, name: str) -> bytes:
         return hashlib.shake_128(f"{self.seed}/{name}".encode()).digest(self.size)
 
-    # The programs
-
-    def serve(self) -> None:
-        """Accepts for ever; each connection has a program of its own."""
-        with usnet.create_server(("", PORT), backlog=self.clients) as listener:
-            while True:
-                connection, _ = listener.accept()
-                self.server.run(self.echo, connection, name="echo", daemon=True)
-
-    @staticmethod
-    def echo(connection: Any) -> None:
-        with connection:
-            while data := connection.recv(65536):
-                connection.sendall(data)
+    # The clients
 
     def ask(self, client: Client, number: int) -> None:
         """Sends from one program and receives in another, as an echo needs it."""
@@ -163,7 +190,7 @@ class Demo:
         if tap is not None:
             self.world.network.tap(tap)
         begun = time.process_time()
-        self.server.run(self.serve, daemon=True)
+        self.server.run(EchoServer().serve, daemon=True)
         for number, client in enumerate(self.everyone):
             client.host.run(self.ask, client, number, name=client.name)
         if progress is not None:
