@@ -214,11 +214,13 @@ def _sequence(axes: Any, trace: Trace, width: float, marks: float = 4) -> None:
     times = [ack.time / SECOND for ack in arrived]
     axes.step(times, [ack.edge / KIB for ack in arrived], where="post", color=GREY, lw=1, label="edge of the receiver's window")
     axes.step(times, [ack.upto / KIB for ack in arrived], where="post", color=GREEN, lw=1.2, label="acknowledged")
-    for again, color, label in ((False, BLUE, "sent"), (True, RED, "sent again")):
+    for again, color in ((False, BLUE), (True, RED)):
         strokes = [[(s.time / SECOND, s.first / KIB), (s.time / SECOND, s.last / KIB)] for s in trace.segments if s.again is again]
-        axes.add_collection(LineCollection(strokes, colors=color, linewidths=width * (1.4 if again else 1), label=label, zorder=3))
+        axes.add_collection(LineCollection(strokes, colors=color, linewidths=width, label=None if again else "sent", zorder=3))
+    again_at = [s for s in trace.segments if s.again]
+    axes.plot([s.time / SECOND for s in again_at], [s.first / KIB for s in again_at], "^", color=RED, ms=marks + 1, mew=0, zorder=3, label="sent again")
     lost = [s for s in trace.segments if s.lost]
-    axes.plot([s.time / SECOND for s in lost], [(s.first + s.last) / 2 / KIB for s in lost], "x", color=BLACK, ms=marks + 2, mew=1.5,
+    axes.plot([s.time / SECOND for s in lost], [(s.first + s.last) / 2 / KIB for s in lost], "x", color=BLACK, ms=marks + 3, mew=1.4,
               zorder=4, label="lost on the way")
     lost_acks = [ack for ack in trace.acks if ack.lost]
     axes.plot([ack.time / SECOND for ack in lost_acks], [ack.upto / KIB for ack in lost_acks], "+", color=GREEN, ms=marks + 2, mew=1.2,
