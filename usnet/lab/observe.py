@@ -304,6 +304,8 @@ class Side:
     def pure_ack_leaves(self, t: int, seg: Segment, start: int) -> None:
         if start > self.sent_max:
             self.wrong("sequence", t, f"an ACK at offset {start}, but only {self.sent_max} was sent")
+        if start < self.una:
+            return                          # a keepalive probe asks, it does not answer
         self.pure_acks += 1
         offset = self.rcv_nxt + signed(seg.ack - self.irs - self.rcv_nxt)
         if offset == self.acked and self.edge_of(seg, offset) > self.edge:

@@ -87,14 +87,14 @@ def load(path: str | Path) -> Scenario:
     """The scenario of a file. ScenarioError, naming file and key, when something in it cannot be."""
     path = Path(path)
     raw = read(path)
-    made = [_check(path, name, tables) for name, tables in variants(raw, str(path))]
+    made = [from_tables(path, tables, name) for name, tables in variants(raw, str(path))]
     if len(made) == 1 and made[0].name == path.stem:
         return made[0]
     return Scenario(path.stem, path, table(raw, str(path)), cases=tuple(made))
 
 
-def _check(path: Path, case: str, raw: dict[str, Any]) -> Scenario:
-    """All that can be known to be wrong before a run."""
+def from_tables(path: Path, raw: dict[str, Any], case: str = "") -> Scenario:
+    """The scenario of a file's tables, of which `case` names the variant. All that can be known to be wrong before a run is a ScenarioError."""
     where = f"{path}: case {case}" if case else str(path)
     t = table(raw, where)
 
