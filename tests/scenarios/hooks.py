@@ -1,4 +1,5 @@
 """Programs for scenarios of the tests, as `python:tests.scenarios.hooks:NAME`."""
+
 import socket
 
 
@@ -8,7 +9,7 @@ def connects_and_leaves(app):
     app.shut(sock)
     app.drain(sock)
     sock.detach()
-    app.sleep("90s")        # TIME-WAIT is over, but the descriptor is not closed
+    app.sleep("90s")  # TIME-WAIT is over, but the descriptor is not closed
 
 
 def connects_and_keeps_alive(app):

@@ -1,4 +1,5 @@
 """What a scenario file may not say, and that the message names file and key; that the documentation lists every key."""
+
 import re
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from tests.sources import ROOT
 from usnet.lab import scenario, scenario_format
 from usnet.lab.expect import INVARIANTS
-from usnet.lab.workloads import OPTIONS, SHAPES, parse
+from usnet.lab.scenario_words import OPTIONS, SHAPES, parse
 
 GOOD = """
 schema = 1
@@ -50,24 +51,54 @@ WRONG = {
     "end of link": (GOOD.replace('b = "server"', 'b = "sever"'), r"links\[0\]: there is no host 'sever'"),
     "workload": (GOOD.replace("bulk:1000", "bulky:1000"), "hosts.client.app: 'bulky:1000' is no workload"),
     "workload without a number": (GOOD.replace("bulk:1000", "bulk"), "hosts.client.app: 'bulk': it is written bulk:N"),
-    "option of workload": (GOOD.replace('"sink"', '"sink(slow=1)"'), "hosts.server.app: sink: there is no option 'slow=1'"),
+    "option of workload": (
+        GOOD.replace('"sink"', '"sink(slow=1)"'),
+        "hosts.server.app: sink: there is no option 'slow=1'",
+    ),
     "value of option": (GOOD.replace('"sink"', '"sink(every=1)"'), "hosts.server.app: sink: every: "),
-    "hook": (GOOD.replace("bulk:1000", "python:usnet.lab.nothing:there"), "hosts.client.app: 'python:usnet.lab.nothing:there': No module"),
+    "hook": (
+        GOOD.replace("bulk:1000", "python:usnet.lab.nothing:there"),
+        "hosts.client.app: 'python:usnet.lab.nothing:there': No module",
+    ),
     "peer": (GOOD.replace("bulk:1000", "bulk:1000(to=nobody)"), "hosts.client.app: to: 'nobody' is no other host"),
-    "setting of stack": (GOOD + '[stack]\ndelayed = "1ms"\n', "hosts.client.stack: delayed: a stack has no such setting"),
-    "direction": (GOOD + '[[actions]]\nat = "server->nobody"\ndo = "drop"\n', r"actions\[0\]: at: 'server->nobody' is none of"),
+    "setting of stack": (
+        GOOD + '[stack]\ndelayed = "1ms"\n',
+        "hosts.client.stack: delayed: a stack has no such setting",
+    ),
+    "direction": (
+        GOOD + '[[actions]]\nat = "server->nobody"\ndo = "drop"\n',
+        r"actions\[0\]: at: 'server->nobody' is none of",
+    ),
     "match": (GOOD + '[[actions]]\nmatch = { flg = "data" }\ndo = "drop"\n', r"actions\[0\]: match.flg: no such key"),
     "do": (GOOD + '[[actions]]\ndo = "lose"\n', r"actions\[0\]: do: 'lose' is none of"),
-    "link of action": (GOOD + '[[actions]]\nlink = "other"\ndo = "drop"\n', r"actions\[0\].link: there is no link 'other'"),
+    "link of action": (
+        GOOD + '[[actions]]\nlink = "other"\ndo = "drop"\n',
+        r"actions\[0\].link: there is no link 'other'",
+    ),
     "event": (GOOD + '[[events]]\nt = "1s"\ndo = "explode"\n', r"events\[0\].do: "),
     "event without change": (GOOD + '[[events]]\nt = "1s"\ndo = "change"\n', r"events\[0\]: set: belongs to"),
-    "partition": (GOOD + '[[events]]\nt = "1s"\ndo = "partition"\nhosts = ["nobody"]\n', r"events\[0\]: hosts: nobody: no such host"),
-    "queue": (GOOD.replace('delay = "5ms"', 'queue = { bytes = "1bdp" }'), r"links\[0\]: queue.bytes: '1bdp' of a link without"),
-    "rule": (GOOD + '[expect]\ninvariants = { checksum = "no" }\n', "expect: invariants.checksum: there is no such rule"),
-    "rule without a reason": (GOOD + '[expect]\ninvariants = { nagle = "" }\n', "expect: invariants.nagle: a rule is switched off with a reason"),
+    "partition": (
+        GOOD + '[[events]]\nt = "1s"\ndo = "partition"\nhosts = ["nobody"]\n',
+        r"events\[0\]: hosts: nobody: no such host",
+    ),
+    "queue": (
+        GOOD.replace('delay = "5ms"', 'queue = { bytes = "1bdp" }'),
+        r"links\[0\]: queue.bytes: '1bdp' of a link without",
+    ),
+    "rule": (
+        GOOD + '[expect]\ninvariants = { checksum = "no" }\n',
+        "expect: invariants.checksum: there is no such rule",
+    ),
+    "rule without a reason": (
+        GOOD + '[expect]\ninvariants = { nagle = "" }\n',
+        "expect: invariants.nagle: a rule is switched off with a reason",
+    ),
     "host of expectation": (GOOD + '[expect]\nerrors = { clinet = ["EPIPE"] }\n', "expect: there is no host 'clinet'"),
     "case": (GOOD + '[[case]]\nname = "one"\n[[case]]\nname = "one"\n', "case: the name 'one' occurs twice"),
-    "in a case": (GOOD + '[[case]]\nname = "one"\n[case.expect]\nretransmit = 1\n', "case one: expect.retransmit: there is no such key"),
+    "in a case": (
+        GOOD + '[[case]]\nname = "one"\n[case.expect]\nretransmit = 1\n',
+        "case one: expect.retransmit: there is no such key",
+    ),
 }
 
 
@@ -83,7 +114,10 @@ def test_a_missing_file_is_told(tmp_path):
 
 
 def test_a_case_lies_over_the_file(tmp_path):
-    text = GOOD + '[expect]\nretransmits = 0\n[[case]]\nname = "slow"\nseed = 9\n[case.hosts.client]\napp = "bulk:7"\n[case.expect]\nrto_count = 0\n'
+    text = (
+        GOOD
+        + '[expect]\nretransmits = 0\n[[case]]\nname = "slow"\nseed = 9\n[case.hosts.client]\napp = "bulk:7"\n[case.expect]\nrto_count = 0\n'
+    )
     whole = load(tmp_path, text)
     (case,) = whole.cases
     assert case.name == "example/slow" and case.table.seed == 9
@@ -93,7 +127,13 @@ def test_a_case_lies_over_the_file(tmp_path):
 
 def test_texts_of_workloads():
     spec = parse("rpc:10*1kB@50ms(writes=2, nodelay=true)")
-    assert (spec.name, spec.count, spec.size, spec.at, spec.options) == ("rpc", 10, 1000, 50_000_000, {"writes": 2, "nodelay": True})
+    assert (spec.name, spec.count, spec.size, spec.at, spec.options) == (
+        "rpc",
+        10,
+        1000,
+        50_000_000,
+        {"writes": 2, "nodelay": True},
+    )
     assert parse("request:1@2s").at == 2_000_000_000
     assert parse("respond:20000(after=eof)").options == {"after": "eof"}
     assert parse("python:tests.scenarios.test_hooks:client(port=80)").hook == ("tests.scenarios.test_hooks", "client")

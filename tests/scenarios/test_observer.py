@@ -1,9 +1,11 @@
 """Each rule of the passive observer is broken once, by frames made by hand, and found; an orderly conversation breaks none."""
+
 from types import SimpleNamespace
 
 import pytest
 
-from usnet.lab.observe import ACK, FIN, PSH, RST, RULES, SYN, Observer
+from usnet.lab.observe import RULES, Observer
+from usnet.lab.observe_frames import ACK, FIN, PSH, RST, SYN
 from usnet.wire.mirror import EthHeader, Ipv4Header, TcpHeader
 
 MS = 1_000_000
@@ -19,7 +21,10 @@ class Wire:
 
     def __init__(self):
         ports = SimpleNamespace(name="client"), SimpleNamespace(name="server")
-        hosts = {"client": SimpleNamespace(ports=[ports[0]], addresses=[CLIENT + "/24"]), "server": SimpleNamespace(ports=[ports[1]], addresses=[SERVER + "/24"])}
+        hosts = {
+            "client": SimpleNamespace(ports=[ports[0]], addresses=[CLIENT + "/24"]),
+            "server": SimpleNamespace(ports=[ports[1]], addresses=[SERVER + "/24"]),
+        }
         self.link = SimpleNamespace(number=0, a=ports[0], b=ports[1])
         self.observer = Observer(SimpleNamespace(hosts=hosts))
         self.t = 0
@@ -29,14 +34,20 @@ class Wire:
         addresses = (CLIENT, SERVER) if src == "client" else (SERVER, CLIENT)
         ports = (4000, 80) if src == "client" else (80, 4000)
         numbers = {"seq": (mine + seq) & 0xFFFFFFFF, "ack": (its + ack) & 0xFFFFFFFF if flags & ACK else 0}
-        tcp = TcpHeader(*ports, flags=flags, window=window, timestamps=timestamps, **numbers, **options).to_bytes(payload, *addresses)
+        tcp = TcpHeader(*ports, flags=flags, window=window, timestamps=timestamps, **numbers, **options).to_bytes(
+            payload, *addresses
+        )
         ip = Ipv4Header(*addresses, proto=6, total_len=20 + len(tcp)).to_bytes()
         return EthHeader("02:00:00:00:00:02", "02:00:00:00:00:01", 0x0800).to_bytes() + ip + tcp
 
     def happens(self, what, src, frame, ms=None):
         self.t = self.t if ms is None else ms * MS
         direction = 0 if src == "client" else 1
-        self.observer(SimpleNamespace(what=what, link=self.link, direction=direction, time=self.t, frame=frame, altered=False, index=0))
+        self.observer(
+            SimpleNamespace(
+                what=what, link=self.link, direction=direction, time=self.t, frame=frame, altered=False, index=0
+            )
+        )
 
     def sent(self, src, *args, ms=None, **kwargs):
         """Leaves, and is lost."""
@@ -226,11 +237,30 @@ def resurrection(wire):
 
 
 BREAKS = {
-    checksums: "checksums", sequence: "sequence", sequence_behind_fin: "sequence", sequence_of_syn: "sequence", same_bytes: "same_bytes",
-    ack_of_what_did_not_arrive: "ack", ack_goes_back: "ack", right_edge: "right_edge", window: "window", mss: "mss", options_not_agreed_on: "options",
-    options_missing: "options", options_sack: "options", timestamps_go_back: "timestamps", timestamps_invented: "timestamps", nagle: "nagle",
-    delayed_ack_of_second_segment: "delayed_ack", delayed_ack_too_late: "delayed_ack", delayed_ack_of_gap: "delayed_ack", delayed_ack_of_fin: "delayed_ack",
-    ack_volume: "ack_volume", rst_answers_rst: "rst", rst_with_any_number: "rst", resurrection: "resurrection",
+    checksums: "checksums",
+    sequence: "sequence",
+    sequence_behind_fin: "sequence",
+    sequence_of_syn: "sequence",
+    same_bytes: "same_bytes",
+    ack_of_what_did_not_arrive: "ack",
+    ack_goes_back: "ack",
+    right_edge: "right_edge",
+    window: "window",
+    mss: "mss",
+    options_not_agreed_on: "options",
+    options_missing: "options",
+    options_sack: "options",
+    timestamps_go_back: "timestamps",
+    timestamps_invented: "timestamps",
+    nagle: "nagle",
+    delayed_ack_of_second_segment: "delayed_ack",
+    delayed_ack_too_late: "delayed_ack",
+    delayed_ack_of_gap: "delayed_ack",
+    delayed_ack_of_fin: "delayed_ack",
+    ack_volume: "ack_volume",
+    rst_answers_rst: "rst",
+    rst_with_any_number: "rst",
+    resurrection: "resurrection",
 }
 
 
@@ -247,4 +277,7 @@ def test_every_rule_is_broken_here():
 def test_what_is_told_names_host_and_time(wire):
     nagle(wire)
     (text,) = wire.observer.violations["nagle"]
-    assert text == f"at 0.000000000 s client ({CLIENT}:4000 to {SERVER}:80): 5 bytes leave at offset 6 while 5 are unacknowledged"
+    assert (
+        text
+        == f"at 0.000000000 s client ({CLIENT}:4000 to {SERVER}:80): 5 bytes leave at offset 6 while 5 are unacknowledged"
+    )

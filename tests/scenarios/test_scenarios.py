@@ -1,4 +1,5 @@
 """Every scenario of sim_scenarios/, each case an item: its expectations hold, and the same seed gives the same run."""
+
 import json
 import os
 import subprocess
@@ -23,7 +24,11 @@ def test_scenario_holds_and_repeats(item):
     first = scenario.run(item)
     assert first.failures == []
     second = scenario.run(item)
-    assert (second.digest, second.packets, second.virtual_seconds) == (first.digest, first.packets, first.virtual_seconds)
+    assert (second.digest, second.packets, second.virtual_seconds) == (
+        first.digest,
+        first.packets,
+        first.virtual_seconds,
+    )
 
 
 def test_the_first_set_is_complete():
@@ -64,7 +69,12 @@ def test_digests_agree_across_processes_and_hash_seeds():
 def test_a_file_with_cases_is_summed_up():
     whole = scenario.run(scenario.load(ROOT / "sim_scenarios" / "fin-loss.toml"))
     assert whole.ok and whole.scenario == "fin-loss"
-    assert [case.scenario for case in whole.cases] == ["fin-loss/fin-1", "fin-loss/fin-3", "fin-loss/answer", "fin-loss/last-ack"]
+    assert [case.scenario for case in whole.cases] == [
+        "fin-loss/fin-1",
+        "fin-loss/fin-3",
+        "fin-loss/answer",
+        "fin-loss/last-ack",
+    ]
     assert whole.packets == sum(case.packets for case in whole.cases)
     assert len(whole.digest) == 32
 
