@@ -1,4 +1,4 @@
-"""Each expectation fails when it is wrong, or when what it is about is broken, and says what was expected and what was seen."""
+"""Each expectation fails when it is wrong, or when what it is about is broken, and says what it expected and saw."""
 
 import re
 

@@ -116,7 +116,8 @@ def test_a_missing_file_is_told(tmp_path):
 def test_a_case_lies_over_the_file(tmp_path):
     text = (
         GOOD
-        + '[expect]\nretransmits = 0\n[[case]]\nname = "slow"\nseed = 9\n[case.hosts.client]\napp = "bulk:7"\n[case.expect]\nrto_count = 0\n'
+        + '[expect]\nretransmits = 0\n[[case]]\nname = "slow"\nseed = 9\n'
+        + '[case.hosts.client]\napp = "bulk:7"\n[case.expect]\nrto_count = 0\n'
     )
     whole = load(tmp_path, text)
     (case,) = whole.cases

@@ -1,6 +1,6 @@
-"""Each rule of the passive observer is broken once, by frames made by hand, and found; an orderly conversation breaks none."""
+"""Each rule of the passive observer is broken by frames made by hand, and found; an orderly conversation breaks none."""
 
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 
@@ -15,9 +15,9 @@ MSS = 1448
 
 
 class Wire:
-    """A link between client and server whose frames are made by hand. Sequence numbers are those behind each SYN; times are ms."""
+    """A link between client and server whose frames are made by hand. Sequence numbers count from each SYN; times are ms."""
 
-    ISN = {"client": 0xFFFFFC00, "server": 1000}
+    ISN = MappingProxyType({"client": 0xFFFFFC00, "server": 1000})
 
     def __init__(self):
         ports = SimpleNamespace(name="client"), SimpleNamespace(name="server")
@@ -60,7 +60,7 @@ class Wire:
         self.happens("delivered", src, frame)
 
     def open(self, wscale=4, window=1000):
-        """The handshake; both ends offer 16,000 bytes (the window of a SYN is not scaled). What follows counts from 1."""
+        """The handshake; both ends offer 16,000 bytes (a SYN's window is not scaled). What follows counts from 1."""
         self.passes("client", 0, SYN, window=window << wscale, mss=1460, wscale=wscale, timestamps=(1, 0))
         self.passes("server", 0, SYN | ACK, 1, window=window << wscale, mss=1460, wscale=wscale)
         self.passes("client", 1, ACK, 1, window=window)
@@ -278,6 +278,6 @@ def test_what_is_told_names_host_and_time(wire):
     nagle(wire)
     (text,) = wire.observer.violations["nagle"]
     assert (
-        text
-        == f"at 0.000000000 s client ({CLIENT}:4000 to {SERVER}:80): 5 bytes leave at offset 6 while 5 are unacknowledged"
+        text == f"at 0.000000000 s client ({CLIENT}:4000 to {SERVER}:80): "
+        "5 bytes leave at offset 6 while 5 are unacknowledged"
     )

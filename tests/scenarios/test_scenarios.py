@@ -13,8 +13,9 @@ from usnet.lab import scenario
 FILES = sorted((ROOT / "sim_scenarios").glob("*.toml"))
 ITEMS = [item for path in FILES for item in scenario.items(path)]
 FIRST = """
-    clean-lan clean-wan handshake-loss syn-blackhole simultaneous-open rst-on-syn single-loss-mid multi-loss-no-sack rto-backoff ack-loss-50 duplicates
-    corruption zero-window-deadlock silly-window nagle-delack fin-loss half-close simultaneous-close close-with-unread lossy-5
+    clean-lan clean-wan handshake-loss syn-blackhole simultaneous-open rst-on-syn single-loss-mid multi-loss-no-sack
+    rto-backoff ack-loss-50 duplicates corruption zero-window-deadlock silly-window nagle-delack fin-loss half-close
+    simultaneous-close close-with-unread lossy-5
 """.split()
 ACROSS_PROCESSES = ("handshake-loss", "lossy-5", "duplicates", "simultaneous-open")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from usnet.backends.sim import units
@@ -158,13 +159,15 @@ def check_errors(run: Run) -> Iterator[str]:
         states = run.states.get(host, [])
         if sorted(states) != sorted(wanted):
             when = seconds(units.time(run.expect.conn_end_after))
-            yield f"conn_end: {host}: {when} after the programs ended expected {', '.join(wanted) or 'no connection'}, saw {', '.join(states) or 'none'}"
+            told = f"expected {', '.join(wanted) or 'no connection'}, saw {', '.join(states) or 'none'}"
+            yield f"conn_end: {host}: {when} after the programs ended {told}"
 
 
 def check_durations(name: str, seen: list[int], wanted: ConnectTable) -> Iterator[str]:
     times, tolerance = [units.time(t) for t in wanted.times], units.time(wanted.tolerance)
     if len(seen) != len(times) or any(abs(a - b) > tolerance for a, b in zip(seen, times, strict=True)):
-        yield f"{name}: expected {', '.join(map(seconds, times))} (within {seconds(tolerance)}), saw {', '.join(map(seconds, seen)) or 'none'}"
+        told = ", ".join(map(seconds, seen)) or "none"
+        yield f"{name}: expected {', '.join(map(seconds, times))} (within {seconds(tolerance)}), saw {told}"
 
 
 def check_times(run: Run) -> Iterator[str]:
@@ -265,7 +268,8 @@ def check_goodput(run: Run) -> Iterator[str]:
     ):
         if text is not None and broken(seen, rate_of(run, text)):
             yield (
-                f"goodput: expected {name} {text} ({float(rate_of(run, text)) / 1e6:.4g} Mbit/s), saw {float(seen) / 1e6:.4g} Mbit/s "
+                f"goodput: expected {name} {text} ({float(rate_of(run, text)) / 1e6:.4g} Mbit/s), "
+                f"saw {float(seen) / 1e6:.4g} Mbit/s "
                 f"({transfer.read} bytes in {seconds(transfer.ended - transfer.began)})"
             )
 
@@ -294,7 +298,7 @@ def check_backoff(run: Run) -> Iterator[str]:
     side = side_of(run, wanted.at)
     longest = max(repeats(side.log), key=len) if side and side.log else []
     resent = [sent.t for sent in longest if sent.again]
-    gaps = [after - before for before, after in zip(resent, resent[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(resent)]
     most, tolerance = units.time(wanted.max), units.time(wanted.tolerance)
     told = f"saw gaps of {', '.join(map(seconds, gaps)) or 'nothing'} behind the first retransmission"
     if len(gaps) < wanted.count:
@@ -305,7 +309,8 @@ def check_backoff(run: Run) -> Iterator[str]:
     if any(abs(a - b) > tolerance for a, b in zip(gaps, expected, strict=True)):
         yield f"backoff: {wanted.at}: expected gaps of {', '.join(map(seconds, expected))}, {told}"
     if len({sent.t for sent in longest}) != len(longest) or len({sent.length for sent in longest if sent.again}) > 1:
-        yield f"backoff: {wanted.at}: expected one segment at each timeout, saw {[(seconds(s.t), s.length) for s in longest if s.again]}"
+        told = ", ".join(f"{s.length} bytes at {seconds(s.t)}" for s in longest if s.again)
+        yield f"backoff: {wanted.at}: expected one segment, the same, at each timeout, saw {told}"
     others = [sent for sent in side.log if sent not in longest and resent[0] <= sent.t <= resent[-1]] if side else []
     if others:
         yield f"backoff: {wanted.at}: {len(others)} other segments were sent between the retransmissions"
@@ -328,7 +333,8 @@ def check_window(run: Run) -> Iterator[str]:
         yield f"window: {wanted.host} sent nothing"
         return
     if wanted.first_flight is not None and side.first_flight != wanted.first_flight:
-        yield f"window.first_flight: {wanted.host}: expected {wanted.first_flight} data segments before the first ACK of data, saw {side.first_flight}"
+        name = f"window.first_flight: {wanted.host}"
+        yield f"{name}: expected {wanted.first_flight} data segments before the first ACK of data, saw {side.first_flight}"
     if wanted.after_loss is not None:
         yield from check_halving(wanted, samples)
     if wanted.ack_clocked:
@@ -336,7 +342,7 @@ def check_window(run: Run) -> Iterator[str]:
 
 
 def small_segments(run: Run) -> int:
-    """New data segments below min(MSS, half the largest window) that are neither the last, nor a probe, nor sent on the override timer."""
+    """New data segments below min(MSS, half the largest window) that are neither last, nor probes, nor of the override timer."""
     return sum(
         1
         for side in run.observer.all_sides()
@@ -351,13 +357,14 @@ def small_segments(run: Run) -> int:
 def check_halving(wanted: WindowTable, samples: list[dict[str, int]]) -> Iterator[str]:
     """ssthresh at the first loss, as a part of what was in flight (RFC 5681, 3.2, equation 4)."""
     factor = Fraction(wanted.after_loss or "0.5")
-    for before, after in zip(samples, samples[1:], strict=False):
+    for before, after in pairwise(samples):
         if after["ssthresh"] < before["ssthresh"]:
             flight, mss = after["flight"], after["mss"]
             expected = max(int(flight * factor), 2 * mss)
             if abs(after["ssthresh"] - expected) > mss:
                 yield (
-                    f"window.after_loss: {wanted.host}: with {flight} bytes in flight expected ssthresh {expected} (within {mss}), "
+                    f"window.after_loss: {wanted.host}: with {flight} bytes in flight "
+                    f"expected ssthresh {expected} (within {mss}), "
                     f"saw {after['ssthresh']} at {seconds(after['t'])}"
                 )
             return
@@ -366,10 +373,11 @@ def check_halving(wanted: WindowTable, samples: list[dict[str, int]]) -> Iterato
 
 def check_ack_clock(wanted: WindowTable, samples: list[dict[str, int]]) -> Iterator[str]:
     """Outside of recovery the window grows by no more than what is newly acknowledged."""
-    for before, after in zip(samples, samples[1:], strict=False):
+    for before, after in pairwise(samples):
         if before["recovering"] or after["recovering"]:
             continue
         grown, acked = after["cwnd"] - before["cwnd"], after["una"] - before["una"]
         if grown > max(acked, 0):
-            yield f"window.ack_clocked: {wanted.host}: the window grew by {grown} for {acked} acknowledged bytes at {seconds(after['t'])}"
+            told = f"the window grew by {grown} for {acked} acknowledged bytes at {seconds(after['t'])}"
+            yield f"window.ack_clocked: {wanted.host}: {told}"
             return

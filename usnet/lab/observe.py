@@ -1,4 +1,4 @@
-"""A passive observer: it sees the frames at the ends of links and says which rules of TCP they break. It knows no stack's state.
+"""A passive observer: it sees frames at the ends of links, and says which rules of TCP they break. It knows no stack.
 
     observer = Observer(world)
     world.network.tap(observer)
@@ -23,8 +23,10 @@ RULES = {
     "mss": "no segment is longer than the peer's MSS, options taken off (RFC 9293, 3.7.1; RFC 6691)",
     "options": "options are used when both ends offered them, and not otherwise (RFC 7323, 1.3; RFC 2018)",
     "timestamps": "TSval never goes back, TSecr is one that arrived (RFC 7323, 4)",
-    "nagle": "no small segment while data is unacknowledged, unless TCP_NODELAY, FIN, or half the largest window (RFC 9293, 3.7.4, 3.8.6.2.1)",
-    "delayed_ack": "an ACK for every second full segment, within 500 ms, and at once for what is out of order, fills a gap, or is a FIN (RFC 5681, 4.2)",
+    "nagle": "no small segment while data is unacknowledged, unless TCP_NODELAY, FIN, or half the largest window "
+    "(RFC 9293, 3.7.4, 3.8.6.2.1)",
+    "delayed_ack": "an ACK for every second full segment, within 500 ms, and at once for what is out of order, fills a gap, "
+    "or is a FIN (RFC 5681, 4.2)",
     "ack_volume": "pure ACKs answer arrivals or open the window: never more of them than that (RFC 5961, 7)",
     "rst": "a RST never answers a RST; its numbers are those of RFC 9293, 3.5.2",
     "resurrection": "after a RST a connection sends nothing but RSTs, or a SYN with a fresh number (RFC 9293, 3.4.1)",
@@ -129,7 +131,7 @@ class Observer:
             self.kinds[key] = self.kinds.get(key, 0) + 1
 
     def side(self, host: str, laddr: bytes, lport: int, raddr: bytes, rport: int, seg: Segment) -> Side:
-        """The end that a segment belongs to. A SYN with a new number, after an end of the old connection, begins another."""
+        """The end that a segment belongs to. A SYN with a new number, when the old connection is over, begins another."""
         key = (host, laddr, lport, raddr, rport)
         side = self.sides.get(key)
         if side is not None and seg.flags & (SYN | ACK) == SYN:

@@ -1,4 +1,4 @@
-"""One end of a connection as a passive observer sees it: what left the host, what reached it, and which rules that broke.
+"""One end of a connection as a passive observer sees it: what left the host, what reached it, which rules that broke.
 
 Offsets of what an end sent count from its SYN, which is 0; those of what reached it from the peer's.
 """

@@ -1,4 +1,4 @@
-"""From the tables of a scenario file to a scenario that can run: what can be known to be wrong before a run is told here."""
+"""From the tables of a scenario file to a scenario that can run: what can be known to be wrong before is told here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class Scenario:
 
 
 def from_tables(path: Path, raw: dict[str, Any], case: str = "") -> Scenario:
-    """The scenario of a file's tables, of which `case` names the variant. All that can be known to be wrong before a run is a ScenarioError."""
+    """The scenario of a file's tables, of which `case` names the variant. ScenarioError for what can be known to be wrong."""
     where = f"{path}: case {case}" if case else str(path)
     t = table(raw, where)
 
@@ -206,6 +206,6 @@ def _check_expect(t: ScenarioTable) -> None:
         if key not in t.hosts:
             raise ValueError(f"there is no host {key!r}")
     times = {"completion_min": e.completion_min, "completion_max": e.completion_max, "conn_end_after": e.conn_end_after}
-    for name, value in times.items():
+    for value in times.values():
         if value is not None:
             units.time(value)

@@ -139,7 +139,7 @@ def play(scenario: Scenario, judged: Run) -> None:
 
 
 def _run_until(judged: Run, deadline: int) -> None:
-    """Servers make programs while others run, so ends are looked at again; a moment without any is waited out for the last of them."""
+    """Servers make programs while others run, so ends are looked at again, once more after a moment without any."""
     world = judged.world
     patience = 2
     while world.now < deadline and patience:
