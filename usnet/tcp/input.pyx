@@ -276,11 +276,12 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now, ui
     return True
 
 
-cdef void accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
-    """Seventh step: trims to the window and to the peer's FIN, queues, decides how soon to acknowledge."""
+cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
+    """Seventh step: trims to the window and to the peer's FIN, queues. True if an ACK is due at once, which covers the FIN too if that is next."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t skip, room, before = k.rcv_nxt
     cdef int status
+    cdef bint at_once = False
     if seq_lt(s.seq, k.rcv_nxt):
         skip = <uint32_t>seq_diff(k.rcv_nxt, s.seq)
         skip = s.n if s.n < skip else skip
@@ -308,26 +309,27 @@ cdef void accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
             k.flags |= TF_ACK_NOW           # out of order, fills a gap, duplicate or dropped: said at once, each time
             if status < 0:
                 s.fin = 0
-            tcp_ack_now(t, c, now)
+            at_once = True
         else:
             k.flags |= TF_DELACK
             k.delack_segs += 4 if s.n >= k.rcv_mss else 1
-            if k.delack_segs >= DELACK_LIMIT:
-                tcp_ack_now(t, c, now)
+            at_once = k.delack_segs >= DELACK_LIMIT
         tcp_want_output(t, c)
+    return at_once
 
 
-cdef void check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
-    """Eighth step. A FIN ahead of missing data is held until that is here."""
+cdef bint check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
+    """Eighth step. A FIN ahead of missing data is held until that is here. True if an ACK is due at once: it came out of order."""
     cdef tcb *k = tcb_at(t, c)
+    cdef bint at_once = False
     if s.fin and not k.flags & (TF_FIN_RECEIVED | TF_FIN_HELD) and seq_ge(s.seq + s.n, k.rcv_nxt):
         k.flags |= TF_FIN_HELD
         k.fin_pos = k.rcv_pos + <uint32_t>seq_diff(s.seq + s.n, k.rcv_nxt)
-        if k.fin_pos != k.rcv_pos:
-            tcp_ack_now(t, c, now)          # out of order: said at once
+        at_once = k.fin_pos != k.rcv_pos
     if k.flags & TF_FIN_HELD and k.rcv_pos == k.fin_pos and not k.flags & TF_FIN_RECEIVED:
         tcp_fin_received(t, c, now)
         tcp_want_output(t, c)
+    return at_once
 
 
 # --- The steps in order -------------------------------------------------------------------------------------------------------
@@ -393,12 +395,15 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
 cdef void finish(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
     """Text and FIN, in the states that still take them."""
     cdef tcb *k = tcb_at(t, c)
+    cdef bint at_once = False
     if k.state == TCPS_ESTABLISHED or k.state == TCPS_FIN_WAIT_1 or k.state == TCPS_FIN_WAIT_2:
         if data_after_close(t, c, s, now):
             return
         if s.n:
-            accept_text(t, c, s, now)
-        check_fin(t, c, s, now)
+            at_once = accept_text(t, c, s, now)
+        at_once |= check_fin(t, c, s, now)
+        if at_once:                         # one ACK for text and FIN: the first of two would ask for the FIN again
+            tcp_ack_now(t, c, now)
     elif k.state == TCPS_TIME_WAIT and s.fin:
         tcp_enter_time_wait(t, c, now)
 
