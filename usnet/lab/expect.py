@@ -260,7 +260,8 @@ def check_backoff(run: Run) -> Iterator[str]:
     if len(gaps) < wanted.count:
         yield f"backoff: {wanted.at}: expected at least {wanted.count} gaps between retransmissions, {told}"
         return
-    expected = [min(units.time(wanted.first) << i, most) for i in range(len(gaps))]
+    first = gaps[0] if wanted.first is None else units.time(wanted.first)
+    expected = [min(first << i, most) for i in range(len(gaps))]
     if any(abs(a - b) > tolerance for a, b in zip(gaps, expected, strict=True)):
         yield f"backoff: {wanted.at}: expected gaps of {', '.join(map(seconds, expected))}, {told}"
     if len({sent.t for sent in longest}) != len(longest) or len({sent.length for sent in longest if sent.again}) > 1:

@@ -115,7 +115,7 @@ class ConnectTable(Table):
 
 class BackoffTable(Table):
     at: str
-    first: Time
+    first: Time | None = None
     max: Time
     count: int
     tolerance: Time = "2ms"
