@@ -258,11 +258,11 @@ cdef class StackCore:
     def reset(self, seed, now=0):
         """As new, with the same ports, addresses, routes and settings: for worlds that are used again. `now` in ns."""
         rng_seed(&self.s.random, seed & 0xffffffffffffffff)
+        ip_reset(&self.s.ip)                # first: it gives back what it holds
+        tcp_reset(&self.s.tcp)
         chunks_reset(&self.s.chunks)
         wheel_reset(&self.s.timers, now)
         idset_reset(&self.s.notify)
-        ip_reset(&self.s.ip)
-        tcp_reset(&self.s.tcp)
         self.s.runs = self.s.rx_frames = 0
 
     def add_port(self, Port link not None, vlan=None):

@@ -138,6 +138,19 @@ def test_changing_one_links_luck_leaves_the_other_links_fates_unchanged():
     assert quiet[1] == noisy[1]
 
 
+def test_links_and_directions_have_their_own_luck():
+    net = Network()
+    arrivals = []
+    for i in range(2):
+        a, b = net.port(f"a{i}"), net.port(f"b{i}")
+        net.link(a, b, loss=0.5)
+        arrivals += [collect(a), collect(b)]
+        for port in (a, b):
+            send_each(net, port, range(0, 100_000, 1000))
+    net.run()
+    assert len({tuple(number(data) for _, data in seen) for seen in arrivals}) == 4
+
+
 def test_what_one_purpose_draws_moves_no_other():
     plain, _ = lost(loss=0.1)
     assert lost(loss=0.1, jitter="1ms", duplicate=0.5)[0] == plain

@@ -82,6 +82,17 @@ def test_the_edge_for_writing_comes_back_after_eagain(net):
     assert polled(net, ep) == []
 
 
+def test_the_edge_for_writing_comes_back_though_nothing_ran_in_between(us):
+    client, _ = us.connected()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    ep = watch(us, client, EPOLLOUT | EPOLLET)
+    assert polled(us, ep) == [(client.fileno(), EPOLLOUT)]
+    assert client.send(bytes(20_000)) == 8192
+    us.clock.advance(1)
+    us.server.run_once()  # acknowledges all of it: one piece of news for the client
+    assert polled(us, ep) == [(client.fileno(), EPOLLOUT)]
+
+
 def test_registering_reports_what_is_there_already(net):
     client, server = net.connected()
     server.send(b"early")
@@ -190,6 +201,18 @@ def test_a_listeners_edge_comes_with_each_connection(net):
         assert polled(net, ep) == []
 
 
+def test_a_listeners_edge_comes_while_others_wait(net):
+    listener = net.listener()
+    ep = watch(net, listener, EPOLLIN | EPOLLET, "server")
+    for _ in range(2):
+        net.tcp().connect(listener.getsockname())
+    assert polled(net, ep) == [(listener.fileno(), EPOLLIN)]
+    net.keep(listener.accept()[0])
+    assert polled(net, ep) == []
+    net.tcp().connect(listener.getsockname())
+    assert polled(net, ep) == [(listener.fileno(), EPOLLIN)]
+
+
 def test_the_outcome_of_a_connect_is_writability(net):
     listener = net.listener()
     client = net.tcp()
@@ -250,6 +273,19 @@ def test_datagrams_are_edges_one_by_one(net):
         client.sendto(b"x", server.getsockname())
         assert polled(net, ep) == [(server.fileno(), EPOLLIN)]
         assert polled(net, ep) == []
+
+
+def test_datagrams_are_edges_while_others_wait(net):
+    server, client = net.udp("server"), net.udp()
+    server.bind((net.host, 0))
+    ep = watch(net, server, EPOLLIN | EPOLLET, "server")
+    for _ in range(2):
+        client.sendto(b"x", server.getsockname())
+    assert polled(net, ep) == [(server.fileno(), EPOLLIN)]
+    server.recv(10)
+    assert polled(net, ep) == []
+    client.sendto(b"x", server.getsockname())
+    assert polled(net, ep) == [(server.fileno(), EPOLLIN)]
 
 
 def test_registration_errors(net):

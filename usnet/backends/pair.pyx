@@ -14,7 +14,7 @@ from usnet.backends.ring cimport (
     LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, RING_RX, RING_TX, Port, port,
 )
 from usnet.backends.ring_memory cimport (
-    FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take,
+    FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take, side_take,
 )
 
 from usnet.backends.clock import MonotonicClock
@@ -113,7 +113,7 @@ cdef int pair_rx_sync(void *self, uint32_t number) noexcept nogil:
     i = source.done
     while True:
         source.done = i
-        if ring_take(source.r, &i, source.head, e.scratch, &frame, &length) == 0:
+        if side_take(source, &i, source.head, e.scratch, &frame, &length) == 0:
             break
         if ring_put(k, frame, length, now, &e.p.stats) == -ENOBUFS:
             break

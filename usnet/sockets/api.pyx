@@ -126,9 +126,6 @@ cdef int usn_getpeername(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept
     if status < 0:
         return status
     if so.kind == KIND_TCP:
-        status = <int>tcp_get(&n.s.tcp, so.pcb, OPT_STATE)
-        if status < TCPS_ESTABLISHED:
-            return -ENOTCONN                    # a peer is one only once it has answered
         return tcp_peer(&n.s.tcp, so.pcb, addr, port)
     if udp_at(n, so).rport == 0:
         return -ENOTCONN

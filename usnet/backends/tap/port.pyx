@@ -11,9 +11,9 @@ from libc.string cimport memcpy, memset
 
 from usnet.backends.clock cimport Clock
 from usnet.backends.ring cimport (
-    LINK_DOWN, LINK_GONE, LINK_UP, NS_MOREFRAG, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, Port, port, ring_next, slot_meta,
+    LINK_DOWN, LINK_GONE, LINK_UP, NS_MOREFRAG, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, Port, port, slot_meta,
 )
-from usnet.backends.ring_memory cimport RingMemory, ring_check, ring_settle, ring_side, side_buf, side_room
+from usnet.backends.ring_memory cimport RingMemory, ring_check, ring_settle, ring_side, side_buf, side_len, side_next, side_room
 
 from usnet.backends.clock import MonotonicClock
 from usnet.backends.errors import BackendUnavailable
@@ -113,13 +113,14 @@ cdef int tap_send(tap_end *e, ring_side *k, uint32_t *at) noexcept nogil:
     while more:
         if n < MAX_PARTS:
             v[n].iov_base = side_buf(k, i)
-            v[n].iov_len = k.r.slots[i].len
+            v[n].iov_len = side_len(k, i)
             n += 1
         else:
             fits = False
-        total += k.r.slots[i].len
+        total += side_len(k, i)
         more = (k.r.slots[i].flags & NS_MOREFRAG) != 0
-        i = ring_next(k.r, i)
+        i = side_next(k, i)
+        more = more and i != k.head
     wrote = -1
     while fits:
         wrote = writev(e.fd, v, n)
@@ -175,7 +176,7 @@ cdef int tap_read(tap_end *e, ring_side *k) noexcept nogil:
     for n in range(e.parts):
         v[n].iov_base = side_buf(k, i)
         v[n].iov_len = k.buf_size
-        i = ring_next(k.r, i)
+        i = side_next(k, i)
     got = readv(e.fd, v, <int>e.parts)
     if got < 0:
         return 1 if errno == EINTR else device_error(e, errno)
@@ -190,11 +191,12 @@ cdef int tap_read(tap_end *e, ring_side *k) noexcept nogil:
         i = k.tail
         part = left if left < k.buf_size else k.buf_size
         left -= part
+        k.r.slots[i].buf_idx = k.good[i]
         k.r.slots[i].len = <uint16_t>part
         k.r.slots[i].flags = NS_MOREFRAG if left else 0
         memset(&k.meta[i], 0, sizeof(slot_meta))
         k.meta[i].time_ns = (<Clock>e.clock).read((<Clock>e.clock).self_)
-        k.tail = ring_next(k.r, i)
+        k.tail = side_next(k, i)
         if left == 0:
             break
     k.r.tail = k.tail

@@ -12,7 +12,7 @@ from usnet.backends.ring cimport (
     LINK_GONE, META_CSUM_VALID, NS_MOREFRAG, PORT_CAN_SEND, PORT_FILENO, Port, port, ring, ring_buf, ring_next, ring_space, slot_meta,
 )
 from usnet.backends.ring_memory cimport (
-    FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take, side_room,
+    FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take, side_room, side_take,
 )
 
 cdef extern from "<time.h>" nogil:
@@ -69,6 +69,7 @@ cdef struct fault_port:
     uint64_t passed[2]          # frames of each direction that went on
     uint64_t dropped[2]
     uint64_t overflow           # dropped because too many were held
+    uint64_t too_long           # of the inner port's, already counted here
     uint64_t refused            # longer than the inner port can send
     int timer_fd
     int epoll_fd
@@ -213,6 +214,8 @@ cdef void strike(fault_port *e, int direction, uint32_t number, const uint8_t *f
 cdef void mirror(fault_port *e) noexcept nogil:
     e.outer.link = e.inner.link
     e.outer.stats.rx_overruns = e.inner.stats.rx_overruns
+    e.outer.stats.rx_too_long += e.inner.stats.rx_too_long - e.too_long
+    e.too_long = e.inner.stats.rx_too_long
     e.outer.stats.tx_errors = e.inner.stats.tx_errors + e.refused
 
 
@@ -232,7 +235,7 @@ cdef int fault_tx_sync(void *self, uint32_t number) noexcept nogil:
     i = k.done
     while release(e, OUT, now) and e.n_held + MAX_COPIES < e.max_held:
         first = i
-        got = ring_take(k.r, &i, k.r.head, e.scratch, &frame, &length)
+        got = side_take(k, &i, k.r.head, e.scratch, &frame, &length)
         if got == 0:
             break
         k.done = i

@@ -80,7 +80,7 @@ cdef void capture_end(capture_out *c, uint32_t length, uint32_t direction) noexc
 
 
 def _option(code, value):
-    return struct.pack("=HH", code, len(value)) + value + b"\0" * (-len(value) % 4)
+    return struct.pack("=HH", code, len(value)) + value + b"\0" * ((4 - len(value) % 4) % 4)
 
 
 def _block(kind, body):
