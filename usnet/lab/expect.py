@@ -190,8 +190,7 @@ def check_corruption(run: Run) -> Iterator[str]:
     if not run.expect.corrupted_dropped:
         return
     reasons = {
-        "ip_drops": ("short", "version", "header_length", "total_length", "length", "checksum", "not_for_us", "not_ours", "martian", "source", "protocol",
-                     "options", "truncated"),
+        "ip_drops": ("ip_short", "ip_version", "ip_ihl", "ip_length", "ip_checksum"),
         "tcp_drops": ("checksum",),
     }
     dropped = 0
@@ -293,9 +292,9 @@ def check_window(run: Run) -> Iterator[str]:
 
 
 def small_segments(run: Run) -> int:
-    """New data segments below min(MSS, half the largest window) that are neither the last nor a probe."""
+    """New data segments below min(MSS, half the largest window) that are neither the last, nor a probe, nor sent on the override timer."""
     return sum(1 for side in run.observer.all_sides() for s in side.small
-               if not s.again and s.length < side.largest_window // 2 and s.start + s.length < (side.fin_at if side.fin_at >= 0 else side.sent_max))
+               if not s.again and not s.forced and s.length < side.largest_window // 2 and s.start + s.length < (side.fin_at if side.fin_at >= 0 else side.sent_max))
 
 
 def check_halving(wanted: WindowTable, samples: list[dict[str, int]]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from usnet.wire.mirror import checksum
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 HALF_SECOND = 500_000_000
+OVERRIDE = 100_000_000
 MOST_TOLD = 5
 
 RULES = {
@@ -66,6 +67,7 @@ class Sent(NamedTuple):
     length: int
     again: bool
     una: int
+    forced: bool = False    # after the override timeout of RFC 9293, 3.8.6.2.1
 
 
 def parse_tcp(frame: bytes) -> Segment | None:
@@ -150,6 +152,7 @@ class Side:
         self.reset_at = -1
         # What it was told of it
         self.una = 0
+        self.acked_at = 0
         self.right = 0
         self.largest_window = 0
         self.pure_acks = 0
@@ -254,7 +257,8 @@ class Side:
         if n >= whole:
             return
         probe = n == 1 and start >= self.right - 1
-        self.small.append(Sent(t, start, n, probe, self.una))
+        forced = self.una == start and t - max(self.acked_at, self.log[-1].t if self.log else 0) >= OVERRIDE
+        self.small.append(Sent(t, start, n, probe, self.una, forced))
         unacknowledged = self.una < self.sent_max
         if unacknowledged and not fin and not probe and n < self.largest_window // 2 and self.host not in self.observer.nodelay:
             self.wrong("nagle", t, f"{n} bytes leave at offset {start} while {self.sent_max - self.una} are unacknowledged")
@@ -383,7 +387,8 @@ class Side:
         if flags & ACK and self.iss >= 0:
             acked = self.una + signed(seg.ack - self.iss - self.una)
             if acked <= self.sent_max:
-                self.una = max(self.una, acked)
+                if acked > self.una:
+                    self.una, self.acked_at = acked, t
                 window = seg.window << self.shift(flags, self.seen.wscale)
                 self.right = max(self.right, acked + window)
                 self.largest_window = max(self.largest_window, window)

@@ -392,7 +392,7 @@ def _play(scenario: Scenario, judged: Run) -> None:
     judged.waiting = [f"{program.name} (in {program.waits_for})" for program in world.env.programs.values() if not program.daemon]
     if not judged.waiting:
         judged.completed_at = max(judged.ledger.ended.values(), default=world.now)
-        world.run(until=world.now + units.time(t.expect.conn_end_after))
+        world.run(until=max(judged.completed_at + units.time(t.expect.conn_end_after), world.now + 1))
         judged.states = {name: _states(host) for name, host in world.hosts.items()}
     for program in list(world.env.programs.values()):
         program.kill()
