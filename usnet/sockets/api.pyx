@@ -245,7 +245,7 @@ cdef int do_close(net *n, int fd, int64_t now) noexcept nogil:
 # --- bytes ---
 
 cdef int64_t do_sendto(net *n, int fd, const uint8_t *p, size_t length, int flags, const ip_addr *addr, uint16_t port,
-                        int64_t now) noexcept nogil:
+                       int64_t now) noexcept nogil:
     cdef sock *so
     cdef int64_t done = find(n, fd, &so)
     if done < 0:
@@ -279,7 +279,7 @@ cdef int64_t tcp_send_some(net *n, sock *so, const uint8_t *p, uint32_t length, 
 
 
 cdef int64_t do_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, ip_addr *addr, uint16_t *port,
-                          int64_t now) noexcept nogil:
+                         int64_t now) noexcept nogil:
     cdef sock *so
     cdef int64_t done = find(n, fd, &so)
     if done < 0:
