@@ -1,4 +1,5 @@
-"""What every port must do, whatever moves its frames. A backend's tests derive a class from `Conformance` and give it an adapter:
+"""What every port must do, whatever moves its frames. A backend's tests derive a class from `Conformance` and give it
+an adapter:
 
     class TestMine(Conformance):
         adapter = MyAdapter()
@@ -253,7 +254,8 @@ class Conformance:
     @pytest.mark.parametrize(("direction", "spoil"), [
         # on an empty transmit ring every slot but the unused one is the user's, so that fewer moves are wrong
         *(("tx", s) for s in ("cur behind head", "head outside", "cur outside")),
-        *(("rx", s) for s in ("cur behind head", "head outside", "cur outside", "head beyond tail", "cur beyond tail", "head goes back")),
+        *(("rx", s) for s in ("cur behind head", "head outside", "cur outside", "head beyond tail", "cur beyond tail",
+                              "head goes back")),
     ])
     def test_broken_indices_set_the_ring_up_anew(self, rig, direction, spoil):
         rig = rig([frame(i) for i in range(4)], slots=8)
@@ -272,8 +274,10 @@ class Conformance:
             assert ring.sync() == 0
         head, n = ring.head, ring.num_slots
         ring.head, ring.cur = {
-            "cur behind head": ((head + 2) % n, (head + 1) % n), "head outside": (n, n), "cur outside": (head, 2**32 - 1),
-            "head beyond tail": ((ring.tail + 1) % n,) * 2, "cur beyond tail": (head, (ring.tail + 1) % n), "head goes back": (head - 1, head),
+            "cur behind head": ((head + 2) % n, (head + 1) % n), "head outside": (n, n),
+            "cur outside": (head, 2**32 - 1),
+            "head beyond tail": ((ring.tail + 1) % n,) * 2, "cur beyond tail": (head, (ring.tail + 1) % n),
+            "head goes back": (head - 1, head),
         }[spoil]
         assert ring.sync() == EINVAL
         assert ring.space == (7 if direction == "tx" else 0)
@@ -321,7 +325,8 @@ class Conformance:
             ring = r.choice(rings)
             for _ in range(r.randrange(3)):
                 setattr(ring, r.choice(["head", "cur", "tail"]), r.choice([r.randrange(9), 2**32 - 1]))
-            ring.set_slot(r.randrange(7), buf_idx=r.choice([r.randrange(20), 2**31]), len=r.randrange(65536), flags=r.randrange(65536))
+            ring.set_slot(r.randrange(7), buf_idx=r.choice([r.randrange(20), 2**31]), len=r.randrange(65536),
+                          flags=r.randrange(65536))
             status = ring.sync()
             assert status in (0, EINVAL), status
             assert ring.space <= 6

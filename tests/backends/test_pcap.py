@@ -47,12 +47,14 @@ def ng_interface(order, resolution=None, offset=None, link=1):
 
 
 def ng_packet(order, time, data, interface=0):
-    return ng_block(order, 6, struct.pack(order + "IIIII", interface, time >> 32, time & 0xFFFFFFFF, len(data), len(data)) + data)
+    return ng_block(order, 6, struct.pack(order + "IIIII", interface, time >> 32, time & 0xFFFFFFFF, len(data),
+                                          len(data)) + data)
 
 
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize(("resolution", "time", "ns"), [
-    (None, 7_000_001, 7_000_001_000), (9, 7_000_001, 7_000_001), (3, 7001, 7_001_000_000), (12, 7_000_001, 7_000), (0, 7, 7 * 10**9),
+    (None, 7_000_001, 7_000_001_000), (9, 7_000_001, 7_000_001),
+    (3, 7001, 7_001_000_000), (12, 7_000_001, 7_000), (0, 7, 7 * 10**9),
     (0x80 | 10, 1024 * 3 + 512, 3_500_000_000), (0x80 | 40, (3 << 40) + (1 << 39), 3_500_000_000), (0x80, 3, 3 * 10**9),
 ])
 def test_times_of_any_resolution_become_nanoseconds(tmp_path, order, resolution, time, ns):
@@ -173,6 +175,8 @@ def test_a_wait_ends_when_a_paced_frame_is_due(tmp_path):
         assert poller.clock.now() - start >= 20_000_000
 
 
+# python-pcapng's own, about a way it will change
+@pytest.mark.filterwarnings("ignore:Field type should not be:DeprecationWarning")
 def test_what_the_writer_writes_python_pcapng_and_the_reader_read():
     from pcapng import FileScanner
     from pcapng.blocks import EnhancedPacket, InterfaceDescription

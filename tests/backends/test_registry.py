@@ -21,7 +21,7 @@ def test_a_pair_opens_end_by_end():
 
 @pytest.mark.parametrize("name", ["ether:0", "tap0", ""])
 def test_an_unknown_scheme_names_the_known_ones(name):
-    with pytest.raises(ValueError, match="pair.*pcap.*tap"):
+    with pytest.raises(ValueError, match=r"pair.*pcap.*tap"):
         registry.open_port(name)
 
 

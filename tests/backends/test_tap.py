@@ -39,7 +39,8 @@ def test_the_kernel_answers_arp_and_ping():
         port.send(bytes(Ether(src=mac, dst="ff:ff:ff:ff:ff:ff") / ARP(psrc="10.9.0.2", pdst="10.9.0.1", hwsrc=mac)))
         reply = wait_for(port, lambda f: ARP in f and f[ARP].op == 2)
         assert reply[ARP].hwsrc == peer.get_mac("us7").hex(":")
-        port.send(bytes(Ether(src=mac, dst=reply[ARP].hwsrc) / IP(src="10.9.0.2", dst="10.9.0.1") / ICMP(id=7) / Raw(b"hello" * 200)))
+        port.send(bytes(Ether(src=mac, dst=reply[ARP].hwsrc) / IP(src="10.9.0.2",
+                                                                  dst="10.9.0.1") / ICMP(id=7) / Raw(b"hello" * 200)))
         assert wait_for(port, lambda f: ICMP in f and f[ICMP].type == 0)[Raw].load == b"hello" * 200
 
 

@@ -39,11 +39,12 @@ def test_a_capture_shows_both_directions_in_order_with_the_ports_times(tmp_path)
     with pytest.raises(OSError, match="No such device"):
         port.sync()
     reader = CaptureReader(path)
-    assert [reader.read() for _ in range(4)] == [(frame(1, 1000), 1000, 1, 2), (frame(2), 1050, 1, 1), (frame(3), 1100, 1, 2), None]
+    assert [reader.read() for _ in range(4)] == [
+        (frame(1, 1000), 1000, 1, 2), (frame(2), 1050, 1, 1), (frame(3), 1100, 1, 2), None]
 
 
 def test_times_of_the_monotonic_clock_become_the_time_of_day(tmp_path):
-    a, b = make_pair()
+    a, _ = make_pair()
     with CapturePort(a, tmp_path / "c.pcapng") as port:
         port.send(frame(1))
     ((_, when),) = CaptureReader(tmp_path / "c.pcapng")
@@ -71,6 +72,7 @@ def test_a_frame_is_captured_once_however_often_it_is_synced(tmp_path):
         port.tx_ring().sync()
     port.receive()
     assert port.writer.frames == 1
+    port.close()
 
 
 def test_several_ports_share_a_writer(tmp_path):
@@ -93,13 +95,16 @@ def test_a_full_disk_ends_the_capture_not_the_traffic():
     with pytest.raises(OSError, match="No space"):
         port.flush()
     assert port.writer.lost > 0
+    with pytest.raises(OSError, match="No space"):
+        port.close()
+    assert a.gone
 
 
 def test_a_file_object_that_fails_does_not_either():
     class Broken(io.RawIOBase):
         def write(self, data):
             raise KeyError("broken")
-    a, b = make_pair()
+    a, _ = make_pair()
     port = CapturePort(a, Broken())
     assert port.send(frame(1))
     with pytest.raises(OSError):
@@ -109,16 +114,19 @@ def test_a_file_object_that_fails_does_not_either():
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark (Debian package tshark)")
 def test_tshark_reads_a_capture_without_complaint(tmp_path):
     clock = ManualClock(1_700_000_000_123_456_789)
-    a, b = make_pair(clock=clock)
+    a, _ = make_pair(clock=clock)
     path = tmp_path / "c.pcapng"
     sizes = [60, 61, 62, 63, 1514]
     with CapturePort(a, path) as port:
         for i, size in enumerate(sizes):
             port.send(frame(i, size))
             clock.advance(1)
-    fields = [arg for f in ("frame.time_epoch", "frame.len", "frame.packet_flags_direction", "frame.interface_name") for arg in ("-e", f)]
-    out = subprocess.run(["tshark", "-r", path, "-T", "fields", *fields], capture_output=True, text=True, timeout=60, check=True)
-    assert out.stdout.splitlines() == [f"1700000000.{123456789 + i}\t{n}\t0x00000002\tpair:pair:a" for i, n in enumerate(sizes)]
+    fields = [arg for f in ("frame.time_epoch", "frame.len", "frame.packet_flags_direction",
+                            "frame.interface_name") for arg in ("-e", f)]
+    out = subprocess.run(["tshark", "-r", path, "-T", "fields", *fields], capture_output=True, text=True, timeout=60,
+                         check=True)
+    assert out.stdout.splitlines() == [f"1700000000.{123456789 + i}\t{n}\t0x00000002\tpair:pair:a" for i,
+                                       n in enumerate(sizes)]
     assert "damaged" not in out.stderr and "error" not in out.stderr.lower()
 
 
@@ -210,7 +218,7 @@ def test_a_full_ring_behind_it_holds_frames_back_in_order():
         frames = bodies(far.receive())
         got += frames
         port.sync()
-    assert [f for f in got[::2]] == sent == [f for f in got[1::2]]
+    assert got[::2] == sent == got[1::2]
 
 
 def test_a_sleeper_is_woken_for_a_frame_that_becomes_due():

@@ -5,9 +5,9 @@ from libc.stdint cimport int64_t
 cdef class Poller:
     """Waits for any of its ports, for a doorbell, or for a time. Base of the operating system's and of the simulator's.
 
-    wait(deadline_ns): blocks until something may have happened or the clock reads deadline_ns (INT64_MAX: no limit; a time that has passed: does not
-    block). Returns True when woken by something else than time. May wake for nothing. Interrupted by signals as Python expects (PEP 475:
-    the handler runs; an exception it raises comes out of wait).
+    wait(deadline_ns): blocks until something may have happened or the clock reads deadline_ns (INT64_MAX: no limit; a
+    time that has passed: does not block). Returns True when woken by something else than time. May wake for nothing.
+    Interrupted by signals as Python expects (PEP 475: the handler runs; an exception it raises comes out of wait).
     ring_doorbell(): wakes a wait from another thread or a signal handler.
     """
     cpdef object add_port(self, port)
@@ -20,7 +20,8 @@ cdef class Poller:
 cdef class OSPoller(Poller):
     """Waits in the operating system: epoll for ports and descriptors, an eventfd for the doorbell, nanosecond timeouts.
 
-    Ports are asked to wake (`arm`) before each wait and must have a fileno(). Other objects with a fileno(), and bare descriptors, may be added too.
+    Ports are asked to wake (`arm`) before each wait and must have a fileno(). Other objects with a fileno(), and bare
+    descriptors, may be added too.
     """
     cdef readonly object clock
     cdef list entries           # (port or object, descriptor), in the order they were added

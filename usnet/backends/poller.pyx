@@ -2,7 +2,7 @@
 import os
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EINTR, ENOSYS, EPERM, errno
+from libc.errno cimport EINTR, errno
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 
 from usnet.backends.clock cimport Clock, clock_now
@@ -22,7 +22,8 @@ cdef extern from *:
     #include <time.h>
     #include <unistd.h>
 
-    /* Nanoseconds: epoll_wait() counts in milliseconds. Where the kernel has no epoll_pwait2() the epoll descriptor itself is polled with ppoll(). */
+    /* Nanoseconds: epoll_wait() counts in milliseconds. Where the kernel has no epoll_pwait2() the epoll descriptor
+       itself is polled with ppoll(). */
     static int us_epoll_wait_ns(int fd, struct epoll_event *events, int n, int64_t ns)
     {
         struct timespec t = {ns / 1000000000, ns % 1000000000};
@@ -82,10 +83,10 @@ cdef class Poller:
 cdef class OSPoller(Poller):
     """Waits in the operating system. `clock` (CLOCK_MONOTONIC when None) is what deadlines are measured by.
 
-    Context manager. Its fileno() polls readable when a wait would return at once for another reason than time: for select() and asyncio.
+    Context manager. Its fileno() polls readable when a wait would return at once for another reason than time: for
+    select() and asyncio.
     """
     def __cinit__(self, clock=None):
-        cdef epoll_event e
         self.epoll_fd = self.bell_fd = -1
         self.made = True
         self.clock = <Clock?>clock if clock is not None else MonotonicClock()
@@ -114,7 +115,8 @@ cdef class OSPoller(Poller):
             raise OSError(errno, os.strerror(errno))
 
     cpdef object add_port(self, port):
-        """Adds a port, an object with a fileno() or a descriptor. ValueError for a port that has none; OSError (EEXIST) when it is there already."""
+        """Adds a port, an object with a fileno() or a descriptor. ValueError for a port that has none; OSError
+        (EEXIST) when it is there already."""
         cdef int fd
         self._check_open()
         if isinstance(port, Port) and not (<Port>port).p.caps & PORT_FILENO:
@@ -136,7 +138,8 @@ cdef class OSPoller(Poller):
         raise KeyError(port)
 
     cpdef bint wait(self, int64_t deadline_ns) except -1:
-        """Blocks until a port or descriptor is ready or the doorbell rang (True), or the clock reads `deadline_ns` (False). Never returns False early."""
+        """Blocks until a port or descriptor is ready or the doorbell rang (True), or the clock reads `deadline_ns`
+        (False). Never returns False early."""
         cdef int64_t timeout
         cdef int n
         self._check_open()
@@ -153,7 +156,7 @@ cdef class OSPoller(Poller):
 
     cdef int arm_ports(self) except -1:
         cdef Port p
-        for known, fd in self.entries:
+        for known, _ in self.entries:
             if isinstance(known, Port):
                 p = <Port>known
                 if p.p.arm != NULL:

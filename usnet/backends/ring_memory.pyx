@@ -123,7 +123,8 @@ cdef int ring_put(ring_side *k, const uint8_t *frame, uint32_t length, int64_t t
     return 0
 
 
-cdef int side_take(ring_side *k, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame, uint32_t *length) noexcept nogil:
+cdef int side_take(ring_side *k, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame,
+                   uint32_t *length) noexcept nogil:
     cdef uint32_t i = at[0]
     cdef uint32_t total = 0
     cdef uint32_t part
@@ -151,7 +152,8 @@ cdef int side_take(ring_side *k, uint32_t *at, uint32_t end, uint8_t *scratch, c
     return 1 if fits else -EMSGSIZE
 
 
-cdef int ring_take(ring *r, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame, uint32_t *length) noexcept nogil:
+cdef int ring_take(ring *r, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame,
+                   uint32_t *length) noexcept nogil:
     cdef ring_side k
     k.r = r
     k.good = NULL               # believe the slots
@@ -173,8 +175,8 @@ cdef void ring_taken(ring_side *k) noexcept nogil:
 
 
 cdef class RingMemory:
-    """Memory of one port's rings: `n_tx` and `n_rx` rings of `tx_slots` and `rx_slots` slots (2 or more), buffers of `buf_size` bytes (64 to
-    65535), one for each slot and `n_spare` more for swapping.
+    """Memory of one port's rings: `n_tx` and `n_rx` rings of `tx_slots` and `rx_slots` slots (2 or more), buffers of
+    `buf_size` bytes (64 to 65535), one for each slot and `n_spare` more for swapping.
 
     Raises ValueError for numbers out of range, MemoryError when the system has no room.
     """
@@ -224,7 +226,8 @@ cdef class RingMemory:
         for i in range(self.n_spare):
             self.spare[i] = <uint32_t>(FIRST_BUFFER + done + i)
 
-    cdef void _ring(self, ring_side *k, uint64_t at, uint64_t done, uint32_t slots, uint32_t number, int direction) noexcept:
+    cdef void _ring(self, ring_side *k, uint64_t at, uint64_t done, uint32_t slots, uint32_t number,
+                    int direction) noexcept:
         cdef uint32_t i
         k.r = <ring *>(self.base + at)
         k.meta = self.metas + done

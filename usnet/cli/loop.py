@@ -37,9 +37,15 @@ class Statistics:
     bytes_out: int = 0
 
     def line(self) -> str:
-        parts = [f"{self.connections} connections"]
-        parts += [f"{n} {what}" for n, what in ((self.failed, "of them failed"), (self.requests, "requests"), (self.datagrams, "datagrams")) if n]
+        parts = [count(self.connections, "connection")]
+        if self.failed:
+            parts.append(f"{self.failed} of them failed")
+        parts += [count(n, what) for n, what in ((self.requests, "request"), (self.datagrams, "datagram")) if n]
         return ", ".join([*parts, f"{self.bytes_in} bytes in", f"{self.bytes_out} bytes out"])
+
+
+def count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 class Loop:

@@ -48,8 +48,8 @@ def play(scenario: Any, seed: int | None, pcap: Path | None, twice: bool) -> dic
 
     outcome = run(scenario, seed=seed, pcap_dir=pcap)
     result = {
-        "scenario": scenario.name,
-        "seed": scenario.seed if seed is None else seed,
+        "scenario": outcome.scenario,
+        "seed": outcome.seed,
         "ok": bool(outcome.ok),
         "digest": outcome.digest,
         "failures": [str(failure) for failure in outcome.failures],

@@ -148,9 +148,14 @@ def run(what: str, where: Where, start: Callable[[Any, tuple[str, int]], None]) 
             loop.close()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+    click.echo(f"stopped after {time.monotonic() - begun:.1f} s: {loop.statistics.line()}, {network_line(stack)}")
+
+
+def network_line(stack: Any) -> str:
     counted = stack.statistics()["tcp"]
-    click.echo(f"stopped after {time.monotonic() - begun:.1f} s: {loop.statistics.line()}, {counted['segments_in']} segments in, "
-               f"{counted['segments_out']} out, {counted['retransmits']} retransmitted")
+    text = f"{counted['segments_in']} segments in, {counted['segments_out']} out, {counted['retransmits']} sent again"
+    harmed = [sum(port.fault_counts()["dropped"]) for port in stack.ports if hasattr(port, "fault_counts")]
+    return f"{text}, {sum(harmed)} frames dropped on purpose" if harmed else text
 
 
 @click.group("serve", no_args_is_help=False)

@@ -231,6 +231,8 @@ cdef class Stack:
         return True
 
     def ring_bells(self, int64_t deadline):
+        if isinstance(self.poller, OSPoller):
+            (<OSPoller>self.poller).arm_ports()  # nobody calls wait(): the ports' descriptors must wake by themselves
         for bell in self.bells:
             bell.step(deadline)
 

@@ -337,17 +337,17 @@ cdef bint check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexce
 cdef bint reuse_time_wait(tcp_state *t, uint32_t c, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil:
     """A SYN that must be new (RFC 9293, 3.6.1; RFC 6191) takes the place of a connection in TIME-WAIT. True if it did."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t l
+    cdef uint32_t heir
     if k.state != TCPS_TIME_WAIT or r.flags & (TH_SYN | TH_ACK | TH_RST) != TH_SYN or k.flags & TF_HELD:
         return False
     if not (seq_gt(r.seq, k.rcv_nxt)
             or (k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and seq_gt(r.ts_val, k.ts_recent))):
         return False
-    l = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
-    if l == NONE:
+    heir = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
+    if heir == NONE:
         return False
     tcp_end(t, c, 0)
-    handshake_listen(t, l, p, r, n, now)
+    handshake_listen(t, heir, p, r, n, now)
     return True
 
 

@@ -36,8 +36,8 @@ cdef void tcp_rearm(tcp_state *t, uint32_t c) noexcept nogil:
 
 cdef int64_t tcp_rto(const tcp_state *t, const tcb *k) noexcept nogil:
     cdef int64_t rto = k.rto
-    cdef int i
-    for i in range(k.backoff):
+    cdef int _i
+    for _i in range(k.backoff):
         rto *= 2
         if rto >= t.config.rto_max:
             return t.config.rto_max

@@ -26,7 +26,8 @@ cdef struct capture_port:
     uint32_t buf_size
 
 
-cdef void write_frames(capture_port *e, ring *r, uint32_t i, uint32_t end, int64_t now, int direction, uint32_t number) noexcept nogil:
+cdef void write_frames(capture_port *e, ring *r, uint32_t i, uint32_t end, int64_t now, int direction,
+                       uint32_t number) noexcept nogil:
     """The whole frames of slots [i, end)."""
     cdef uint32_t first, length
     cdef int64_t when
@@ -97,10 +98,12 @@ cdef int capture_arm(void *self, bint for_tx) noexcept nogil:
 
 
 cdef class CapturePort(Port):
-    """`CapturePort(inner, file)`: the same rings as `inner`, of which all frames are written to a pcapng file as they are sent or arrive.
+    """`CapturePort(inner, file)`: the same rings as `inner`, of which all frames are written to a pcapng file as they
+    are sent or arrive.
 
-    file: a path, a binary file, or a PcapngWriter that several ports share (then it stays open). Use only this port from then on. Times are
-    the port's clock; with CLOCK_MONOTONIC they are moved to the time of day, or by `offset_ns` if given. `flush()`; close() closes the inner port too.
+    file: a path, a binary file, or a PcapngWriter that several ports share (then it stays open). Use only this port
+    from then on. Times are the port's clock; with CLOCK_MONOTONIC they are moved to the time of day, or by `offset_ns`
+    if given. `flush()`; close() closes the inner port too.
     """
     cdef capture_port e
     cdef readonly Port inner
