@@ -1,6 +1,7 @@
-"""The words of a scenario file: what sim_scenarios/*.toml may say, checked when it is read. docs/scenarios.md explains each key.
+"""The words of a scenario file: what sim_scenarios/*.toml may say. docs/scenarios.md explains each key.
 
-Reading a file is strict: a key that does not exist, a value of the wrong kind or a time without a unit raises ScenarioError, which names file and key.
+Reading a file is strict: a key that does not exist, a value of the wrong kind or a time without a unit raises ScenarioError,
+which names file and key.
 """
 
 import copy
@@ -30,8 +31,8 @@ class Table(msgspec.Struct, forbid_unknown_fields=True):
 class Bound(Table, kw_only=True):
     """Limits of a number, both included."""
 
-    min: Number | None = None
-    max: Number | None = None
+    min: int | None = None
+    max: int | None = None
 
 
 Limits = int | Bound
@@ -108,6 +109,11 @@ class HealTable(Table, kw_only=True):
     within: Time
 
 
+class GoodputTable(Table, kw_only=True):
+    min: Number | None = None
+    max: Number | None = None
+
+
 class ConnectTable(Table, kw_only=True):
     times: list[Time]
     tolerance: Time = "0ns"
@@ -134,7 +140,7 @@ class ExpectTable(Table, kw_only=True):
     delivered: Literal["exact", "prefix", "nothing"] = "exact"
     completion_min: Time | None = None
     completion_max: Time | None = None
-    goodput: Bound | None = None
+    goodput: GoodputTable | None = None
     connect: ConnectTable | None = None
     call: dict[str, ConnectTable] = {}
     errors: dict[str, list[str]] = {}
@@ -192,9 +198,21 @@ class ScenarioTable(Table, kw_only=True):
 
 
 TABLES: dict[str, type[msgspec.Struct]] = {
-    "": ScenarioTable, "hosts.NAME": HostTable, "routers.NAME": RouterTable, "switches.NAME": SwitchTable, "links": LinkTable, "links.queue": QueueTable,
-    "actions": ActionTable, "events": EventTable, "heal": HealTable, "expect": ExpectTable, "expect.connect": ConnectTable, "expect.backoff": BackoffTable,
-    "expect.window": WindowTable, "expect.goodput": Bound, "case": CaseTable,
+    "": ScenarioTable,
+    "hosts.NAME": HostTable,
+    "routers.NAME": RouterTable,
+    "switches.NAME": SwitchTable,
+    "links": LinkTable,
+    "links.queue": QueueTable,
+    "actions": ActionTable,
+    "events": EventTable,
+    "heal": HealTable,
+    "expect": ExpectTable,
+    "expect.connect": ConnectTable,
+    "expect.backoff": BackoffTable,
+    "expect.window": WindowTable,
+    "expect.goodput": GoodputTable,
+    "case": CaseTable,
 }
 """Every table of the format by the path that a file writes: the documentation lists their keys, and a test compares."""
 
