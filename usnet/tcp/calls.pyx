@@ -39,6 +39,7 @@ from usnet.tcp.state cimport listener, listener_at, tcb_at, tcp_state
 from usnet.tcp.states cimport tcp_set_state
 from usnet.tcp.tables cimport (
     tcb_bind,
+    tcb_clear_queues,
     tcb_drop,
     tcb_enter,
     tcb_new,
@@ -197,10 +198,12 @@ cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, in
     room = k.sndbuf - k.snd.span if k.sndbuf > k.snd.span else 0
     if n > room:
         n = room
+    if n == 0:
+        return -EAGAIN
     while n and chain_write(t.chunks, &k.snd, k.snd.span, p, n):
         n //= 2                             # memory runs low: as much as there is
     if n == 0:
-        return -EAGAIN
+        return -ENOBUFS                     # nobody would be told when there is some again
     tcp_want_output(t, c)
     return n
 
@@ -283,6 +286,8 @@ cdef void tcp_close(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         tcp_end(t, c, 0)
     elif k.rcv.span and not k.state == TCPS_TIME_WAIT:
         tcp_end_reset(t, c, ECONNRESET, now)    # bytes that will never be read: the peer must know
+    elif k.state == TCPS_TIME_WAIT:
+        tcb_clear_queues(t, k, False)       # nobody will read it
     elif k.state == TCPS_FIN_WAIT_2:
         tcp_arm(t, c, T_LINGER, now + t.config.fin_wait_2)
     else:

@@ -1,12 +1,12 @@
 """An arriving segment (RFC 9293, section 3.10.7.4). The parent, `synchronized`, holds the order of the steps; each step is a function that says
 whether to go on."""
 from libc.errno cimport ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
 from usnet.memory.chunks cimport chain_drop
-from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_syn_sent
+from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_number_above, handshake_syn_sent
 from usnet.tcp.output cimport tcp_ack_now, tcp_flight, tcp_want_output
 from usnet.tcp.receive cimport receive_text
 from usnet.tcp.recovery.newreno cimport recovery_ack, recovery_dupack
@@ -115,9 +115,10 @@ cdef bint check_paws(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s,
 
 
 cdef void answer_outside(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
-    """The ACK that an unacceptable segment earns; for empty ones at a limited rate, so that two ends cannot keep each other busy."""
+    """The ACK that an unacceptable segment earns; for those without text at a limited rate (RFC 5961, section 7), so that two ends cannot keep each
+    other busy."""
     cdef tcb *k = tcb_at(t, c)
-    if text_len(s) == 0:
+    if s.n + s.fin == 0:
         if k.last_oow_ack and now - k.last_oow_ack < OOW_ACK_INTERVAL:
             return
         k.last_oow_ack = now
@@ -154,7 +155,7 @@ cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
         count_drop(t, TDROP_DUPLICATE)
     else:
         count_drop(t, TDROP_WINDOW)
-    if r.flags & TH_ACK and s.seq == k.rcv_nxt and k.state >= TCPS_ESTABLISHED and not check_ack(t, c, r, now, text_len(s)):
+    if r.flags & TH_ACK and s.seq == k.rcv_nxt and k.state >= TCPS_ESTABLISHED and not check_ack(t, c, r, s, now):
         return False                        # a probe into our closed window still carries a good ACK
     answer_outside(t, c, s, now)
     return False
@@ -209,13 +210,18 @@ cdef bint update_window(tcb *k, const tcp_repr *r) noexcept nogil:
 
 
 cdef void sample_rtt(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noexcept nogil:
-    """Karn's rule: a timed segment if nothing was sent twice, else timestamps (RFC 7323, section 4)."""
+    """Karn's rule: a timed segment if nothing was sent twice, else timestamps (RFC 7323, section 4). Only a measurement ends the backoff."""
+    cdef int32_t echo
     if k.flags & TF_RTT_TIMED:
         if seq_ge(r.ack, k.rtt_seq):
             k.flags &= ~<uint32_t>TF_RTT_TIMED
             tcp_rtt_sample(t, k, now - k.rtt_start)
+            k.backoff = 0
     elif k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and r.ts_ecr:
-        tcp_rtt_sample(t, k, <int64_t>(tcp_ts_now(k, now) - r.ts_ecr) * 1000000)
+        echo = seq_diff(tcp_ts_now(k, now), r.ts_ecr)
+        if echo >= 0:                       # not from the future
+            tcp_rtt_sample(t, k, <int64_t>echo * 1000000)
+            k.backoff = 0
 
 
 cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil:
@@ -233,7 +239,6 @@ cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noex
     if seq_lt(k.snd_nxt, k.snd_una):
         k.snd_nxt = k.snd_una
     k.snd_wnd = k.snd_wnd - acked if k.snd_wnd > acked else 0
-    k.backoff = 0
     k.unanswered = 0
     k.stalled_since = 0
     recovery_ack(t, c, acked, flight, now)
@@ -243,33 +248,36 @@ cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noex
     return not (fin_acked and tcp_fin_acked(t, c, now))
 
 
-cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now, uint32_t n) noexcept nogil:
+cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, int64_t now) noexcept nogil:
     """Fifth step, for ESTABLISHED and later. False: go no further (unacceptable, or the connection ended)."""
     cdef tcb *k = tcb_at(t, c)
     cdef bint window_changed
     cdef uint32_t old_window = k.snd_wnd
     if seq_gt(r.ack, k.snd_max):
         count_drop(t, TDROP_BAD_ACK)
-        tcp_ack_now(t, c, now)
+        answer_outside(t, c, s, now)
         return False
     if seq_lt(r.ack, k.snd_una - k.max_window):
         count_drop(t, TDROP_OLD_ACK)         # RFC 5961, section 5
-        tcp_ack_now(t, c, now)
+        answer_outside(t, c, s, now)
         return False
-    k.unanswered = 0
     if seq_gt(r.ack, k.snd_una):
         if not new_ack(t, c, r, now):
             return False
         update_window(k, r)
-    else:
+    elif r.ack == k.snd_una:                # an older one says nothing about the window of today
         window_changed = update_window(k, r)
-        if (r.ack == k.snd_una and n == 0 and not window_changed and k.snd_max != k.snd_una and old_window
+        if (text_len(s) == 0 and not window_changed and k.snd_max != k.snd_una and old_window
                 and not r.flags & (TH_SYN | TH_FIN)):
             t.counters.dupacks_in += 1
             recovery_dupack(t, c, now)
-    if k.snd_wnd and k.flags & TF_PROBE:
+    if k.snd_wnd == 0:
+        k.unanswered = 0                    # a window that stays closed is no reason to give up (RFC 9293, 3.8.6.1)
+    elif k.flags & TF_PROBE:
         k.flags &= ~<uint32_t>TF_PROBE      # the window opened: whatever waits goes now
         k.backoff = 0
+        k.unanswered = 0
+        k.stalled_since = 0
         tcp_disarm(k, T_REXMT)
     if k.snd.span or k.snd_max != k.snd_una:
         tcp_want_output(t, c)
@@ -337,17 +345,23 @@ cdef bint check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexce
 cdef bint reuse_time_wait(tcp_state *t, uint32_t c, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil:
     """A SYN that must be new (RFC 9293, 3.6.1; RFC 6191) takes the place of a connection in TIME-WAIT. True if it did."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t heir
+    cdef uint32_t heir, after
     if k.state != TCPS_TIME_WAIT or r.flags & (TH_SYN | TH_ACK | TH_RST) != TH_SYN or k.flags & TF_HELD:
         return False
-    if not (seq_gt(r.seq, k.rcv_nxt)
-            or (k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and seq_gt(r.ts_val, k.ts_recent))):
+    if k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP:
+        if not (seq_gt(r.ts_val, k.ts_recent) or (r.ts_val == k.ts_recent and seq_gt(r.seq, k.rcv_nxt))):
+            return False
+    elif not seq_gt(r.seq, k.rcv_nxt):
         return False
     heir = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
     if heir == NONE:
         return False
+    after = k.snd_max
     tcp_end(t, c, 0)
     handshake_listen(t, heir, p, r, n, now)
+    c = tcb_find(t, &p.dst, r.dst_port, &p.src, r.src_port)
+    if c != NONE:
+        handshake_number_above(tcb_at(t, c), after)
     return True
 
 
@@ -365,7 +379,7 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     cdef tcb *k = tcb_at(t, c)
     if reuse_time_wait(t, c, p, r, s.n, now):
         return
-    if k.state == TCPS_SYN_RECEIVED and r.flags & TH_SYN:
+    if k.state == TCPS_SYN_RECEIVED and r.flags & (TH_SYN | TH_RST) == TH_SYN:
         if not check_syn(t, c, r, s, now):
             return
     if not check_paws(t, c, r, s, now) or not check_seq(t, c, r, s, now) or not check_rst(t, c, r, s, now):
@@ -387,7 +401,7 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
             return
         if not handshake_complete(t, c, r, now):
             return
-    elif not check_ack(t, c, r, now, text_len(s)):
+    elif not check_ack(t, c, r, s, now):
         return
     finish(t, c, s, now)
 
@@ -451,7 +465,7 @@ cdef void lower_mss(tcp_state *t, uint32_t c, uint32_t mtu) noexcept nogil:
     """Path MTU discovery (RFC 1191): never below 552 (RFC 5927's floor), and the segments out are cut anew."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t mss = (mtu if mtu > 552 else 552) - 40 - (12 if k.flags & TF_TIMESTAMPS else 0)
-    if mss >= k.mss:
+    if mss >= k.mss or k.state < TCPS_ESTABLISHED:      # a SYN is as small as it can be
         return
     k.mss = <uint16_t>mss
     k.cc.mss = mss

@@ -25,7 +25,7 @@ from usnet.tcp.tcb cimport (
     TF_RTT_TIMED,
     tcb,
 )
-from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_rto
+from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_patience, tcp_rto
 from usnet.wire.seq cimport seq_lt, seq_max
 from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH
 
@@ -73,7 +73,7 @@ cdef void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_seq, uint
         k.backoff = 0
         tcp_disarm(k, T_REXMT)
     if not k.deadline[T_REXMT]:
-        tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
+        tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))
 
 
 cdef void note_acked(tcb *k) noexcept nogil:
@@ -114,7 +114,7 @@ cdef int output_syn(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         return status
     if k.state == TCPS_SYN_SENT and (status == -EHOSTUNREACH or status == -ENETUNREACH):
         k.error = -status                   # nobody there: told at once (tcp/timeouts ends the connection)
-        tcp_arm(t, c, T_REXMT, now)
+        tcp_arm(t, c, T_REXMT, now + 1)     # not 0, which means off
         return 0
     k.snd_nxt = k.iss + 1
     if k.state == TCPS_SYN_RECEIVED:
@@ -219,7 +219,8 @@ cdef void tcp_send_probe(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     if k.snd_wnd and k.snd_una == k.snd_nxt:
         k.flags |= TF_FORCE                 # a small window that Nagle or silly-window avoidance held back: use it
         k.flags &= ~<uint32_t>TF_PROBE
-        output_data(t, c, now)
+        if output_data(t, c, now):
+            tcp_want_output(t, c)           # the ring is full: no timer runs now
         return
     t.counters.probes += 1
     if segment_send(t, k, k.snd_una, TH_ACK | TH_PSH, 0, 1, now) != -EAGAIN:

@@ -45,18 +45,24 @@ cdef uint32_t segment_window(const tcb *k) noexcept nogil:
     cdef uint32_t promised = <uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt)
     cdef uint32_t room = k.rcvbuf - k.rcv_ready if k.rcvbuf > k.rcv_ready else 0
     cdef uint32_t step = k.rcvbuf // 2 if k.rcvbuf // 2 < k.rcv_mss else k.rcv_mss
+    cdef uint32_t most = <uint32_t>65535 << (k.rcv_wscale if k.flags & TF_WSCALE else 0)     # that the field can say
     if seq_diff(k.rcv_adv, k.rcv_nxt) < 0:
         promised = 0
+    if room > most:
+        room = most
     if room < promised + step:              # silly-window avoidance: the edge moves by at least a step, and never back
         return promised
     return room
 
 
 cdef uint16_t window_field(tcb *k, uint8_t shift) noexcept nogil:
-    """The window as it goes on the wire; moves rcv_adv to what that promises. Rounds up rather than take a promise back."""
-    cdef uint32_t window = segment_window(k), field = window >> shift
+    """The window as it goes on the wire; moves rcv_adv to what that promises. Rounds up rather than take a promise back, while what that adds up to
+    stays within a sixteenth of the buffer: behind that, rounding down (RFC 7323, section 2.4) keeps tiny segments from filling memory without end."""
+    cdef uint32_t window = segment_window(k), field = window >> shift, up
     if seq_diff(k.rcv_nxt + (field << shift), k.rcv_adv) < 0:
-        field = (<uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt) + (1 << shift) - 1) >> shift
+        up = (<uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt) + (1 << shift) - 1) >> shift
+        if (up << shift) + k.rcv_ready <= k.rcvbuf + (k.rcvbuf >> 4):
+            field = up
     if field > 65535:
         field = 65535
     if seq_diff(k.rcv_nxt + (field << shift), k.rcv_adv) > 0:

@@ -11,7 +11,7 @@ Segments are written as in usnet.testing.segments. `expect` means exactly these 
 Payload is checked too: what the peer sends is stream(first number, length), what usnet sends must be what the test gave to send().
 """
 import socket
-from typing import Any
+from typing import Any, ClassVar
 
 from usnet.backends.clock import ManualClock
 from usnet.backends.pair import make_pair
@@ -54,6 +54,8 @@ class Unblocked(Poller):
 class Cable:
     """A stack, its clock, and the far end of its cable; shared by all conversations of a test."""
 
+    opened: ClassVar[list["Cable"]] = []    # those that close_all() closes
+
     def __init__(self, *, seed: int = 1, start: int = START, slots: int = 512, mtu: int = 1500, limits: dict[str, int] | None = None,
                  **config: int) -> None:
         self.clock = ManualClock(start)
@@ -64,6 +66,8 @@ class Cable:
         self.stack.core.add_neighbour(0, PEER, bytes.fromhex(PEER_MAC.replace(":", "")))
         self.inbox: dict[tuple[int, int], list[tuple[int, TcpHeader, bytes]]] = {}
         self.strays: list[bytes] = []       # what is no TCP segment for the peer
+        self.conversations: list[Tcp] = []
+        self.opened.append(self)
 
     def run(self) -> int | None:
         """Everything that can happen now. Returns the next deadline in ns, or None."""
@@ -109,6 +113,12 @@ class Cable:
         return self.clock.now() - self.start
 
 
+def close_all() -> None:
+    """Closes the stacks and sockets of all tests so far: for a fixture."""
+    while Cable.opened:
+        Cable.opened.pop().stack.close(linger=0)
+
+
 class Tcp:
     """The peer's end of one connection, and usnet's socket for it (`sock`, not blocking)."""
 
@@ -126,6 +136,7 @@ class Tcp:
         self.sent = bytearray()             # what the test gave to send()
         self.listener: Any = None
         self.sock: Any = None
+        cable.conversations.append(self)    # its sockets live as long as the stack
 
     # Time
 
