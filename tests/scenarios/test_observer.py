@@ -1,4 +1,4 @@
-"""Each rule of the passive observer is broken by frames made by hand, and found; an orderly conversation breaks none."""
+"""Each rule of the passive observer is broken by frames made by hand, and found; orderly talk breaks none."""
 
 from types import MappingProxyType, SimpleNamespace
 
@@ -15,7 +15,7 @@ MSS = 1448
 
 
 class Wire:
-    """A link between client and server whose frames are made by hand. Sequence numbers count from each SYN; times are ms."""
+    """A link between client and server whose frames are made by hand. Numbers count from each SYN; times are ms."""
 
     ISN = MappingProxyType({"client": 0xFFFFFC00, "server": 1000})
 

@@ -342,7 +342,7 @@ def check_window(run: Run) -> Iterator[str]:
 
 
 def small_segments(run: Run) -> int:
-    """New data segments below min(MSS, half the largest window) that are neither last, nor probes, nor of the override timer."""
+    """New data segments below min(MSS, half the largest window) neither last, nor probes, nor of the override timer."""
     return sum(
         1
         for side in run.observer.all_sides()

@@ -25,8 +25,8 @@ RULES = {
     "timestamps": "TSval never goes back, TSecr is one that arrived (RFC 7323, 4)",
     "nagle": "no small segment while data is unacknowledged, unless TCP_NODELAY, FIN, or half the largest window "
     "(RFC 9293, 3.7.4, 3.8.6.2.1)",
-    "delayed_ack": "an ACK for every second full segment, within 500 ms, and at once for what is out of order, fills a gap, "
-    "or is a FIN (RFC 5681, 4.2)",
+    "delayed_ack": "an ACK for every second full segment, within 500 ms, and at once for what is out of order, "
+    "fills a gap, or is a FIN (RFC 5681, 4.2)",
     "ack_volume": "pure ACKs answer arrivals or open the window: never more of them than that (RFC 5961, 7)",
     "rst": "a RST never answers a RST; its numbers are those of RFC 9293, 3.5.2",
     "resurrection": "after a RST a connection sends nothing but RSTs, or a SYN with a fresh number (RFC 9293, 3.4.1)",
@@ -131,7 +131,7 @@ class Observer:
             self.kinds[key] = self.kinds.get(key, 0) + 1
 
     def side(self, host: str, laddr: bytes, lport: int, raddr: bytes, rport: int, seg: Segment) -> Side:
-        """The end that a segment belongs to. A SYN with a new number, when the old connection is over, begins another."""
+        """The end that a segment belongs to. A SYN with a new number begins another when the old is over."""
         key = (host, laddr, lport, raddr, rport)
         side = self.sides.get(key)
         if side is not None and seg.flags & (SYN | ACK) == SYN:

@@ -4,8 +4,8 @@
     if not outcome.ok:
         print("\\n".join(outcome.failures))
 
-docs/scenarios.md explains the files. Their words are in scenario_format and scenario_words, the programs in workloads, the
-rules in observe and expect.
+docs/scenarios.md explains the files. Their words are in scenario_format and scenario_words, the programs in
+workloads, the rules in observe and expect.
 """
 
 import re
@@ -30,7 +30,7 @@ __all__ = ["Outcome", "Scenario", "ScenarioError", "from_tables", "items", "load
 
 @dataclass
 class Outcome:
-    """What became of a run. `packets`: frames sent on all links; `cases`: the outcomes of a file's cases, summed up here."""
+    """What became of a run. `packets`: frames sent on all links; `cases`: outcomes of a file's cases, summed up."""
 
     scenario: str
     seed: int
@@ -63,8 +63,8 @@ def run(
 ) -> Outcome:
     """Runs a scenario (all cases of it) and judges it.
 
-    seed: instead of the file's. pcap_dir: a pcapng of each end of each link goes there. progress: called with each world before
-    it runs.
+    seed: instead of the file's. pcap_dir: a pcapng of each end of each link goes there.
+    progress: called with each world before it runs.
     """
     if scenario.cases:
         return _sum_up(scenario, seed, [run(case, seed, pcap_dir, progress=progress) for case in scenario.cases])

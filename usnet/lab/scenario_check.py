@@ -36,7 +36,7 @@ class Scenario:
 
 
 def from_tables(path: Path, raw: dict[str, Any], case: str = "") -> Scenario:
-    """The scenario of a file's tables, of which `case` names the variant. ScenarioError for what can be known to be wrong."""
+    """The scenario of a file's tables, of which `case` names the variant. ScenarioError when it cannot be."""
     where = f"{path}: case {case}" if case else str(path)
     t = table(raw, where)
 

@@ -1,7 +1,7 @@
 """The words of a scenario file: what sim_scenarios/*.toml may say. docs/scenarios.md explains each key.
 
-Reading a file is strict: a key that does not exist, a value of the wrong kind or a time without a unit raises ScenarioError,
-which names file and key.
+Reading a file is strict: a key that does not exist, a value of the wrong kind or a time without a unit raises
+ScenarioError, which names file and key.
 """
 
 import copy

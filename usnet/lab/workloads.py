@@ -1,7 +1,7 @@
 """Programs for scenarios: ordinary blocking code over usnet sockets. scenario_words says how files write them.
 
-What they send depends on the stream and on the offset in it, and is checked byte by byte where it arrives; all results of
-calls, with their virtual times, go into a Ledger.
+What they send depends on the stream and on the offset in it, and is checked byte by byte where it arrives; all
+results of calls, with their virtual times, go into a Ledger.
 """
 
 import importlib

@@ -285,7 +285,7 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
 
 
 cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
-    """Seventh step: trims to the window and to the peer's FIN, queues. True if an ACK is due at once, which covers the FIN too if that is next."""
+    """Seventh step: trims to the window and to the peer's FIN, queues. True if an ACK is due at once, of a FIN too."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t skip, room, before = k.rcv_nxt
     cdef int status
@@ -327,7 +327,7 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
 
 
 cdef bint check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
-    """Eighth step. A FIN ahead of missing data is held until that is here. True if an ACK is due at once: it came out of order."""
+    """Eighth step. A FIN ahead of missing data is held until that is here. True if it is, and an ACK due at once."""
     cdef tcb *k = tcb_at(t, c)
     cdef bint at_once = False
     if s.fin and not k.flags & (TF_FIN_RECEIVED | TF_FIN_HELD) and seq_ge(s.seq + s.n, k.rcv_nxt):
