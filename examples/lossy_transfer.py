@@ -41,7 +41,9 @@ def transfer(loss, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--loss", type=float, action="append", help="chance of each frame, from 0 to 1; may be given again")
+    parser.add_argument(
+        "--loss", type=float, action="append", help="chance of each frame, from 0 to 1; may be given again"
+    )
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     print("  loss   seconds   Mbit/s   sent again   digest")

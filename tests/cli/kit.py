@@ -1,4 +1,5 @@
 """What the tests of the command line share: the program as users run it, servers in virtual time, and a network namespace."""
+
 import contextlib
 import os
 import queue
@@ -18,7 +19,15 @@ ENVIRONMENT = {**os.environ, "COLUMNS": "120", "PATH": SBIN, "NO_COLOR": "1"}
 def usnet_program(*arguments, cwd=None, env=None, timeout=120):
     """`python -m usnet ARGUMENTS...`: a CompletedProcess with text."""
     command = [sys.executable, "-W", "error", "-m", "usnet", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, cwd=cwd, env={**ENVIRONMENT, **(env or {})})
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        cwd=cwd,
+        env={**ENVIRONMENT, **(env or {})},
+    )
 
 
 def in_virtual_time(start, *clients, seed=1, limit="300s", **link):
@@ -40,7 +49,9 @@ def in_virtual_time(start, *clients, seed=1, limit="300s", **link):
 
     program = server.run(serve, daemon=True)
     for number, client in enumerate(clients):
-        host = world.host(f"client{number}", f"10.0.1.{number + 1}/16", max_connections=2048, max_chunks=8192, max_sockets=2048)
+        host = world.host(
+            f"client{number}", f"10.0.1.{number + 1}/16", max_connections=2048, max_chunks=8192, max_sockets=2048
+        )
         world.link(host, switch, **{"rate": "100Mbit", "delay": "5ms", **link})
         host.run(client)
     try:
@@ -75,13 +86,18 @@ class Namespace:
         return ["nsenter", "--net", "--target", str(self.holder.pid), *map(str, command)]
 
     def run(self, *command, **options):
-        return subprocess.run(self._inside(command), **{"capture_output": True, "timeout": 60, "check": True, "env": ENVIRONMENT, **options})
+        return subprocess.run(
+            self._inside(command),
+            **{"capture_output": True, "timeout": 60, "check": True, "env": ENVIRONMENT, **options},
+        )
 
     @contextlib.contextmanager
     def serving(self, *arguments, cwd=None):
         """`usnet serve ARGUMENTS...` that is ready; killed at the end unless it has ended."""
         command = self._inside([sys.executable, "-W", "error", "-m", "usnet", "serve", *arguments])
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=cwd)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=cwd
+        )
         try:
             line = first_line(process)
             assert line.startswith("listening on "), process.communicate(timeout=10)

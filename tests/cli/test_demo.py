@@ -24,9 +24,15 @@ def digest(text):
 def test_the_demonstration_shows_progress_a_table_and_what_it_wrote(tmp_path):
     text = demo(tmp_path / "new" / "out", "--clients", "6")
     assert re.search(r"^ +\d+\.\d{3} s: .* are back, 6 of 6 clients are done$", text, re.MULTILINE)
-    assert all(re.search(rf"^ *2 {group.name} +{group.rate}, {group.delay} +0\.75 ", text, re.MULTILINE) for group in GROUPS)
+    assert all(
+        re.search(rf"^ *2 {group.name} +{group.rate}, {group.delay} +0\.75 ", text, re.MULTILINE) for group in GROUPS
+    )
     assert re.search(r"^ *the server .* 2\.25 +\d+ +\d+", text, re.MULTILINE)
-    assert re.search(r"^\d+ frames on the links, \d+ of them lost; [\d.]+ virtual seconds in [\d.]+ CPU seconds: [\d.]+ times", text, re.MULTILINE)
+    assert re.search(
+        r"^\d+ frames on the links, \d+ of them lost; [\d.]+ virtual seconds in [\d.]+ CPU seconds: [\d.]+ times",
+        text,
+        re.MULTILINE,
+    )
     assert (tmp_path / "new" / "out" / "usnet-demo.png").read_bytes().startswith(PNG)
     assert (tmp_path / "new" / "out" / "usnet-demo.pcapng").stat().st_size > 2 * 6 * 384 * 1024
 
@@ -74,8 +80,8 @@ def test_the_goodput_stays_below_the_rate_of_the_link():
 
 def test_a_directory_that_cannot_be_made_is_one_line_and_exit_1(tmp_path):
     (tmp_path / "file").write_text("")
-    result = CliRunner().invoke(root, ["demo", "--clients", "1", "--out", str(tmp_path / "file" / "out")], prog_name="usnet")
+    result = CliRunner().invoke(
+        root, ["demo", "--clients", "1", "--out", str(tmp_path / "file" / "out")], prog_name="usnet"
+    )
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert str(tmp_path) in result.stderr
-
-

@@ -42,7 +42,9 @@ def test_a_broken_build_is_one_line_and_exit_1(monkeypatch):
     def broken(name):
         raise ImportError(f"{name}: undefined symbol")
 
-    monkeypatch.setattr(importlib, "import_module", lambda name: __import__(name, fromlist=["x"]) if "cli" in name else broken(name))
+    monkeypatch.setattr(
+        importlib, "import_module", lambda name: __import__(name, fromlist=["x"]) if "cli" in name else broken(name)
+    )
     result = invoke()
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert "undefined symbol" in result.stderr

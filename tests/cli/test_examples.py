@@ -1,4 +1,5 @@
 """The examples run, and do the same again."""
+
 import re
 import subprocess
 import sys
@@ -30,5 +31,9 @@ def test_a_lossy_transfer_takes_longer_the_more_is_lost():
 
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_the_seed_decides_what_is_lost(seed):
-    assert run("lossy_transfer.py", "--loss", "0.05", "--seed", seed) == run("lossy_transfer.py", "--loss", "0.05", "--seed", seed)
-    assert run("lossy_transfer.py", "--loss", "0.05", "--seed", seed) != run("lossy_transfer.py", "--loss", "0.05", "--seed", "3")
+    assert run("lossy_transfer.py", "--loss", "0.05", "--seed", seed) == run(
+        "lossy_transfer.py", "--loss", "0.05", "--seed", seed
+    )
+    assert run("lossy_transfer.py", "--loss", "0.05", "--seed", seed) != run(
+        "lossy_transfer.py", "--loss", "0.05", "--seed", "3"
+    )

@@ -1,4 +1,5 @@
 """What requests for files are answered with; no sockets."""
+
 import os
 from email.utils import formatdate
 
@@ -37,30 +38,51 @@ def get(site, target, method="GET", **headers):
     return answer.status, {name.lower(): value for name, value in answer.headers}, body
 
 
-@pytest.mark.parametrize(("target", "body"), [
-    ("/", b"<p>front"),
-    ("/numbers.txt", b"0123456789"),
-    ("/numbers.txt?version=2", b"0123456789"),
-    ("/%6eumbers%2Etxt", b"0123456789"),
-    ("//numbers.txt", b"0123456789"),
-    ("/sub/../numbers.txt", b"0123456789"),
-    ("/sub/", b"<p>sub"),
-    ("/leads-in", b"0123456789"),
-    ("/with%20space%20&%20%C3%BCmlaut.bin", b"x"),
-    ("/empty", b""),
-    ("http://10.9.0.2/numbers.txt", b"0123456789"),
-])
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        ("/", b"<p>front"),
+        ("/numbers.txt", b"0123456789"),
+        ("/numbers.txt?version=2", b"0123456789"),
+        ("/%6eumbers%2Etxt", b"0123456789"),
+        ("//numbers.txt", b"0123456789"),
+        ("/sub/../numbers.txt", b"0123456789"),
+        ("/sub/", b"<p>sub"),
+        ("/leads-in", b"0123456789"),
+        ("/with%20space%20&%20%C3%BCmlaut.bin", b"x"),
+        ("/empty", b""),
+        ("http://10.9.0.2/numbers.txt", b"0123456789"),
+    ],
+)
 def test_a_target_names_a_file(site, target, body):
     status, headers, found = get(site, target)
     assert (status, found, headers["content-length"]) == (200, body, str(len(body)))
 
 
-@pytest.mark.parametrize(("target", "status"), [
-    ("/nothing", 404), ("/numbers.txt/", 404), ("/numbers.txt/more", 404), ("/" + "x" * 5000, 404), ("/circle", 404),
-    ("/bare/", 403), ("/pipe", 403), ("/leads-out", 403),
-    ("/../secret", 403), ("/sub/../../secret", 403), ("/%2e%2e/secret", 403), ("/..%2fsecret", 403), ("/../../../../../../etc/passwd", 403),
-    ("numbers.txt", 400), ("*", 400), ("/%zz", 400), ("/numbers.txt%00", 400), ("/%", 400), ("http://[broken/", 400),
-])
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/nothing", 404),
+        ("/numbers.txt/", 404),
+        ("/numbers.txt/more", 404),
+        ("/" + "x" * 5000, 404),
+        ("/circle", 404),
+        ("/bare/", 403),
+        ("/pipe", 403),
+        ("/leads-out", 403),
+        ("/../secret", 403),
+        ("/sub/../../secret", 403),
+        ("/%2e%2e/secret", 403),
+        ("/..%2fsecret", 403),
+        ("/../../../../../../etc/passwd", 403),
+        ("numbers.txt", 400),
+        ("*", 400),
+        ("/%zz", 400),
+        ("/numbers.txt%00", 400),
+        ("/%", 400),
+        ("http://[broken/", 400),
+    ],
+)
 def test_what_is_no_file_in_the_directory_is_refused(site, target, status):
     found, _, body = get(site, target)
     assert found == status
@@ -70,7 +92,7 @@ def test_what_is_no_file_in_the_directory_is_refused(site, target, status):
 def test_a_directory_without_its_slash_is_redirected(site):
     assert get(site, "/sub")[:2][1]["location"] == "/sub/"
     assert get(site, "/sub")[0] == 301
-    assert get(site, "//sub")[1]["location"] == "/sub/"         # never to another host
+    assert get(site, "//sub")[1]["location"] == "/sub/"  # never to another host
 
 
 def test_a_file_without_permission_is_403(site, monkeypatch):
@@ -103,18 +125,26 @@ def test_descriptors_do_not_leak(site):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-@pytest.mark.parametrize(("wanted", "part", "content_range"), [
-    ("bytes=0-0", b"0", "bytes 0-0/10"),
-    ("bytes=2-5", b"2345", "bytes 2-5/10"),
-    ("bytes=7-", b"789", "bytes 7-9/10"),
-    ("bytes=7-99", b"789", "bytes 7-9/10"),
-    ("bytes=-3", b"789", "bytes 7-9/10"),
-    ("bytes=-30", b"0123456789", "bytes 0-9/10"),
-    (" bytes = 1 - 2 ", b"12", "bytes 1-2/10"),
-])
+@pytest.mark.parametrize(
+    ("wanted", "part", "content_range"),
+    [
+        ("bytes=0-0", b"0", "bytes 0-0/10"),
+        ("bytes=2-5", b"2345", "bytes 2-5/10"),
+        ("bytes=7-", b"789", "bytes 7-9/10"),
+        ("bytes=7-99", b"789", "bytes 7-9/10"),
+        ("bytes=-3", b"789", "bytes 7-9/10"),
+        ("bytes=-30", b"0123456789", "bytes 0-9/10"),
+        (" bytes = 1 - 2 ", b"12", "bytes 1-2/10"),
+    ],
+)
 def test_a_range_is_a_part_of_the_file(site, wanted, part, content_range):
     status, headers, body = get(site, "/numbers.txt", range=wanted)
-    assert (status, body, headers["content-range"], headers["content-length"]) == (206, part, content_range, str(len(part)))
+    assert (status, body, headers["content-range"], headers["content-length"]) == (
+        206,
+        part,
+        content_range,
+        str(len(part)),
+    )
 
 
 @pytest.mark.parametrize("wanted", ["bytes=10-", "bytes=10-20", "bytes=-0", f"bytes={10**17}-"])
@@ -123,7 +153,9 @@ def test_a_range_outside_of_the_file_is_416(site, wanted):
     assert (status, headers["content-range"]) == (416, "bytes */10")
 
 
-@pytest.mark.parametrize("wanted", ["bytes=5-2", "bytes=-", "bytes=0-1,4-5", "lines=0-1", "bytes=a-b", "bytes=" + "1" * 40 + "-"])
+@pytest.mark.parametrize(
+    "wanted", ["bytes=5-2", "bytes=-", "bytes=0-1,4-5", "lines=0-1", "bytes=a-b", "bytes=" + "1" * 40 + "-"]
+)
 def test_ranges_that_are_not_understood_are_ignored(site, wanted):
     assert get(site, "/numbers.txt", range=wanted)[0] == 200
     assert byte_range(wanted, 10) is None
@@ -149,9 +181,14 @@ def test_a_range_of_another_version_is_the_whole_file(site):
     assert get(site, "/numbers.txt", range="bytes=0-1", if_range='"other"')[0] == 200
 
 
-@pytest.mark.parametrize(("target", "kind"), [
-    ("/", "text/html; charset=utf-8"), ("/numbers.txt", "text/plain; charset=utf-8"), ("/empty", "application/octet-stream"),
-])
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/numbers.txt", "text/plain; charset=utf-8"),
+        ("/empty", "application/octet-stream"),
+    ],
+)
 def test_the_type_comes_from_the_name(site, target, kind):
     assert get(site, target)[1]["content-type"] == kind
 

@@ -1,4 +1,5 @@
 """The HTTP server on a simulated network, byte by byte and against the standard library's client."""
+
 import hashlib
 import http.client
 import io
@@ -28,6 +29,7 @@ def serve(files, *clients, **link):
 
 def parse(raw, method="GET"):
     """(status, headers, body, what follows) of one response by the standard library's judgement."""
+
     class Source:
         file = io.BytesIO(raw)
 
@@ -43,12 +45,14 @@ def parse(raw, method="GET"):
 
 def ask(raw, answers, pieces=None):
     """A client that sends bytes, all at once or in pieces, and keeps what comes until the end."""
+
     def client():
         with usnet.create_connection(SERVER) as sock:
             for piece in pieces or [raw]:
                 sock.sendall(piece)
                 sleep("20ms")
             answers.append(read_all(sock))
+
     return client
 
 
@@ -69,7 +73,7 @@ def test_a_file_is_sent_with_its_length_and_the_connection_ends_when_asked(files
 
 def test_a_request_may_arrive_byte_by_byte(files):
     raw = b"GET /hello.txt HTTP/1.1\r\n" + LAST
-    answer = answer_to(files, raw, [raw[i:i + 1] for i in range(len(raw))])
+    answer = answer_to(files, raw, [raw[i : i + 1] for i in range(len(raw))])
     assert parse(answer)[0] == 200
 
 
@@ -90,17 +94,20 @@ def test_http_1_0_ends_with_the_answer(files):
     assert (status, body) == (200, b"hello")
 
 
-@pytest.mark.parametrize(("raw", "status"), [
-    (b"GET /hello.txt\r\n\r\n", 400),
-    (b"GET /hello.txt HTTP/1.1\r\n\r\n", 400),                         # without Host
-    (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400),                        # TLS
-    (b"GET /hello.txt HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n", 400),
-    (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 40000 + b"\r\n\r\n", 431),
-    (b"GET /" + b"y" * 40000, 431),
-    (b"POST /hello.txt HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", 405),
-    (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", 405),
-    (b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
-])
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"GET /hello.txt\r\n\r\n", 400),
+        (b"GET /hello.txt HTTP/1.1\r\n\r\n", 400),  # without Host
+        (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400),  # TLS
+        (b"GET /hello.txt HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 40000 + b"\r\n\r\n", 431),
+        (b"GET /" + b"y" * 40000, 431),
+        (b"POST /hello.txt HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", 405),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", 405),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+    ],
+)
 def test_what_cannot_be_served_is_answered_and_the_connection_ends(files, raw, status):
     found, headers, _, _ = parse(answer_to(files, raw))
     assert (found, headers["connection"]) == (status, "close")
@@ -157,7 +164,9 @@ def test_a_slow_reader_gets_all_and_holds_up_nobody(files):
 
 def test_a_client_that_stops_reading_does_not_make_us_hold_the_file(files, monkeypatch):
     held = []
-    monkeypatch.setattr(server.FilePart, "read", lambda part, most, read=server.FilePart.read: held.append(most) or read(part, most))
+    monkeypatch.setattr(
+        server.FilePart, "read", lambda part, most, read=server.FilePart.read: held.append(most) or read(part, most)
+    )
 
     def stalls():
         with usnet.socket(usnet.AF_INET, usnet.SOCK_STREAM) as sock:
@@ -170,7 +179,7 @@ def test_a_client_that_stops_reading_does_not_make_us_hold_the_file(files, monke
 
     statistics = serve(files, stalls)
     assert sum(held) < 2_000_000
-    assert statistics.failed == 1           # the client's reset
+    assert statistics.failed == 1  # the client's reset
 
 
 def test_idle_connections_and_endless_requests_are_closed(files):

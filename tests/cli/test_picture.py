@@ -1,4 +1,5 @@
 """The trace of a connection, told by fates of which frames are lost, and its picture."""
+
 import pytest
 
 import usnet
@@ -45,8 +46,8 @@ def test_without_losses_each_byte_is_seen_once_and_in_order():
 
 def test_a_lost_segment_and_its_repair_are_marked():
     trace = transfer(Fate("drop", at="b->a", flag="data", nth=5))
-    lost, = (segment for segment in trace.segments if segment.lost)
-    again, = (segment for segment in trace.segments if segment.again)
+    (lost,) = (segment for segment in trace.segments if segment.lost)
+    (again,) = (segment for segment in trace.segments if segment.again)
     assert lost is trace.segments[4]
     assert (again.first, again.last) == (lost.first, lost.last)
     assert again.time > lost.time
@@ -66,12 +67,16 @@ def test_what_is_in_flight_returns_to_nothing():
 
 def test_the_closer_look_is_at_the_repair():
     trace = transfer(Fate("drop", at="b->a", flag="data", nth=5))
-    again, = (segment for segment in trace.segments if segment.again)
+    (again,) = (segment for segment in trace.segments if segment.again)
     begin, end = trace.episode(20_000_000)
     assert end - begin == 20_000_000 and begin <= again.time <= end
 
 
-@pytest.mark.parametrize("fates", [(), (Fate("drop", at="b->a", flag="data", nth="5,6,20"), Fate("drop", at="a->b", flag="ack", nth=4))], ids=["clean", "lossy"])
+@pytest.mark.parametrize(
+    "fates",
+    [(), (Fate("drop", at="b->a", flag="data", nth="5,6,20"), Fate("drop", at="a->b", flag="ack", nth=4))],
+    ids=["clean", "lossy"],
+)
 def test_a_picture_is_drawn_and_is_the_same_each_time(tmp_path, fates):
     pictures = []
     for name in ("a.png", "b.png"):

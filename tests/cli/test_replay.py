@@ -36,6 +36,7 @@ def write(tmp_path):
         path = tmp_path / f"{name}.toml"
         path.write_text(TEXT.format(name=name) + extra)
         return str(path)
+
     return write
 
 
@@ -52,8 +53,14 @@ def test_json_is_one_object_a_line_with_the_fields_in_order(write):
     assert (result.exit_code, result.stderr) == (0, "")
     found = objects(result)
     assert [list(o) for o in found] == [FIELDS, FIELDS]
-    assert [(o["scenario"], o["seed"], o["ok"], o["failures"]) for o in found] == [("one", 5, True, []), ("two", 5, True, [])]
-    assert all(len(o["digest"]) == 32 and o["packets"] > 20 and o["virtual_seconds"] > 0.08 and o["cpu_seconds"] >= 0 for o in found)
+    assert [(o["scenario"], o["seed"], o["ok"], o["failures"]) for o in found] == [
+        ("one", 5, True, []),
+        ("two", 5, True, []),
+    ]
+    assert all(
+        len(o["digest"]) == 32 and o["packets"] > 20 and o["virtual_seconds"] > 0.08 and o["cpu_seconds"] >= 0
+        for o in found
+    )
 
 
 def test_the_seed_can_be_another_and_decides_the_digest(write):
@@ -65,7 +72,10 @@ def test_the_seed_can_be_another_and_decides_the_digest(write):
 
 def test_the_digest_is_the_same_in_every_process(write):
     path = write("one")
-    found = {json.loads(usnet_program("replay", path, "--json", env={"PYTHONHASHSEED": seed}).stdout)["digest"] for seed in "01"}
+    found = {
+        json.loads(usnet_program("replay", path, "--json", env={"PYTHONHASHSEED": seed}).stdout)["digest"]
+        for seed in "01"
+    }
     assert found == {objects(replay(path, "--json"))[0]["digest"]}
 
 
@@ -80,7 +90,7 @@ def test_an_expectation_that_fails_is_exit_1_and_a_reason(write):
 def test_a_failure_in_json_has_its_reasons_too(write):
     result = replay(write("bad", "retransmits = 1000\n"), "--json")
     assert result.exit_code == 1
-    found, = objects(result)
+    (found,) = objects(result)
     assert found["ok"] is False and "1000" in found["failures"][0]
 
 
@@ -95,7 +105,11 @@ def test_determinism_is_checked_by_running_twice(write, monkeypatch):
     path = write("one")
     seeds = []
     run = usnet.lab.scenario.run
-    monkeypatch.setattr(usnet.lab.scenario, "run", lambda s, seed=None, pcap_dir=None: seeds.append(seed) or run(s, seed=seed, pcap_dir=pcap_dir))
+    monkeypatch.setattr(
+        usnet.lab.scenario,
+        "run",
+        lambda s, seed=None, pcap_dir=None: seeds.append(seed) or run(s, seed=seed, pcap_dir=pcap_dir),
+    )
     assert replay(path, "--check-determinism", "--seed", "9").exit_code == 0
     assert seeds == [9, 9]
 
@@ -113,15 +127,30 @@ def test_captures_are_written_where_asked(write, tmp_path):
     out = tmp_path / "deep" / "captures"
     assert replay(write("one"), "--pcap", out).exit_code == 0
     files = list(out.iterdir())
-    assert files and all(f.name.startswith("one.") and f.suffix == ".pcapng" and f.stat().st_size > 30_000 for f in files)
+    assert files and all(
+        f.name.startswith("one.") and f.suffix == ".pcapng" and f.stat().st_size > 30_000 for f in files
+    )
 
 
 def test_a_capture_changes_no_digest(write, tmp_path):
     path = write("one")
-    assert objects(replay(path, "--json"))[0]["digest"] == objects(replay(path, "--json", "--pcap", tmp_path))[0]["digest"]
+    assert (
+        objects(replay(path, "--json"))[0]["digest"] == objects(replay(path, "--json", "--pcap", tmp_path))[0]["digest"]
+    )
 
 
-@pytest.mark.parametrize("text", ["", "schema = 1\n[", "schema = 99\n", TEXT.format(name="x") + "no_such_key = 1\n", TEXT.replace("20ms", "20 parsecs"), "\0", "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "schema = 1\n[",
+        "schema = 99\n",
+        TEXT.format(name="x") + "no_such_key = 1\n",
+        TEXT.replace("20ms", "20 parsecs"),
+        "\0",
+        "\xff",
+    ],
+)
 def test_a_file_that_is_no_scenario_is_one_line_and_exit_2(tmp_path, write, text):
     path = tmp_path / "broken.toml"
     path.write_text(text, encoding="latin-1")

@@ -1,4 +1,5 @@
 """`usnet serve` on a TAP device in a network namespace of its own, with clients from elsewhere."""
+
 import hashlib
 import re
 import signal
@@ -93,8 +94,10 @@ def test_tshark_finds_nothing_wrong_in_the_capture(namespace, tmp_path):
 
 @device
 def test_a_stop_ends_connections_that_are_open(namespace):
-    client = "import socket, sys; s = socket.create_connection(('10.9.0.2', 7)); s.sendall(b'x'); s.recv(1); print('open', flush=True); " \
-             "sys.exit(s.recv(1) != b'')"
+    client = (
+        "import socket, sys; s = socket.create_connection(('10.9.0.2', 7)); s.sendall(b'x'); s.recv(1); print('open', flush=True); "
+        "sys.exit(s.recv(1) != b'')"
+    )
     import subprocess
     import sys
 
@@ -120,20 +123,39 @@ def test_a_device_that_is_in_use_is_one_line_and_exit_1(namespace):
 def test_a_capture_that_cannot_be_written_is_one_line_and_exit_1(namespace):
     import sys
 
-    result = namespace.run(sys.executable, "-m", "usnet", "serve", "echo", *DEVICE, "--pcap", "/no/such/directory/x.pcapng", check=False, text=True)
+    result = namespace.run(
+        sys.executable,
+        "-m",
+        "usnet",
+        "serve",
+        "echo",
+        *DEVICE,
+        "--pcap",
+        "/no/such/directory/x.pcapng",
+        check=False,
+        text=True,
+    )
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert "/no/such/directory/x.pcapng" in result.stderr
 
 
 def test_without_the_device_one_line_says_what_to_do(monkeypatch):
     """As an ordinary user, or without /dev/net/tun: the reason comes from the backend."""
-    program = "import errno, os\nfrom unittest import mock\nfrom usnet.backends.errors import BackendUnavailable\nimport usnet.backends.registry as r\n" \
-              "def no(*a, **k): raise BackendUnavailable(errno.EPERM, 'no permission to open /dev/net/tun: run as root')\n" \
-              "r.open_port = no\nfrom usnet.cli.main import main\nmain()"
+    program = (
+        "import errno, os\nfrom unittest import mock\nfrom usnet.backends.errors import BackendUnavailable\nimport usnet.backends.registry as r\n"
+        "def no(*a, **k): raise BackendUnavailable(errno.EPERM, 'no permission to open /dev/net/tun: run as root')\n"
+        "r.open_port = no\nfrom usnet.cli.main import main\nmain()"
+    )
     import subprocess
     import sys
 
-    result = subprocess.run([sys.executable, "-c", program, "serve", "echo", *DEVICE], capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", program, "serve", "echo", *DEVICE],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == "usnet: no permission to open /dev/net/tun: run as root\n"
 
@@ -142,5 +164,3 @@ def test_without_the_device_one_line_says_what_to_do(monkeypatch):
 def test_another_backend_has_no_kernels_end(backend, tmp_path):
     result = usnet_program("serve", "echo", "--backend", backend, *DEVICE[2:], cwd=tmp_path)
     assert result.returncode in (1, 2) and result.stderr.count("\n") == 1
-
-

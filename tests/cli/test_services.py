@@ -1,4 +1,5 @@
 """Echo and discard on a simulated network, and the loop under them."""
+
 import errno
 import hashlib
 
@@ -21,17 +22,20 @@ def echo(*clients, **link):
 
 def talker(data, gap="0ms"):
     """Sends while it receives, on two programs, and wants back what it sent."""
+
     def client():
         with usnet.create_connection(ADDRESS) as sock:
             from usnet.lab.programs import current
 
             def send():
                 for at in range(0, len(data), 50_000):
-                    sock.sendall(data[at:at + 50_000])
+                    sock.sendall(data[at : at + 50_000])
                     sleep(gap)
                 sock.shutdown(usnet.SHUT_WR)
+
             spawn(current().env, send)
             assert read_all(sock) == data
+
     return client
 
 
@@ -61,7 +65,7 @@ def test_a_client_that_does_not_read_is_not_read_either():
             sock.setsockopt(usnet.SOL_SOCKET, usnet.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
     statistics = echo(greedy, talker(DATA))
-    assert taken[0] < 8_000_000             # what buffers of both ends hold, and no more
+    assert taken[0] < 8_000_000  # what buffers of both ends hold, and no more
     assert (statistics.connections, statistics.open) == (2, 0)
 
 
@@ -140,7 +144,7 @@ def test_without_room_for_more_the_listener_waits_until_one_closes():
     made = []
     statistics = in_virtual_time(lambda loop: made.append(Full(loop)), *[talker(DATA[:100_000])] * 6)
     assert (statistics.connections, statistics.open) == (6, 0)
-    assert made[0].turns < 60               # it does not ask over and over
+    assert made[0].turns < 60  # it does not ask over and over
 
 
 def test_stop_from_a_handler_ends_the_loop_after_this_turn():

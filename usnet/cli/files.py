@@ -1,4 +1,5 @@
 """A directory of files as answers to HTTP requests (RFC 9110). Knows nothing of sockets, nor of how messages are framed."""
+
 from __future__ import annotations
 
 import mimetypes
@@ -19,6 +20,7 @@ TEXT = ("text/", "application/json", "application/javascript", "application/xml"
 @dataclass
 class FilePart:
     """Bytes of an open file: `length` of them, from `offset` on. Whoever has it closes it."""
+
     fd: int
     offset: int
     length: int
@@ -41,6 +43,7 @@ class FilePart:
 @dataclass
 class Answer:
     """`status`, headers, and what is sent: bytes, or a part of a file. Content-Length is among the headers."""
+
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes | FilePart = b""
@@ -53,7 +56,9 @@ class Answer:
 def error(status: int, *headers: tuple[str, str]) -> Answer:
     """An answer that says its status in a line of text."""
     body = f"{status} {HTTPStatus(status).phrase}\n".encode()
-    return Answer(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))), *headers], body)
+    return Answer(
+        status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))), *headers], body
+    )
 
 
 class Refused(Exception):
@@ -101,7 +106,7 @@ class Files:
             raise Refused(404) from None
         except PermissionError:
             raise Refused(403) from None
-        except (OSError, RuntimeError):         # too long, or links in a circle
+        except (OSError, RuntimeError):  # too long, or links in a circle
             raise Refused(404) from None
         if not found.is_relative_to(self.root):
             raise Refused(403)
@@ -118,14 +123,16 @@ class Files:
         try:
             found = index.resolve(strict=True)
         except OSError:
-            raise Refused(403) from None        # directories are not listed
+            raise Refused(403) from None  # directories are not listed
         if not found.is_relative_to(self.root):
             raise Refused(403)
         return found
 
     def _file(self, path: Path, headers: dict[str, str]) -> Answer:
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)     # non-blocking: it may be a pipe
+            fd = os.open(
+                path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+            )  # non-blocking: it may be a pipe
         except PermissionError:
             raise Refused(403) from None
         except OSError:

@@ -2,6 +2,7 @@
 
 A handler has `sock`, `on_event(mask)` and `close()`. Handlers never block, and believe nothing about a socket but what its calls say.
 """
+
 from __future__ import annotations
 
 import errno
@@ -13,8 +14,8 @@ from typing import Any, Protocol
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
 GONE = select.EPOLLERR | select.EPOLLHUP
 BUFFER = 1 << 16
-ACCEPTS = 64            # of one turn: then the connections there are get theirs
-TURN = 1 << 20          # bytes that one connection may move in a turn
+ACCEPTS = 64  # of one turn: then the connections there are get theirs
+TURN = 1 << 20  # bytes that one connection may move in a turn
 SHORTAGE = (errno.ENFILE, errno.EMFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -28,9 +29,10 @@ class Handler(Protocol):
 @dataclass
 class Statistics:
     """What a server has done: counts, and bytes of payload."""
+
     connections: int = 0
     open: int = 0
-    failed: int = 0             # ended by an error or an abort
+    failed: int = 0  # ended by an error or an abort
     requests: int = 0
     datagrams: int = 0
     bytes_in: int = 0
@@ -56,10 +58,10 @@ class Loop:
         self.epoll = stack.epoll()
         self.handlers: dict[int, Handler] = {}
         self.statistics = Statistics()
-        self.buffer = bytearray(BUFFER)         # of all handlers, for what is read and passed on at once
+        self.buffer = bytearray(BUFFER)  # of all handlers, for what is read and passed on at once
         self._masks: dict[int, int] = {}
-        self._deadlines: OrderedDict[Handler, int] = OrderedDict()      # oldest first; ns
-        self._short: list[tuple[Handler, int]] = []                     # listeners that wait until something closes
+        self._deadlines: OrderedDict[Handler, int] = OrderedDict()  # oldest first; ns
+        self._short: list[tuple[Handler, int]] = []  # listeners that wait until something closes
         self._stopping = self._waiting = False
 
     # Handlers
@@ -104,7 +106,7 @@ class Loop:
         try:
             while not self._stopping:
                 for handler, mask in self._poll():
-                    if self.handlers.get(handler.sock.fileno()) is handler:     # not closed by another one of this turn
+                    if self.handlers.get(handler.sock.fileno()) is handler:  # not closed by another one of this turn
                         handler.on_event(mask)
                 self._close_overdue()
         except _Stop:
@@ -197,7 +199,7 @@ class Connection:
                 self.on_writable()
             if mask & IN and not self.closed:
                 self.on_readable()
-        except OSError:         # the peer reset it, or is gone
+        except OSError:  # the peer reset it, or is gone
             self.fail()
 
     def on_readable(self) -> None:

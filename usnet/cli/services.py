@@ -1,11 +1,12 @@
 """The echo and discard services (RFC 862, RFC 863), over TCP and UDP."""
+
 from __future__ import annotations
 
 from typing import Any
 
 from usnet.cli.loop import IN, OUT, TURN, Connection, Listener, Loop
 
-DATAGRAMS = 64          # of one turn
+DATAGRAMS = 64  # of one turn
 
 
 class Echo(Connection):
@@ -59,7 +60,7 @@ class Datagrams:
                 n, peer = self.sock.recvfrom_into(self.loop.buffer)
             except BlockingIOError:
                 return
-            except OSError:         # an ICMP error about something that was sent earlier
+            except OSError:  # an ICMP error about something that was sent earlier
                 continue
             self.loop.statistics.datagrams += 1
             self.loop.statistics.bytes_in += n
