@@ -14,7 +14,9 @@ DATA = hashlib.shake_128(b"lossy_transfer").digest(SIZE)
 
 
 def transfer(loss, seed):
-    """Moves DATA over a link with this loss, each way: (seconds of virtual time, retransmissions, the digest of the run)."""
+    """Moves DATA over a link with this loss, each way: (seconds of virtual time, retransmissions, the digest of the
+    run).
+    """
     world = usnet.World(seed=seed)
     sender = world.host("sender", "10.0.0.1/24")
     receiver = world.host("receiver", "10.0.0.2/24")

@@ -1,4 +1,6 @@
-"""What the tests of the command line share: the program as users run it, servers in virtual time, and a network namespace."""
+"""What the tests of the command line share: the program as users run it, servers in virtual time, and a network
+namespace.
+"""
 
 import contextlib
 import os
@@ -31,7 +33,9 @@ def usnet_program(*arguments, cwd=None, env=None, timeout=120):
 
 
 def in_virtual_time(start, *clients, seed=1, limit="300s", **link):
-    """Runs start(loop) on a server at 10.0.0.1 and each client as a blocking program on a host of its own: the server's Statistics."""
+    """Runs start(loop) on a server at 10.0.0.1 and each client as a blocking program on a host of its own: the
+    server's Statistics.
+    """
     world = World(seed)
     server = world.host("server", "10.0.0.1/16")
     switch = world.switch("switch")
@@ -85,27 +89,30 @@ class Namespace:
     def _inside(self, command):
         return ["nsenter", "--net", "--target", str(self.holder.pid), *map(str, command)]
 
-    def run(self, *command, **options):
-        return subprocess.run(
-            self._inside(command),
-            **{"capture_output": True, "timeout": 60, "check": True, "env": ENVIRONMENT, **options},
-        )
+    def run(self, *command, check=True, **options):
+        options = {"capture_output": True, "timeout": 60, "env": ENVIRONMENT, **options}
+        return subprocess.run(self._inside(command), check=check, **options)
 
     @contextlib.contextmanager
-    def serving(self, *arguments, cwd=None):
-        """`usnet serve ARGUMENTS...` that is ready; killed at the end unless it has ended."""
-        command = self._inside([sys.executable, "-W", "error", "-m", "usnet", "serve", *arguments])
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=cwd
-        )
+    def start(self, *command, **options):
+        """A process with pipes for stdout and stderr, as text; killed at the end unless it has ended."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        process = subprocess.Popen(self._inside(command), env=ENVIRONMENT, **pipes, **options)
         try:
-            line = first_line(process)
-            assert line.startswith("listening on "), process.communicate(timeout=10)
             yield process
         finally:
             if process.poll() is None:
                 process.kill()
             process.communicate()
+
+    @contextlib.contextmanager
+    def serving(self, *arguments, cwd=None):
+        """`usnet serve ARGUMENTS...` that is ready."""
+        command = [sys.executable, "-W", "error", "-m", "usnet", "serve", *arguments]
+        with self.start(*command, cwd=cwd) as process:
+            line = first_line(process)
+            assert line.startswith("listening on "), process.communicate(timeout=10)
+            yield process
 
 
 def first_line(process, timeout=60):

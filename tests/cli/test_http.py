@@ -78,7 +78,8 @@ def test_a_request_may_arrive_byte_by_byte(files):
 
 
 def test_pipelined_requests_are_answered_in_order_on_one_connection(files):
-    raw = b"GET /hello.txt HTTP/1.1\r\nHost: x\r\n\r\nHEAD /big HTTP/1.1\r\nHost: x\r\n\r\nGET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+    wanted = (b"GET /hello.txt", b"HEAD /big", b"GET /nothing")
+    raw = b"".join(line + b" HTTP/1.1\r\nHost: x\r\n\r\n" for line in wanted)
     rest = answer_to(files, raw + b"GET /big HTTP/1.1\r\n" + LAST)
     status, _, body, rest = parse(rest)
     assert (status, body) == (200, b"hello")
@@ -190,14 +191,17 @@ def test_idle_connections_and_endless_requests_are_closed(files):
             assert read_all(sock) == b""
             lasted.append(sock.stack.clock.now() / 1e9)
 
+    def drip(sock):
+        while True:
+            sock.sendall(b"X: y\r\n")
+            sleep("1s")
+
     def drips():
         with usnet.create_connection(SERVER) as sock:
             sock.settimeout(1.0)
             sock.sendall(b"GET / HTTP/1.1\r\n")
             with pytest.raises(ConnectionError):
-                while True:
-                    sock.sendall(b"X: y\r\n")
-                    sleep("1s")
+                drip(sock)
             lasted.append(sock.stack.clock.now() / 1e9)
 
     serve(files, idle, drips)

@@ -1,16 +1,24 @@
 """`usnet serve` on a TAP device in a network namespace of its own, with clients from elsewhere."""
 
+import errno
 import hashlib
 import re
 import signal
+import sys
 import time
 
 import pytest
+from click.testing import CliRunner
 
-from tests.cli.kit import Namespace, first_line, stop, usnet_program
+from tests.cli.kit import Namespace, first_line, stop
+from usnet.backends import registry
+from usnet.backends.errors import BackendUnavailable
+from usnet.backends.pair import make_pair
+from usnet.cli.commands import root
 
 DEVICE = ["--backend", "tap:tap0", "--address", "10.9.0.2/24", "--peer-address", "10.9.0.1/24"]
 STOPPED = re.compile(r"stopped after [\d.]+ s: (\d+) connections?, .*segments in, \d+ out, \d+ sent again")
+PROGRAM = [sys.executable, "-W", "error", "-m", "usnet"]
 device = pytest.mark.needs("root", "tun")
 
 
@@ -94,73 +102,51 @@ def test_tshark_finds_nothing_wrong_in_the_capture(namespace, tmp_path):
 
 @device
 def test_a_stop_ends_connections_that_are_open(namespace):
-    client = (
-        "import socket, sys; s = socket.create_connection(('10.9.0.2', 7)); s.sendall(b'x'); s.recv(1); print('open', flush=True); "
-        "sys.exit(s.recv(1) != b'')"
-    )
-    import subprocess
-    import sys
-
-    with namespace.serving("echo", *DEVICE) as process:
-        inside = subprocess.Popen(namespace._inside([sys.executable, "-c", client]), stdout=subprocess.PIPE, text=True)
-        assert first_line(inside) == "open\n"
+    client = """
+import socket
+s = socket.create_connection(("10.9.0.2", 7))
+s.sendall(b"x")
+print("echoed" if s.recv(1) == b"x" else "lost", flush=True)
+print("ended" if s.recv(1) == b"" else "more", flush=True)
+"""
+    with namespace.serving("echo", *DEVICE) as process, namespace.start(sys.executable, "-c", client) as inside:
+        assert first_line(inside) == "echoed\n"
         assert stop(process, signal.SIGTERM)[0] == 0
-        assert inside.wait(30) == 0
-        inside.stdout.close()
+        assert first_line(inside) == "ended\n"
+
+
+def fails_in_one_line(result):
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    return result.stderr
 
 
 @device
 def test_a_device_that_is_in_use_is_one_line_and_exit_1(namespace):
     with namespace.serving("echo", *DEVICE):
-        import sys
-
-        second = namespace.run(sys.executable, "-m", "usnet", "serve", "echo", *DEVICE, check=False, text=True)
-        assert (second.returncode, second.stdout, second.stderr.count("\n")) == (1, "", 1)
-        assert "in use" in second.stderr
+        second = namespace.run(*PROGRAM, "serve", "echo", *DEVICE, check=False, text=True)
+        assert "in use" in fails_in_one_line(second)
 
 
 @device
 def test_a_capture_that_cannot_be_written_is_one_line_and_exit_1(namespace):
-    import sys
-
-    result = namespace.run(
-        sys.executable,
-        "-m",
-        "usnet",
-        "serve",
-        "echo",
-        *DEVICE,
-        "--pcap",
-        "/no/such/directory/x.pcapng",
-        check=False,
-        text=True,
-    )
-    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-    assert "/no/such/directory/x.pcapng" in result.stderr
+    path = "/no/such/directory/x.pcapng"
+    result = namespace.run(*PROGRAM, "serve", "echo", *DEVICE, "--pcap", path, check=False, text=True)
+    assert path in fails_in_one_line(result)
 
 
 def test_without_the_device_one_line_says_what_to_do(monkeypatch):
-    """As an ordinary user, or without /dev/net/tun: the reason comes from the backend."""
-    program = (
-        "import errno, os\nfrom unittest import mock\nfrom usnet.backends.errors import BackendUnavailable\nimport usnet.backends.registry as r\n"
-        "def no(*a, **k): raise BackendUnavailable(errno.EPERM, 'no permission to open /dev/net/tun: run as root')\n"
-        "r.open_port = no\nfrom usnet.cli.main import main\nmain()"
-    )
-    import subprocess
-    import sys
+    def unavailable(name):
+        raise BackendUnavailable(errno.EPERM, "no permission to open /dev/net/tun: run as root")
 
-    result = subprocess.run(
-        [sys.executable, "-c", program, "serve", "echo", *DEVICE],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (result.returncode, result.stdout) == (1, "")
+    monkeypatch.setattr(registry, "open_port", unavailable)
+    result = CliRunner().invoke(root, ["serve", "echo", *DEVICE], prog_name="usnet")
+    assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "usnet: no permission to open /dev/net/tun: run as root\n"
 
 
-@pytest.mark.parametrize("backend", ["pcap:nothing.pcap"])
-def test_another_backend_has_no_kernels_end(backend, tmp_path):
-    result = usnet_program("serve", "echo", "--backend", backend, *DEVICE[2:], cwd=tmp_path)
-    assert result.returncode in (1, 2) and result.stderr.count("\n") == 1
+def test_only_a_tap_device_has_a_kernels_end(monkeypatch):
+    port, _ = make_pair("kernel")
+    monkeypatch.setattr(registry, "open_port", lambda name: port)
+    result = CliRunner().invoke(root, ["serve", "echo", "--backend", "pair:kernel", *DEVICE[2:]], prog_name="usnet")
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert "--peer-address" in result.stderr and not port.link_up

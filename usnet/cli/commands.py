@@ -1,7 +1,7 @@
 """The `usnet` program: its commands, and what all of them share.
 
-Exit codes: 0 when all is well; 1 when something that was tried did not work, with one line that says why; 2 for wrong arguments and files that cannot be
-read, with one line too.
+Exit codes: 0 when all is well; 1 when something that was tried did not work, with one line that says why; 2 for wrong
+arguments and files that cannot be read, with one line too.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Program(click.Group):
             return None
         return importlib.import_module(COMMANDS[cmd_name]).command
 
-    def main(self, args: Any = None, prog_name: str | None = None, **extra: Any) -> Any:
+    def main(self, args: Any = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Runs a command and ends the process with its exit code."""
         extra["standalone_mode"] = False
         sys.exit(self._run(args, prog_name or "usnet", extra))

@@ -48,11 +48,10 @@ def command(seed: int, clients: int, loss: float, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         demo = Demo(clients=clients, seed=seed, loss=loss)
         click.echo(
-            f"An echo server and {clients} clients at a switch; each sends {demo.size // 1024} KiB and checks what comes back."
+            f"An echo server and {clients} clients at a switch; each sends {demo.size // 1024} KiB "
+            "and checks what comes back."
         )
-        click.echo(
-            f"The clients' links lose {100 * loss:g} % of the frames, each way. All of it happens in virtual time (seed {seed})."
-        )
+        click.echo(f"Their links lose {100 * loss:g} % of the frames, each way. Time is virtual; the seed is {seed}.")
         with capture(demo, out / CAPTURE) as tap, progress(screen) as show:
             result = demo.run(show, tap)
         print_result(screen, result)
@@ -68,9 +67,8 @@ def command(seed: int, clients: int, loss: float, out: Path) -> None:
     click.echo(f"picture: {out / PICTURE} (time and sequence numbers of {result.pictured.name})")
     default = {p.name: p.default for p in command.params}
     same = (seed, clients, loss) == (default["seed"], default["clients"], default["loss"])
-    click.echo(
-        f"digest:  {result.digest} ({'compare with the README' if same else 'the same for the same options, on any machine'})"
-    )
+    remark = "compare with the README" if same else "the same for the same options, on any machine"
+    click.echo(f"digest:  {result.digest} ({remark})")
 
 
 @contextmanager
@@ -120,7 +118,8 @@ class Lines:
         if quarter > self.quarter:
             self.quarter = quarter
             click.echo(
-                f"  {at.now / 1e9:6.3f} s: {at.echoed / 2**20:5.1f} of {at.total / 2**20:.1f} MiB are back, {at.done} of {at.clients} clients are done"
+                f"  {at.now / 1e9:6.3f} s: {at.echoed / 2**20:5.1f} of {at.total / 2**20:.1f} MiB are back, "
+                f"{at.done} of {at.clients} clients are done"
             )
             sys.stdout.flush()
 
@@ -158,6 +157,6 @@ def print_result(screen: Any, result: Any) -> None:
     screen.print(table)
     ratio = result.virtual_seconds / result.cpu_seconds if result.cpu_seconds else 0.0
     click.echo(
-        f"{result.frames} frames on the links, {result.lost} of them lost; {result.virtual_seconds:.3f} virtual seconds "
-        f"in {result.cpu_seconds:.2f} CPU seconds: {ratio:.1f} times as fast as real time"
+        f"{result.frames} frames on the links, {result.lost} of them lost; {result.virtual_seconds:.3f} virtual "
+        f"seconds in {result.cpu_seconds:.2f} CPU seconds: {ratio:.1f} times as fast as real time"
     )

@@ -1,4 +1,6 @@
-"""An HTTP/1.1 server of files: one handler a connection. h11 frames the messages, `files` knows the answers, the loop says when the socket is ready."""
+"""An HTTP/1.1 server of files: one handler a connection. h11 frames the messages, `files` knows the answers, the loop
+says when the socket is ready.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ SERVER = "usnet"
 
 
 class HttpConnection(Connection):
-    """One request after the other, pipelined ones too. While an answer is sent nothing is read, so a client that does not take its answers
-    can make us hold no more than a piece of one."""
+    """One request after the other, pipelined ones too. While an answer is sent nothing is read, so a client that does
+    not take its answers can make us hold no more than a piece of one."""
 
     def __init__(self, files: Files, loop: Loop, sock: Any, peer: tuple[str, int]) -> None:
         super().__init__(loop, sock, peer)

@@ -1,6 +1,7 @@
 """An event loop over one stack: level-triggered epoll, handlers by descriptor, idle connections by age.
 
-A handler has `sock`, `on_event(mask)` and `close()`. Handlers never block, and believe nothing about a socket but what its calls say.
+A handler has `sock`, `on_event(mask)` and `close()`. Handlers never block, and believe nothing about a socket but
+what its calls say.
 """
 
 from __future__ import annotations
@@ -96,7 +97,9 @@ class Loop:
         self._short.append((listener, IN))
 
     def within(self, handler: Handler, seconds: float) -> None:
-        """Closes the handler unless this is called again within so many seconds; all handlers of a loop use the same time."""
+        """Closes the handler unless this is called again within so many seconds; all handlers of a loop use the same
+        time.
+        """
         self._deadlines[handler] = self.stack.clock.now() + int(seconds * 1e9)
         self._deadlines.move_to_end(handler)
 
@@ -182,7 +185,9 @@ class Listener:
 
 
 class Connection:
-    """One connection of a server. What is written waits in `out`, a view of one piece; nothing more is read or made while it waits."""
+    """One connection of a server. What is written waits in `out`, a view of one piece; nothing more is read or made
+    while it waits.
+    """
 
     def __init__(self, loop: Loop, sock: Any, peer: tuple[str, int]) -> None:
         self.loop, self.sock, self.peer = loop, sock, peer

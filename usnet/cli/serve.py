@@ -122,7 +122,9 @@ def where_options(port: int) -> Callable:
 
 
 def open_device(where: Where) -> Any:
-    """The port with its wrappers: what is captured is what crosses the device, so faults stand between it and the stack."""
+    """The port with its wrappers: what is captured is what crosses the device, so faults stand between it and the
+    stack.
+    """
     from usnet.backends.registry import open_port
 
     try:

@@ -10,7 +10,9 @@ DATAGRAMS = 64  # of one turn
 
 
 class Echo(Connection):
-    """Sends back what it receives, and reads no faster than the peer takes it; the end of the stream too is sent back."""
+    """Sends back what it receives, and reads no faster than the peer takes it; the end of the stream too is sent
+    back.
+    """
 
     def on_readable(self) -> None:
         for _ in range(TURN // len(self.loop.buffer)):
@@ -43,7 +45,9 @@ class Discard(Connection):
 
 
 class Datagrams:
-    """A bound datagram socket; answers with what it received if `answers`. What cannot be sent at once is lost, as datagrams may be."""
+    """A bound datagram socket; answers with what it received if `answers`. What cannot be sent at once is lost, as
+    datagrams may be.
+    """
 
     def __init__(self, loop: Loop, address: tuple[str, int], answers: bool) -> None:
         import socket

@@ -56,7 +56,9 @@ class Client:
 
 @dataclass(frozen=True)
 class Row:
-    """A group's totals. `bytes` went out and came back; seconds are of a client's whole exchange; goodput is the bytes that came back, in bit/s."""
+    """A group's totals. `bytes` went out and came back; seconds are of a client's whole exchange; goodput is the
+    bytes that came back, in bit/s.
+    """
 
     group: str
     link: str
@@ -87,7 +89,9 @@ class Result:
 
 
 class EchoServer:
-    """One program for all connections: epoll says who has something, and nobody is read faster than he takes his echo."""
+    """One program for all connections: epoll says who has something, and nobody is read faster than he takes his
+    echo.
+    """
 
     def __init__(self) -> None:
         self.connections: dict[int, Any] = {}
@@ -194,7 +198,9 @@ class Demo:
     def run(
         self, progress: Callable[[Progress], None] | None = None, tap: Callable[[Any], None] | None = None
     ) -> Result:
-        """Runs all to the end. `progress` is told now and then how it goes; `tap` gets each Happening of the network (see Network.tap)."""
+        """Runs all to the end. `progress` is told now and then how it goes; `tap` gets each Happening of the network
+        (see Network.tap).
+        """
         pictured = next((c for c in self.everyone if c.group.name == PICTURED), self.everyone[0])
         trace = Trace(SERVER, pictured.host.address, pictured.link)
         self.world.network.tap(trace)

@@ -49,10 +49,11 @@ class Acknowledgement:
 
 
 class Trace:
-    """Trace(sender, receiver, link): the data that one host sends another, as a tap of the network sees it on the receiver's link.
+    """Trace(sender, receiver, link): the data that one host sends another, as a tap of the network sees it on the
+    receiver's link.
 
-    `link` joins the receiver (its end a) with the rest, so that times are those of the link's far end, next to the sender. Only the first connection
-    between the two addresses is followed.
+    `link` joins the receiver (its end a) with the rest, so that times are those of the link's far end, next to the
+    sender. Only the first connection between the two addresses is followed.
     """
 
     def __init__(self, sender: str, receiver: str, link: Any) -> None:
@@ -166,7 +167,9 @@ class Trace:
 
 
 def draw(trace: Trace, path: str | os.PathLike[str], title: str) -> None:
-    """Writes a PNG: the whole connection above; below, a closer look at where most is repaired, and the bytes in flight."""
+    """Writes a PNG: the whole connection above; below, a closer look at where most is repaired, and the bytes in
+    flight.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -218,7 +221,9 @@ def _visible(trace: Trace, begin: float, end: float) -> tuple[float, float]:
 
 
 def _sequence(axes: Any, trace: Trace, width: float, marks: float = 4) -> None:
-    """Data as upright strokes, the ACKs as a line of steps below it, the edge of the window above, losses as crosses."""
+    """Data as upright strokes, the ACKs as a line of steps below it, the edge of the window above, losses as
+    crosses.
+    """
     from matplotlib.collections import LineCollection
 
     arrived = [ack for ack in trace.acks if not ack.lost]
