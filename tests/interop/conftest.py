@@ -14,5 +14,5 @@ def machine(tmp_path):
 
 @pytest.fixture
 def noise():
-    """noise(n): n bytes without a pattern, the same ones in each run."""
-    return random.Random(42).randbytes
+    """noise(n): n bytes without a pattern, the same ones each time."""
+    return lambda n: random.Random(n).randbytes(n)

@@ -88,9 +88,10 @@ class Machine:
 
     def run(self, *words: object, timeout: float = PATIENCE, check: bool = True, **options) -> subprocess.CompletedProcess:
         """A program inside, until it ends. AssertionError with what it said if its exit code is not 0."""
-        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        data = options.pop("input", None)
+        options = {"stdin": subprocess.DEVNULL if data is None else subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         done = self.start(*words, **options)
-        out, err = done.communicate(timeout=timeout)
+        out, err = done.communicate(data, timeout=timeout)
         assert not check or done.returncode == 0, f"{words[0]} ended with {done.returncode}: {_text(out)} {_text(err)}"
         return subprocess.CompletedProcess(words, done.returncode, out, err)
 
