@@ -41,6 +41,8 @@ def room(module: str) -> tuple[str, str]:
     parts = module.split(".")
     if len(parts) == 1:
         return "usnet", ""
+    if parts[1] == "__main__":
+        return "cli", ""                    # python -m usnet
     if parts[1] != "backends":
         return (parts[1] if parts[1] in MAY_IMPORT else "usnet"), ""
     if len(parts) == 2 or parts[2] in REGISTRY or (len(parts) == 3 and parts[2] not in MODULES | CONTRACT):

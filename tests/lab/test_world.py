@@ -1,5 +1,6 @@
 """Worlds: hosts, links, switches and routers with whole stacks, and their digests."""
 
+import contextlib
 import errno
 import os
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import pytest
 
 import usnet
+from usnet.lab import programs
 from usnet.lab.environment import SimulationStalled
 from usnet.lab.programs import sleep
 
@@ -176,6 +178,28 @@ def test_a_program_that_nobody_will_wake_is_named():
 
     client.run(wait_for_nobody)
     with pytest.raises(SimulationStalled, match="client:wait_for_nobody"):
+        world.run()
+
+
+@pytest.mark.parametrize("ask", ["recv", "poll"])
+def test_a_loop_in_which_no_time_passes_is_named(ask, monkeypatch):
+    monkeypatch.setattr(programs, "NO_PROGRESS_LIMIT", 1000)
+    world, client, _ = two_hosts()
+
+    def spin():
+        with usnet.socket(usnet.AF_INET, usnet.SOCK_DGRAM) as sock, usnet.epoll() as epoll:
+            sock.bind(("10.0.0.1", 9))
+            sock.setblocking(False)
+            epoll.register(sock, usnet.EPOLLIN)
+            while True:
+                if ask == "poll":
+                    epoll.poll(0)
+                else:
+                    with contextlib.suppress(BlockingIOError):
+                        sock.recv(100)
+
+    client.run(spin)
+    with pytest.raises(programs.NoProgress, match="client:spin"):
         world.run()
 
 

@@ -2,30 +2,35 @@
 
 Every client sends a stretch of bytes of its own and checks what comes back. The programs are ordinary blocking ones.
 """
+
 from __future__ import annotations
 
 import hashlib
+import select
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import usnet
 from usnet.lab.picture import Trace
 from usnet.lab.programs import sleep
 from usnet.lab.world import World
+from usnet.sockets.epoll import epoll
+from usnet.sockets.helpers import create_connection, create_server
 
 PORT = 7
 SERVER = "10.0.0.1"
 PIECE = 16384
-STEP = 20_000_000               # ns between two looks at the progress
-AFTERWARDS = 2_000_000_000      # ns that the last FINs have to arrive
+STEP = 20_000_000  # ns between two looks at the progress
+AFTERWARDS = 2_000_000_000  # ns that the last FINs have to arrive
 CLIENT = {"max_connections": 16, "max_chunks": 4096, "max_sockets": 16, "config": {"rcvbuf": 128 * 1024}}
 
 
 @dataclass(frozen=True)
 class Group:
     """Clients behind links of one kind. `delay` is one way."""
+
     name: str
     rate: str
     delay: str
@@ -38,6 +43,7 @@ PICTURED = "home"
 @dataclass
 class Client:
     """One client and what became of it; times in ns."""
+
     name: str
     group: Group
     host: Any
@@ -50,7 +56,10 @@ class Client:
 
 @dataclass(frozen=True)
 class Row:
-    """A group's totals. `bytes` went out and came back; seconds are of a client's whole exchange; goodput is the bytes that came back, in bit/s."""
+    """A group's totals. `bytes` went out and came back; seconds are of a client's whole exchange; goodput is the
+    bytes that came back, in bit/s.
+    """
+
     group: str
     link: str
     clients: int
@@ -65,11 +74,12 @@ class Row:
 @dataclass
 class Result:
     """What a run was like."""
+
     rows: list[Row]
     server_retransmits: int
     server_rtos: int
     bytes: int
-    frames: int                 # that entered a link
+    frames: int  # that entered a link
     lost: int
     virtual_seconds: float
     cpu_seconds: float
@@ -79,25 +89,27 @@ class Result:
 
 
 class EchoServer:
-    """One program for all connections: epoll says who has something, and nobody is read faster than he takes his echo."""
+    """One program for all connections: epoll says who has something, and nobody is read faster than he takes his
+    echo.
+    """
 
     def __init__(self) -> None:
         self.connections: dict[int, Any] = {}
-        self.waiting: dict[int, memoryview] = {}    # what a socket did not take yet
+        self.waiting: dict[int, memoryview] = {}  # what a socket did not take yet
 
     def serve(self) -> None:
-        with usnet.create_server(("", PORT), backlog=1024) as listener, usnet.epoll() as epoll:
+        with create_server(("", PORT), backlog=1024) as listener, epoll() as ready:
             listener.setblocking(False)
-            epoll.register(listener, usnet.EPOLLIN)
+            ready.register(listener, select.EPOLLIN)
             while True:
-                for fd, _ in epoll.poll():
+                for fd, _ in ready.poll():
                     if fd == listener.fileno():
                         connection, _ = listener.accept()
                         connection.setblocking(False)
                         self.connections[connection.fileno()] = connection
-                        epoll.register(connection, usnet.EPOLLIN)
+                        ready.register(connection, select.EPOLLIN)
                     elif self.echo(fd):
-                        epoll.modify(fd, usnet.EPOLLOUT if fd in self.waiting else usnet.EPOLLIN)
+                        ready.modify(fd, select.EPOLLOUT if fd in self.waiting else select.EPOLLIN)
 
     def echo(self, fd: int) -> bool:
         """Moves what can be moved now. False when that was the end of the connection."""
@@ -120,10 +132,10 @@ class EchoServer:
 
 @dataclass(frozen=True)
 class Progress:
-    now: int                    # ns
-    echoed: int                 # bytes
+    now: int  # ns
+    echoed: int  # bytes
     total: int
-    done: int                   # clients
+    done: int  # clients
     clients: int
 
 
@@ -133,6 +145,7 @@ class Demo:
 
     `loss`: chance of each frame on a client's link, each way. `size`: bytes that each client sends.
     """
+
     clients: int = 64
     seed: int = 1
     loss: float = 0.02
@@ -161,9 +174,9 @@ class Demo:
 
     def ask(self, client: Client, number: int) -> None:
         """Sends from one program and receives in another, as an echo needs it."""
-        sleep(number * 1_000_000)       # they do not all begin at the same instant
+        sleep(number * 1_000_000)  # they do not all begin at the same instant
         client.begun = self.world.now
-        with usnet.create_connection((SERVER, PORT)) as connection:
+        with create_connection((SERVER, PORT)) as connection:
             client.host.run(self.talk, connection, client.payload, name=f"{client.name}:talk")
             received = hashlib.sha256()
             while data := connection.recv(65536):
@@ -177,13 +190,17 @@ class Demo:
     @staticmethod
     def talk(connection: Any, payload: bytes) -> None:
         for at in range(0, len(payload), PIECE):
-            connection.sendall(payload[at:at + PIECE])
-        connection.shutdown(usnet.SHUT_WR)
+            connection.sendall(payload[at : at + PIECE])
+        connection.shutdown(socket.SHUT_WR)
 
     # The run
 
-    def run(self, progress: Callable[[Progress], None] | None = None, tap: Callable[[Any], None] | None = None) -> Result:
-        """Runs all to the end. `progress` is told now and then how it goes; `tap` gets each Happening of the network (see Network.tap)."""
+    def run(
+        self, progress: Callable[[Progress], None] | None = None, tap: Callable[[Any], None] | None = None
+    ) -> Result:
+        """Runs all to the end. `progress` is told now and then how it goes; `tap` gets each Happening of the network
+        (see Network.tap).
+        """
         pictured = next((c for c in self.everyone if c.group.name == PICTURED), self.everyone[0])
         trace = Trace(SERVER, pictured.host.address, pictured.link)
         self.world.network.tap(trace)
@@ -240,7 +257,10 @@ class Demo:
             bytes=sum(client.echoed for client in members),
             median_seconds=lasted[len(lasted) // 2],
             slowest_seconds=lasted[-1],
-            goodput=sum(8 * client.echoed / seconds for client, seconds in zip(members, ((c.ended - c.begun) / 1e9 for c in members), strict=True))
+            goodput=sum(
+                8 * client.echoed / seconds
+                for client, seconds in zip(members, ((c.ended - c.begun) / 1e9 for c in members), strict=True)
+            )
             / len(members),
             retransmits=sum(c["retransmits"] for c in counted),
             rtos=sum(c["rto_count"] for c in counted),

@@ -239,6 +239,12 @@ class SimPoller(Poller):
         for program in self._waiters:
             program._wake()
 
+    def give_way(self):
+        """Counts a call that would not wait as a wait at this instant: a loop of such calls is NoProgress in the end."""
+        program = current()
+        if program is not None:
+            program._count_wait()
+
     def _time_came(self, now):
         self._timed_out = True
 

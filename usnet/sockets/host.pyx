@@ -225,7 +225,10 @@ cdef class Stack:
         return 0
 
     cdef bint look(self) except -1:
-        if self.hook != NULL or self.now() - self.n.s.now < LOOK_INTERVAL:
+        if self.hook != NULL:
+            self.poller.give_way()
+            return False
+        if self.now() - self.n.s.now < LOOK_INTERVAL:
             return False
         self.run()
         return True
@@ -254,6 +257,7 @@ cdef class Stack:
                 return True
             now = self.now()
             if now >= deadline:
+                self.poller.give_way()
                 return False
             w = waiter_add(&self.n, fd, mask)
             if w == NONE:
