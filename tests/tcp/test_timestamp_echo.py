@@ -1,4 +1,5 @@
 """Which TSval is echoed when an ACK was lost and the segment comes again (RFC 7323, section 4.3)."""
+
 from usnet.testing.peer import established
 
 
