@@ -197,9 +197,7 @@ def test_an_expectation_fails_when_it_should(name, changes, message):
 
 
 def test_late_acks_of_a_stack_are_found():
-    assert "delayed_ack: at " in failures(
-        "nagle-delack/nagle", {"stack": {"delack": "600ms", "rto_min": "1s"}}, expect_only={}
-    )
+    assert "delayed_ack: at " in failures("nagle-delack/nagle", {"stack": {"delack": "600ms", "rto_min": "1s"}}, expect_only={})
 
 
 def test_a_rule_is_switched_off_with_a_reason():

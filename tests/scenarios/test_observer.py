@@ -34,20 +34,14 @@ class Wire:
         addresses = (CLIENT, SERVER) if src == "client" else (SERVER, CLIENT)
         ports = (4000, 80) if src == "client" else (80, 4000)
         numbers = {"seq": (mine + seq) & 0xFFFFFFFF, "ack": (its + ack) & 0xFFFFFFFF if flags & ACK else 0}
-        tcp = TcpHeader(*ports, flags=flags, window=window, timestamps=timestamps, **numbers, **options).to_bytes(
-            payload, *addresses
-        )
+        tcp = TcpHeader(*ports, flags=flags, window=window, timestamps=timestamps, **numbers, **options).to_bytes(payload, *addresses)
         ip = Ipv4Header(*addresses, proto=6, total_len=20 + len(tcp)).to_bytes()
         return EthHeader("02:00:00:00:00:02", "02:00:00:00:00:01", 0x0800).to_bytes() + ip + tcp
 
     def happens(self, what, src, frame, ms=None):
         self.t = self.t if ms is None else ms * MS
         direction = 0 if src == "client" else 1
-        self.observer(
-            SimpleNamespace(
-                what=what, link=self.link, direction=direction, time=self.t, frame=frame, altered=False, index=0
-            )
-        )
+        self.observer(SimpleNamespace(what=what, link=self.link, direction=direction, time=self.t, frame=frame, altered=False, index=0))
 
     def sent(self, src, *args, ms=None, **kwargs):
         """Leaves, and is lost."""
@@ -277,7 +271,4 @@ def test_every_rule_is_broken_here():
 def test_what_is_told_names_host_and_time(wire):
     nagle(wire)
     (text,) = wire.observer.violations["nagle"]
-    assert (
-        text == f"at 0.000000000 s client ({CLIENT}:4000 to {SERVER}:80): "
-        "5 bytes leave at offset 6 while 5 are unacknowledged"
-    )
+    assert text == f"at 0.000000000 s client ({CLIENT}:4000 to {SERVER}:80): 5 bytes leave at offset 6 while 5 are unacknowledged"

@@ -1,4 +1,5 @@
 """A FIN that arrives with data behind a gap, and what is said when the gap fills (RFC 9293, 3.10.7.4; RFC 5681, 4.2)."""
+
 from usnet.testing.peer import established
 
 

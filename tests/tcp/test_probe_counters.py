@@ -1,4 +1,5 @@
 """A window probe's byte is sent again with what follows it: that is no retransmission, and each byte counts once."""
+
 from usnet.testing.peer import established
 
 

@@ -47,6 +47,7 @@ class Observer:
         self.altered = 0
         self.last_frame = 0
         self.kinds: dict[str, int] = {}
+        self.arp_sent: dict[str, int] = {}
         self.watchers: list[Any] = []
         self._addresses: dict[str, set[bytes]] = {}
         self._ends: dict[int, tuple[str | None, str | None]] = {}
@@ -95,7 +96,7 @@ class Observer:
         if layer is not None:
             self.tell("checksums", t, f"{host}: a wrong {layer} checksum")
         seg = parse_tcp(frame)
-        self.count(host, seg, frame)
+        self.count(t, host, seg, frame)
         if seg is None or seg.src not in self._addresses[host]:
             return
         side = self.side(host, seg.src, seg.sport, seg.dst, seg.dport, seg)
@@ -103,7 +104,7 @@ class Observer:
         for watcher in self.watchers:
             watcher(t, side)
 
-    def count(self, host: str, seg: Segment | None, frame: bytes) -> None:
+    def count(self, t: int, host: str, seg: Segment | None, frame: bytes) -> None:
         if seg is None:
             kinds = (
                 ["arp"]
@@ -126,6 +127,8 @@ class Observer:
                 )
                 if is_so
             ]
+        if kinds == ["arp"]:
+            self.arp_sent[host] = t
         for kind in kinds:
             key = f"{host}.{kind}"
             self.kinds[key] = self.kinds.get(key, 0) + 1

@@ -57,6 +57,7 @@ class Side:
         self.arrived = 0
         self.last_arrival: tuple[int, Segment] | None = None
         self.newest_tsval = -1
+        self.ts_recent = -1
         self.full_segment = 536
         # What it answered
         self.acked = 0
@@ -313,6 +314,8 @@ class Side:
         if self.irs < 0:
             return
         if options.timestamps is not None:
+            if not self.passes_paws(t, seg, options.timestamps[0]):
+                return
             self.newest_tsval = (
                 max(self.newest_tsval, options.timestamps[0], key=lambda v: signed(v - self.newest_tsval))
                 if self.newest_tsval >= 0
@@ -328,6 +331,18 @@ class Side:
                 self.largest_window = max(self.largest_window, window)
         if seg.payload or flags & FIN:
             self.data_arrives(t, seg)
+
+    def passes_paws(self, t: int, seg: Segment, tsval: int) -> bool:
+        """RFC 7323, 5.3: a segment older than what was echoed is discarded, and answered unless it is empty."""
+        if self.ts_recent >= 0 and self.uses_timestamps() and signed(tsval - self.ts_recent) < 0:
+            self.newest_tsval = max(self.newest_tsval, tsval)
+            if self.reset_at < 0 and (seg.payload or seg.flags & FIN):
+                self.owed_now, self.owed_why = t, "a segment that PAWS discards"
+            return False
+        behind = signed(self.irs + self.acked - seg.seq)
+        if self.ts_recent < 0 or 0 <= behind <= len(seg.payload) + bool(seg.flags & FIN):
+            self.ts_recent = tsval
+        return True
 
     def syn_arrives(self, seg: Segment, options: Options) -> None:
         if self.irs == seg.seq:
@@ -375,6 +390,8 @@ class Side:
         """Whether an ACK is late. Called before the next thing happens at this end."""
         if self.reset_at >= 0:
             return
+        if self.observer.arp_sent.get(self.host, -1) >= max(self.owed_now, self.owed_since, self.full_at) >= 0:
+            return                          # the answer waits for the peer's hardware address
         if 0 <= self.owed_now < t:
             self.wrong("delayed_ack", t, f"no ACK at {self.owed_now} ns, when it got {self.owed_why}")
             self.owed_now = -1

@@ -142,6 +142,14 @@ cdef bint spans_window(const tcb *k, const text *s) noexcept nogil:
     return text_len(s) > 0 and seq_lt(s.seq, k.rcv_nxt) and seq_gt(s.seq + text_len(s), k.rcv_adv) and seq_gt(k.rcv_adv, k.rcv_nxt)
 
 
+cdef void record_timestamp(tcb *k, const tcp_repr *r, const text *s, int64_t now) noexcept nogil:
+    """RFC 7323, section 4.3: the TSval to echo is that of the segment that the next ACK answers first."""
+    if (k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and seq_le(s.seq, k.last_ack_sent)
+            and seq_ge(r.ts_val, k.ts_recent)):
+        k.ts_recent = r.ts_val
+        k.ts_recent_at = now
+
+
 cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     if acceptable(k, s) or spans_window(k, s):
@@ -153,6 +161,8 @@ cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
         tcp_enter_time_wait(t, c, now)      # the peer did not get our last ACK: 2 MSL begin again (RFC 9293, 3.10.7.4, eighth step)
     if seq_le(s.seq + text_len(s), k.rcv_nxt) and text_len(s):
         count_drop(t, TDROP_DUPLICATE)
+        if seq_ge(s.seq + text_len(s), k.last_ack_sent):
+            record_timestamp(k, r, s, now)  # our ACK was lost: echoing the first copy would measure the wait for this one
     else:
         count_drop(t, TDROP_WINDOW)
     if r.flags & TH_ACK and s.seq == k.rcv_nxt and k.state >= TCPS_ESTABLISHED and not check_ack(t, c, r, s, now):
@@ -389,9 +399,7 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     if not r.flags & TH_ACK:
         count_drop(t, TDROP_NO_ACK)
         return
-    if k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and seq_le(s.seq, k.last_ack_sent) and seq_ge(r.ts_val, k.ts_recent):
-        k.ts_recent = r.ts_val              # RFC 7323, section 4.3
-        k.ts_recent_at = now
+    record_timestamp(k, r, s, now)
     k.last_recv = now
     k.keep_probes = 0
     if k.state == TCPS_SYN_RECEIVED:
