@@ -1,4 +1,5 @@
 """`python -m usnet` is the `usnet` program."""
+
 from usnet.cli.main import main
 
 if __name__ == "__main__":

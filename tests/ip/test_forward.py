@@ -1,10 +1,11 @@
 """A router between two networks (RFC 1812)."""
+
 import pytest
-from ip_lab import S
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_Timestamp
 from scapy.layers.l2 import ARP, Dot1Q, Ether
-
 from usnet.backends.pair import make_pair
+
+from tests.ip.ip_lab import S
 from usnet.ip.host import IpHost
 
 A, A_MAC = "10.1.0.2", "02:00:00:00:0a:02"
@@ -47,7 +48,19 @@ def good(frame):
     return bytes(again) == bytes(frame)
 
 
-@pytest.mark.parametrize("kw", [{}, {"flags": "DF"}, {"tos": 0xb9}, {"id": 0}, {"ttl": 2}, {"ttl": 255}, {"flags": "MF", "frag": 100}, {"id": 0xffff, "ttl": 129}])
+@pytest.mark.parametrize(
+    "kw",
+    [
+        {},
+        {"flags": "DF"},
+        {"tos": 0xB9},
+        {"id": 0},
+        {"ttl": 2},
+        {"ttl": 255},
+        {"flags": "MF", "frag": 100},
+        {"id": 0xFFFF, "ttl": 129},
+    ],
+)
 def test_one_hop_less_and_nothing_else_changed(kw):
     sent = packet(UDP(sport=1, dport=2) / bytes(1000), **kw)
     to_a, (got,) = Router().feed(bytes(sent) + bytes(6))
@@ -126,7 +139,7 @@ def test_waits_for_the_neighbour_then_goes_or_the_sender_hears():
         r.feed(*([packet()] if t == 0 else []), now=t * S)
     (got,), _ = r.feed(now=3 * S)
     assert (got[ICMP].type, got[ICMP].code, got[IP].dst) == (3, 1, A)
-    (got,), _ = r.feed(packet(), now=3 * S)         # and at once while the failure is fresh
+    (got,), _ = r.feed(packet(), now=3 * S)  # and at once while the failure is fresh
     assert (got[ICMP].type, got[ICMP].code) == (3, 1)
     assert r.host.drops() == {"neighbour_queue": 2}
 
@@ -174,4 +187,19 @@ def test_trace_of_two_routers_and_back():
                 h.run(ttl)
         assert e.recv() == error
     assert f.recv()[1][0] == "10.0.0.1"
-    assert [h.counters()["forwarded"] for h in hosts] == [0, 7, 3, 0]     # and one error on its way back
+    assert [h.counters()["forwarded"] for h in hosts] == [0, 7, 3, 0]  # and one error on its way back
+
+
+def test_partial_checksum_is_completed_before_a_packet_goes_on():
+    r = Router()
+    r.host.trust_offload(0)
+    sent = Ether(bytes(packet(UDP(sport=1, dport=2) / b"odd")))
+    raw = bytearray(bytes(sent))
+    pseudo = sum(int.from_bytes(raw[i:i + 2], "big") for i in range(26, 34, 2)) + 17 + 11
+    raw[40:42] = ((pseudo & 0xFFFF) + (pseudo >> 16)).to_bytes(2, "big")
+    r.host.input(bytes(raw), 0, flags=1, csum_start=34, csum_offset=6)
+    r.host.flush()
+    (got,) = [Ether(f) for f, _ in r.b.receive()]
+    assert good(got) and got[UDP].chksum == sent[UDP].chksum
+    for start, offset in ((0, 0), (65535, 65535), (34, 65535), (60, 0)):        # beyond the packet: left alone
+        r.host.input(bytes(raw), 0, flags=1, csum_start=start, csum_offset=offset)

@@ -1,15 +1,19 @@
 """Reassembly within limits (F1-F8)."""
+
 import random
 
 import pytest
-from ip_lab import PEER, US, Bench, S, eth, ping, same
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.packet import Raw
+
+from tests.ip.ip_lab import PEER, US, Bench, S, eth, ping, same
 
 
 def piece(offset, data, more=1, ident=77, src=PEER, proto=17, **kw):
     """One fragment: `offset` in bytes."""
-    return eth(IP(src=src, dst=US, id=ident, flags="MF" if more else 0, frag=offset // 8, proto=proto, **kw) / Raw(data))
+    return eth(
+        IP(src=src, dst=US, id=ident, flags="MF" if more else 0, frag=offset // 8, proto=proto, **kw) / Raw(data)
+    )
 
 
 def datagram(n=3000, ident=77, dport=5000, size=1480):
@@ -58,9 +62,9 @@ def test_tcp_is_reassembled_and_carries_congestion_marks(bench):
 
 
 def test_interleaved_datagrams_stay_apart(bench):
-    a, data_a = datagram(3000, 1)
-    b, data_b = datagram(4000, 2)
-    bench.feed(*[f for pair in zip(a, b, strict=False) for f in pair], *b[len(a):])
+    a, _ = datagram(3000, 1)
+    b, _ = datagram(4000, 2)
+    bench.feed(*[f for pair in zip(a, b, strict=False) for f in pair], *b[len(a) :])
     assert sorted(len(bench.e.recv()[0]) for _ in range(2)) == [3000, 4000]
 
 
@@ -98,14 +102,20 @@ def test_bad_fragment_ends_the_datagram(bench, name):
     assert bench.e.recv()[0] == data
 
 
-@pytest.mark.parametrize("frame", [
-    piece(0, bytes(TCP(dataofs=5))[:16], proto=6), piece(8, bytes(16), proto=6), piece(16, bytes(16), proto=6),
-    piece(0, bytes(TCP(options=[("MSS", 1460), ("NOP", None), ("NOP", None)]))[:24], proto=6),
-], ids=["16_bytes", "offset_8", "offset_16", "options_cut"])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        piece(0, bytes(TCP(dataofs=5))[:16], proto=6),
+        piece(8, bytes(16), proto=6),
+        piece(16, bytes(16), proto=6),
+        piece(0, bytes(TCP(options=[("MSS", 1460), ("NOP", None), ("NOP", None)]))[:24], proto=6),
+    ],
+    ids=["16_bytes", "offset_8", "offset_16", "options_cut"],
+)
 def test_tiny_first_fragment_of_tcp_is_refused(bench, frame):
     raw = bytearray(bytes(frame))
     if raw[20:22] == b"\x20\x00" and len(raw) == 14 + 44:
-        raw[14 + 20 + 12] = 0x80        # says 32 bytes of header
+        raw[14 + 20 + 12] = 0x80  # says 32 bytes of header
     assert bench.drop(bytes(raw)) == "frag_bad"
 
 
@@ -116,7 +126,7 @@ def test_timeout_tells_the_sender_only_if_the_first_fragment_came(bench):
     assert bench.feed(now=30 * S - 1) == []
     (got,) = bench.feed(now=30 * S)
     assert (got[ICMP].type, got[ICMP].code, got[IP].dst) == (11, 1, PEER)
-    assert bytes(got[ICMP].payload) == bytes(first)[14:14 + 28]
+    assert bytes(got[ICMP].payload) == bytes(first)[14 : 14 + 28]
     assert bench.host.drops() == {"frag_timeout": 2}
     assert bench.host.held()["chunks"] == 0
 
@@ -166,7 +176,7 @@ def test_one_far_fragment_costs_one_chunk(bench):
 
 
 def test_unreachable_port_of_a_fragmented_datagram_quotes_its_first_bytes(bench):
-    frames, data = datagram(4000, dport=5001)
+    frames, _ = datagram(4000, dport=5001)
     (got,) = bench.feed(*frames)
     assert (got[ICMP].type, got[ICMP].code) == (3, 3)
     assert bytes(got[ICMP].payload)[20:] == bytes(frames[0][IP].payload)[:8]

@@ -1,21 +1,36 @@
-"""Any bytes: nothing breaks, every frame is acted upon or counted in exactly one drop, and everything that is held is given back."""
+"""Any bytes: nothing breaks, every frame is acted upon or is one counted drop, and all that was held is given back."""
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ip_lab import PEER, PEER_MAC, TX_ONLY, US, US_MAC, Bench, S, arp, eth, ip, ping, udp
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_RR, fragment
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
+from tests.ip.ip_lab import PEER, PEER_MAC, TX_ONLY, US, US_MAC, Bench, S, arp, eth, ip, ping, udp
+
 FRAG = {"frag_bad", "frag_overlap", "frag_limit", "frag_timeout"}
-GOOD = [bytes(f) for f in (
-    ping(), ping(b""), udp(), udp(b"", dport=1), udp(dst="10.0.0.255"), udp(dst="255.255.255.255"), ip(TCP(flags="S", options=[("MSS", 1460)])), arp(),
-    arp(op=2, hwdst=US_MAC, dst=US_MAC), arp(psrc=US), ip(b"x" * 30, proto=4), ip(ICMP(), options=[IPOption_RR(length=11)]),
-    ip(ICMP(type=3, code=3) / IP(src=US, dst=PEER) / UDP(sport=5000, dport=4000) / b"x"),
-    ip(ICMP(type=3, code=4, nexthopmtu=600) / IP(src=US, dst=PEER, len=1400) / TCP()),
-    eth(Dot1Q(vlan=0) / IP(src=PEER, dst=US) / UDP(sport=1, dport=5000)),
-    *[eth(f) for f in fragment(IP(src=PEER, dst=US, id=9) / UDP(sport=1, dport=5000) / bytes(200), 64)],
-    *[eth(f) for f in fragment(IP(src=PEER, dst=US, id=10) / ICMP(type=8) / bytes(100), 48)],
-    Ether(src="02:00:00:00:00:55", dst=US_MAC) / ARP(op=1, psrc="10.0.0.85", hwsrc="02:00:00:00:00:55", pdst=US),
-)]
+GOOD = [
+    bytes(f)
+    for f in (
+        ping(),
+        ping(b""),
+        udp(),
+        udp(b"", dport=1),
+        udp(dst="10.0.0.255"),
+        udp(dst="255.255.255.255"),
+        ip(TCP(flags="S", options=[("MSS", 1460)])),
+        arp(),
+        arp(op=2, hwdst=US_MAC, dst=US_MAC),
+        arp(psrc=US),
+        ip(b"x" * 30, proto=4),
+        ip(ICMP(), options=[IPOption_RR(length=11)]),
+        ip(ICMP(type=3, code=3) / IP(src=US, dst=PEER) / UDP(sport=5000, dport=4000) / b"x"),
+        ip(ICMP(type=3, code=4, nexthopmtu=600) / IP(src=US, dst=PEER, len=1400) / TCP()),
+        eth(Dot1Q(vlan=0) / IP(src=PEER, dst=US) / UDP(sport=1, dport=5000)),
+        *[eth(f) for f in fragment(IP(src=PEER, dst=US, id=9) / UDP(sport=1, dport=5000) / bytes(200), 64)],
+        *[eth(f) for f in fragment(IP(src=PEER, dst=US, id=10) / ICMP(type=8) / bytes(100), 48)],
+        Ether(src="02:00:00:00:00:55", dst=US_MAC) / ARP(op=1, psrc="10.0.0.85", hwsrc="02:00:00:00:00:55", pdst=US),
+    )
+]
 
 
 def repair(frame):
@@ -26,7 +41,7 @@ def repair(frame):
     n = max(20, (raw[14] & 15) * 4) if len(raw) > 14 else 0
     if len(raw) >= 34 and raw[12:14] == b"\x08\x00":
         raw[24:26] = b"\0\0"
-        raw[24:26] = checksum(bytes(raw[14:14 + n])).to_bytes(2, "big")
+        raw[24:26] = checksum(bytes(raw[14 : 14 + n])).to_bytes(2, "big")
     return bytes(raw)
 
 
@@ -41,14 +56,22 @@ def mutated(draw):
         elif kind == "set" and raw:
             raw[at] = draw(st.sampled_from([0, 1, 4, 5, 127, 128, 255]))
         elif kind == "cut":
-            del raw[max(1, at):]
+            del raw[max(1, at) :]
         elif kind == "grow":
             raw += draw(st.binary(min_size=1, max_size=40))
     return repair(raw) if draw(st.booleans()) else bytes(raw)
 
 
-frames = st.lists(st.one_of(mutated(), st.sampled_from(GOOD), st.binary(min_size=1, max_size=100),
-                            st.binary(max_size=60).map(lambda b: bytes(eth(b, type=0x800)))), min_size=1, max_size=40)
+frames = st.lists(
+    st.one_of(
+        mutated(),
+        st.sampled_from(GOOD),
+        st.binary(min_size=1, max_size=100),
+        st.binary(max_size=60).map(lambda b: bytes(eth(b, type=0x800))),
+    ),
+    min_size=1,
+    max_size=40,
+)
 
 
 def bench(**config):
@@ -96,7 +119,13 @@ def test_every_frame_is_acted_upon_or_is_one_counted_drop(sent, gap):
         check_balance(b, i + 1)
     settle(b, len(sent) * 3 * S + 100 * S)
     held = b.host.held()
-    assert (held["timers"], held["reassemblies"], held["reassembly_bytes"], held["neighbour_bytes"], held["loopback"]) == (0, 0, 0, 0, 0)
+    assert (
+        held["timers"],
+        held["reassemblies"],
+        held["reassembly_bytes"],
+        held["neighbour_bytes"],
+        held["loopback"],
+    ) == (0, 0, 0, 0, 0)
     b.host.reset(1)
     assert set(b.host.held().values()) == {0}
 

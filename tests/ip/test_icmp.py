@@ -1,16 +1,21 @@
 """Echo, errors out and their limits (R11), errors in (A16, S13, S14, F8)."""
+
 import pytest
-from ip_lab import PEER, PEER_MAC, US, US_MAC, Bench, S, eth, ip, ping, same, udp
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
+from tests.ip.ip_lab import PEER, PEER_MAC, US, US_MAC, Bench, S, eth, ip, ping, same, udp
 
-@pytest.mark.parametrize("size", [*range(0, 70), 1471, 1472])
+
+@pytest.mark.parametrize("size", [*range(70), 1471, 1472])
 def test_ping_of_every_length_is_answered_with_a_good_checksum(size):
     """libusnet answered no odd length, and most even ones with a bad checksum."""
     data = bytes((i * 37 + size) % 256 for i in range(size))
-    same(Bench().feed(ping(data)), Ether(src=US_MAC, dst=PEER_MAC) / IP(src=US, dst=PEER, id=0, flags="DF") / ICMP(type=0, id=7, seq=3) / data)
+    same(
+        Bench().feed(ping(data)),
+        Ether(src=US_MAC, dst=PEER_MAC) / IP(src=US, dst=PEER, id=0, flags="DF") / ICMP(type=0, id=7, seq=3) / data,
+    )
 
 
 def test_200_pings_200_good_answers():
@@ -32,15 +37,21 @@ def test_echo_can_be_turned_off():
 def test_closed_port_is_answered_with_header_and_eight_bytes():
     b = Bench()
     frame = udp(b"0123456789")
-    same(b.feed(frame), Ether(src=US_MAC, dst=PEER_MAC) / IP(src=US, dst=PEER, id=0, flags="DF") / ICMP(type=3, code=3) / Raw(bytes(frame)[14:42]))
+    same(
+        b.feed(frame),
+        Ether(src=US_MAC, dst=PEER_MAC)
+        / IP(src=US, dst=PEER, id=0, flags="DF")
+        / ICMP(type=3, code=3)
+        / Raw(bytes(frame)[14:42]),
+    )
 
 
 def test_errors_are_limited_echo_is_not():
     b = Bench()
-    assert len(b.feed(*[udp() for _ in range(50)])) == 10         # half the burst to one destination
+    assert len(b.feed(*[udp() for _ in range(50)])) == 10  # half the burst to one destination
     assert b.host.drops() == {"udp_no_port": 50, "icmp_rate": 40}
     assert len(b.feed(*[ping() for _ in range(50)])) == 50
-    assert len(b.feed(udp(), now=S // 50)) == 1                    # 50 a second to one destination
+    assert len(b.feed(udp(), now=S // 50)) == 1  # 50 a second to one destination
     assert len(b.feed(*[udp() for _ in range(50)], now=2 * S)) == 10
 
 
@@ -75,23 +86,57 @@ def inner(payload, src=US, dst="10.0.0.77", **kw):
     return IP(src=src, dst=dst, **kw) / payload
 
 
-@pytest.mark.parametrize("type,code,extra,mtu", [(3, 1, {}, 0), (3, 4, {"nexthopmtu": 1200}, 1200), (11, 0, {}, 0), (12, 0, {}, 0)])
+@pytest.mark.parametrize(
+    ("type", "code", "extra", "mtu"),
+    [(3, 1, {}, 0), (3, 4, {"nexthopmtu": 1200}, 1200), (11, 0, {}, 0), (12, 0, {}, 0)],
+)
 def test_error_about_a_segment_is_handed_up_with_what_it_quotes(type, code, extra, mtu):
     b = Bench()
-    segment = bytes(TCP(sport=1234, dport=80, seq=0xdeadbeef))[:8]
+    segment = bytes(TCP(sport=1234, dport=80, seq=0xDEADBEEF))[:8]
     assert b.feed(quoting(inner(segment, proto=6, len=1400), type, code, **extra)) == []
-    assert b.host.handed_up == [{
-        "kind": "icmp_error", "src": US, "dst": "10.0.0.77", "type": type, "code": code, "mtu": mtu, "src_port": 1234, "dst_port": 80,
-        "seq": 0xdeadbeef}]
+    assert b.host.handed_up == [
+        {
+            "kind": "icmp_error",
+            "src": US,
+            "dst": "10.0.0.77",
+            "type": type,
+            "code": code,
+            "mtu": mtu,
+            "src_port": 1234,
+            "dst_port": 80,
+            "seq": 0xDEADBEEF,
+        }
+    ]
     assert b.host.counters()["icmp_errors_in"] == 1
 
 
-@pytest.mark.parametrize("quote,why", [
-    (b"", "icmp_bad"), (bytes(inner(TCP()))[:19], "icmp_bad"), (bytes(inner(TCP()))[:27], "icmp_bad"),
-    (b"\x4f" + bytes(inner(TCP()))[1:], "icmp_bad"), (b"\x44" + bytes(inner(TCP()))[1:], "icmp_bad"), (b"\x65" + bytes(inner(TCP()))[1:], "icmp_bad"),
-    (bytes(inner(TCP(), src="10.0.0.66")), "icmp_bad"), (bytes(inner(TCP(), frag=3)), "icmp_bad"),
-    (bytes(inner(ICMP(type=8))), "icmp_type"), (bytes(inner(UDP(sport=4000, dport=9) / b"x")), "icmp_bad"),
-], ids=["none", "header_cut", "ports_cut", "ihl_past_quote", "ihl_4", "version", "not_ours", "later_fragment", "echo", "no_endpoint"])
+@pytest.mark.parametrize(
+    ("quote", "why"),
+    [
+        (b"", "icmp_bad"),
+        (bytes(inner(TCP()))[:19], "icmp_bad"),
+        (bytes(inner(TCP()))[:27], "icmp_bad"),
+        (b"\x4f" + bytes(inner(TCP()))[1:], "icmp_bad"),
+        (b"\x44" + bytes(inner(TCP()))[1:], "icmp_bad"),
+        (b"\x65" + bytes(inner(TCP()))[1:], "icmp_bad"),
+        (bytes(inner(TCP(), src="10.0.0.66")), "icmp_bad"),
+        (bytes(inner(TCP(), frag=3)), "icmp_bad"),
+        (bytes(inner(ICMP(type=8))), "icmp_type"),
+        (bytes(inner(UDP(sport=4000, dport=9) / b"x")), "icmp_bad"),
+    ],
+    ids=[
+        "none",
+        "header_cut",
+        "ports_cut",
+        "ihl_past_quote",
+        "ihl_4",
+        "version",
+        "not_ours",
+        "later_fragment",
+        "echo",
+        "no_endpoint",
+    ],
+)
 def test_error_that_quotes_nothing_of_ours_is_dropped(quote, why):
     b = Bench()
     assert b.drop(quoting(Raw(quote))) == why
@@ -106,7 +151,7 @@ def test_error_reaches_the_connected_endpoint_once():
     port = connected.local[1]
     for sport, dst in ((port, PEER), (5555, PEER)):
         b.feed(quoting(inner(UDP(sport=sport, dport=9) / b"abc", dst=dst)))
-    b.drop(quoting(inner(UDP(sport=port, dport=10) / b"abc", dst=PEER)))      # another peer's port
+    b.drop(quoting(inner(UDP(sport=port, dport=10) / b"abc", dst=PEER)))  # another peer's port
     assert b.host.news() == [connected.index]
     assert connected.ready() & 8 and not free.ready() & 8
     assert connected.send(b"x", 0) == -111
@@ -134,7 +179,7 @@ def test_path_mtu_of_datagrams_is_learned_believed_for_a_while_and_never_below_t
     too_big(1200, 4)
     assert len(sizes(5)) == 3
     assert sizes(602 * S) == [1428]
-    too_big(1500, 603 * S)          # larger than what it quotes: a lie
+    too_big(1500, 603 * S)  # larger than what it quotes: a lie
     assert sizes(603 * S) == [1428]
 
 

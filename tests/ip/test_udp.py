@@ -1,10 +1,14 @@
 """UDP endpoints (A14, A15)."""
+
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ip_lab import PEER, PEER_MAC, US, US_MAC, Bench, ip, same, udp
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
+
+from tests.ip.ip_lab import PEER, PEER_MAC, US, US_MAC, Bench, ip, same, udp
 
 AGAIN, IN_USE, NO_ADDR, INVALID, NO_DEST, TOO_LONG, ACCESS = -11, -98, -99, -22, -89, -90, -13
 IN, OUT, ERR = 1, 4, 8
@@ -20,15 +24,18 @@ def test_datagrams_out_carry_what_scapy_would_send(bench):
     assert e.bind(US, 5000) == 0
     for data in (b"", b"a", b"hello", bytes(range(256)) * 5 + b"!"):
         assert e.send(data, 0, (PEER, 7)) == len(data)
-        same(bench.out(), Ether(src=US_MAC, dst=PEER_MAC) / IP(src=US, dst=PEER, id=0, flags="DF") / UDP(sport=5000, dport=7) / data)
+        same(
+            bench.out(),
+            Ether(src=US_MAC, dst=PEER_MAC) / IP(src=US, dst=PEER, id=0, flags="DF") / UDP(sport=5000, dport=7) / data,
+        )
 
 
 def test_a_checksum_that_comes_out_as_zero_is_sent_as_ones(bench):
     e = bench.host.udp()
     e.bind(US, 5000)
     other = Ether(bytes(Ether() / IP(src=US, dst=PEER) / UDP(sport=5000, dport=7) / b"\0\0"))[UDP].chksum
-    e.send(other.to_bytes(2, "big"), 0, (PEER, 7))      # the sum of all words is now ffff
-    assert bench.out()[0][UDP].chksum == 0xffff
+    e.send(other.to_bytes(2, "big"), 0, (PEER, 7))  # the sum of all words is now ffff
+    assert bench.out()[0][UDP].chksum == 0xFFFF
 
 
 def test_datagrams_are_received_in_order_whole_or_cut(bench):
@@ -63,7 +70,7 @@ def test_receive_buffer_is_a_limit(bench):
     assert e.queued == 2
     assert bench.host.drops() == {"udp_queue_full": 2}
     bench.feed(*[udp(b"") for _ in range(100)])
-    assert e.queued < 10        # empty ones cost something too
+    assert e.queued < 10  # empty ones cost something too
 
 
 def test_memory_runs_out_with_a_counted_drop():
@@ -118,7 +125,7 @@ def test_chosen_ports_are_unlike_and_follow_the_seed():
 
     a = ports(1)
     assert a == ports(1) != ports(2)
-    assert len(set(a)) == 200 and sum(abs(x - y) < 200 for x, y in zip(a, a[1:], strict=False)) < 20
+    assert len(set(a)) == 200 and sum(abs(x - y) < 200 for x, y in itertools.pairwise(a)) < 20
 
 
 def test_every_port_of_the_range_can_be_taken_and_then_none():
@@ -145,7 +152,7 @@ def test_connected_endpoint_hears_nobody_else(bench):
     e = bench.host.udp()
     e.bind(US, 5000)
     e.connect(PEER, 4000)
-    assert len(bench.feed(udp(sport=4001))) == 1        # port unreachable
+    assert len(bench.feed(udp(sport=4001))) == 1  # port unreachable
     assert e.queued == 0
     assert e.connect(None) == 0
     bench.feed(udp(sport=4001))
@@ -228,6 +235,7 @@ def test_at_most_so_many_endpoints():
 
 def test_two_hosts_talk():
     from usnet.backends.pair import make_pair
+
     from usnet.ip.host import IpHost
 
     ports = make_pair()
@@ -256,6 +264,10 @@ def test_two_hosts_talk():
 def test_malformed_datagrams_queue_nothing(bench):
     e = bench.host.udp()
     e.bind(None, 5000)
-    for frame in (ip(UDP(sport=1, dport=5000, len=7) / b"abc"), ip(UDP(sport=1, dport=5000, len=100) / b"abc"), ip(UDP(sport=1, dport=5000, chksum=3) / b"abc")):
+    for frame in (
+        ip(UDP(sport=1, dport=5000, len=7) / b"abc"),
+        ip(UDP(sport=1, dport=5000, len=100) / b"abc"),
+        ip(UDP(sport=1, dport=5000, chksum=3) / b"abc"),
+    ):
         bench.drop(frame)
     assert e.queued == 0

@@ -85,7 +85,7 @@ def test_a_user_who_scribbles_over_the_ports_slots_reaches_no_memory():
 
 
 def test_a_frame_larger_than_a_buffer_spans_slots():
-    net, a, b, _, arrivals = pair(rings={"buf_size": 512, "mtu": 1500})
+    net, a, _, _, arrivals = pair(rings={"buf_size": 512, "mtu": 1500})
     a.send(frame(7, 1500))
     net.run()
     assert arrivals == [(0, frame(7, 1500))]
@@ -121,7 +121,7 @@ def test_a_port_that_vanishes_says_so_and_loses_what_comes():
     a.send(frame())
     b.vanish()
     net.run()
-    with pytest.raises(OSError, match=".") as error:
+    with pytest.raises(OSError, match="No such device") as error:
         b.receive()
     assert error.value.errno == errno.ENXIO
     assert seen == [(0, True)]

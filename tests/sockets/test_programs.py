@@ -162,17 +162,18 @@ def test_a_program_waits_on_epoll_for_what_another_host_sends():
 
 def test_a_send_before_a_sleep_is_sent_again_when_it_is_lost():
     """The stack's timers run while its programs sleep."""
-    world, a, b = pair(fates=[])
+    world, a, b = pair()
     got = []
     a.run(serve_one, 80, got)
 
     def client():
         sock = usnet.create_connection(("10.0.0.1", 80))
+        sleep("5s")  # timers of the handshake are over
         link = next(iter(world.network.links.values()))
-        link.unplug()
+        link.up.loss = link.down.loss = 1
         sock.sendall(b"lost at first")
         sleep("100ms")
-        link.plug()
+        link.up.loss = link.down.loss = 0
         sleep("3s")
         said = bytes(b"".join(got))
         assert sock.recv(100) == said
@@ -182,3 +183,64 @@ def test_a_send_before_a_sleep_is_sent_again_when_it_is_lost():
     program = b.run(client)
     world.run_programs()
     assert program.value == b"lost at first"
+
+
+def test_reading_tells_the_sender_at_once_that_there_is_room():
+    world, a, b = pair()
+
+    def reader():
+        with usnet.create_server(("", 80)) as listener:
+            conn, _ = listener.accept()
+            sleep("40s")  # by now the sender probes seldom
+            got = 0
+            while got < 1 << 20:
+                got += len(conn.recv(1 << 20))
+            sleep("10s")
+            conn.close()
+
+    def writer():
+        with usnet.create_connection(("10.0.0.1", 80)) as sock:
+            sock.sendall(bytes(2_500_000))
+            return world.now
+
+    a.run(reader)
+    program = b.run(writer)
+    world.run_programs()
+    assert 40_000_000_000 < program.value < 40_500_000_000
+
+
+def test_a_blocked_program_sleeps_through_what_does_not_concern_it():
+    world, a, b = pair()
+    waits = 0
+
+    class Counting(type(a.stack.poller)):
+        def wait(self, deadline):
+            nonlocal waits
+            waits += 1
+            return super().wait(deadline)
+
+    a.stack.poller.__class__ = Counting
+
+    def reader():
+        with usnet.socket(usnet.AF_INET, usnet.SOCK_DGRAM) as unread, usnet.create_server(("", 80)) as listener:
+            unread.bind(("", 9))
+            conn, _ = listener.accept()
+            conn.sendall(bytes(200_000))  # acknowledged bit by bit
+            assert conn.recv(10) == b"end"
+            conn.close()
+
+    def sender(left=200_000):
+        with usnet.socket(usnet.AF_INET, usnet.SOCK_DGRAM) as sock:
+            for _ in range(20):
+                sock.sendto(b"x", ("10.0.0.1", 9))
+                sleep("10ms")
+        with usnet.create_connection(("10.0.0.1", 80)) as sock:
+            while got := sock.recv(100_000):
+                left = left - len(got)
+                if left == 0:
+                    sock.sendall(b"end")
+
+    a.run(reader)
+    b.run(sender)
+    world.run_programs()
+    assert waits == 2

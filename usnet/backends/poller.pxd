@@ -9,11 +9,14 @@ cdef class Poller:
     time that has passed: does not block). Returns True when woken by something else than time. May wake for nothing.
     Interrupted by signals as Python expects (PEP 475: the handler runs; an exception it raises comes out of wait).
     ring_doorbell(): wakes a wait from another thread or a signal handler.
+    give_way(): a call has found nothing to do and will not wait: in virtual time, where that cannot change by itself, a program that asks
+    for ever is found out.
     """
     cpdef object add_port(self, port)
     cpdef object remove_port(self, port)
     cpdef bint wait(self, int64_t deadline_ns) except -1
     cpdef object ring_doorbell(self)
+    cpdef object give_way(self)
     cpdef object close(self)
 
 

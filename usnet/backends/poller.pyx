@@ -76,6 +76,9 @@ cdef class Poller:
         """Wakes a wait, or the next one, from any thread or signal handler."""
         raise NotImplementedError
 
+    cpdef object give_way(self):
+        """A call found nothing and will not wait."""
+
     cpdef object close(self):
         pass
 

@@ -1,8 +1,9 @@
 """The `usnet` program: its commands, and what all of them share.
 
-Exit codes: 0 when all is well; 1 when something that was tried did not work, with one line that says why; 2 for wrong arguments and files that cannot be
-read, with one line too.
+Exit codes: 0 when all is well; 1 when something that was tried did not work, with one line that says why; 2 for wrong
+arguments and files that cannot be read, with one line too.
 """
+
 from __future__ import annotations
 
 import importlib
@@ -24,7 +25,12 @@ Examples:
   usnet doctor
 """
 # Command: its module. They are imported when they are used, so that each needs only its own libraries.
-COMMANDS = {"demo": "usnet.cli.demo", "replay": "usnet.cli.replay", "serve": "usnet.cli.serve", "doctor": "usnet.cli.doctor"}
+COMMANDS = {
+    "demo": "usnet.cli.demo",
+    "replay": "usnet.cli.replay",
+    "serve": "usnet.cli.serve",
+    "doctor": "usnet.cli.doctor",
+}
 
 
 def one_line(error: BaseException) -> str:
@@ -41,6 +47,7 @@ class Failed(click.ClickException):
 
 class Unreadable(click.ClickException):
     """A file that cannot be read or understood: one line, exit 2."""
+
     exit_code = 2
 
 
@@ -55,7 +62,7 @@ class Program(click.Group):
             return None
         return importlib.import_module(COMMANDS[cmd_name]).command
 
-    def main(self, args: Any = None, prog_name: str | None = None, **extra: Any) -> Any:
+    def main(self, args: Any = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Runs a command and ends the process with its exit code."""
         extra["standalone_mode"] = False
         sys.exit(self._run(args, prog_name or "usnet", extra))
@@ -73,7 +80,9 @@ class Program(click.Group):
         except (click.Abort, KeyboardInterrupt):
             return 128 + signal.SIGINT
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())     # nobody reads on; the interpreter's own flush must not complain
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # nobody reads on; the interpreter's own flush must not complain
             return 1
         except ModuleNotFoundError as error:
             text = missing_extra(error)
@@ -91,7 +100,12 @@ def installed_version() -> str:
     return importlib.metadata.version("usnet")
 
 
-@click.group(cls=Program, epilog=EPILOG, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Program,
+    epilog=EPILOG,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(installed_version(), prog_name="usnet")
 def root() -> None:
     """A TCP/IP stack in user space: simulated first, the same on real devices."""

@@ -1,4 +1,5 @@
 """usnet doctor: which backends can run here, and what is missing."""
+
 from __future__ import annotations
 
 import importlib
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from usnet.cli.commands import Failed, installed_version, one_line
+from usnet.cli.screen import console
 
 BUILD = ("usnet.stack", "usnet.sockets.socket", "usnet.sockets.epoll", "usnet.backends.sim.network", "usnet.lab.world")
 
@@ -20,7 +22,9 @@ def check_build() -> None:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            raise Failed(f"this build is broken: {name} cannot be imported: {one_line(error)} (build it again: make build)") from None
+            raise Failed(
+                f"this build is broken: {name} cannot be imported: {one_line(error)} (build it again: make build)"
+            ) from None
 
 
 def examine() -> dict[str, Any]:
@@ -49,12 +53,15 @@ def command(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(report))
         return
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    table = Table("backend", "can run here", "what was found or is missing", title_justify="left",
-                  title=f"usnet {report['usnet']}, {report['python']}, {report['platform']}")
+    table = Table(
+        "backend",
+        "can run here",
+        "what was found or is missing",
+        title_justify="left",
+        title=f"usnet {report['usnet']}, {report['python']}, {report['platform']}",
+    )
     for scheme, state in report["backends"].items():
         table.add_row(f"{scheme}:", "[green]yes[/]" if state["usable"] else "[red]no[/]", state["why"])
-    console.print(table)
+    console().print(table)

@@ -1,4 +1,5 @@
 """The faults of `usnet serve --faults`: "loss=0.02,reorder=0.01" as rules for the fault wrapper."""
+
 from __future__ import annotations
 
 from usnet.backends.fate import Fate, nanoseconds

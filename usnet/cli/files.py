@@ -1,4 +1,7 @@
-"""A directory of files as answers to HTTP requests (RFC 9110). Knows nothing of sockets, nor of how messages are framed."""
+"""A directory of files as answers to HTTP requests (RFC 9110). Knows nothing of sockets, nor of how messages are
+framed.
+"""
+
 from __future__ import annotations
 
 import mimetypes
@@ -19,6 +22,7 @@ TEXT = ("text/", "application/json", "application/javascript", "application/xml"
 @dataclass
 class FilePart:
     """Bytes of an open file: `length` of them, from `offset` on. Whoever has it closes it."""
+
     fd: int
     offset: int
     length: int
@@ -41,6 +45,7 @@ class FilePart:
 @dataclass
 class Answer:
     """`status`, headers, and what is sent: bytes, or a part of a file. Content-Length is among the headers."""
+
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes | FilePart = b""
@@ -53,10 +58,12 @@ class Answer:
 def error(status: int, *headers: tuple[str, str]) -> Answer:
     """An answer that says its status in a line of text."""
     body = f"{status} {HTTPStatus(status).phrase}\n".encode()
-    return Answer(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))), *headers], body)
+    return Answer(
+        status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))), *headers], body
+    )
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The request has no file; `answer` says why."""
 
     def __init__(self, status: int, *headers: tuple[str, str]) -> None:
@@ -64,7 +71,9 @@ class Refused(Exception):
 
 
 class Files:
-    """Files(root): answer(method, target, headers) for what lies in a directory; nothing outside of it is ever shown, nor what links lead out to."""
+    """Files(root): answer(method, target, headers) for what lies in a directory; nothing outside of it is ever shown,
+    nor what links lead out to.
+    """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root).resolve(strict=True)
@@ -77,7 +86,7 @@ class Files:
             return error(405, ("Allow", ", ".join(METHODS)))
         try:
             answer = self._file(self.locate(target), headers)
-        except Refused as refused:
+        except RefusedError as refused:
             answer = refused.answer
         if method == "HEAD":
             if isinstance(answer.body, FilePart):
@@ -86,31 +95,35 @@ class Files:
         return answer
 
     def locate(self, target: str) -> Path:
-        """The file that a target names. Refused: 400, 403, 404, or 301 for a directory that was named without its slash."""
+        """The file that a target names. RefusedError: 400, 403, 404, or 301 for a directory that was named without its
+        slash.
+        """
         try:
             path = urlsplit(target).path if not target.startswith("/") else re.split(r"[?#]", target, maxsplit=1)[0]
         except ValueError:
-            raise Refused(400) from None
+            raise RefusedError(400) from None
         raw = unquote_to_bytes(path)
         if not raw.startswith(b"/") or b"\0" in raw or re.search(r"%(?![0-9A-Fa-f]{2})", path):
-            raise Refused(400)
+            raise RefusedError(400)
         wanted = self.root.joinpath(*(part for part in os.fsdecode(raw).split("/") if part))
         try:
             found = wanted.resolve(strict=True)
         except (FileNotFoundError, NotADirectoryError):
-            raise Refused(404) from None
+            raise RefusedError(404) from None
         except PermissionError:
-            raise Refused(403) from None
-        except (OSError, RuntimeError):         # too long, or links in a circle
-            raise Refused(404) from None
+            raise RefusedError(403) from None
+        except (OSError, RuntimeError):  # too long, or links in a circle
+            raise RefusedError(404) from None
         if not found.is_relative_to(self.root):
-            raise Refused(403)
+            raise RefusedError(403)
         if not found.is_dir():
             if raw.endswith(b"/"):
-                raise Refused(404)
+                raise RefusedError(404)
             return found
         if not raw.endswith(b"/"):
-            raise Refused(301, ("Location", quote("/" + raw.decode("latin-1").strip("/"), encoding="latin-1") + "/"))
+            raise RefusedError(
+                301, ("Location", quote("/" + raw.decode("latin-1").strip("/"), encoding="latin-1") + "/")
+            )
         return self._index(found)
 
     def _index(self, folder: Path) -> Path:
@@ -118,22 +131,24 @@ class Files:
         try:
             found = index.resolve(strict=True)
         except OSError:
-            raise Refused(403) from None        # directories are not listed
+            raise RefusedError(403) from None  # directories are not listed
         if not found.is_relative_to(self.root):
-            raise Refused(403)
+            raise RefusedError(403)
         return found
 
     def _file(self, path: Path, headers: dict[str, str]) -> Answer:
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)     # non-blocking: it may be a pipe
+            fd = os.open(
+                path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+            )  # non-blocking: it may be a pipe
         except PermissionError:
-            raise Refused(403) from None
+            raise RefusedError(403) from None
         except OSError:
-            raise Refused(404) from None
+            raise RefusedError(404) from None
         try:
             about = os.fstat(fd)
             if not stat.S_ISREG(about.st_mode):
-                raise Refused(403)
+                raise RefusedError(403)
             part = FilePart(fd, 0, about.st_size)
             answer = self._select(part, about, headers)
             if answer.body is part:
@@ -154,11 +169,11 @@ class Files:
         wanted = headers.get("range")
         if wanted is not None and headers.get("if-range", tag) in (tag, modified):
             span = byte_range(wanted, about.st_size)
-            if span == ():
+            if span is not None and not span:
                 return error(416, ("Content-Range", f"bytes */{about.st_size}"))
             if span is not None:
-                part.offset, part.length = span[0], span[1] - span[0] + 1
-                common.append(("Content-Range", f"bytes {span[0]}-{span[1]}/{about.st_size}"))
+                part.offset, part.length = span.start, len(span)
+                common.append(("Content-Range", f"bytes {span[0]}-{span[-1]}/{about.st_size}"))
                 return Answer(206, [*common, ("Content-Length", str(part.length))], part)
         return Answer(200, [*common, ("Content-Length", str(part.length))], part)
 
@@ -182,15 +197,16 @@ def unchanged(headers: dict[str, str], tag: str, mtime: int) -> bool:
     return mtime <= since
 
 
-def byte_range(text: str, size: int) -> tuple[int, int] | tuple[()] | None:
-    """(first, last) of a Range header; () when it lies outside; None when all shall be sent (several ranges, other units, nonsense)."""
+def byte_range(text: str, size: int) -> range | None:
+    """The bytes that a Range header asks for; none at all when it lies outside of the file; None when all shall be
+    sent (several ranges, other units, nonsense).
+    """
     match = re.fullmatch(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", text)
     if match is None or match.groups() == ("", ""):
         return None
     first, last = match.groups()
     if not first:
-        length = min(int(last), size)
-        return (size - length, size - 1) if length else ()
+        return range(max(0, size - int(last)), size)
     if last and int(last) < int(first):
         return None
-    return (int(first), min(int(last or size), size - 1)) if int(first) < size else ()
+    return range(int(first), min(int(last or size) + 1, size))

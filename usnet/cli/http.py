@@ -1,4 +1,7 @@
-"""An HTTP/1.1 server of files: one handler a connection. h11 frames the messages, `files` knows the answers, the loop says when the socket is ready."""
+"""An HTTP/1.1 server of files: one handler a connection. h11 frames the messages, `files` knows the answers, the loop
+says when the socket is ready.
+"""
+
 from __future__ import annotations
 
 import functools
@@ -10,15 +13,15 @@ import h11
 from usnet.cli.files import Answer, FilePart, Files, error
 from usnet.cli.loop import IN, OUT, TURN, Connection, Listener, Loop
 
-PIECE = 1 << 18             # bytes of a file in memory at once
-HEAD_LIMIT = 16384          # bytes of a request's head: more is answered with 431
-IDLE = 60.0                 # seconds a connection may stay without a whole request, or without taking anything of an answer
+PIECE = 1 << 18  # bytes of a file in memory at once
+HEAD_LIMIT = 16384  # bytes of a request's head: more is answered with 431
+IDLE = 60.0  # seconds a connection may stay without a whole request, or without taking anything of an answer
 SERVER = "usnet"
 
 
 class HttpConnection(Connection):
-    """One request after the other, pipelined ones too. While an answer is sent nothing is read, so a client that does not take its answers
-    can make us hold no more than a piece of one."""
+    """One request after the other, pipelined ones too. While an answer is sent nothing is read, so a client that does
+    not take its answers can make us hold no more than a piece of one."""
 
     def __init__(self, files: Files, loop: Loop, sock: Any, peer: tuple[str, int]) -> None:
         super().__init__(loop, sock, peer)
@@ -26,7 +29,7 @@ class HttpConnection(Connection):
         self.messages = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
         self.part: FilePart | None = None
         self.answering = False
-        self.draining = False           # all is said: what still comes is thrown away until the peer closes
+        self.draining = False  # all is said: what still comes is thrown away until the peer closes
         loop.within(self, IDLE)
 
     # What comes
@@ -81,11 +84,11 @@ class HttpConnection(Connection):
         headers = [("Date", formatdate(usegmt=True)), ("Server", SERVER), *answer.headers]
         if close:
             headers.append(("Connection", "close"))
-        if isinstance(answer.body, FilePart):
-            self.part = answer.body
         response = h11.Response(status_code=answer.status, headers=headers, reason=answer.reason)
         head = self.messages.send(response) or b""
-        if answer.body and self.part is None:
+        if isinstance(answer.body, FilePart):
+            self.part = answer.body
+        elif answer.body:
             head += self.messages.send(h11.Data(data=answer.body)) or b""
         self.answering = True
         self.out = memoryview(head)

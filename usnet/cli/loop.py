@@ -1,7 +1,9 @@
 """An event loop over one stack: level-triggered epoll, handlers by descriptor, idle connections by age.
 
-A handler has `sock`, `on_event(mask)` and `close()`. Handlers never block, and believe nothing about a socket but what its calls say.
+A handler has `sock`, `on_event(mask)` and `close()`. Handlers never block, and believe nothing about a socket but
+what its calls say.
 """
+
 from __future__ import annotations
 
 import errno
@@ -13,8 +15,8 @@ from typing import Any, Protocol
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
 GONE = select.EPOLLERR | select.EPOLLHUP
 BUFFER = 1 << 16
-ACCEPTS = 64            # of one turn: then the connections there are get theirs
-TURN = 1 << 20          # bytes that one connection may move in a turn
+ACCEPTS = 64  # of one turn: then the connections there are get theirs
+TURN = 1 << 20  # bytes that one connection may move in a turn
 SHORTAGE = (errno.ENFILE, errno.EMFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -28,18 +30,25 @@ class Handler(Protocol):
 @dataclass
 class Statistics:
     """What a server has done: counts, and bytes of payload."""
+
     connections: int = 0
     open: int = 0
-    failed: int = 0             # ended by an error or an abort
+    failed: int = 0  # ended by an error or an abort
     requests: int = 0
     datagrams: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
 
     def line(self) -> str:
-        parts = [f"{self.connections} connections"]
-        parts += [f"{n} {what}" for n, what in ((self.failed, "of them failed"), (self.requests, "requests"), (self.datagrams, "datagrams")) if n]
+        parts = [count(self.connections, "connection")]
+        if self.failed:
+            parts.append(f"{self.failed} of them failed")
+        parts += [count(n, what) for n, what in ((self.requests, "request"), (self.datagrams, "datagram")) if n]
         return ", ".join([*parts, f"{self.bytes_in} bytes in", f"{self.bytes_out} bytes out"])
+
+
+def count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 class Loop:
@@ -50,10 +59,10 @@ class Loop:
         self.epoll = stack.epoll()
         self.handlers: dict[int, Handler] = {}
         self.statistics = Statistics()
-        self.buffer = bytearray(BUFFER)         # of all handlers, for what is read and passed on at once
+        self.buffer = bytearray(BUFFER)  # of all handlers, for what is read and passed on at once
         self._masks: dict[int, int] = {}
-        self._deadlines: OrderedDict[Handler, int] = OrderedDict()      # oldest first; ns
-        self._short: list[tuple[Handler, int]] = []                     # listeners that wait until something closes
+        self._deadlines: OrderedDict[Handler, int] = OrderedDict()  # oldest first; ns
+        self._short: list[tuple[Handler, int]] = []  # listeners that wait until something closes
         self._stopping = self._waiting = False
 
     # Handlers
@@ -88,7 +97,9 @@ class Loop:
         self._short.append((listener, IN))
 
     def within(self, handler: Handler, seconds: float) -> None:
-        """Closes the handler unless this is called again within so many seconds; all handlers of a loop use the same time."""
+        """Closes the handler unless this is called again within so many seconds; all handlers of a loop use the same
+        time.
+        """
         self._deadlines[handler] = self.stack.clock.now() + int(seconds * 1e9)
         self._deadlines.move_to_end(handler)
 
@@ -98,7 +109,7 @@ class Loop:
         try:
             while not self._stopping:
                 for handler, mask in self._poll():
-                    if self.handlers.get(handler.sock.fileno()) is handler:     # not closed by another one of this turn
+                    if self.handlers.get(handler.sock.fileno()) is handler:  # not closed by another one of this turn
                         handler.on_event(mask)
                 self._close_overdue()
         except _Stop:
@@ -174,7 +185,9 @@ class Listener:
 
 
 class Connection:
-    """One connection of a server. What is written waits in `out`, a view of one piece; nothing more is read or made while it waits."""
+    """One connection of a server. What is written waits in `out`, a view of one piece; nothing more is read or made
+    while it waits.
+    """
 
     def __init__(self, loop: Loop, sock: Any, peer: tuple[str, int]) -> None:
         self.loop, self.sock, self.peer = loop, sock, peer
@@ -191,7 +204,7 @@ class Connection:
                 self.on_writable()
             if mask & IN and not self.closed:
                 self.on_readable()
-        except OSError:         # the peer reset it, or is gone
+        except OSError:  # the peer reset it, or is gone
             self.fail()
 
     def on_readable(self) -> None:

@@ -1,4 +1,5 @@
 """Where the `usnet` program begins: says in one line what is missing when the command line was not installed along."""
+
 import sys
 
 EXTRA = {"click", "rich", "msgspec", "matplotlib", "h11"}

@@ -1,4 +1,5 @@
 """usnet replay: runs scenario files and says whether what they expect holds."""
+
 from __future__ import annotations
 
 import json
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from usnet.cli.commands import Unreadable, one_line
+from usnet.cli.screen import console
 
 
 def scenario_files(given: Iterable[Path]) -> list[Path]:
@@ -47,9 +49,9 @@ def play(scenario: Any, seed: int | None, pcap: Path | None, twice: bool) -> dic
     from usnet.lab.scenario import run
 
     outcome = run(scenario, seed=seed, pcap_dir=pcap)
-    result = {
-        "scenario": scenario.name,
-        "seed": scenario.seed if seed is None else seed,
+    result: dict[str, Any] = {
+        "scenario": outcome.scenario,
+        "seed": outcome.seed,
         "ok": bool(outcome.ok),
         "digest": outcome.digest,
         "failures": [str(failure) for failure in outcome.failures],
@@ -89,7 +91,6 @@ class Report:
                 click.echo(f"{result['scenario']} (seed {result['seed']}): {failure}", err=True)
 
     def _table(self) -> None:
-        from rich.console import Console
         from rich.table import Table
 
         table = Table("scenario", "seed", "result", "packets", "virtual s", "CPU s", "digest")
@@ -98,11 +99,16 @@ class Report:
         for column in table.columns:
             column.no_wrap = True
         for r in self.results:
-            table.add_row(r["scenario"], str(r["seed"]), "[green]ok[/]" if r["ok"] else "[red]FAILED[/]", str(r["packets"]),
-                          f"{r['virtual_seconds']:.3f}", f"{r['cpu_seconds']:.2f}", r["digest"])
-        console = Console()
-        # A pipe or file has no width: there nothing is cut off
-        Console(width=None if console.is_terminal else 120).print(table)
+            table.add_row(
+                r["scenario"],
+                str(r["seed"]),
+                "[green]ok[/]" if r["ok"] else "[red]FAILED[/]",
+                str(r["packets"]),
+                f"{r['virtual_seconds']:.3f}",
+                f"{r['cpu_seconds']:.2f}",
+                r["digest"],
+            )
+        console().print(table)
         click.echo(f"{len(self.results) - len(self.failed)} of {self.count} as expected")
 
 
@@ -110,9 +116,13 @@ class Report:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option("--seed", type=click.IntRange(min=0), help="In place of the scenario's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-@click.option("--pcap", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write a capture of each run there.")
+@click.option(
+    "--pcap", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write a capture of each run there."
+)
 @click.option("--check-determinism", is_flag=True, help="Run each twice, and compare digests.")
-def command(files: tuple[Path, ...], seed: int | None, as_json: bool, pcap: Path | None, check_determinism: bool) -> int:
+def command(
+    files: tuple[Path, ...], seed: int | None, as_json: bool, pcap: Path | None, check_determinism: bool
+) -> int:
     """Run scenarios (files, or directories of *.toml), and say whether what they expect holds."""
     scenarios = load_all(scenario_files(files))
     if pcap is not None:

@@ -1,4 +1,5 @@
 """usnet serve: echo, discard and HTTP servers on a device."""
+
 from __future__ import annotations
 
 import functools
@@ -19,6 +20,7 @@ from usnet.cli.faults import parse_faults
 
 class InterfaceAddress(click.ParamType):
     """An IPv4 address with the length of its network's prefix."""
+
     name = "A.B.C.D/N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -56,6 +58,7 @@ class Faults(click.ParamType):
 @dataclass
 class Where:
     """What all of the servers are told."""
+
     backend: str
     address: str
     peer_address: str | None
@@ -68,22 +71,47 @@ class Where:
 
 def where_options(port: int) -> Callable:
     options = [
-        click.option("--backend", default="tap:usnet0", show_default=True, metavar="NAME", help="The device: tap:NAME."),
+        click.option(
+            "--backend", default="tap:usnet0", show_default=True, metavar="NAME", help="The device: tap:NAME."
+        ),
         click.option("--address", type=InterfaceAddress(), required=True, help="The server's own address."),
-        click.option("--peer-address", type=InterfaceAddress(), help="Gives the kernel's end of a TAP device this address, and brings it up."),
+        click.option(
+            "--peer-address",
+            type=InterfaceAddress(),
+            help="Gives the kernel's end of a TAP device this address, and brings it up.",
+        ),
         click.option("--gateway", type=Address(), help="Where packets for other networks go."),
-        click.option("--port", type=click.IntRange(1, 65535), default=port, show_default=True, help="Where it listens."),
-        click.option("--pcap", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Writes what crosses the device to a pcapng file."),
-        click.option("--faults", type=Faults(), default="", help="Harms frames of both directions: loss=0.02,reorder=0.01,duplicate=0.01,corrupt=0.001,delay=5ms."),
-        click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the faults' chances."),
+        click.option(
+            "--port", type=click.IntRange(1, 65535), default=port, show_default=True, help="Where it listens."
+        ),
+        click.option(
+            "--pcap",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Writes what crosses the device to a pcapng file.",
+        ),
+        click.option(
+            "--faults",
+            type=Faults(),
+            default="",
+            help="Harms frames of both directions: loss=0.02,reorder=0.01,duplicate=0.01,corrupt=0.001,delay=5ms.",
+        ),
+        click.option(
+            "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the faults' chances."
+        ),
     ]
 
     def decorate(function: Callable) -> Callable:
         @functools.wraps(function)
         def wrapped(**values: Any) -> Any:
             where = Where(**{name: values.pop(name) for name in Where.__dataclass_fields__})
-            if where.gateway and ipaddress.IPv4Address(where.gateway) not in ipaddress.IPv4Interface(where.address).network:
-                raise click.BadParameter(f"{where.gateway} does not lie in {where.address}'s network", param_hint="'--gateway'")
+            if (
+                where.gateway
+                and ipaddress.IPv4Address(where.gateway) not in ipaddress.IPv4Interface(where.address).network
+            ):
+                raise click.BadParameter(
+                    f"{where.gateway} does not lie in {where.address}'s network", param_hint="'--gateway'"
+                )
             return function(where, **values)
 
         for option in reversed(options):
@@ -94,7 +122,9 @@ def where_options(port: int) -> Callable:
 
 
 def open_device(where: Where) -> Any:
-    """The port with its wrappers: what is captured is what crosses the device, so faults stand between it and the stack."""
+    """The port with its wrappers: what is captured is what crosses the device, so faults stand between it and the
+    stack.
+    """
     from usnet.backends.registry import open_port
 
     try:
@@ -106,9 +136,11 @@ def open_device(where: Where) -> Any:
             give_peer_address(port, where)
         if where.pcap is not None:
             from usnet.backends.wrappers.capture import CapturePort
+
             port = CapturePort(port, where.pcap)
         if where.faults:
             from usnet.backends.wrappers.faults import FaultPort
+
             port = FaultPort(port, where.faults, where.seed)
     except BaseException:
         port.close()
@@ -148,9 +180,14 @@ def run(what: str, where: Where, start: Callable[[Any, tuple[str, int]], None]) 
             loop.close()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+    click.echo(f"stopped after {time.monotonic() - begun:.1f} s: {loop.statistics.line()}, {network_line(stack)}")
+
+
+def network_line(stack: Any) -> str:
     counted = stack.statistics()["tcp"]
-    click.echo(f"stopped after {time.monotonic() - begun:.1f} s: {loop.statistics.line()}, {counted['segments_in']} segments in, "
-               f"{counted['segments_out']} out, {counted['retransmits']} retransmitted")
+    text = f"{counted['segments_in']} segments in, {counted['segments_out']} out, {counted['retransmits']} sent again"
+    harmed = [sum(port.fault_counts()["dropped"]) for port in stack.ports if hasattr(port, "fault_counts")]
+    return f"{text}, {sum(harmed)} frames dropped on purpose" if harmed else text
 
 
 @click.group("serve", no_args_is_help=False)
@@ -178,7 +215,14 @@ def discard(where: Where) -> None:
 
 @command.command("http")
 @where_options(8080)
-@click.option("--root", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".", show_default=True, metavar="DIR", help="What is served.")
+@click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=".",
+    show_default=True,
+    metavar="DIR",
+    help="What is served.",
+)
 def http(where: Where, root: Path) -> None:
     """Serve the files of a directory over HTTP/1.1."""
     from usnet.cli.files import Files

@@ -1,15 +1,18 @@
 """The echo and discard services (RFC 862, RFC 863), over TCP and UDP."""
+
 from __future__ import annotations
 
 from typing import Any
 
 from usnet.cli.loop import IN, OUT, TURN, Connection, Listener, Loop
 
-DATAGRAMS = 64          # of one turn
+DATAGRAMS = 64  # of one turn
 
 
 class Echo(Connection):
-    """Sends back what it receives, and reads no faster than the peer takes it; the end of the stream too is sent back."""
+    """Sends back what it receives, and reads no faster than the peer takes it; the end of the stream too is sent
+    back.
+    """
 
     def on_readable(self) -> None:
         for _ in range(TURN // len(self.loop.buffer)):
@@ -42,7 +45,9 @@ class Discard(Connection):
 
 
 class Datagrams:
-    """A bound datagram socket; answers with what it received if `answers`. What cannot be sent at once is lost, as datagrams may be."""
+    """A bound datagram socket; answers with what it received if `answers`. What cannot be sent at once is lost, as
+    datagrams may be.
+    """
 
     def __init__(self, loop: Loop, address: tuple[str, int], answers: bool) -> None:
         import socket
@@ -59,7 +64,7 @@ class Datagrams:
                 n, peer = self.sock.recvfrom_into(self.loop.buffer)
             except BlockingIOError:
                 return
-            except OSError:         # an ICMP error about something that was sent earlier
+            except OSError:  # an ICMP error about something that was sent earlier
                 continue
             self.loop.statistics.datagrams += 1
             self.loop.statistics.bytes_in += n

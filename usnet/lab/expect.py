@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from usnet.backends.sim import units
-from usnet.lab.observe import RULES, Observer, Sent, Side
+from usnet.lab.observe import RULES, Observer
+from usnet.lab.observe_side import Sent, Side
 from usnet.lab.scenario_format import BackoffTable, Bound, ConnectTable, ExpectTable, WindowTable
-from usnet.lab.workloads import Ledger
+from usnet.lab.scenario_ledger import Ledger
 
 SECOND = 10**9
 INVARIANTS = {
@@ -18,7 +20,13 @@ INVARIANTS = {
 }
 """All rules that hold in every scenario, by the names that switch one off."""
 
-COUNTS = {"retransmits": "retransmits", "fast_retransmits": "fast_retransmits", "rto_count": "rto_count", "probes": "probes", "resets": "resets"}
+COUNTS = {
+    "retransmits": "retransmits",
+    "fast_retransmits": "fast_retransmits",
+    "rto_count": "rto_count",
+    "probes": "probes",
+    "resets": "resets",
+}
 
 
 def seconds(ns: int | Fraction) -> str:
@@ -35,7 +43,15 @@ def outside(seen: int | Fraction, limits: Any, name: str) -> str | None:
     low, high = (limits.min, limits.max) if isinstance(limits, Bound) else (limits, limits)
     if (low is None or seen >= low) and (high is None or seen <= high):
         return None
-    wanted = f"{low}" if low == high else f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low} to {high}"
+    wanted = (
+        f"{low}"
+        if low == high
+        else f"at least {low}"
+        if high is None
+        else f"at most {high}"
+        if low is None
+        else f"{low} to {high}"
+    )
     return f"{name}: expected {wanted}, saw {seen}"
 
 
@@ -47,9 +63,9 @@ class Run:
         self.expect: ExpectTable = scenario.table.expect
         self.duration = units.time(scenario.table.duration)
         self.deadline = self.duration
-        self.completed_at: int | None = None        # when the last program ended
-        self.waiting: list[str] = []                # programs that did not
-        self.states: dict[str, list[str]] = {}      # of connections, a while after the end
+        self.completed_at: int | None = None  # when the last program ended
+        self.waiting: list[str] = []  # programs that did not
+        self.states: dict[str, list[str]] = {}  # of connections, a while after the end
         self.at_rest: dict[str, dict[str, int]] = {}
         self.frames_at_rest: list[str] = []
         self.samples: dict[str, list[dict[str, int]]] = {}
@@ -65,7 +81,17 @@ class Run:
         for rule, check in (("buffers", check_buffers), ("quiescence", check_quiescence), ("packets", check_packets)):
             if rule not in off:
                 found += check(self)
-        for check in (check_delivery, check_errors, check_times, check_counts, check_frames, check_goodput, check_backoff, check_window, check_corruption):
+        for check in (
+            check_delivery,
+            check_errors,
+            check_times,
+            check_counts,
+            check_frames,
+            check_goodput,
+            check_backoff,
+            check_window,
+            check_corruption,
+        ):
             found += check(self)
         return found
 
@@ -91,7 +117,9 @@ def check_quiescence(run: Run) -> Iterator[str]:
 
 
 def check_packets(run: Run) -> Iterator[str]:
-    least = sum(transfer.written // 536 + 1 for transfer in run.ledger.streams.values()) + 12 * max(1, len(run.observer.sides))
+    least = sum(transfer.written // 536 + 1 for transfer in run.ledger.streams.values()) + 12 * max(
+        1, len(run.observer.sides)
+    )
     most = run.expect.amplification * least
     if run.observer.packets > most:
         yield f"packets: {run.observer.packets} were sent; {least} would do, and {most} are allowed"
@@ -108,7 +136,12 @@ def check_delivery(run: Run) -> Iterator[str]:
             yield f"{name}: {transfer.read} bytes were read, but only {transfer.written} written"
         elif run.expect.delivered == "exact" and transfer.read != transfer.written:
             yield f"{name}: expected all {transfer.written} bytes, saw {transfer.read}"
-        elif run.expect.delivered == "exact" and transfer.shut and not transfer.eof and "close_at" not in run.scenario.options:
+        elif (
+            run.expect.delivered == "exact"
+            and transfer.shut
+            and not transfer.eof
+            and "close_at" not in run.scenario.options
+        ):
             yield f"{name}: all {transfer.read} bytes arrived, but the end of the stream was not read"
         elif run.expect.delivered == "nothing" and transfer.read:
             yield f"{name}: expected nothing, saw {transfer.read} bytes"
@@ -126,13 +159,15 @@ def check_errors(run: Run) -> Iterator[str]:
         states = run.states.get(host, [])
         if sorted(states) != sorted(wanted):
             when = seconds(units.time(run.expect.conn_end_after))
-            yield f"conn_end: {host}: {when} after the programs ended expected {', '.join(wanted) or 'no connection'}, saw {', '.join(states) or 'none'}"
+            told = f"expected {', '.join(wanted) or 'no connection'}, saw {', '.join(states) or 'none'}"
+            yield f"conn_end: {host}: {when} after the programs ended {told}"
 
 
 def check_durations(name: str, seen: list[int], wanted: ConnectTable) -> Iterator[str]:
     times, tolerance = [units.time(t) for t in wanted.times], units.time(wanted.tolerance)
     if len(seen) != len(times) or any(abs(a - b) > tolerance for a, b in zip(seen, times, strict=True)):
-        yield f"{name}: expected {', '.join(map(seconds, times))} (within {seconds(tolerance)}), saw {', '.join(map(seconds, seen)) or 'none'}"
+        told = ", ".join(map(seconds, seen)) or "none"
+        yield f"{name}: expected {', '.join(map(seconds, times))} (within {seconds(tolerance)}), saw {told}"
 
 
 def check_times(run: Run) -> Iterator[str]:
@@ -143,9 +178,13 @@ def check_times(run: Run) -> Iterator[str]:
     if at is not None and high is not None and at > units.time(high):
         yield f"completion_max: expected to take at most {high}, took {seconds(at)}"
     if run.expect.connect is not None:
-        yield from check_durations("connect", [took.duration for took in run.ledger.times if took.what == "connect"], run.expect.connect)
+        yield from check_durations(
+            "connect", [took.duration for took in run.ledger.times if took.what == "connect"], run.expect.connect
+        )
     for what, wanted in run.expect.call.items():
-        yield from check_durations(f"call.{what}", [took.duration for took in run.ledger.times if took.what == what], wanted)
+        yield from check_durations(
+            f"call.{what}", [took.duration for took in run.ledger.times if took.what == what], wanted
+        )
 
 
 # --- Counters ---
@@ -190,8 +229,7 @@ def check_corruption(run: Run) -> Iterator[str]:
     if not run.expect.corrupted_dropped:
         return
     reasons = {
-        "ip_drops": ("short", "version", "header_length", "total_length", "length", "checksum", "not_for_us", "not_ours", "martian", "source", "protocol",
-                     "options", "truncated"),
+        "ip_drops": ("ip_short", "ip_version", "ip_ihl", "ip_length", "ip_checksum"),
         "tcp_drops": ("checksum",),
     }
     dropped = 0
@@ -224,10 +262,16 @@ def check_goodput(run: Run) -> Iterator[str]:
         yield "goodput: nothing was transferred"
         return
     seen = Fraction(transfer.read * 8 * SECOND, transfer.ended - transfer.began)
-    for name, text, broken in (("at least", run.expect.goodput.min, Fraction.__lt__), ("at most", run.expect.goodput.max, Fraction.__gt__)):
+    for name, text, broken in (
+        ("at least", run.expect.goodput.min, Fraction.__lt__),
+        ("at most", run.expect.goodput.max, Fraction.__gt__),
+    ):
         if text is not None and broken(seen, rate_of(run, text)):
-            yield (f"goodput: expected {name} {text} ({float(rate_of(run, text)) / 1e6:.4g} Mbit/s), saw {float(seen) / 1e6:.4g} Mbit/s "
-                   f"({transfer.read} bytes in {seconds(transfer.ended - transfer.began)})")
+            yield (
+                f"goodput: expected {name} {text} ({float(rate_of(run, text)) / 1e6:.4g} Mbit/s), "
+                f"saw {float(seen) / 1e6:.4g} Mbit/s "
+                f"({transfer.read} bytes in {seconds(transfer.ended - transfer.began)})"
+            )
 
 
 def side_of(run: Run, host: str) -> Side | None:
@@ -254,24 +298,29 @@ def check_backoff(run: Run) -> Iterator[str]:
     side = side_of(run, wanted.at)
     longest = max(repeats(side.log), key=len) if side and side.log else []
     resent = [sent.t for sent in longest if sent.again]
-    gaps = [after - before for before, after in zip(resent, resent[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(resent)]
     most, tolerance = units.time(wanted.max), units.time(wanted.tolerance)
     told = f"saw gaps of {', '.join(map(seconds, gaps)) or 'nothing'} behind the first retransmission"
     if len(gaps) < wanted.count:
         yield f"backoff: {wanted.at}: expected at least {wanted.count} gaps between retransmissions, {told}"
         return
-    expected = [min(units.time(wanted.first) << i, most) for i in range(len(gaps))]
+    first = gaps[0] if wanted.first is None else units.time(wanted.first)
+    expected = [min(first << i, most) for i in range(len(gaps))]
     if any(abs(a - b) > tolerance for a, b in zip(gaps, expected, strict=True)):
         yield f"backoff: {wanted.at}: expected gaps of {', '.join(map(seconds, expected))}, {told}"
     if len({sent.t for sent in longest}) != len(longest) or len({sent.length for sent in longest if sent.again}) > 1:
-        yield f"backoff: {wanted.at}: expected one segment at each timeout, saw {[(seconds(s.t), s.length) for s in longest if s.again]}"
+        told = ", ".join(f"{s.length} bytes at {seconds(s.t)}" for s in longest if s.again)
+        yield f"backoff: {wanted.at}: expected one segment, the same, at each timeout, saw {told}"
     others = [sent for sent in side.log if sent not in longest and resent[0] <= sent.t <= resent[-1]] if side else []
     if others:
         yield f"backoff: {wanted.at}: {len(others)} other segments were sent between the retransmissions"
 
 
 def check_window(run: Run) -> Iterator[str]:
-    for name, found in (("small_segments", small_segments), ("small_updates", lambda run: sum(s.small_updates for s in run.observer.all_sides()))):
+    for name, found in (
+        ("small_segments", small_segments),
+        ("small_updates", lambda run: sum(s.small_updates for s in run.observer.all_sides())),
+    ):
         limits = getattr(run.expect, name)
         text = outside(found(run), limits, name) if limits is not None else None
         if text:
@@ -284,7 +333,8 @@ def check_window(run: Run) -> Iterator[str]:
         yield f"window: {wanted.host} sent nothing"
         return
     if wanted.first_flight is not None and side.first_flight != wanted.first_flight:
-        yield f"window.first_flight: {wanted.host}: expected {wanted.first_flight} data segments before the first ACK of data, saw {side.first_flight}"
+        name = f"window.first_flight: {wanted.host}"
+        yield f"{name}: expected {wanted.first_flight} data segments before the first ACK of data, saw {side.first_flight}"
     if wanted.after_loss is not None:
         yield from check_halving(wanted, samples)
     if wanted.ack_clocked:
@@ -292,31 +342,42 @@ def check_window(run: Run) -> Iterator[str]:
 
 
 def small_segments(run: Run) -> int:
-    """New data segments below min(MSS, half the largest window) that are neither the last nor a probe."""
-    return sum(1 for side in run.observer.all_sides() for s in side.small
-               if not s.again and s.length < side.largest_window // 2 and s.start + s.length < (side.fin_at if side.fin_at >= 0 else side.sent_max))
+    """New data segments below min(MSS, half the largest window) neither last, nor probes, nor of the override timer."""
+    return sum(
+        1
+        for side in run.observer.all_sides()
+        for s in side.small
+        if not s.again
+        and not s.forced
+        and s.length < side.largest_window // 2
+        and s.start + s.length < (side.fin_at if side.fin_at >= 0 else side.sent_max)
+    )
 
 
 def check_halving(wanted: WindowTable, samples: list[dict[str, int]]) -> Iterator[str]:
     """ssthresh at the first loss, as a part of what was in flight (RFC 5681, 3.2, equation 4)."""
     factor = Fraction(wanted.after_loss or "0.5")
-    for before, after in zip(samples, samples[1:], strict=False):
+    for before, after in pairwise(samples):
         if after["ssthresh"] < before["ssthresh"]:
             flight, mss = after["flight"], after["mss"]
             expected = max(int(flight * factor), 2 * mss)
             if abs(after["ssthresh"] - expected) > mss:
-                yield (f"window.after_loss: {wanted.host}: with {flight} bytes in flight expected ssthresh {expected} (within {mss}), "
-                       f"saw {after['ssthresh']} at {seconds(after['t'])}")
+                yield (
+                    f"window.after_loss: {wanted.host}: with {flight} bytes in flight "
+                    f"expected ssthresh {expected} (within {mss}), "
+                    f"saw {after['ssthresh']} at {seconds(after['t'])}"
+                )
             return
     yield f"window.after_loss: {wanted.host}: the window was never reduced"
 
 
 def check_ack_clock(wanted: WindowTable, samples: list[dict[str, int]]) -> Iterator[str]:
     """Outside of recovery the window grows by no more than what is newly acknowledged."""
-    for before, after in zip(samples, samples[1:], strict=False):
+    for before, after in pairwise(samples):
         if before["recovering"] or after["recovering"]:
             continue
         grown, acked = after["cwnd"] - before["cwnd"], after["una"] - before["una"]
         if grown > max(acked, 0):
-            yield f"window.ack_clocked: {wanted.host}: the window grew by {grown} for {acked} acknowledged bytes at {seconds(after['t'])}"
+            told = f"the window grew by {grown} for {acked} acknowledged bytes at {seconds(after['t'])}"
+            yield f"window.ack_clocked: {wanted.host}: {told}"
             return

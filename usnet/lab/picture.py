@@ -7,6 +7,7 @@
 
 matplotlib is needed only to draw.
 """
+
 from __future__ import annotations
 
 import os
@@ -28,17 +29,19 @@ BLUE, RED, GREEN, GREY, BLACK = "#2f6db5", "#d62728", "#2e8b57", "#9aa0a6", "#20
 @dataclass
 class Segment:
     """Data that was sent: at `time` (ns), stream bytes `first` up to `last`, which is the first byte behind."""
+
     time: int
     first: int
     last: int
-    again: bool             # bytes below the highest sent before: a retransmission
-    index: int              # of the frame on its link
+    again: bool  # bytes below the highest sent before: a retransmission
+    index: int  # of the frame on its link
     lost: bool = False
 
 
 @dataclass
 class Acknowledgement:
     """An ACK as it arrives: all bytes below `upto` are there, and bytes below `edge` may be sent."""
+
     time: int
     upto: int
     edge: int
@@ -46,10 +49,11 @@ class Acknowledgement:
 
 
 class Trace:
-    """Trace(sender, receiver, link): the data that one host sends another, as a tap of the network sees it on the receiver's link.
+    """Trace(sender, receiver, link): the data that one host sends another, as a tap of the network sees it on the
+    receiver's link.
 
-    `link` joins the receiver (its end a) with the rest, so that times are those of the link's far end, next to the sender. Only the first connection
-    between the two addresses is followed.
+    `link` joins the receiver (its end a) with the rest, so that times are those of the link's far end, next to the
+    sender. Only the first connection between the two addresses is followed.
     """
 
     def __init__(self, sender: str, receiver: str, link: Any) -> None:
@@ -57,8 +61,8 @@ class Trace:
         self.segments: list[Segment] = []
         self.acks: list[Acknowledgement] = []
         self._ports: tuple[int, int] | None = None
-        self._start = 0             # sequence number of stream byte 0
-        self._scale = 0             # of the receiver's window
+        self._start = 0  # sequence number of stream byte 0
+        self._scale = 0  # of the receiver's window
         self._highest = 0
         self._by_index: dict[int, Segment] = {}
 
@@ -83,12 +87,12 @@ class Trace:
         eth = EthHeader.from_bytes(frame)
         if eth.type != ETH_IP:
             return None
-        ip = Ipv4Header.from_bytes(frame[eth.header_len:], verify=False)
+        ip = Ipv4Header.from_bytes(frame[eth.header_len :], verify=False)
         ends = (self.sender, self.receiver) if to_receiver else (self.receiver, self.sender)
         if ip.proto != PROTO_TCP or (ip.src, ip.dst) != ends or ip.frag_offset or ip.more_fragments:
             return None
         at = eth.header_len + ip.header_len
-        header = TcpHeader.from_bytes(frame[at:eth.header_len + ip.total_len])
+        header = TcpHeader.from_bytes(frame[at : eth.header_len + ip.total_len])
         ports = (header.src_port, header.dst_port) if to_receiver else (header.dst_port, header.src_port)
         if self._ports is None:
             self._ports = ports
@@ -101,7 +105,7 @@ class Trace:
 
     def _data(self, happening: Any, header: Any, payload: int) -> None:
         if happening.what == "dropped":
-            if segment := self._by_index.get(happening.index):
+            if segment := self._by_index.get(happening.number):
                 segment.lost = True
             return
         if header.flags & SYN:
@@ -110,9 +114,9 @@ class Trace:
         if payload == 0:
             return
         first = self._stream(header.seq)
-        segment = Segment(happening.time, first, first + payload, first < self._highest, happening.index)
+        segment = Segment(happening.time, first, first + payload, first < self._highest, happening.number)
         self.segments.append(segment)
-        self._by_index[happening.index] = segment
+        self._by_index[happening.number] = segment
         self._highest = max(self._highest, segment.last)
 
     def _acknowledgement(self, happening: Any, header: Any) -> None:
@@ -121,7 +125,11 @@ class Trace:
             return
         if header.flags & ACK:
             upto = self._stream(header.ack)
-            self.acks.append(Acknowledgement(happening.time, upto, upto + (header.window << self._scale), happening.what == "dropped"))
+            self.acks.append(
+                Acknowledgement(
+                    happening.time, upto, upto + (header.window << self._scale), happening.what == "dropped"
+                )
+            )
 
     # What can be read from it
 
@@ -135,7 +143,9 @@ class Trace:
 
     def in_flight(self) -> tuple[list[int], list[int]]:
         """(times in ns, bytes sent and not yet acknowledged), a point at each change."""
-        events = sorted([(s.time, 0, s.last) for s in self.segments] + [(a.time, 1, a.upto) for a in self.acks if not a.lost])
+        events = sorted(
+            [(s.time, 0, s.last) for s in self.segments] + [(a.time, 1, a.upto) for a in self.acks if not a.lost]
+        )
         times, flights, sent, acked = [], [], 0, 0
         for time, kind, byte in events:
             sent, acked = (max(sent, byte), acked) if kind == 0 else (sent, max(acked, byte))
@@ -157,7 +167,9 @@ class Trace:
 
 
 def draw(trace: Trace, path: str | os.PathLike[str], title: str) -> None:
-    """Writes a PNG: the whole connection above; below, a closer look at where most is repaired, and the bytes in flight."""
+    """Writes a PNG: the whole connection above; below, a closer look at where most is repaired, and the bytes in
+    flight.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -176,7 +188,9 @@ def draw(trace: Trace, path: str | os.PathLike[str], title: str) -> None:
     whole.axvspan(begin, end, color="#fff2b2", zorder=0, lw=0)
     times, flights = trace.in_flight()
     flight.step([t / SECOND for t in times], [n / KIB for n in flights], where="post", color=BLUE, lw=1)
-    flight.fill_between([t / SECOND for t in times], [n / KIB for n in flights], step="post", color=BLUE, alpha=0.12, lw=0)
+    flight.fill_between(
+        [t / SECOND for t in times], [n / KIB for n in flights], step="post", color=BLUE, alpha=0.12, lw=0
+    )
     flight.set_title("sent and not yet acknowledged", fontsize=10, loc="left")
     flight.set_ylim(bottom=0)
     for axes, label in ((whole, "stream (KiB)"), (close, "stream (KiB)"), (flight, "in flight (KiB)")):
@@ -207,22 +221,64 @@ def _visible(trace: Trace, begin: float, end: float) -> tuple[float, float]:
 
 
 def _sequence(axes: Any, trace: Trace, width: float, marks: float = 4) -> None:
-    """Data as upright strokes, the ACKs as a line of steps below it, the edge of the window above, losses as crosses."""
+    """Data as upright strokes, the ACKs as a line of steps below it, the edge of the window above, losses as
+    crosses.
+    """
     from matplotlib.collections import LineCollection
 
     arrived = [ack for ack in trace.acks if not ack.lost]
     times = [ack.time / SECOND for ack in arrived]
-    axes.step(times, [ack.edge / KIB for ack in arrived], where="post", color=GREY, lw=1, label="edge of the receiver's window")
+    axes.step(
+        times,
+        [ack.edge / KIB for ack in arrived],
+        where="post",
+        color=GREY,
+        lw=1,
+        label="edge of the receiver's window",
+    )
     axes.step(times, [ack.upto / KIB for ack in arrived], where="post", color=GREEN, lw=1.2, label="acknowledged")
-    for again, color, label in ((False, BLUE, "sent"), (True, RED, "sent again")):
-        strokes = [[(s.time / SECOND, s.first / KIB), (s.time / SECOND, s.last / KIB)] for s in trace.segments if s.again is again]
-        axes.add_collection(LineCollection(strokes, colors=color, linewidths=width * (1.4 if again else 1), label=label, zorder=3))
+    for again, color in ((False, BLUE), (True, RED)):
+        strokes = [
+            [(s.time / SECOND, s.first / KIB), (s.time / SECOND, s.last / KIB)]
+            for s in trace.segments
+            if s.again is again
+        ]
+        axes.add_collection(
+            LineCollection(strokes, colors=color, linewidths=width, label=None if again else "sent", zorder=3)
+        )
+    again_at = [s for s in trace.segments if s.again]
+    axes.plot(
+        [s.time / SECOND for s in again_at],
+        [s.first / KIB for s in again_at],
+        "^",
+        color=RED,
+        ms=marks + 1,
+        mew=0,
+        zorder=3,
+        label="sent again",
+    )
     lost = [s for s in trace.segments if s.lost]
-    axes.plot([s.time / SECOND for s in lost], [(s.first + s.last) / 2 / KIB for s in lost], "x", color=BLACK, ms=marks + 2, mew=1.5,
-              zorder=4, label="lost on the way")
+    axes.plot(
+        [s.time / SECOND for s in lost],
+        [(s.first + s.last) / 2 / KIB for s in lost],
+        "x",
+        color=BLACK,
+        ms=marks + 3,
+        mew=1.4,
+        zorder=4,
+        label="lost on the way",
+    )
     lost_acks = [ack for ack in trace.acks if ack.lost]
-    axes.plot([ack.time / SECOND for ack in lost_acks], [ack.upto / KIB for ack in lost_acks], "+", color=GREEN, ms=marks + 2, mew=1.2,
-              zorder=4, label="ACK lost on the way")
+    axes.plot(
+        [ack.time / SECOND for ack in lost_acks],
+        [ack.upto / KIB for ack in lost_acks],
+        "+",
+        color=GREEN,
+        ms=marks + 2,
+        mew=1.2,
+        zorder=4,
+        label="ACK lost on the way",
+    )
     axes.autoscale_view()
 
 

@@ -1,6 +1,7 @@
-"""The words of a scenario file: what sim_scenarios/*.toml may say, checked when it is read. docs/scenarios.md explains each key.
+"""The words of a scenario file: what sim_scenarios/*.toml may say. docs/scenarios.md explains each key.
 
-Reading a file is strict: a key that does not exist, a value of the wrong kind or a time without a unit raises ScenarioError, which names file and key.
+Reading a file is strict: a key that does not exist, a value of the wrong kind or a time without a unit raises
+ScenarioError, which names file and key.
 """
 
 import copy
@@ -23,21 +24,21 @@ class ScenarioError(ValueError):
     """A scenario file says something that it cannot say. The message begins with the file and the key."""
 
 
-class Table(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class Table(msgspec.Struct, forbid_unknown_fields=True):
     """A table of the file."""
 
 
-class Bound(Table):
+class Bound(Table, kw_only=True):
     """Limits of a number, both included."""
 
-    min: Number | None = None
-    max: Number | None = None
+    min: int | None = None
+    max: int | None = None
 
 
 Limits = int | Bound
 
 
-class HostTable(Table):
+class HostTable(Table, kw_only=True):
     app: str | list[str] | None = None
     address: str | list[str] | None = None
     gateway: str | None = None
@@ -46,25 +47,25 @@ class HostTable(Table):
     granularity: Time = "1ns"
 
 
-class RouterTable(Table):
+class RouterTable(Table, kw_only=True):
     address: list[str]
     routes: list[list[str]] = []
     gateway: str | None = None
     stack: dict[str, int | str | bool] = {}
 
 
-class SwitchTable(Table):
+class SwitchTable(Table, kw_only=True):
     ageing: Time = "300s"
     table: int = 1024
 
 
-class QueueTable(Table):
+class QueueTable(Table, kw_only=True):
     kind: Literal["droptail"] = "droptail"
     packets: int | None = None
     bytes: str | int | None = None
 
 
-class LinkModel(Table):
+class LinkModel(Table, kw_only=True):
     rate: str | int | None = None
     delay: Time | None = None
     jitter: Time | None = None
@@ -77,7 +78,7 @@ class LinkModel(Table):
     corrupt: Number | None = None
 
 
-class LinkTable(LinkModel):
+class LinkTable(LinkModel, kw_only=True):
     a: Name
     b: Name
     name: str | None = None
@@ -86,14 +87,14 @@ class LinkTable(LinkModel):
     ports: dict[str, int] = {}
 
 
-class ActionTable(Table):
+class ActionTable(Table, kw_only=True):
     do: str
     at: str = "both"
     match: dict[str, Any] = {}
     link: str | None = None
 
 
-class EventTable(Table):
+class EventTable(Table, kw_only=True):
     t: Time
     do: Literal["down", "up", "change", "partition"]
     link: str | None = None
@@ -103,25 +104,30 @@ class EventTable(Table):
     for_: Time | None = msgspec.field(name="for", default=None)
 
 
-class HealTable(Table):
+class HealTable(Table, kw_only=True):
     t: Time
     within: Time
 
 
-class ConnectTable(Table):
+class GoodputTable(Table, kw_only=True):
+    min: Number | None = None
+    max: Number | None = None
+
+
+class ConnectTable(Table, kw_only=True):
     times: list[Time]
     tolerance: Time = "0ns"
 
 
-class BackoffTable(Table):
+class BackoffTable(Table, kw_only=True):
     at: str
-    first: Time
+    first: Time | None = None
     max: Time
     count: int
     tolerance: Time = "2ms"
 
 
-class WindowTable(Table):
+class WindowTable(Table, kw_only=True):
     """What became of the sender's congestion window, sampled at each frame that the host sends."""
 
     host: Name
@@ -130,11 +136,11 @@ class WindowTable(Table):
     ack_clocked: bool = False
 
 
-class ExpectTable(Table):
+class ExpectTable(Table, kw_only=True):
     delivered: Literal["exact", "prefix", "nothing"] = "exact"
     completion_min: Time | None = None
     completion_max: Time | None = None
-    goodput: Bound | None = None
+    goodput: GoodputTable | None = None
     connect: ConnectTable | None = None
     call: dict[str, ConnectTable] = {}
     errors: dict[str, list[str]] = {}
@@ -156,7 +162,7 @@ class ExpectTable(Table):
     invariants: Literal["all"] | dict[str, str] = "all"
 
 
-class CaseTable(Table):
+class CaseTable(Table, kw_only=True):
     """A variant: its tables are laid over those of the file, its arrays and values replace them."""
 
     name: Name
@@ -172,7 +178,7 @@ class CaseTable(Table):
     expect: dict[str, Any] | None = None
 
 
-class ScenarioTable(Table):
+class ScenarioTable(Table, kw_only=True):
     schema: Literal[1]
     name: Name
     about: str
@@ -192,9 +198,21 @@ class ScenarioTable(Table):
 
 
 TABLES: dict[str, type[msgspec.Struct]] = {
-    "": ScenarioTable, "hosts.NAME": HostTable, "routers.NAME": RouterTable, "switches.NAME": SwitchTable, "links": LinkTable, "links.queue": QueueTable,
-    "actions": ActionTable, "events": EventTable, "heal": HealTable, "expect": ExpectTable, "expect.connect": ConnectTable, "expect.backoff": BackoffTable,
-    "expect.window": WindowTable, "expect.goodput": Bound, "case": CaseTable,
+    "": ScenarioTable,
+    "hosts.NAME": HostTable,
+    "routers.NAME": RouterTable,
+    "switches.NAME": SwitchTable,
+    "links": LinkTable,
+    "links.queue": QueueTable,
+    "actions": ActionTable,
+    "events": EventTable,
+    "heal": HealTable,
+    "expect": ExpectTable,
+    "expect.connect": ConnectTable,
+    "expect.backoff": BackoffTable,
+    "expect.window": WindowTable,
+    "expect.goodput": GoodputTable,
+    "case": CaseTable,
 }
 """Every table of the format by the path that a file writes: the documentation lists their keys, and a test compares."""
 

@@ -43,7 +43,7 @@ class Host:
             poller=SimPoller(world.env),
             **limits,
         )
-        attach(self.stack, self.simulated)
+        attach(self.stack, self.simulated, world.network, len(world.hosts))
 
     @property
     def address(self):
@@ -185,7 +185,7 @@ class World:
         return everyone.triggered
 
     def digest(self):
-        """128 bits over every frame on every wire with its time, and all results noted with note(): a hex text."""
+        """128 bits, as hex, over every frame on every wire with its time, the results of all socket calls with the bytes they gave, and what note() added."""
         return self.network.digest()
 
     def note(self, *results):

@@ -225,12 +225,17 @@ cdef class Stack:
         return 0
 
     cdef bint look(self) except -1:
-        if self.hook != NULL or self.now() - self.n.s.now < LOOK_INTERVAL:
+        if self.hook != NULL:
+            self.poller.give_way()
+            return False
+        if self.now() - self.n.s.now < LOOK_INTERVAL:
             return False
         self.run()
         return True
 
     def ring_bells(self, int64_t deadline):
+        if isinstance(self.poller, OSPoller):
+            (<OSPoller>self.poller).arm_ports()  # nobody calls wait(): the ports' descriptors must wake by themselves
         for bell in self.bells:
             bell.step(deadline)
 
@@ -252,6 +257,7 @@ cdef class Stack:
                 return True
             now = self.now()
             if now >= deadline:
+                self.poller.give_way()
                 return False
             w = waiter_add(&self.n, fd, mask)
             if w == NONE:

@@ -280,7 +280,7 @@ cdef int ep_ctl(net *n, int epfd, int op, int fd, uint32_t events) noexcept nogi
     if op == CTL_ADD:
         if i != NONE:
             return -EEXIST
-        news_of(n, fd)                          # so that what is news to the others stays so
+        news_of(n, fd)                          # so that what is reported at once is not news again
         if so.items == NONE:
             so.seen = <unsigned short>fd_ready(n, fd)
             so.mark = read_mark(n, so)

@@ -4,7 +4,7 @@ A descriptor is the index of its `sock`: the lowest free number from 3 on, given
 the owner id that TCP and UDP put into the stack's notify set. Nothing here allocates after net_init, knows a clock or
 touches Python.
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.memory.arena cimport arena, arena_at
 from usnet.stack cimport stack
@@ -68,8 +68,22 @@ cdef struct waiter:
     uint32_t next               # waiters of the same descriptor
     uint8_t woken
 
+# Calls whose results a run's digest counts.
+cdef enum observed_call:
+    CALL_ACCEPT = 1
+    CALL_CONNECT = 2
+    CALL_SHUTDOWN = 3
+    CALL_CLOSE = 4
+    CALL_SEND = 5
+    CALL_RECV = 6
+
+# Told of each call's result (>= 0 or -errno, but not of "not now") and of the bytes that it gave.
+ctypedef void (*call_observer)(void *ctx, int call, int fd, int64_t result, const uint8_t *p, uint32_t n) noexcept nogil
+
 cdef struct net:
     stack *s
+    call_observer observe       # or NULL: nobody watches; private to the process
+    void *observe_ctx
     sock *socks                 # [capacity]
     uint64_t *free_bits[5]      # [level]: bit set while something below it is free
     uint32_t capacity           # descriptors are below it

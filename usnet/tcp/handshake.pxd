@@ -8,6 +8,8 @@ from usnet.wire.tcp cimport tcp_repr
 
 # A segment for listener `l` (a TCB in LISTEN).
 cdef void handshake_listen(tcp_state *t, uint32_t l, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil
+# Before its SYN leaves: initial sequence number larger than all that an earlier connection with the same ends used (RFC 9293, 3.6.1).
+cdef void handshake_number_above(tcb *k, uint32_t after) noexcept nogil
 # A segment for a connection in SYN-SENT. True when the segment's text is still to be looked at (the connection is synchronized now).
 cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil
 # The ACK of our SYN-ACK came: ESTABLISHED. False if it cannot be taken now (the queue for accept is full): the peer's timer will try again.

@@ -37,6 +37,7 @@ from usnet.tcp.tcb cimport (
     TF_HELD,
     TF_KEEPALIVE,
     TF_NODELAY,
+    TF_RCV_SHUT,
     TF_RTT_TIMED,
     TF_SACK,
     TF_TIMESTAMPS,
@@ -61,6 +62,8 @@ from usnet.wire.tcp cimport (
 
 cdef enum:
     MIN_SEND_MSS = 48           # a peer that asks for less gets this (CVE-2019-11479's class)
+    BEHIND_OLD = 65537          # sequence numbers that a reopened connection keeps from the last of its predecessor
+    AFTER_SYN_LOSS = 3000000000 # ns: RTO of the first data when a SYN had to be sent again and nothing was measured
 
 
 cdef uint8_t scale_for(uint32_t rcvbuf) noexcept nogil:
@@ -109,13 +112,33 @@ cdef void take_options(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noe
 
 
 cdef void set_iss(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
-    k.iss = tcp_new_isn(t, k, now)
-    k.snd_una = k.snd_nxt = k.snd_max = k.iss
-    k.recover = k.iss
+    start_at(k, tcp_new_isn(t, k, now))
+
+
+cdef void start_at(tcb *k, uint32_t iss) noexcept nogil:
+    k.iss = k.snd_una = k.snd_nxt = k.snd_max = k.recover = iss
+
+
+cdef void handshake_number_above(tcb *k, uint32_t after) noexcept nogil:
+    if seq_le(k.iss, after):
+        start_at(k, after + BEHIND_OLD)
+        k.snd_wl2 = k.iss
+
+
+cdef void forget_attempt(tcp_state *t, tcb *k) noexcept nogil:
+    """An earlier attempt that failed leaves no trace in the next."""
+    k.flags &= ~<uint32_t>(TF_TIMESTAMPS | TF_WSCALE | TF_SACK | TF_RTT_TIMED | TF_ACK_NOW | TF_FIN_QUEUED | TF_RCV_SHUT)
+    k.backoff = k.unanswered = k.syn_retries = k.dupacks = 0
+    k.snd_wscale = k.rcv_wscale = 0
+    k.stalled_since = 0
+    k.srtt = k.rttvar = 0
+    k.rto = t.config.rto_initial
+    k.rcv_nxt = k.rcv_adv = k.last_ack_sent = 0
 
 
 cdef void handshake_start(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
+    forget_attempt(t, k)
     set_iss(t, k, now)
     offer(t, k)
     tcp_set_state(t, k, TCPS_SYN_SENT)
@@ -140,18 +163,18 @@ cdef void inherit(tcb *k, const tcb *parent, const packet *p, const tcp_repr *r)
 
 cdef void join_syn_queue(tcp_state *t, uint32_t c, uint32_t parent) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    cdef listener *l = listener_at(t, tcb_at(t, parent).listener)
+    cdef listener *q = listener_at(t, tcb_at(t, parent).listener)
     k.parent = parent
     k.prev = NONE
-    k.next = l.syn_head
+    k.next = q.syn_head
     if k.next != NONE:
         tcb_at(t, k.next).prev = c
-    l.syn_head = c
-    l.n_syn += 1
+    q.syn_head = c
+    q.n_syn += 1
 
 
 cdef void handshake_listen(tcp_state *t, uint32_t parent, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil:
-    cdef listener *l = listener_at(t, tcb_at(t, parent).listener)
+    cdef listener *q = listener_at(t, tcb_at(t, parent).listener)
     cdef uint32_t c
     cdef tcb *k
     if r.flags & TH_RST:
@@ -164,10 +187,10 @@ cdef void handshake_listen(tcp_state *t, uint32_t parent, const packet *p, const
     if not r.flags & TH_SYN or r.flags & TH_FIN:
         count_drop(t, TDROP_LISTEN_FLAGS)
         return
-    if l.n_ready > l.backlog:               # dropped, not refused: the peer tries again (as Linux and BSD do)
+    if q.n_ready > q.backlog:               # dropped, not refused: the peer tries again (as Linux and BSD do)
         count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
         return
-    if l.n_syn >= t.config.max_syn_queue:
+    if q.n_syn >= t.config.max_syn_queue:
         count_drop(t, TDROP_SYN_QUEUE_FULL)
         return
     c = tcb_new(t)
@@ -200,6 +223,8 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     if k.flags & TF_RTT_TIMED:
         k.flags &= ~<uint32_t>TF_RTT_TIMED
         tcp_rtt_sample(t, k, now - k.rtt_start)
+    elif k.syn_retries and k.rto < AFTER_SYN_LOSS:
+        k.rto = AFTER_SYN_LOSS              # RFC 6298, 5.7
     tcp_disarm(k, T_REXMT)
     k.backoff = 0
     k.unanswered = 0
@@ -251,38 +276,39 @@ cdef void join_ready_queue(tcp_state *t, uint32_t c) noexcept nogil:
     """From the listener's half-open connections to those that wait for accept, last in line."""
     cdef tcb *k = tcb_at(t, c)
     cdef tcb *parent = tcb_at(t, k.parent)
-    cdef listener *l = listener_at(t, parent.listener)
+    cdef listener *q = listener_at(t, parent.listener)
     if k.prev != NONE:
         tcb_at(t, k.prev).next = k.next
     else:
-        l.syn_head = k.next
+        q.syn_head = k.next
     if k.next != NONE:
         tcb_at(t, k.next).prev = k.prev
-    l.n_syn -= 1
+    q.n_syn -= 1
     k.next = k.prev = NONE
-    if l.ready_tail == NONE:
-        l.ready_head = c
+    if q.ready_tail == NONE:
+        q.ready_head = c
     else:
-        tcb_at(t, l.ready_tail).next = c
-    l.ready_tail = c
-    l.n_ready += 1
+        tcb_at(t, q.ready_tail).next = c
+    q.ready_tail = c
+    q.n_ready += 1
     k.flags |= TF_HELD
     tcp_notify(t, parent)
 
 
 cdef bint handshake_complete(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    cdef listener *l
+    cdef listener *q
     if k.parent != NONE:
-        l = listener_at(t, tcb_at(t, k.parent).listener)
-        if l.n_ready > l.backlog:
+        q = listener_at(t, tcb_at(t, k.parent).listener)
+        if q.n_ready > q.backlog:
             count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
             return False
         join_ready_queue(t, c)
     established(t, c, now)
-    k.snd_wnd = <uint32_t>r.window << k.snd_wscale
+    k.snd_wnd = r.window if r.flags & TH_SYN else <uint32_t>r.window << k.snd_wscale    # never scaled in a SYN (RFC 7323, 2.2)
     k.max_window = k.snd_wnd if k.snd_wnd > k.max_window else k.max_window
     k.snd_wl1 = r.seq
     k.snd_wl2 = r.ack
     tcp_notify(t, k)
+    tcp_want_output(t, c)                   # a FIN may wait
     return True

@@ -1,12 +1,12 @@
 """An arriving segment (RFC 9293, section 3.10.7.4). The parent, `synchronized`, holds the order of the steps; each step is a function that says
 whether to go on."""
 from libc.errno cimport ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
 from usnet.memory.chunks cimport chain_drop
-from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_syn_sent
+from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_number_above, handshake_syn_sent
 from usnet.tcp.output cimport tcp_ack_now, tcp_flight, tcp_want_output
 from usnet.tcp.receive cimport receive_text
 from usnet.tcp.recovery.newreno cimport recovery_ack, recovery_dupack
@@ -115,9 +115,10 @@ cdef bint check_paws(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s,
 
 
 cdef void answer_outside(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
-    """The ACK that an unacceptable segment earns; for empty ones at a limited rate, so that two ends cannot keep each other busy."""
+    """The ACK that an unacceptable segment earns; for those without text at a limited rate (RFC 5961, section 7), so that two ends cannot keep each
+    other busy."""
     cdef tcb *k = tcb_at(t, c)
-    if text_len(s) == 0:
+    if s.n + s.fin == 0:
         if k.last_oow_ack and now - k.last_oow_ack < OOW_ACK_INTERVAL:
             return
         k.last_oow_ack = now
@@ -154,7 +155,7 @@ cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
         count_drop(t, TDROP_DUPLICATE)
     else:
         count_drop(t, TDROP_WINDOW)
-    if r.flags & TH_ACK and s.seq == k.rcv_nxt and k.state >= TCPS_ESTABLISHED and not check_ack(t, c, r, now, text_len(s)):
+    if r.flags & TH_ACK and s.seq == k.rcv_nxt and k.state >= TCPS_ESTABLISHED and not check_ack(t, c, r, s, now):
         return False                        # a probe into our closed window still carries a good ACK
     answer_outside(t, c, s, now)
     return False
@@ -209,13 +210,18 @@ cdef bint update_window(tcb *k, const tcp_repr *r) noexcept nogil:
 
 
 cdef void sample_rtt(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noexcept nogil:
-    """Karn's rule: a timed segment if nothing was sent twice, else timestamps (RFC 7323, section 4)."""
+    """Karn's rule: a timed segment if nothing was sent twice, else timestamps (RFC 7323, section 4). Only a measurement ends the backoff."""
+    cdef int32_t echo
     if k.flags & TF_RTT_TIMED:
         if seq_ge(r.ack, k.rtt_seq):
             k.flags &= ~<uint32_t>TF_RTT_TIMED
             tcp_rtt_sample(t, k, now - k.rtt_start)
+            k.backoff = 0
     elif k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and r.ts_ecr:
-        tcp_rtt_sample(t, k, <int64_t>(tcp_ts_now(k, now) - r.ts_ecr) * 1000000)
+        echo = seq_diff(tcp_ts_now(k, now), r.ts_ecr)
+        if echo >= 0:                       # not from the future
+            tcp_rtt_sample(t, k, <int64_t>echo * 1000000)
+            k.backoff = 0
 
 
 cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil:
@@ -233,7 +239,6 @@ cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noex
     if seq_lt(k.snd_nxt, k.snd_una):
         k.snd_nxt = k.snd_una
     k.snd_wnd = k.snd_wnd - acked if k.snd_wnd > acked else 0
-    k.backoff = 0
     k.unanswered = 0
     k.stalled_since = 0
     recovery_ack(t, c, acked, flight, now)
@@ -243,44 +248,48 @@ cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noex
     return not (fin_acked and tcp_fin_acked(t, c, now))
 
 
-cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now, uint32_t n) noexcept nogil:
+cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, int64_t now) noexcept nogil:
     """Fifth step, for ESTABLISHED and later. False: go no further (unacceptable, or the connection ended)."""
     cdef tcb *k = tcb_at(t, c)
     cdef bint window_changed
     cdef uint32_t old_window = k.snd_wnd
     if seq_gt(r.ack, k.snd_max):
         count_drop(t, TDROP_BAD_ACK)
-        tcp_ack_now(t, c, now)
+        answer_outside(t, c, s, now)
         return False
     if seq_lt(r.ack, k.snd_una - k.max_window):
         count_drop(t, TDROP_OLD_ACK)         # RFC 5961, section 5
-        tcp_ack_now(t, c, now)
+        answer_outside(t, c, s, now)
         return False
-    k.unanswered = 0
     if seq_gt(r.ack, k.snd_una):
         if not new_ack(t, c, r, now):
             return False
         update_window(k, r)
-    else:
+    elif r.ack == k.snd_una:                # an older one says nothing about the window of today
         window_changed = update_window(k, r)
-        if (r.ack == k.snd_una and n == 0 and not window_changed and k.snd_max != k.snd_una and old_window
+        if (text_len(s) == 0 and not window_changed and k.snd_max != k.snd_una and old_window
                 and not r.flags & (TH_SYN | TH_FIN)):
             t.counters.dupacks_in += 1
             recovery_dupack(t, c, now)
-    if k.snd_wnd and k.flags & TF_PROBE:
+    if k.snd_wnd == 0:
+        k.unanswered = 0                    # a window that stays closed is no reason to give up (RFC 9293, 3.8.6.1)
+    elif k.flags & TF_PROBE:
         k.flags &= ~<uint32_t>TF_PROBE      # the window opened: whatever waits goes now
         k.backoff = 0
+        k.unanswered = 0
+        k.stalled_since = 0
         tcp_disarm(k, T_REXMT)
     if k.snd.span or k.snd_max != k.snd_una:
         tcp_want_output(t, c)
     return True
 
 
-cdef void accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
-    """Seventh step: trims to the window and to the peer's FIN, queues, decides how soon to acknowledge."""
+cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
+    """Seventh step: trims to the window and to the peer's FIN, queues. True if an ACK is due at once, of a FIN too."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t skip, room, before = k.rcv_nxt
     cdef int status
+    cdef bint at_once = False
     if seq_lt(s.seq, k.rcv_nxt):
         skip = <uint32_t>seq_diff(k.rcv_nxt, s.seq)
         skip = s.n if s.n < skip else skip
@@ -308,26 +317,27 @@ cdef void accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
             k.flags |= TF_ACK_NOW           # out of order, fills a gap, duplicate or dropped: said at once, each time
             if status < 0:
                 s.fin = 0
-            tcp_ack_now(t, c, now)
+            at_once = True
         else:
             k.flags |= TF_DELACK
             k.delack_segs += 4 if s.n >= k.rcv_mss else 1
-            if k.delack_segs >= DELACK_LIMIT:
-                tcp_ack_now(t, c, now)
+            at_once = k.delack_segs >= DELACK_LIMIT
         tcp_want_output(t, c)
+    return at_once
 
 
-cdef void check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
-    """Eighth step. A FIN ahead of missing data is held until that is here."""
+cdef bint check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
+    """Eighth step. A FIN ahead of missing data is held until that is here. True if it is, and an ACK due at once."""
     cdef tcb *k = tcb_at(t, c)
+    cdef bint at_once = False
     if s.fin and not k.flags & (TF_FIN_RECEIVED | TF_FIN_HELD) and seq_ge(s.seq + s.n, k.rcv_nxt):
         k.flags |= TF_FIN_HELD
         k.fin_pos = k.rcv_pos + <uint32_t>seq_diff(s.seq + s.n, k.rcv_nxt)
-        if k.fin_pos != k.rcv_pos:
-            tcp_ack_now(t, c, now)          # out of order: said at once
+        at_once = k.fin_pos != k.rcv_pos
     if k.flags & TF_FIN_HELD and k.rcv_pos == k.fin_pos and not k.flags & TF_FIN_RECEIVED:
         tcp_fin_received(t, c, now)
         tcp_want_output(t, c)
+    return at_once
 
 
 # --- The steps in order -------------------------------------------------------------------------------------------------------
@@ -335,17 +345,23 @@ cdef void check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexce
 cdef bint reuse_time_wait(tcp_state *t, uint32_t c, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil:
     """A SYN that must be new (RFC 9293, 3.6.1; RFC 6191) takes the place of a connection in TIME-WAIT. True if it did."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t l
+    cdef uint32_t heir, after
     if k.state != TCPS_TIME_WAIT or r.flags & (TH_SYN | TH_ACK | TH_RST) != TH_SYN or k.flags & TF_HELD:
         return False
-    if not (seq_gt(r.seq, k.rcv_nxt)
-            or (k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and seq_gt(r.ts_val, k.ts_recent))):
+    if k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP:
+        if not (seq_gt(r.ts_val, k.ts_recent) or (r.ts_val == k.ts_recent and seq_gt(r.seq, k.rcv_nxt))):
+            return False
+    elif not seq_gt(r.seq, k.rcv_nxt):
         return False
-    l = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
-    if l == NONE:
+    heir = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
+    if heir == NONE:
         return False
+    after = k.snd_max
     tcp_end(t, c, 0)
-    handshake_listen(t, l, p, r, n, now)
+    handshake_listen(t, heir, p, r, n, now)
+    c = tcb_find(t, &p.dst, r.dst_port, &p.src, r.src_port)
+    if c != NONE:
+        handshake_number_above(tcb_at(t, c), after)
     return True
 
 
@@ -363,7 +379,7 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     cdef tcb *k = tcb_at(t, c)
     if reuse_time_wait(t, c, p, r, s.n, now):
         return
-    if k.state == TCPS_SYN_RECEIVED and r.flags & TH_SYN:
+    if k.state == TCPS_SYN_RECEIVED and r.flags & (TH_SYN | TH_RST) == TH_SYN:
         if not check_syn(t, c, r, s, now):
             return
     if not check_paws(t, c, r, s, now) or not check_seq(t, c, r, s, now) or not check_rst(t, c, r, s, now):
@@ -385,7 +401,7 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
             return
         if not handshake_complete(t, c, r, now):
             return
-    elif not check_ack(t, c, r, now, text_len(s)):
+    elif not check_ack(t, c, r, s, now):
         return
     finish(t, c, s, now)
 
@@ -393,12 +409,15 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
 cdef void finish(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
     """Text and FIN, in the states that still take them."""
     cdef tcb *k = tcb_at(t, c)
+    cdef bint at_once = False
     if k.state == TCPS_ESTABLISHED or k.state == TCPS_FIN_WAIT_1 or k.state == TCPS_FIN_WAIT_2:
         if data_after_close(t, c, s, now):
             return
         if s.n:
-            accept_text(t, c, s, now)
-        check_fin(t, c, s, now)
+            at_once = accept_text(t, c, s, now)
+        at_once |= check_fin(t, c, s, now)
+        if at_once:                         # one ACK for text and FIN: the first of two would ask for the FIN again
+            tcp_ack_now(t, c, now)
     elif k.state == TCPS_TIME_WAIT and s.fin:
         tcp_enter_time_wait(t, c, now)
 
@@ -446,7 +465,7 @@ cdef void lower_mss(tcp_state *t, uint32_t c, uint32_t mtu) noexcept nogil:
     """Path MTU discovery (RFC 1191): never below 552 (RFC 5927's floor), and the segments out are cut anew."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t mss = (mtu if mtu > 552 else 552) - 40 - (12 if k.flags & TF_TIMESTAMPS else 0)
-    if mss >= k.mss:
+    if mss >= k.mss or k.state < TCPS_ESTABLISHED:      # a SYN is as small as it can be
         return
     k.mss = <uint16_t>mss
     k.cc.mss = mss

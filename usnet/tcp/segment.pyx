@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.config cimport ip_mtu
-from usnet.ip.output cimport ip_tx_close, ip_tx_open
+from usnet.ip.output cimport ip_count_lost, ip_tx_close, ip_tx_open
 from usnet.ip.state cimport packet, tx_frame
 from usnet.memory.chunks cimport chain, chain_peek, chunk_pool
 from usnet.tcp.rtt cimport tcp_ts_now
@@ -45,18 +45,24 @@ cdef uint32_t segment_window(const tcb *k) noexcept nogil:
     cdef uint32_t promised = <uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt)
     cdef uint32_t room = k.rcvbuf - k.rcv_ready if k.rcvbuf > k.rcv_ready else 0
     cdef uint32_t step = k.rcvbuf // 2 if k.rcvbuf // 2 < k.rcv_mss else k.rcv_mss
+    cdef uint32_t most = <uint32_t>65535 << (k.rcv_wscale if k.flags & TF_WSCALE else 0)     # that the field can say
     if seq_diff(k.rcv_adv, k.rcv_nxt) < 0:
         promised = 0
+    if room > most:
+        room = most
     if room < promised + step:              # silly-window avoidance: the edge moves by at least a step, and never back
         return promised
     return room
 
 
 cdef uint16_t window_field(tcb *k, uint8_t shift) noexcept nogil:
-    """The window as it goes on the wire; moves rcv_adv to what that promises. Rounds up rather than take a promise back."""
-    cdef uint32_t window = segment_window(k), field = window >> shift
+    """The window as it goes on the wire; moves rcv_adv to what that promises. Rounds up rather than take a promise back, while what that adds up to
+    stays within a sixteenth of the buffer: behind that, rounding down (RFC 7323, section 2.4) keeps tiny segments from filling memory without end."""
+    cdef uint32_t window = segment_window(k), field = window >> shift, up
     if seq_diff(k.rcv_nxt + (field << shift), k.rcv_adv) < 0:
-        field = (<uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt) + (1 << shift) - 1) >> shift
+        up = (<uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt) + (1 << shift) - 1) >> shift
+        if (up << shift) + k.rcv_ready <= k.rcvbuf + (k.rcvbuf >> 4):
+            field = up
     if field > 65535:
         field = 65535
     if seq_diff(k.rcv_nxt + (field << shift), k.rcv_adv) > 0:
@@ -171,6 +177,7 @@ cdef void segment_reset(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
 cdef void segment_refuse(tcp_state *t, const packet *p, const tcp_repr *seg, uint32_t seg_len, int64_t now) noexcept nogil:
     cdef tcp_repr r
     cdef tx_frame f
+    cdef int status
     if seg.flags & TH_RST:                  # never an answer to a RST
         return
     memset(&r, 0, sizeof(r))
@@ -183,7 +190,9 @@ cdef void segment_refuse(tcp_state *t, const packet *p, const tcp_repr *seg, uin
         r.ack = seg.seq + seg_len
         r.flags = TH_RST | TH_ACK
     r.header_len = TCP_HLEN
-    if ip_tx_open(t.ip, &p.dst, &p.src, IPPROTO_TCP, TCP_HLEN, now, &f):
+    status = ip_tx_open(t.ip, &p.dst, &p.src, IPPROTO_TCP, TCP_HLEN, now, &f)
+    if status:
+        ip_count_lost(t.ip, status)
         return
     tcp_emit(f.l4, f.room, &r)
     tcp_finish(f.l4, TCP_HLEN, 0, 0, &p.dst, &p.src)

@@ -30,16 +30,17 @@ from usnet.tcp.tcb cimport (
     tcb,
 )
 from usnet.tcp.teardown cimport tcp_end, tcp_end_reset
-from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_rearm, tcp_rto
+from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_patience, tcp_rearm, tcp_rto
 
 
 cdef bint gave_up(tcp_state *t, uint32_t c, uint8_t limit, int64_t now) noexcept nogil:
     """R2 of RFC 9293, 3.8.3: too many in a row unanswered, or the user timeout (RFC 5482). Ends the connection."""
     cdef tcb *k = tcb_at(t, c)
     if not k.stalled_since:
-        k.stalled_since = now
-    if k.unanswered < limit and not (k.user_timeout and now - k.stalled_since >= k.user_timeout):
-        return False
+        k.stalled_since = now - tcp_rto(t, k) if now > tcp_rto(t, k) else 1     # since the segment was sent
+    if (k.unanswered < limit and not (k.user_timeout and now - k.stalled_since >= k.user_timeout)
+            and not (k.snd_wnd == 0 and not k.flags & TF_HELD and now - k.stalled_since >= t.config.fin_wait_2)):
+        return False                        # the last: no peer keeps an orphan for ever by a closed window (RFC 6429)
     tcp_end(t, c, k.error if k.error else ETIMEDOUT)
     return True
 
@@ -66,14 +67,15 @@ cdef void syn_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
 
 cdef void retransmission_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
+    cdef bint again = k.stalled_since != 0
     if gave_up(t, c, t.config.data_retries if k.flags & TF_HELD else t.config.orphan_retries, now):
         return
     t.counters.rto_count += 1
-    recovery_timeout(t, c, now)
+    recovery_timeout(t, c, again, now)
     bump(k)
     tcp_resend_first(t, c, now)             # exactly one segment; the rest goes as ACKs come back
     if not k.deadline[T_REXMT]:             # the ring was full: nothing left, but the clock goes on
-        tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
+        tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))
 
 
 cdef void persist_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
@@ -84,7 +86,7 @@ cdef void persist_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     bump(k)
     tcp_send_probe(t, c, now)
     if k.flags & TF_PROBE:
-        tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
+        tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))
 
 
 cdef void keepalive_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:

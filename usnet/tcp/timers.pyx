@@ -34,10 +34,19 @@ cdef void tcp_rearm(tcp_state *t, uint32_t c) noexcept nogil:
         hang_up(t, c, earliest)
 
 
+cdef int64_t tcp_patience(const tcp_state *t, const tcb *k, int64_t now) noexcept nogil:
+    cdef int64_t rto = tcp_rto(t, k), left
+    if k.user_timeout and k.stalled_since:
+        left = k.stalled_since + k.user_timeout - now
+        if left < rto:
+            rto = left if left > 0 else 1
+    return now + rto
+
+
 cdef int64_t tcp_rto(const tcp_state *t, const tcb *k) noexcept nogil:
     cdef int64_t rto = k.rto
-    cdef int i
-    for i in range(k.backoff):
+    cdef int _i
+    for _i in range(k.backoff):
         rto *= 2
         if rto >= t.config.rto_max:
             return t.config.rto_max

@@ -1,7 +1,8 @@
 """Ports of the simulator: rings in memory, a link in front of them and a host behind.
 
-A transmit sync hands frames to the link at this instant. A frame that arrives is written into the receive ring, beyond what the user has seen: it shows at the next
-receive sync. One that finds the ring full waits in the port's FIFO, if it has one with room, or is dropped. The host is due from then on; it runs when no event is left at this instant.
+A transmit sync hands frames to the link at this instant. A frame that arrives is written into the receive ring, beyond what the user has
+seen: it shows at the next receive sync. One that finds the ring full waits in the port's FIFO, if it has one with room, or is dropped. The host is
+due from then on; it runs when no event is left at this instant.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 

@@ -129,10 +129,11 @@ cdef int port_deliver(void *ctx, uint32_t number, const uint8_t *p, uint32_t len
 
 
 cdef class SimPort(Port):
-    """A port of a Network, made by Network.port(). Its host is whoever receives; `host.callback` hears of frames where no stack is attached."""
+    """A port of a Network, made by Network.port(). Its host is whoever receives; `host.callback` hears of frames where
+    no stack is attached."""
 
-    def __cinit__(self, network, SimHost host, str name, bytes mac, *, uint32_t mtu=1500, slots=(256, 512), uint32_t buf_size=0,
-                  uint32_t spares=64, uint32_t fifo=0):
+    def __cinit__(self, network, SimHost host, str name, bytes mac, *, uint32_t mtu=1500, slots=(256, 512),
+                  uint32_t buf_size=0, uint32_t spares=64, uint32_t fifo=0):
         if not 68 <= mtu <= 65535:
             raise ValueError(f"MTU of {mtu} bytes: from 68 to 65535")
         if buf_size == 0:
@@ -176,7 +177,8 @@ cdef class SimPort(Port):
 
 
 def open_port(address, **settings):
-    """The backend of "sim:NAME": a new port on the switch NAME of the process's default network; both are made as needed.
+    """The backend of "sim:NAME": a new port on the switch NAME of the process's default network; both are made as
+    needed.
 
     `settings` are those of Network.port(). ValueError for a bad name.
     """

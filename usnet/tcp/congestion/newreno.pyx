@@ -1,7 +1,7 @@
 """NewReno: how much may fly. What is lost is decided in tcp/recovery."""
 from libc.stdint cimport int64_t, uint32_t
 
-from usnet.tcp.congestion.ops cimport cc_ops, cc_state
+from usnet.tcp.congestion.ops cimport cc_state
 
 cdef enum:
     WINDOW_LIMIT = 1 << 30      # bytes: the largest window that RFC 7323 can express
@@ -23,16 +23,18 @@ cdef void start(cc_state *cc, uint32_t mss, bint syn_lost) noexcept nogil:
     cc.cwnd = mss if syn_lost else initial_window(mss)
     cc.ssthresh = WINDOW_LIMIT
     cc.acked = 0
+    cc.priv[0] = 0                          # 1: in the slow start behind a timeout
 
 
 cdef void on_ack(cc_state *cc, uint32_t acked, bint limited, int64_t now) noexcept nogil:
     cdef uint32_t grow
     if limited:
         return
-    if cc.cwnd < cc.ssthresh:               # slow start, L = 2 SMSS (RFC 3465, section 2.2)
-        grow = acked if acked < 2 * cc.mss else 2 * cc.mss
-        cc.cwnd += grow
+    if cc.cwnd < cc.ssthresh:               # slow start: L = 2 SMSS, or 1 behind a timeout (RFC 3465, section 2.3)
+        grow = cc.mss if cc.priv[0] else 2 * cc.mss
+        cc.cwnd += acked if acked < grow else grow
     else:                                   # congestion avoidance: one SMSS a window (RFC 3465, section 2.1)
+        cc.priv[0] = 0
         cc.acked += acked
         if cc.acked >= cc.cwnd:
             cc.acked -= cc.cwnd
@@ -70,6 +72,7 @@ cdef void on_rto(cc_state *cc, uint32_t flight, bint again) noexcept nogil:
         cc.ssthresh = half_flight(cc, flight)
     cc.cwnd = cc.mss                        # the loss window
     cc.acked = 0
+    cc.priv[0] = 1
 
 
 cdef void on_idle(cc_state *cc) noexcept nogil:

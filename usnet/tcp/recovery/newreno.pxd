@@ -7,5 +7,5 @@ from usnet.tcp.state cimport tcp_state
 cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 # snd_una moved on by `acked`, with `flight` sequence numbers out before that. Restarts or stops the retransmission timer.
 cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil
-# The retransmission timer fired: everything out counts as lost.
-cdef void recovery_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
+# The retransmission timer fired: everything out counts as lost. again: the same segment was resent by it before.
+cdef void recovery_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) noexcept nogil

@@ -46,22 +46,23 @@ cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight
     cdef bint limited
     k.dupacks = 0
     restart_timer(t, c, now)
+    if seq_gt(k.snd_una, k.recover):
+        k.recover = k.snd_una - 1       # follows, so that it never falls behind by half the sequence space
     if not (k.flags & TF_RECOVERY):
         # cwnd grows only if it was what held the sender back: in slow start half of it in use, later nearly all (RFC 7661's concern)
         limited = flight < (k.cc.cwnd // 2 if k.cc.cwnd < k.cc.ssthresh else k.cc.cwnd - k.mss)
         cc.on_ack(&k.cc, acked, limited, now)
     elif seq_ge(k.snd_una, k.recover):
         k.flags &= ~<uint32_t>(TF_RECOVERY | TF_REXMT_NOW)
-        k.recover = k.snd_una - 1       # the next loss is a new episode
         cc.on_recovered(&k.cc, tcp_flight(k))
     else:                               # a partial ACK: the next hole is lost too (step 3)
         cc.on_partial_ack(&k.cc, acked)
         k.flags |= TF_REXMT_NOW | TF_PARTIAL
 
 
-cdef void recovery_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+cdef void recovery_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    cc_table(k.cc_ops).on_rto(&k.cc, tcp_flight(k), k.backoff > 0)
+    cc_table(k.cc_ops).on_rto(&k.cc, tcp_flight(k), again)
     k.flags &= ~<uint32_t>(TF_RECOVERY | TF_REXMT_NOW | TF_RTT_TIMED)
     k.dupacks = 0
     k.recover = k.snd_max               # RFC 6582, section 4: what comes back of these is no new loss
