@@ -25,10 +25,12 @@ FAULTS = {
     "short queue": ({"queue": {"packets": 4}}, []),
     "all": ({"loss": 0.05, "duplicate": 0.1, "jitter": "20ms", "reorder": True}, [{"match": {"ip": 4, "p": 0.02}, "do": "corrupt"}]),
 }
+# A closed connection is given up after fewer retries than an open one; a fifth of all frames lost would use them up now and then.
+PATIENT = {"orphan_retries": 15}
 STACKS = {
-    "default": {},
-    "without options": {"timestamps": 0, "window_scaling": 0},
-    "small segments": {"mss": 200},
+    "default": PATIENT,
+    "without options": {**PATIENT, "timestamps": 0, "window_scaling": 0},
+    "small segments": {**PATIENT, "mss": 200},
 }
 
 

@@ -219,17 +219,23 @@ cdef bint update_window(tcb *k, const tcp_repr *r) noexcept nogil:
     return changed
 
 
+cdef bint echoes_lost_ack(tcp_state *t, const tcb *k, int64_t rtt, int64_t now) noexcept nogil:
+    """Whether that time began before the last retransmission although the answer may well be to it: the first copy had arrived, its ACK was lost, and
+    what was measured is how long we waited."""
+    cdef int64_t since = now - k.rexmt_at
+    return k.rexmt_at != 0 and rtt > since + t.config.granularity and since >= k.srtt // 2
+
+
 cdef void sample_rtt(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noexcept nogil:
     """Karn's rule: a timed segment if nothing was sent twice, else timestamps (RFC 7323, section 4). Only a measurement ends the backoff."""
     cdef int32_t echo
-    if k.flags & TF_RTT_TIMED:
-        if seq_ge(r.ack, k.rtt_seq):
-            k.flags &= ~<uint32_t>TF_RTT_TIMED
-            tcp_rtt_sample(t, k, now - k.rtt_start)
-            k.backoff = 0
-    elif k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and r.ts_ecr:
+    if k.flags & TF_RTT_TIMED and seq_ge(r.ack, k.rtt_seq):
+        k.flags &= ~<uint32_t>TF_RTT_TIMED
+        tcp_rtt_sample(t, k, now - k.rtt_start)
+        k.backoff = 0
+    elif k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and r.ts_ecr and (k.backoff or not k.flags & TF_RTT_TIMED):
         echo = seq_diff(tcp_ts_now(k, now), r.ts_ecr)
-        if echo >= 0:                       # not from the future
+        if echo >= 0 and not echoes_lost_ack(t, k, <int64_t>echo * 1000000, now):
             tcp_rtt_sample(t, k, <int64_t>echo * 1000000)
             k.backoff = 0
 

@@ -61,6 +61,7 @@ cdef void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_seq, uint
         old = k.snd_max - seq if seq_lt(k.snd_max, seq + n_seq) else n_seq
     if old > 1 or old == n_seq:             # one byte that a window probe carried does not make it a retransmission
         k.retransmits += 1
+        k.rexmt_at = now
         t.counters.retransmits += 1
     if n > old:
         t.counters.bytes_out += n - old

@@ -98,6 +98,7 @@ cdef struct tcb:
     int64_t last_recv           # ns of the last segment (keepalive)
     int64_t stalled_since       # ns of the first unanswered retransmission or probe; 0 (RFC 9293, 3.8.3: R2)
     int64_t last_send           # ns when data was last sent (RFC 5681, section 4.1)
+    int64_t rexmt_at            # ns when a segment was last sent again; 0: never
     int64_t last_oow_ack        # ns of the last ACK in answer to an empty segment outside the window (rate limit)
     uint32_t rtt_seq            # acknowledging it ends the measurement
     uint32_t ts_offset          # added to the clock in TSval (RFC 7323, section 5.4: per connection)
