@@ -1,4 +1,5 @@
 """Retransmission timeouts: RFC 6298, Karn's algorithm, RFC 9293, 3.8.1 and 3.8.3."""
+
 import errno
 
 import pytest
@@ -167,7 +168,9 @@ def test_srtt_and_rttvar_follow_rfc_6298():
         error = rtt * 1_000_000 - srtt
         srtt, var = srtt + int(error / 8), var + int((abs(error) - var) / 4)
         assert abs(tcp.snapshot()["srtt"] - srtt) <= 5 and abs(tcp.snapshot()["rttvar"] - var) <= 5
-        assert tcp.snapshot()["rto"] == max(200_000_000, tcp.snapshot()["srtt"] + max(1_000_000, 4 * tcp.snapshot()["rttvar"]))
+        assert tcp.snapshot()["rto"] == max(
+            200_000_000, tcp.snapshot()["srtt"] + max(1_000_000, 4 * tcp.snapshot()["rttvar"])
+        )
 
 
 def test_it_gives_up_after_the_configured_number():

@@ -326,7 +326,7 @@ cdef void accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
 
 
 cdef void check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
-    """Eighth step. A FIN ahead of missing data is held until that is here; of several the first in the stream counts."""
+    """Eighth step. A FIN ahead of missing data is held until that is here; of several the first counts."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint64_t pos
     if s.fin and not k.flags & TF_FIN_RECEIVED and seq_ge(s.seq + s.n, k.rcv_nxt):
