@@ -132,7 +132,7 @@ def test_a_path_never_grows_by_icmp():
 
 def test_too_big_does_not_resend_a_syn():
     tcp = syn_sent()
-    tcp.rx_icmp(3, FRAG, rest=600, seq=0)
+    tcp.rx_icmp(3, FRAG, rest=560, seq=0)
     tcp.expect_nothing()
 
 

@@ -199,8 +199,8 @@ def test_a_peer_that_answers_without_acknowledging_cannot_keep_it_for_ever():
     tcp = established(data_retries=4)
     tcp.send(100)
     tcp.take()
-    for _ in range(5):
-        tcp.watch(s=20)
+    for _ in range(10):
+        tcp.watch(s=2)
         if tcp.state == "CLOSED":
             break
         tcp.rx(". 1:1(0) ack 1")

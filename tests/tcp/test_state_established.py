@@ -168,7 +168,7 @@ def test_an_old_ack_does_not_touch_the_window():
     tcp.send(100)
     tcp.expect("P. 1:101(100) ack 1")
     tcp.rx(". 1:1(0) ack 101 win 5000")
-    tcp.rx("P. 1:11(10) ack 50 win 60000")
+    tcp.rx("P. 11:21(10) ack 50 win 60000")
     assert tcp.snapshot()["snd_wnd"] == 5000
 
 

@@ -1,4 +1,4 @@
-"""One usnet stack at one end of a cable, in virtual time; who drives the other is a conversation (usnet.testing.peer)."""
+"""One usnet stack at one end of a cable, in virtual time; who drives the other is in usnet.testing.peer."""
 
 from typing import Any, ClassVar
 
