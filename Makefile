@@ -11,6 +11,8 @@ PYTEST ?= -n auto --dist loadgroup
 
 # meson, ninja, cython and pycodestyle are looked up by name.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Kept in the build, so that a rebuild on import finds it outside of this PATH too.
+export CYTHON := $(CURDIR)/$(VENV)/bin/cython
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # One stamp for each PYTHON= that was asked for; without one, whatever stands there is good.

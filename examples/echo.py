@@ -1,8 +1,8 @@
 """An echo server on epoll, and clients for it.
 
-    python examples/echo.py sim:                                      server and clients in one simulated network
-    python examples/echo.py tap:tap0 --address 10.9.0.2/24            serves on a TAP device, until Ctrl-C
-    python examples/echo.py tap:tap0 --address 10.9.0.2/24 --ask 10.9.0.1       asks a server there
+python examples/echo.py sim:                                      server and clients in one simulated network
+python examples/echo.py tap:tap0 --address 10.9.0.2/24            serves on a TAP device, until Ctrl-C
+python examples/echo.py tap:tap0 --address 10.9.0.2/24 --ask 10.9.0.1       asks a server there
 """
 
 import argparse
@@ -17,7 +17,7 @@ def serve(most=None):
     with usnet.create_server(("", PORT)) as listener, usnet.epoll() as ready:
         listener.setblocking(False)
         ready.register(listener, usnet.EPOLLIN)
-        unsent = {}                                     # descriptor: (connection, bytes that wait to go back)
+        unsent = {}  # descriptor: (connection, bytes that wait to go back)
         served = 0
         while most is None or served < most:
             for fd, _ in ready.poll():

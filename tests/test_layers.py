@@ -7,7 +7,7 @@ import pytest
 from tests.sources import PACKAGE, ROOT, logical_lines, module_name, package_files
 
 # Modules of usnet/backends that are the contract, or what all who fulfil it share.
-CONTRACT = {"ring", "ring_memory", "clock", "poller", "fates", "fate", "glance", "keyed"}
+CONTRACT = {"ring", "ring_memory", "clock", "poller", "fates", "fate", "glance", "keyed", "errors", "settings"}
 # What opens a backend by its name, through entry points: this, and what usnet.backends itself offers.
 REGISTRY = {"registry"}
 MODULES = {path.stem for path in (PACKAGE / "backends").iterdir()}
@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "stack": CORE,
     "sockets": CORE | {"registry"},
     "process": CORE | {"registry", "sockets"},
-    "lab": CORE | {"registry", "sockets", "backend sim"},
+    "lab": CORE | {"registry", "sockets", "backend sim", "backend wrappers"},
     "usnet": CORE | {"registry", "sockets", "process", "lab"},
     "testing": CORE | {"registry", "sockets", "process", "lab", "usnet", "backend"},
     "cli": CORE | {"registry", "sockets", "process", "lab", "usnet", "testing", "backend"},
@@ -41,6 +41,8 @@ def room(module: str) -> tuple[str, str]:
     parts = module.split(".")
     if len(parts) == 1:
         return "usnet", ""
+    if parts[1] == "__main__":
+        return "cli", ""                    # python -m usnet
     if parts[1] != "backends":
         return (parts[1] if parts[1] in MAY_IMPORT else "usnet"), ""
     if len(parts) == 2 or parts[2] in REGISTRY or (len(parts) == 3 and parts[2] not in MODULES | CONTRACT):

@@ -28,7 +28,20 @@ error = OSError
 gaierror = _socket.gaierror
 timeout = TimeoutError
 
-__all__ = ["Stack", "World", "create_connection", "create_server", "current", "epoll", "error", "gaierror", "open_port", "socket", "timeout", "use"]  # noqa: F822
+__all__ = [
+    "Stack",
+    "World",
+    "create_connection",
+    "create_server",
+    "current",
+    "epoll",
+    "error",
+    "gaierror",
+    "open_port",
+    "socket",
+    "timeout",
+    "use",
+]
 
 
 def __getattr__(name):
@@ -45,5 +58,7 @@ def __getattr__(name):
 
 
 def __dir__():
-    constants = [n for n in dir(_socket) if n.startswith(_CONSTANTS)] + [n for n in dir(_select) if n.startswith("EPOLL")]
+    constants = [n for n in dir(_socket) if n.startswith(_CONSTANTS)] + [
+        n for n in dir(_select) if n.startswith("EPOLL")
+    ]
     return sorted({*globals(), *__all__, *constants})

@@ -1,6 +1,5 @@
-from select import *
-from socket import *
 from socket import gaierror as gaierror
+from typing import Any
 
 from usnet.backends.registry import open_port as open_port
 from usnet.lab.world import World as World
@@ -12,5 +11,7 @@ from usnet.sockets.helpers import create_server as create_server
 from usnet.sockets.host import Stack as Stack
 from usnet.sockets.socket import socket as socket
 
-error = OSError
-timeout = TimeoutError
+error: type[OSError]
+timeout: type[TimeoutError]
+
+def __getattr__(name: str) -> Any: ...  # the standard library's constants

@@ -118,7 +118,7 @@ cdef uint32_t receive_burst(stack *s, uint32_t netif, ring *r, slot_meta *meta, 
 
 cdef uint32_t receive_all(stack *s, int64_t now) noexcept nogil:
     """One burst of each receive ring, and what the stack sent to itself."""
-    cdef uint32_t netif, i, n = 0
+    cdef uint32_t netif, i, _i, n = 0
     cdef port *link
     cdef packet p
     cdef int kind
@@ -128,7 +128,7 @@ cdef uint32_t receive_all(stack *s, int64_t now) noexcept nogil:
             link.rx_sync(link.self, i)
             n += receive_burst(s, netif, link.rx[i], link.rx_meta[i], now)
     s.rx_frames += n
-    for i in range(BURST):
+    for _i in range(BURST):
         kind = ip_input_loopback(&s.ip, now, &p)
         if kind < 0:
             break
@@ -139,8 +139,8 @@ cdef uint32_t receive_all(stack *s, int64_t now) noexcept nogil:
 
 cdef bint send_all(stack *s, int64_t now) noexcept nogil:
     """Gives each connection that wants it one turn. True if a transmit ring was full: the rest keeps its place."""
-    cdef uint32_t i, c, waiting = s.tcp.output.count
-    for i in range(waiting):
+    cdef uint32_t _i, c, waiting = s.tcp.output.count
+    for _i in range(waiting):
         c = idset_pop(&s.tcp.output)
         if arena_live(&s.tcp.tcbs, c) and tcp_output(&s.tcp, c, now) == -EAGAIN:
             idset_push(&s.tcp.output, c)
@@ -165,12 +165,12 @@ cdef int64_t after_send(stack *s, bint blocked, int64_t now) noexcept nogil:
 
 
 cdef int64_t stack_run(stack *s, int64_t now) noexcept nogil:
-    cdef uint32_t i, got = 0
+    cdef uint32_t _i, got = 0
     cdef bint blocked = False
     s.now = now
     s.runs += 1
     fire_timers(s, now)
-    for i in range(ROUNDS):
+    for _i in range(ROUNDS):
         got = receive_all(s, now)
         blocked = send_all(s, now)
         if got == 0:
@@ -258,11 +258,11 @@ cdef class StackCore:
     def reset(self, seed, now=0):
         """As new, with the same ports, addresses, routes and settings: for worlds that are used again. `now` in ns."""
         rng_seed(&self.s.random, seed & 0xffffffffffffffff)
+        ip_reset(&self.s.ip)                # first: it gives back what it holds
+        tcp_reset(&self.s.tcp)
         chunks_reset(&self.s.chunks)
         wheel_reset(&self.s.timers, now)
         idset_reset(&self.s.notify)
-        ip_reset(&self.s.ip)
-        tcp_reset(&self.s.tcp)
         self.s.runs = self.s.rx_frames = 0
 
     def add_port(self, Port link not None, vlan=None):

@@ -120,7 +120,7 @@ class TapRig(Rig):
 
 class TapAdapter(Adapter):
     def open(self, arriving=(), *, slots=8, buf_size=2048, spares=0):
-        port = open_tap("us%d", slots=slots, buf_size=buf_size, spares=spares, mtu=max(68, min(1500, (slots - 1) * buf_size - 23)))
+        port = open_tap("us%d", slots=slots, buf_size=buf_size, spares=spares, mtu=1500)
         rig = TapRig(port, port.device)
         rig.inject(arriving)
         return rig

@@ -2,7 +2,14 @@
 import pytest
 
 from tests.backends.adapters import (
-    FileAdapter, PairAdapter, TapAdapter, WrappedAdapter, capture, harmless, own_network, why_no_tap,
+    FileAdapter,
+    PairAdapter,
+    TapAdapter,
+    WrappedAdapter,
+    capture,
+    harmless,
+    own_network,
+    why_no_tap,
 )
 from tests.backends.conformance import Conformance
 

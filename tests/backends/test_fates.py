@@ -9,7 +9,8 @@ ETH = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 
 
 def tcp(flags, payload=b"", seq=1000, sport=1000, dport=80, net=None):
-    return bytes(ETH / (net or IP(src="10.0.0.1", dst="10.0.0.2")) / TCP(sport=sport, dport=dport, flags=flags, seq=seq) / payload)
+    net = net or IP(src="10.0.0.1", dst="10.0.0.2")
+    return bytes(ETH / net / TCP(sport=sport, dport=dport, flags=flags, seq=seq) / payload)
 
 
 FRAMES = {
@@ -41,7 +42,7 @@ def test_kinds_are_seen_behind_vlan_tags_and_in_ipv6_behind_extension_headers():
 def test_short_and_random_bytes_match_only_what_asks_for_nothing():
     import random
     r = random.Random(1)
-    junk = [r.randbytes(n) for n in range(0, 80)] + [FRAMES["data"][:n] for n in range(54)]
+    junk = [r.randbytes(n) for n in range(80)] + [FRAMES["data"][:n] for n in range(54)]
     assert struck(junk, Fate("drop", flag="syn", ip=4)) == []
     assert len(struck(junk, Fate("drop"))) == len(junk)
     assert struck(junk, Fate("drop", size="60..61")) == [61, 62]
@@ -78,7 +79,8 @@ def test_stream_bytes_are_counted_from_the_syn_and_nth_counts_transmissions():
 
 def test_flows_are_told_apart_by_addresses_and_ports():
     b = IP(src="10.0.0.9", dst="10.0.0.2")
-    frames = [tcp("S", seq=100), tcp("S", seq=500, net=b), tcp("A", b"x", seq=501), tcp("A", b"x", seq=501, net=b), tcp("A", b"x", seq=101)]
+    frames = [tcp("S", seq=100), tcp("S", seq=500, net=b), tcp("A", b"x", seq=501), tcp("A", b"x", seq=501, net=b),
+              tcp("A", b"x", seq=101)]
     assert struck(frames, Fate("drop", bytes=0)) == [4, 5]
 
 
@@ -129,7 +131,8 @@ def test_corruption_flips_a_bit_behind_the_ethernet_header():
 
 def test_fates_of_several_rules_add_up():
     fates = Fates([Fate("dup(2, gap=1ms)"), Fate("delay(5ms)"), Fate("delay(t=1ms)"), Fate("reorder(3, within=20ms)")])
-    assert fates.decide(FRAMES["data"]) == {"drop": False, "by": -1, "copies": 2, "gap": 10**6, "delay": 6 * 10**6, "hold": 3,
+    assert fates.decide(FRAMES["data"]) == {"drop": False, "by": -1, "copies": 2, "gap": 10**6, "delay": 6 * 10**6,
+                                            "hold": 3,
                                             "hold_ns": 2 * 10**7, "bits": []}
     assert fates.counts() == [(1, 1)] * 4
     fates.reset()
@@ -148,14 +151,22 @@ def test_tables_round_trip_and_take_the_ends_names():
 
 
 @pytest.mark.parametrize(("table", "names"), [
-    ({"do": "explode"}, "do"), ({"do": "delay"}, "delay needs t"), ({"do": "delay(fast)"}, "delay: t"), ({"do": "drop(3)"}, "takes: nothing"),
-    ({"do": "dup(1, 2, 3)"}, "argument 3"), ({}, "do"), ({"do": "drop", "when": 1}, "when"), ({"do": "drop", "match": {"flga": "syn"}}, "match.flga"),
-    ({"do": "drop", "match": {"flag": "blue"}}, "flag"), ({"do": "drop", "match": {"nth": "last-1..last"}}, "nth.*last"),
-    ({"do": "drop", "match": {"nth": 0}}, "nth"), ({"do": "drop", "match": {"nth": "5..3"}}, "nth"), ({"do": "drop", "match": {"p": 2}}, "p:"),
-    ({"do": "drop", "match": {"p": "x"}}, "p:"), ({"do": "drop", "match": {"src_port": 70000}}, "src_port"), ({"do": "drop", "at": "a->c"}, "at"),
-    ({"do": "drop", "match": {"time": "1s"}}, "time"), ({"do": "drop", "match": {"time": "1..x"}}, "time"), ({"do": "drop", "match": {"flags": "Z"}}, "flags"),
-    ({"do": "drop", "match": {"protocol": "udp", "flag": "syn"}}, "protocol"), ({"do": "drop", "match": {"ip": 5}}, "ip"), ({"do": "dup(0)"}, "dup: n"),
-    ({"do": "drop", "match": {"nth": list(range(1, 10))}}, "at most 8"), ("drop", "table"), ({"do": "drop", "match": 3}, "match"), ({"do": 5}, "do"),
+    ({"do": "explode"}, "do"), ({"do": "delay"}, "delay needs t"), ({"do": "delay(fast)"},
+                                                                    "delay: t"), ({"do": "drop(3)"}, "takes: nothing"),
+    ({"do": "dup(1, 2, 3)"}, "argument 3"),
+    ({}, "do"), ({"do": "drop", "when": 1}, "when"), ({"do": "drop", "match": {"flga": "syn"}}, "match.flga"),
+    ({"do": "drop", "match": {"flag": "blue"}}, "flag"), ({"do": "drop", "match": {"nth": "last-1..last"}},
+                                                          "nth.*last"),
+    ({"do": "drop", "match": {"nth": 0}}, "nth"), ({"do": "drop", "match": {"nth": "5..3"}}, "nth"),
+    ({"do": "drop", "match": {"p": 2}}, "p:"),
+    ({"do": "drop", "match": {"p": "x"}}, "p:"), ({"do": "drop", "match": {"src_port": 70000}},
+                                                  "src_port"), ({"do": "drop", "at": "a->c"}, "at"),
+    ({"do": "drop", "match": {"time": "1s"}}, "time"), ({"do": "drop", "match": {"time": "1..x"}},
+                                                        "time"), ({"do": "drop", "match": {"flags": "Z"}}, "flags"),
+    ({"do": "drop", "match": {"protocol": "udp", "flag": "syn"}}, "protocol"),
+    ({"do": "drop", "match": {"ip": 5}}, "ip"), ({"do": "dup(0)"}, "dup: n"),
+    ({"do": "drop", "match": {"nth": list(range(1, 10))}}, "at most 8"),
+    ("drop", "table"), ({"do": "drop", "match": 3}, "match"), ({"do": 5}, "do"),
 ])
 def test_a_bad_rule_is_refused_and_the_key_named(table, names):
     with pytest.raises(ValueError, match=names):
@@ -163,7 +174,8 @@ def test_a_bad_rule_is_refused_and_the_key_named(table, names):
 
 
 def test_draws_are_a_function_of_their_four_numbers_and_spread():
-    values = {draw(*key) for key in ((s, t, p, i) for s in range(4) for t in range(4) for p in range(4) for i in range(64))}
+    values = {draw(*key) for key in ((s, t, p,
+                                      i) for s in range(4) for t in range(4) for p in range(4) for i in range(64))}
     assert len(values) == 4 * 4 * 4 * 64
     assert draw(1, 2, 3, 4) == draw(1, 2, 3, 4) == 15383451731816908118
     ones = [sum(draw(0, 0, 0, i) >> bit & 1 for i in range(2000)) for bit in range(64)]

@@ -1,15 +1,22 @@
 """One host on one end of a cable, and the test on the other: frames in, exactly these frames out."""
+
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import ARP, Ether
-
 from usnet.backends.pair import make_pair
+
 from usnet.ip.host import IpHost
 
 S = 1_000_000_000
 US, US_MAC = "10.0.0.1", "02:00:00:00:00:01"
 PEER, PEER_MAC = "10.0.0.2", "02:00:00:00:00:02"
 ALL_MAC = "ff:ff:ff:ff:ff:ff"
-TX_ONLY = {"icmp_rate", "neighbour_queue", "tx_ring_full", "no_way_back"}      # drops of what the host itself wanted to send
+TX_ONLY = {
+    "icmp_rate",
+    "neighbour_queue",
+    "tx_ring_full",
+    "no_way_back",
+    "tx_no_memory",
+}  # drops of what the host itself wanted to send
 
 
 class Bench:

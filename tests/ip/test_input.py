@@ -1,8 +1,10 @@
 """What must not get in (A1-A3, A6, A12-A15, A21, A22), each with its own counter, and what must."""
+
 import pytest
-from ip_lab import ALL_MAC, PEER, PEER_MAC, US, US_MAC, Bench, arp, eth, ip, ping, same, udp
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_LSRR, IPOption_NOP, IPOption_SSRR
 from scapy.layers.l2 import Dot1Q, Ether
+
+from tests.ip.ip_lab import ALL_MAC, PEER, PEER_MAC, US, US_MAC, Bench, arp, eth, ip, ping, same, udp
 
 
 @pytest.fixture
@@ -16,7 +18,7 @@ def cut(frame, at):
 
 def patch(frame, offset, value):
     raw = bytearray(bytes(frame))
-    raw[offset:offset + len(value)] = value
+    raw[offset : offset + len(value)] = value
     return bytes(raw)
 
 
@@ -27,7 +29,7 @@ def bare(frame):
     raw[24:26] = b"\0\0"
     from scapy.utils import checksum
 
-    raw[24:26] = checksum(bytes(raw[14:14 + n])).to_bytes(2, "big")
+    raw[24:26] = checksum(bytes(raw[14 : 14 + n])).to_bytes(2, "big")
     return bytes(raw)
 
 
@@ -59,7 +61,11 @@ BAD = [
     ("ip_checksum", patch(ping(), 24, b"\xde\xad"), "ip_checksum"),
     ("option_of_length_1", bare(patch(ip(ICMP(), options=[IPOption_NOP()] * 4), 34, b"\x44\x01\x00\x00")), "ip_option"),
     ("option_of_length_0", bare(patch(ip(ICMP(), options=[IPOption_NOP()] * 4), 34, b"\x44\x00\x00\x00")), "ip_option"),
-    ("option_past_the_header", bare(patch(ip(ICMP(), options=[IPOption_NOP()] * 4), 34, b"\x44\x05\x00\x00")), "ip_option"),
+    (
+        "option_past_the_header",
+        bare(patch(ip(ICMP(), options=[IPOption_NOP()] * 4), 34, b"\x44\x05\x00\x00")),
+        "ip_option",
+    ),
     ("loose_source_route", ip(ICMP(), options=[IPOption_LSRR(routers=["10.0.0.9"])]), "ip_source_route"),
     ("strict_source_route", ip(ICMP(), options=[IPOption_SSRR(routers=["10.0.0.9"])]), "ip_source_route"),
     ("from_everybody", ping(src="255.255.255.255"), "ip_source"),
@@ -92,7 +98,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("frame,why", [b[1:] for b in BAD], ids=[b[0] for b in BAD])
+@pytest.mark.parametrize(("frame", "why"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
 def test_bad_frame_is_one_counted_drop_and_nothing_else(bench, frame, why):
     assert bench.drop(frame) == why
     assert bench.host.handed_up == []
@@ -118,7 +124,10 @@ def test_padding_behind_the_packet_is_trimmed(bench):
 
 def test_options_are_skipped(bench):
     got = bench.feed(ip(ICMP(type=8, id=1, seq=2) / b"abc", options=[IPOption_NOP()] * 8))
-    same(got, Ether(src=US_MAC, dst=PEER_MAC) / IP(src=US, dst=PEER, id=0, flags="DF") / ICMP(type=0, id=1, seq=2) / b"abc")
+    same(
+        got,
+        Ether(src=US_MAC, dst=PEER_MAC) / IP(src=US, dst=PEER, id=0, flags="DF") / ICMP(type=0, id=1, seq=2) / b"abc",
+    )
 
 
 def test_udp_without_a_checksum_is_heard(bench):
@@ -142,7 +151,7 @@ def test_unknown_protocol_is_answered_with_protocol_unreachable_and_not_unwrappe
     tunnel = ip(inner, proto=4)
     (got,) = bench.feed(tunnel)
     assert (got[ICMP].type, got[ICMP].code) == (3, 2)
-    assert bytes(got[ICMP].payload) == bytes(tunnel)[14:14 + 28]
+    assert bytes(got[ICMP].payload) == bytes(tunnel)[14 : 14 + 28]
     assert bench.host.drops() == {"ip_proto": 1}
 
 
@@ -151,7 +160,14 @@ def test_vlan_frames_in_and_out_carry_the_tag():
     assert bench.drop(ping()) == "vlan"
     assert bench.drop(eth(Dot1Q(vlan=43) / IP(src=PEER, dst=US) / ICMP())) == "vlan"
     got = bench.feed(eth(Dot1Q(vlan=42, prio=5) / IP(src=PEER, dst=US) / ICMP(type=8, id=1, seq=1) / b"abc"))
-    same(got, Ether(src=US_MAC, dst=PEER_MAC) / Dot1Q(vlan=42) / IP(src=US, dst=PEER, id=0, flags="DF") / ICMP(type=0, id=1, seq=1) / b"abc")
+    same(
+        got,
+        Ether(src=US_MAC, dst=PEER_MAC)
+        / Dot1Q(vlan=42)
+        / IP(src=US, dst=PEER, id=0, flags="DF")
+        / ICMP(type=0, id=1, seq=1)
+        / b"abc",
+    )
 
 
 def test_priority_tag_is_no_vlan(bench):
@@ -163,7 +179,10 @@ def test_two_vlans_share_a_port():
     bench = Bench(vlan=1)
     assert bench.host.add_port(bench.port, 2) == 1
     assert bench.host.add_address("10.2.0.1/24", 1) == 0
-    bench.feed(eth(Dot1Q(vlan=2) / IP(src="10.2.0.7", dst="10.2.0.1") / TCP()), eth(Dot1Q(vlan=1) / IP(src=PEER, dst=US) / TCP()))
+    bench.feed(
+        eth(Dot1Q(vlan=2) / IP(src="10.2.0.7", dst="10.2.0.1") / TCP()),
+        eth(Dot1Q(vlan=1) / IP(src=PEER, dst=US) / TCP()),
+    )
     assert [p["netif"] for p in bench.host.handed_up] == [1, 0]
 
 
@@ -178,3 +197,32 @@ def test_jumbo_frames_where_the_ring_carries_them():
     bench = Bench(mtu=9000, buf_size=9216)
     (got,) = bench.feed(ping(bytes(8000)))
     assert len(got) == 14 + 28 + 8000 and got[ICMP].type == 0
+
+
+NEEDED, VALID, TAKEN_OFF = 1, 2, 4
+
+
+@pytest.mark.parametrize("flag", [NEEDED, VALID])
+def test_offload_flags_count_only_where_the_port_honours_them(bench, flag):
+    e = bench.host.udp()
+    e.bind(None, 5000)
+    frame = bytes(ip(UDP(sport=1, dport=5000, chksum=0x1234) / b"abc"))
+    bench.host.input(frame, 0, flags=flag)
+    assert bench.host.drops() == {"udp_checksum": 1}
+    bench.host.trust_offload()
+    bench.host.input(frame, 0)
+    assert bench.host.drops() == {"udp_checksum": 2}
+    bench.host.input(frame, 0, flags=flag)
+    assert e.recv()[0] == b"abc"
+    bench.host.input(bytes(ip(TCP())), 0, flags=flag)
+    assert bench.host.handed_up[0]["csum_ok"]
+
+
+def test_a_tag_that_the_port_took_off_counts_as_one():
+    bench = Bench(vlan=42)
+    frame = bytes(ip(TCP()))
+    bench.host.input(frame, 0, flags=TAKEN_OFF, vlan=0x2000 | 42)
+    assert len(bench.host.handed_up) == 1
+    bench.host.input(frame, 0, flags=TAKEN_OFF, vlan=43)
+    bench.host.input(bytes(eth(Dot1Q(vlan=42) / IP(src=PEER, dst=US) / TCP())), 0, flags=TAKEN_OFF, vlan=42)
+    assert bench.host.drops() == {"vlan": 1, "eth_short": 1}

@@ -1,7 +1,9 @@
 """ARP: who has, who is, who waits, who is forgotten (A17, R9, S12)."""
-from ip_lab import ALL_MAC, PEER, PEER_MAC, US, US_MAC, Bench, S, arp, changed, ip, ping, same
+
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
+
+from tests.ip.ip_lab import ALL_MAC, PEER, PEER_MAC, US, US_MAC, Bench, S, arp, changed, ip, ping, same
 
 OTHER_MAC = "02:00:00:00:00:77"
 
@@ -58,7 +60,9 @@ def test_frame_built_in_place_waits_too():
     b = bench()
     assert b.host.build(US, PEER, 253, b"abcdefgh", 0, shorter=3) == 0
     b.out()
-    same(b.feed(answer()), Ether(dst=PEER_MAC, src=US_MAC) / IP(src=US, dst=PEER, id=0, flags="DF", proto=253) / b"abcde")
+    same(
+        b.feed(answer()), Ether(dst=PEER_MAC, src=US_MAC) / IP(src=US, dst=PEER, id=0, flags="DF", proto=253) / b"abcde"
+    )
 
 
 def test_the_oldest_waiting_packet_gives_way():
@@ -115,7 +119,17 @@ def test_who_waited_in_vain_is_told():
     for t in range(4):
         b.feed(now=t * S)
     (told,) = b.host.handed_up
-    assert told == {"kind": "icmp_error", "src": US, "dst": PEER, "type": 3, "code": 1, "mtu": 0, "src_port": 1111, "dst_port": 80, "seq": 99}
+    assert told == {
+        "kind": "icmp_error",
+        "src": US,
+        "dst": PEER,
+        "type": 3,
+        "code": 1,
+        "mtu": 0,
+        "src_port": 1111,
+        "dst_port": 80,
+        "seq": 99,
+    }
     assert b.host.news() == [e.index]
     assert e.recv() == -113
     assert e.recv() == -11
@@ -148,7 +162,7 @@ def test_stale_entry_that_does_not_answer_fails():
 def test_changed_mac_of_a_known_neighbour_is_taken_over():
     b = bench()
     b.feed(arp())
-    b.feed(arp(op=2, psrc=PEER, pdst=PEER, hwsrc=OTHER_MAC, src=OTHER_MAC))      # gratuitous
+    b.feed(arp(op=2, psrc=PEER, pdst=PEER, hwsrc=OTHER_MAC, src=OTHER_MAC))  # gratuitous
     (got,) = b.feed(ping())
     assert got.dst == OTHER_MAC
 
@@ -195,7 +209,7 @@ def test_the_neighbour_unused_longest_is_evicted_and_never_a_static_one():
     b = Bench("10.0.0.1/16")
     b.host.configure(max_neighbours=4)
     b.feed(*[arp(psrc=f"10.0.1.{i}") for i in range(3)])
-    b.host.send(US, "10.0.1.0", 253, b"x", 0)       # used again: 10.0.1.1 is the oldest
+    b.host.send(US, "10.0.1.0", 253, b"x", 0)  # used again: 10.0.1.1 is the oldest
     b.feed(arp(psrc="10.0.1.9"))
     assert sorted(n[0] for n in b.host.neighbours()) == [PEER, "10.0.1.0", "10.0.1.2", "10.0.1.9"]
 

@@ -1,7 +1,9 @@
 """Packets out: in place, in pieces, to groups, to ourselves, and when there is no room."""
-from ip_lab import ALL_MAC, PEER, PEER_MAC, US, US_MAC, Bench, S, same, udp
+
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
+
+from tests.ip.ip_lab import ALL_MAC, PEER, PEER_MAC, US, US_MAC, Bench, S, same, udp
 
 PROTO = 253
 AGAIN, TOO_LONG, NO_NET = -11, -90, -101
@@ -47,7 +49,7 @@ def test_fragments_go_together_or_not_at_all():
     assert b"".join(bytes(f[IP].payload) for f in got[1:]) == message
     b.wire.sync()
     assert b.host.send(US, PEER, PROTO, message, 0) == 0
-    assert b.host.send(US, PEER, PROTO, bytes(65000), 0) == TOO_LONG        # no ring of 8 slots ever holds it
+    assert b.host.send(US, PEER, PROTO, bytes(65000), 0) == TOO_LONG  # no ring of 8 slots ever holds it
 
 
 def test_full_ring_says_again_and_comes_back():
@@ -90,8 +92,12 @@ def test_identification_is_unique_for_a_pair_and_unlike_for_others():
 
 def test_broadcast_and_groups():
     b = Bench()
-    for dst, mac in (("255.255.255.255", ALL_MAC), ("10.0.0.255", ALL_MAC), ("224.0.0.251", "01:00:5e:00:00:fb"),
-                     ("239.129.2.3", "01:00:5e:01:02:03")):
+    for dst, mac in (
+        ("255.255.255.255", ALL_MAC),
+        ("10.0.0.255", ALL_MAC),
+        ("224.0.0.251", "01:00:5e:00:00:fb"),
+        ("239.129.2.3", "01:00:5e:01:02:03"),
+    ):
         assert b.host.source_to(dst) == US
         assert b.host.build(US, dst, PROTO, b"all", 0) == 0
         assert b.host.send(US, dst, PROTO, b"all", 0) == 0
@@ -127,10 +133,12 @@ def test_to_ourselves_without_a_wire():
 def test_segment_to_our_own_address_comes_back_up():
     b = Bench()
     assert b.host.build(US, US, 6, bytes(20), 0) == 0
-    assert b.host.build(US, US, 6, bytes(3000), 0) == 0       # over the MTU of any interface: built apart
+    assert b.host.build(US, US, 6, bytes(3000), 0) == 0  # over the MTU of any interface: built apart
     assert b.feed() == []
     assert [(p["src"], p["dst"], len(p["segment"]), p["csum_ok"], p["netif"]) for p in b.host.handed_up] == [
-        (US, US, 20, True, 255), (US, US, 3000, True, 255)]
+        (US, US, 20, True, 255),
+        (US, US, 3000, True, 255),
+    ]
 
 
 def test_loopback_queue_is_bounded():
@@ -143,7 +151,12 @@ def test_loopback_queue_is_bounded():
 
 def test_longest_prefix_wins_then_the_earliest():
     b = Bench()
-    for net, gateway in (("0.0.0.0/0", "10.0.0.50"), ("9.0.0.0/8", "10.0.0.51"), ("9.9.0.0/16", "10.0.0.52"), ("9.9.0.0/16", "10.0.0.53")):
+    for net, gateway in (
+        ("0.0.0.0/0", "10.0.0.50"),
+        ("9.0.0.0/8", "10.0.0.51"),
+        ("9.9.0.0/16", "10.0.0.52"),
+        ("9.9.0.0/16", "10.0.0.53"),
+    ):
         assert b.host.add_route(net, gateway) == 0
     assert b.host.add_route("9.0.0.0/8", "10.0.0.51") == -17
 
@@ -174,7 +187,13 @@ def test_source_is_in_the_network_of_the_next_hop():
     b.host.add_address("172.16.0.1/16")
     b.host.add_route("0.0.0.0/0", "172.16.0.254")
     assert [b.host.source_to(d) for d in (PEER, "172.16.9.9", "8.8.8.8", "10.0.0.255", US, "127.9.9.9")] == [
-        US, "172.16.0.1", "172.16.0.1", US, US, "127.0.0.1"]
+        US,
+        "172.16.0.1",
+        "172.16.0.1",
+        US,
+        US,
+        "127.0.0.1",
+    ]
 
 
 def test_reset_is_like_new_and_the_same_seed_gives_the_same_frames():
@@ -184,7 +203,13 @@ def test_reset_is_like_new_and_the_same_seed_gives_the_same_frames():
         b.host.send(US, "10.0.0.77", PROTO, b"waits", 0)
         b.host.send(US, US, PROTO, b"loops", 0)
         e.send(bytes(5000), 0)
-        return [bytes(f) for f in b.feed(Ether(bytes(udp(sport=1)))/b"", bytes(Ether(dst=US_MAC, src=PEER_MAC) / IP(src=PEER, dst=US, flags="MF") / bytes(64)))]
+        return [
+            bytes(f)
+            for f in b.feed(
+                Ether(bytes(udp(sport=1))) / b"",
+                bytes(Ether(dst=US_MAC, src=PEER_MAC) / IP(src=PEER, dst=US, flags="MF") / bytes(64)),
+            )
+        ]
 
     mac = bytes.fromhex(PEER_MAC.replace(":", ""))
     a, b = Bench(seed=5), Bench(seed=6)

@@ -13,7 +13,8 @@ BETWEEN = 0.5       # the network's events stand between SimPy's urgent and norm
 NETWORK = "network"
 
 # (whose child it is among those before, kind, delay after it)
-plans = st.lists(st.tuples(st.integers(0, 30), st.sampled_from([URGENT, NORMAL, NETWORK]), st.integers(0, 4)), max_size=30)
+kinds = st.sampled_from([URGENT, NORMAL, NETWORK])
+plans = st.lists(st.tuples(st.integers(0, 30), kinds, st.integers(0, 4)), max_size=30)
 
 
 def play(env, plan, put, until):

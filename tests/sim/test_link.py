@@ -25,7 +25,10 @@ def test_without_a_rate_frames_arrive_together_after_the_delay():
     assert [(t, number(data)) for t, data in arrivals] == [(3000, n) for n in range(5)]
 
 
-@given(st.integers(1000, 10**9), st.lists(st.tuples(st.integers(0, 10**7), st.integers(18, 1514)), min_size=1, max_size=40), st.integers(-14, 40))
+offers_in_10_ms = st.lists(st.tuples(st.integers(0, 10**7), st.integers(18, 1514)), min_size=1, max_size=40)
+
+
+@given(st.integers(1000, 10**9), offers_in_10_ms, st.integers(-14, 40))
 def test_transmissions_follow_each_other_exactly_to_the_nanosecond(rate, offers, overhead):
     offers.sort(key=lambda offer: offer[0])
     net, a, _, _, arrivals = pair(rate=rate, delay=77, overhead=overhead)
@@ -66,7 +69,8 @@ def reference_queue(offers, took, packets, octets):
 
 
 @settings(max_examples=200)
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(18, 200)), max_size=60), st.integers(0, 6), st.integers(0, 600))
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(18, 200)), max_size=60),
+       st.integers(0, 6), st.integers(0, 600))
 def test_a_full_queue_drops_at_its_tail_exactly(offers, packets, octets):
     offers = sorted(((t * 1000, size) for t, size in offers), key=lambda offer: offer[0])
     net, a, _, link, arrivals = pair(rate="800Mbit", queue={"packets": packets, "bytes": octets})
@@ -132,6 +136,19 @@ def test_changing_one_links_luck_leaves_the_other_links_fates_unchanged():
     quiet, noisy = two_links(), two_links(loss=0.5, jitter="5ms", duplicate=0.3, corrupt=0.2)
     assert quiet[0] != noisy[0]
     assert quiet[1] == noisy[1]
+
+
+def test_links_and_directions_have_their_own_luck():
+    net = Network()
+    arrivals = []
+    for i in range(2):
+        a, b = net.port(f"a{i}"), net.port(f"b{i}")
+        net.link(a, b, loss=0.5)
+        arrivals += [collect(a), collect(b)]
+        for port in (a, b):
+            send_each(net, port, range(0, 100_000, 1000))
+    net.run()
+    assert len({tuple(number(data) for _, data in seen) for seen in arrivals}) == 4
 
 
 def test_what_one_purpose_draws_moves_no_other():
@@ -210,8 +227,10 @@ def test_explicit_fates_drop_exactly_the_frames_they_name():
 
 
 def test_fates_delay_duplicate_and_corrupt():
-    net, a, _, link, arrivals = pair(delay="1ms", fates=[
-        {"match": {"nth": 1}, "do": "delay(5ms)"}, {"match": {"nth": 2}, "do": "dup(2, 10us)"}, {"match": {"nth": 3}, "do": "corrupt(0)"},
+    net, a, _, _, arrivals = pair(delay="1ms", fates=[
+        {"match": {"nth": 1}, "do": "delay(5ms)"},
+        {"match": {"nth": 2}, "do": "dup(2, 10us)"},
+        {"match": {"nth": 3}, "do": "corrupt(0)"},
     ])
     for n in range(1, 4):
         a.send(frame(n))
@@ -298,7 +317,7 @@ def test_a_link_with_a_wrong_setting_is_refused_and_one_that_exists_is_not_chang
 
 
 def test_frames_in_flight_are_not_limited_in_number():
-    net, a, _, _, arrivals = pair(delay="1s", rings={"rx_slots": 4096})
+    net, a, _, _, arrivals = pair(delay="1s", rings={"slots": 4096})
     for n in range(5000):
         net.call_at(n * 10, a.send, frame(n, 18 + n % 1400))
     net.run("500ms")

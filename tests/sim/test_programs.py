@@ -152,16 +152,16 @@ def test_the_doorbell_wakes_the_wait_or_the_next_one():
 def test_an_exception_surfaces_with_the_name_of_its_program():
     env = Environment()
 
-    class Odd(Exception):
+    class OddError(Exception):
         def __init__(self, one, two):
             super().__init__(one)
 
     def failing():
         sleep(7)
-        raise Odd(1, 2)
+        raise OddError(1, 2)
 
     spawn(env, failing, name="the unlucky one")
-    with pytest.raises(Odd) as error:
+    with pytest.raises(OddError) as error:
         env.run()
     assert error.value.__notes__ == ["in program 'the unlucky one' at 7 ns"]
     assert env.now == 7

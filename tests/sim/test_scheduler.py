@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from usnet.backends.sim.network import Network
 from usnet.backends.sim.host import Alarm, SimClock
+from usnet.backends.sim.network import Network
 from usnet.backends.sim.scheduler import Scheduler
 
 
@@ -52,7 +52,7 @@ def test_an_exception_of_a_callback_comes_out_and_the_rest_still_runs():
 
 
 @settings(max_examples=200)
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3), st.one_of(st.none(), st.integers(0, 30))), max_size=60))
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3), st.none() | st.integers(0, 30)), max_size=60))
 def test_an_alarm_goes_off_as_if_it_were_cancelled_and_inserted_anew(script):
     """(when it is set, which alarm, to what time or off): against calls that are cancelled and made again."""
     def play(lazy):
@@ -134,6 +134,20 @@ def test_due_hosts_run_after_the_events_of_the_instant_in_the_order_in_which_the
     net.call_at(5, seen.append, "event")
     net.run()
     assert seen == ["event", "c", "a"]
+
+
+def test_a_host_that_never_lets_time_pass_is_an_error_that_names_it():
+    net = Network()
+    net.scheduler.instant_limit = 1000
+    host = net.host("restless")
+    host.callback = lambda now: host.touch()
+    net.call_at(7, host.touch)
+    net.call_at(9, host.touch)
+    with pytest.raises(RuntimeError, match=r"1000 things happened at 7 ns .*'restless'"):
+        net.run()
+    host.callback = None
+    net.run()
+    assert net.now == 9
 
 
 def test_time_does_not_advance_past_what_is_left_to_do():

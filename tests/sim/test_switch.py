@@ -36,7 +36,7 @@ def test_unknown_and_broadcast_are_flooded_and_known_goes_to_one_port():
 
 
 def test_a_frame_for_where_it_came_from_is_filtered():
-    net, bridge, ports, heard = lan()
+    net, bridge, ports, _ = lan()
     send(net, ports[0], ports[1], 1)
     ports[0].send(frame(2, dst=ports[0].mac, src=ports[3].mac))
     net.run()
@@ -44,7 +44,7 @@ def test_a_frame_for_where_it_came_from_is_filtered():
 
 
 def test_an_address_that_moves_is_followed():
-    net, bridge, ports, heard = lan()
+    net, _, ports, heard = lan()
     send(net, ports[0], ports[1], 1)
     ports[3].send(frame(2, dst=b"\xff" * 6, src=ports[0].mac))
     net.run()
@@ -65,7 +65,7 @@ def test_addresses_age():
 
 
 def test_a_full_table_floods_and_takes_new_addresses_when_old_ones_have_aged():
-    net, bridge, ports, heard = lan(n=2, table=16, ageing="1s")
+    net, bridge, ports, _ = lan(n=2, table=16, ageing="1s")
     sources = [bytes([2, 0, 0, 0, 1, i]) for i in range(40)]
     for i, source in enumerate(sources[:20]):
         ports[0].send(frame(i, src=source))

@@ -1,16 +1,21 @@
-"""Two ends of one network for tests of sockets: usnet's in memory and virtual time, or the kernel's over loopback. The same bodies run on both."""
+"""Two ends of one network for tests of sockets: usnet's in memory and virtual time, or the kernel's over loopback.
+
+The same bodies run on both.
+"""
+
 import select
 import socket
 
-import usnet
 from usnet.backends.clock import ManualClock
 from usnet.backends.pair import make_pair
 from usnet.backends.poller import Poller
 
+import usnet
+
 FOREVER = 2**63 - 1
 
 
-class Stalled(RuntimeError):
+class StalledError(RuntimeError):
     """Nothing is left that could end the wait."""
 
 
@@ -30,7 +35,9 @@ class Together(Poller):
         self.waits += 1
         while True:
             before = [port.statistics()["tx_frames"] for s in self.stacks for port in s.ports]
-            following = min([FOREVER, *(FOREVER if (t := s.run_once()) is None else t for s in self.stacks if s.poller is not self)])
+            following = min(
+                [FOREVER, *(FOREVER if (t := s.run_once()) is None else t for s in self.stacks if s.poller is not self)]
+            )
             if before != [port.statistics()["tx_frames"] for s in self.stacks for port in s.ports]:
                 return True
             if self.rung:
@@ -40,7 +47,7 @@ class Together(Poller):
             if now >= deadline:
                 return False
             if min(deadline, following) == FOREVER:
-                raise Stalled
+                raise StalledError
             self.clock.set(max(now, min(deadline, following)))
 
     def ring_doorbell(self):
@@ -52,14 +59,16 @@ class Usnet:
 
     name = "usnet"
     host = "10.9.0.1"
-    dead = "10.9.0.77"                  # on-link, and nobody there
+    dead = "10.9.0.77"  # on-link, and nobody there
 
     def __init__(self, **config):
         self.clock = ManualClock(1_000_000_000)
         ports = make_pair(clock=self.clock)
         stacks = []
         for n, port in enumerate(ports):
-            stacks.append(usnet.Stack(port, f"10.9.0.{n + 1}/24", seed=n + 1, poller=Together(self.clock, stacks), config=config))
+            stacks.append(
+                usnet.Stack(port, f"10.9.0.{n + 1}/24", seed=n + 1, poller=Together(self.clock, stacks), config=config)
+            )
         self.server, self.client = stacks
 
     def tcp(self, side="client"):
@@ -98,7 +107,7 @@ class Kernel:
         return select.epoll()
 
     def settle(self, *socks):
-        """Loopback delivers within the call that sends; what a backlog may have put off needs one pass of the scheduler."""
+        """Loopback delivers within the call that sends; what was put off needs one pass of the scheduler."""
         select.select([], [], [], 0.002)
 
     def close(self):

@@ -1,4 +1,5 @@
 """Blocking calls, who drives the stack, and who may: in virtual time."""
+
 import gc
 import socket
 import struct
@@ -9,7 +10,7 @@ import warnings
 import pytest
 
 import usnet
-from tests.sockets.kit import Stalled
+from tests.sockets.kit import StalledError
 
 
 def test_a_blocking_read_waits_for_its_timeout_exactly(us):
@@ -33,7 +34,7 @@ def test_a_blocking_accept_waits_for_its_timeout_exactly(us):
 def test_a_read_that_nothing_can_end_stays_blocked(us):
     client, _ = us.connected()
     client.setblocking(True)
-    with pytest.raises(Stalled):
+    with pytest.raises(StalledError):
         client.recv(1)
 
 
@@ -98,7 +99,7 @@ def test_close_waits_for_the_peer_when_told_to_linger(us):
 
 def test_lingering_ends_with_its_time(us):
     client, server = us.connected()
-    us.fill(client)                             # nobody reads: the FIN cannot leave
+    us.fill(client)  # nobody reads: the FIN cannot leave
     client.settimeout(None)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3))
     start = us.clock.now()
@@ -126,7 +127,7 @@ def test_another_thread_is_refused(us):
     said = []
 
     def misuse():
-        for call in (lambda: client.recv(1), us.client.run_once, us.client.socket, lambda: us.client.epoll()):
+        for call in (lambda: client.recv(1), us.client.run_once, us.client.socket, us.client.epoll):
             try:
                 call()
             except RuntimeError as e:
@@ -142,8 +143,7 @@ def test_a_leaked_socket_is_warned_of_and_closed(us):
     sock = us.client.socket()
     fd = sock.fileno()
     with pytest.warns(ResourceWarning, match=r"unclosed <usnet\.socket fd=3"):
-        del sock
-        gc.collect()
+        del sock, gc.garbage[:]
     again = us.tcp()
     assert again.fileno() == fd
 
@@ -154,7 +154,7 @@ def test_a_detached_or_closed_socket_is_not_warned_of(us):
         sock = us.client.socket()
         sock.close()
         del sock
-        with us.client.socket() as sock:
+        with us.client.socket():
             pass
         gc.collect()
 
@@ -162,7 +162,11 @@ def test_a_detached_or_closed_socket_is_not_warned_of(us):
 def test_the_repr_says_who_talks_to_whom(us):
     client, server = us.connected()
     text = repr(client)
-    assert f"laddr={client.getsockname()}" in text and f"raddr={server.getsockname()}" in text and "state=ESTABLISHED" in text
+    assert (
+        f"laddr={client.getsockname()}" in text
+        and f"raddr={server.getsockname()}" in text
+        and "state=ESTABLISHED" in text
+    )
     client.close()
     assert "[closed]" in repr(client)
 
@@ -190,7 +194,11 @@ def test_the_current_stack_is_the_one_in_use(us):
         with usnet.epoll() as ep:
             ep.register(listener)
     with usnet.use(us.client):
-        client = us.keep(usnet.create_connection(("10.9.0.1", listener.getsockname()[1]), timeout=3, source_address=("10.9.0.2", 4444)))
+        client = us.keep(
+            usnet.create_connection(
+                ("10.9.0.1", listener.getsockname()[1]), timeout=3, source_address=("10.9.0.2", 4444)
+            )
+        )
     assert client.gettimeout() == 3 and client.getsockname() == ("10.9.0.2", 4444)
     assert us.keep(listener.accept()[0]).getpeername() == ("10.9.0.2", 4444)
 
@@ -206,9 +214,19 @@ def test_entering_a_stack_makes_it_current_and_leaving_closes_it():
 def test_stacks_are_set_up_as_told():
     from usnet.backends.clock import ManualClock
     from usnet.backends.pair import make_pair
+
     a, b = make_pair(clock=ManualClock(5))
-    with usnet.Stack(a, ["10.1.0.1/24", "10.2.0.1/16"], gateway="10.1.0.254", routes=[("192.168.0.0/16", "10.2.0.9")], seed=3,
-                     config={"ttl": 4}) as stack, b:
+    with (
+        usnet.Stack(
+            a,
+            ["10.1.0.1/24", "10.2.0.1/16"],
+            gateway="10.1.0.254",
+            routes=[("192.168.0.0/16", "10.2.0.9")],
+            seed=3,
+            config={"ttl": 4},
+        ) as stack,
+        b,
+    ):
         assert stack.clock.now() == 5 and stack.ports == [a]
         with stack.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
             u.connect(("192.168.3.4", 9))
@@ -217,7 +235,12 @@ def test_stacks_are_set_up_as_told():
             u.connect(("8.8.8.8", 9))
             assert u.getsockname()[0] == "10.1.0.1"
         assert "tcp" in stack.statistics()
-    for wrong in ({"address": "10.1.0.1/99"}, {"address": "nonsense"}, {"config": {"no_such": 1}}, {"gateway": "nowhere"}):
+    for wrong in (
+        {"address": "10.1.0.1/99"},
+        {"address": "nonsense"},
+        {"config": {"no_such": 1}},
+        {"gateway": "nowhere"},
+    ):
         with pytest.raises(ValueError):
             usnet.Stack(make_pair()[0], **wrong)
     with pytest.raises(TypeError):
@@ -227,7 +250,9 @@ def test_stacks_are_set_up_as_told():
 def test_ctrl_c_ends_a_blocking_call_promptly():
     """A real poller and a real signal."""
     import signal
+
     from usnet.backends.pair import make_pair
+
     a, b = make_pair()
     with usnet.Stack(a, "10.9.0.1/24") as stack, b:
         with stack.create_server(("", 80)) as listener:
@@ -242,6 +267,7 @@ def test_ctrl_c_ends_a_blocking_call_promptly():
 
 def test_the_operating_systems_poller_keeps_the_timeout():
     from usnet.backends.pair import make_pair
+
     a, b = make_pair()
     with usnet.Stack(a, "10.9.0.1/24", max_connections=64) as stack:
         with stack.create_server(("", 80)) as listener:
@@ -257,12 +283,16 @@ def test_the_operating_systems_poller_keeps_the_timeout():
 def test_importing_usnet_is_light():
     import subprocess
     import sys
+
     code = "import usnet, sys; print([m for m in sys.modules if m.startswith('usnet.') or m in ('numpy', 'simpy')])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_constants_are_the_standard_librarys():
     import select
+
     assert usnet.AF_INET is socket.AF_INET and usnet.EPOLLET == select.EPOLLET and usnet.timeout is TimeoutError
     with pytest.raises(AttributeError):
         usnet.no_such_thing  # noqa: B018

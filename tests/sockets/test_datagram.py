@@ -1,4 +1,5 @@
 """Datagrams, the same for usnet and the kernel."""
+
 import errno
 import socket
 

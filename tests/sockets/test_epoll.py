@@ -1,11 +1,14 @@
 """epoll: what is reported, when, and when again. The same rules for usnet and the kernel."""
+
 import errno
 import select
 import socket
 
 import pytest
 
+import usnet
 from usnet import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLRDHUP
+from usnet.backends.pair import make_pair
 
 
 def code(call, *args):
@@ -79,6 +82,17 @@ def test_the_edge_for_writing_comes_back_after_eagain(net):
     assert net.drain(server, sent) == sent
     assert polled(net, ep) == [(client.fileno(), EPOLLOUT)]
     assert polled(net, ep) == []
+
+
+def test_the_edge_for_writing_comes_back_though_nothing_ran_in_between(us):
+    client, _ = us.connected()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    ep = watch(us, client, EPOLLOUT | EPOLLET)
+    assert polled(us, ep) == [(client.fileno(), EPOLLOUT)]
+    assert client.send(bytes(20_000)) == 8192
+    us.clock.advance(1)
+    us.server.run_once()  # acknowledges all of it: one piece of news for the client
+    assert polled(us, ep) == [(client.fileno(), EPOLLOUT)]
 
 
 def test_registering_reports_what_is_there_already(net):
@@ -189,6 +203,18 @@ def test_a_listeners_edge_comes_with_each_connection(net):
         assert polled(net, ep) == []
 
 
+def test_a_listeners_edge_comes_while_others_wait(net):
+    listener = net.listener()
+    ep = watch(net, listener, EPOLLIN | EPOLLET, "server")
+    for _ in range(2):
+        net.tcp().connect(listener.getsockname())
+    assert polled(net, ep) == [(listener.fileno(), EPOLLIN)]
+    net.keep(listener.accept()[0])
+    assert polled(net, ep) == []
+    net.tcp().connect(listener.getsockname())
+    assert polled(net, ep) == [(listener.fileno(), EPOLLIN)]
+
+
 def test_the_outcome_of_a_connect_is_writability(net):
     listener = net.listener()
     client = net.tcp()
@@ -206,7 +232,7 @@ def test_a_refused_connect_reports_err(net):
     client.setblocking(False)
     client.connect_ex(address)
     ep = watch(net, client, EPOLLOUT)
-    (_, events), = polled(net, ep)
+    ((_, events),) = polled(net, ep)
     assert events == EPOLLOUT | EPOLLERR | EPOLLHUP
 
 
@@ -249,6 +275,19 @@ def test_datagrams_are_edges_one_by_one(net):
         client.sendto(b"x", server.getsockname())
         assert polled(net, ep) == [(server.fileno(), EPOLLIN)]
         assert polled(net, ep) == []
+
+
+def test_datagrams_are_edges_while_others_wait(net):
+    server, client = net.udp("server"), net.udp()
+    server.bind((net.host, 0))
+    ep = watch(net, server, EPOLLIN | EPOLLET, "server")
+    for _ in range(2):
+        client.sendto(b"x", server.getsockname())
+    assert polled(net, ep) == [(server.fileno(), EPOLLIN)]
+    server.recv(10)
+    assert polled(net, ep) == []
+    client.sendto(b"x", server.getsockname())
+    assert polled(net, ep) == [(server.fileno(), EPOLLIN)]
 
 
 def test_registration_errors(net):
@@ -318,3 +357,40 @@ def test_the_real_descriptor_is_readable_while_there_is_something_to_do(us):
     assert client.recv(10) == b"x"
     assert ep.poll(0) == []
     assert real.poll(0) == []
+
+
+def test_the_real_descriptor_wakes_for_frames_and_for_timers():
+    """The system's poller and clock; both stacks in this thread, each driven only when its descriptor says so."""
+    a, b = make_pair()
+    with usnet.Stack(a, "10.9.0.1/24") as one, usnet.Stack(b, "10.9.0.2/24", config={"arp_retry": 20_000_000}) as two:
+        instances = [one.epoll(), two.epoll()]
+        real = select.poll()
+        for ep in instances:
+            real.register(ep.fileno(), select.POLLIN)
+        by_fd = {ep.fileno(): ep for ep in instances}
+        listener = one.create_server(("", 80))
+        client = two.socket()
+        client.setblocking(False)
+        instances[0].register(listener, EPOLLIN)
+        client.connect_ex(("10.9.0.1", 80))
+        instances[1].register(client, EPOLLOUT)
+        seen = set()
+        while len(seen) < 2:
+            ready = real.poll(5000)
+            assert ready, "neither descriptor became readable"
+            for fd, _ in ready:
+                seen |= {(fd, events) for _, events in by_fd[fd].poll(0)}
+        nobody = two.socket()
+        nobody.setblocking(False)
+        nobody.connect_ex(("10.9.0.77", 1))  # asks for its address, again and again: timers
+        instances[1].unregister(client)
+        instances[1].register(nobody, EPOLLOUT)
+        runs = two.statistics()["ip"]["arp_requests_out"]
+        while two.statistics()["ip"]["arp_requests_out"] == runs:
+            assert real.poll(5000), "the timer did not make it readable"
+            for ep in instances:
+                ep.poll(0)
+        for end in (listener, client, nobody, *instances):
+            end.close()
+        for stack in (one, two):
+            stack.close(linger=0)

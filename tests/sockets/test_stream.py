@@ -1,4 +1,5 @@
 """Streams: what each call says in each state, the same for usnet and the kernel."""
+
 import errno
 import socket
 import struct
@@ -118,7 +119,13 @@ def test_calls_on_a_closed_socket_say_ebadf(net):
     sock.close()
     sock.close()
     assert sock.fileno() == -1
-    for call, args in ((sock.recv, (1,)), (sock.send, (b"",)), (sock.bind, (("", 0),)), (sock.getsockname, ()), (sock.listen, ())):
+    for call, args in (
+        (sock.recv, (1,)),
+        (sock.send, (b"",)),
+        (sock.bind, (("", 0),)),
+        (sock.getsockname, ()),
+        (sock.listen, ()),
+    ):
         assert code(call, *args) == errno.EBADF
 
 
@@ -311,8 +318,13 @@ def test_timeouts_are_kept_and_blocking_follows_them(net):
 
 def test_options_are_kept(net):
     sock = net.tcp()
-    for level, name in ((socket.SOL_SOCKET, socket.SO_REUSEADDR), (socket.SOL_SOCKET, socket.SO_REUSEPORT), (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
-                        (socket.SOL_SOCKET, socket.SO_BROADCAST), (socket.IPPROTO_TCP, socket.TCP_NODELAY)):
+    for level, name in (
+        (socket.SOL_SOCKET, socket.SO_REUSEADDR),
+        (socket.SOL_SOCKET, socket.SO_REUSEPORT),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+        (socket.SOL_SOCKET, socket.SO_BROADCAST),
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY),
+    ):
         assert sock.getsockopt(level, name) == 0
         sock.setsockopt(level, name, 1)
         assert sock.getsockopt(level, name) == 1
@@ -363,7 +375,9 @@ def test_detaching_gives_the_descriptor_away(net):
     client, server = net.connected()
     fd = client.detach()
     assert client.fileno() == -1 and fd >= 3
-    again = net.keep(client.__class__(fileno=fd, stack=net.kind.client) if net.name == "usnet" else socket.socket(fileno=fd))
+    again = net.keep(
+        client.__class__(fileno=fd, stack=net.kind.client) if net.name == "usnet" else socket.socket(fileno=fd)
+    )
     again.send(b"x")
     net.settle()
     assert server.recv(1) == b"x"
@@ -389,6 +403,7 @@ def test_descriptors_are_the_lowest_free_from_three(us):
 
 def test_descriptors_run_out_with_emfile():
     import usnet
+
     stack = usnet.Stack(seed=1, max_sockets=70)
     socks = [stack.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(70)]
     assert [s.fileno() for s in socks] == list(range(3, 73))

@@ -3,7 +3,8 @@
     Fate("drop", at="b->a", flag="data", nth="3..5", bytes="0..999")
     Fate.from_dict({"at": "b->a", "match": {"flag": "data", "nth": "3..5"}, "do": "delay(20ms)"})
 
-A range `first..last` includes both; either may be left out. Of a time window the last nanosecond is left out. Times are ints in ns, or text with a unit.
+A range `first..last` includes both; either may be left out. Of a time window the last nanosecond is left out. Times
+are ints in ns, or text with a unit.
 """
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9}
 FLAGS = ("syn", "synack", "ack", "data", "fin", "rst", "arp", "icmp", "udp", "tcp")
@@ -28,7 +30,8 @@ ACTIONS: dict[str, dict[str, object]] = {
     "corrupt": {"bit": "random"},
     "reorder": {"later": ..., "within": "1s"},
 }
-MATCH_KEYS = ("flag", "ip", "protocol", "flags", "not_flags", "size", "src_port", "dst_port", "bytes", "time", "nth", "p")
+MATCH_KEYS = ("flag", "ip", "protocol", "flags", "not_flags", "size", "src_port", "dst_port", "bytes", "time", "nth",
+              "p")
 
 Range = int | str | Sequence[int] | None
 
@@ -55,7 +58,8 @@ def span(value: Range, key: str, low: int, high: int, number=int) -> tuple[int, 
     else:
         parts = (value, value)
     try:
-        first, last = (edge if part in ("", None) else number(part) for part, edge in zip(parts, (low, high), strict=True))
+        first, last = (edge if part in ("", None) else number(part)
+                       for part, edge in zip(parts, (low, high), strict=True))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{key}: {value!r} is no number, pair or range: {error}") from None
     if not low <= first <= last <= high:
@@ -67,11 +71,14 @@ def ordinals(value: Range) -> list[tuple[int, int]]:
     """The (first, last) ranges of `nth`; an empty list for all."""
     if value in (None, "all"):
         return []
-    items: Sequence[Range] = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
+    items: Sequence[Range] = [value] if not isinstance(value, (str, list, tuple)) else value
+    if isinstance(value, str):
+        items = value.split(",")
     if len(items) > MAX_NTH:
         raise ValueError(f"nth: at most {MAX_NTH} numbers or ranges, not {len(items)}")
     if any("last" in item for item in items if isinstance(item, str)):
-        raise ValueError(f"nth: {value!r}: frames are judged as they come, so the last one is not known; name it with bytes=")
+        raise ValueError(f"nth: {value!r}: frames are judged as they come, so the last one is not known; "
+                         "name it with bytes=")
     return [span(item.strip() if isinstance(item, str) else item, "nth", 1, FOREVER) for item in items]
 
 
@@ -94,12 +101,16 @@ def parse_action(text: str) -> tuple[str, dict[str, int]]:
     return name, {key: _argument(f"do: {name}: {key}", key, given.get(key, default)) for key, default in known.items()}
 
 
-def _argument(label: str, key: str, value: object) -> int:
+def _time(value: Any, key: str = "time") -> int:
+    return nanoseconds(int(value) if str(value).isdigit() else value, key)
+
+
+def _argument(label: str, key: str, value: Any) -> int:
     if key in ("gap", "t", "within"):
-        return nanoseconds(int(value) if isinstance(value, str) and value.isdigit() else value, label)  # type: ignore[arg-type]
+        return _time(value, label)
     if key == "bit" and value == "random":
         return -1
-    return span(value, label, 0 if key == "bit" else 1, 2**20)[0]  # type: ignore[arg-type]
+    return span(value, label, 0 if key == "bit" else 1, 2**20)[0]
 
 
 def _tcp_mask(value: str | None, key: str) -> int:
@@ -112,11 +123,12 @@ def _tcp_mask(value: str | None, key: str) -> int:
 class Fate:
     """One rule. Raises ValueError, naming the key, for what cannot be.
 
-    do: "drop", "dup(n=1, gap=0)", "delay(t)", "corrupt(bit=random)" (counted from the network header on), "reorder(later, within=1s)".
-    at: "a->b", "b->a", or "both". flag: one of `FLAGS`; "ack" is a pure acknowledgement, "data" has payload, "syn" has no ACK.
-    ip: 4 or 6. protocol: a name or number. flags, not_flags: letters of FSRPAUEC that must all be set, or clear.
-    size: bytes of the frame. src_port, dst_port. bytes: stream bytes, 0 being the first behind the SYN: of those frames nth counts the transmissions.
-    time: ns or text. nth: of the frames that match, 1 being the first: a number, range, list of up to 8, or "all". p: probability, 0 to 1.
+    do: "drop", "dup(n=1, gap=0)", "delay(t)", "corrupt(bit=random)" (counted from the network header on),
+    "reorder(later, within=1s)". at: "a->b", "b->a", or "both". flag: one of `FLAGS`; "ack" is a pure acknowledgement,
+    "data" has payload, "syn" has no ACK. ip: 4 or 6. protocol: a name or number. flags, not_flags: letters of FSRPAUEC
+    that must all be set, or clear. size: bytes of the frame. src_port, dst_port. bytes: stream bytes, 0 being the
+    first behind the SYN: of those frames nth counts the transmissions. time: ns or text. nth: of the frames that
+    match, 1 being the first: a number, range, list of up to 8, or "all". p: probability, 0 to 1.
     """
     do: str
     at: str = "both"
@@ -152,7 +164,8 @@ class Fate:
         names = {f"{ends[0]}->{ends[1]}": "a->b", f"{ends[1]}->{ends[0]}": "b->a", "both": "both"}
         if at not in names:
             raise ValueError(f"at: {at!r} is none of {', '.join(names)}")
-        return cls(do=table["do"], at=names[at], **{k: tuple(v) if isinstance(v, list) else v for k, v in match.items()})
+        rest: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in match.items()}
+        return cls(do=table["do"], at=names[at], **rest)
 
     def to_dict(self) -> dict:
         """The table that from_dict() reads."""
@@ -174,31 +187,36 @@ class Fate:
             raise ValueError(f"ip: {self.ip!r} is neither 4 nor 6")
         action, arguments = parse_action(self.do)
         nth = ordinals(self.nth)
-        until = span(self.time, "time", 0, FOREVER, lambda t: nanoseconds(int(t) if str(t).isdigit() else t))
+        until = span(self.time, "time", 0, FOREVER, _time)
         if until[0] == until[1]:
             raise ValueError(f"time: {self.time!r} is no window (from..until)")
         first, last = span(self.bytes, "bytes", 0, 2**32 - 1)
         return {
-            "dirs": {"a->b": 1, "b->a": 2, "both": 3}[self.at], "ip": self.ip or 0, **self._kind(), "action": action, "arguments": arguments,
+            "dirs": {"a->b": 1, "b->a": 2,
+                     "both": 3}[self.at], "ip": self.ip or 0, **self._kind(), "action": action, "arguments": arguments,
             "size": span(self.size, "size", 0, 2**31), "src_port": span(self.src_port, "src_port", 0, 65535),
-            "dst_port": span(self.dst_port, "dst_port", 0, 65535), "has_bytes": self.bytes is not None, "bytes": (first, last + 1),
+            "dst_port": span(self.dst_port, "dst_port", 0,
+                             65535), "has_bytes": self.bytes is not None, "bytes": (first, last + 1),
             "time": until, "nth": nth, "chance": self._chance(),
         }
 
     def _kind(self) -> dict:
-        protocol = PROTOCOLS.get(self.protocol, self.protocol) if isinstance(self.protocol, str) else self.protocol  # type: ignore[arg-type]
+        protocol = PROTOCOLS.get(self.protocol, self.protocol) if isinstance(self.protocol, str) else self.protocol
         if protocol is not None and (not isinstance(protocol, int) or not 0 <= protocol <= 255):
             raise ValueError(f"protocol: {self.protocol!r} is neither 0 to 255 nor one of {', '.join(PROTOCOLS)}")
         if self.flag is not None and self.flag not in FLAGS:
             raise ValueError(f"flag: {self.flag!r} is none of {', '.join(FLAGS)}")
-        implied, clear = {"syn": ("S", "A"), "synack": ("SA", ""), "fin": ("F", ""), "rst": ("R", "")}.get(self.flag or "", ("", ""))
-        tcp = bool(self.flags or self.not_flags) or self.flag in ("syn", "synack", "ack", "data", "fin", "rst", "tcp") or self.bytes is not None
+        masks = {"syn": ("S", "A"), "synack": ("SA", ""), "fin": ("F", ""), "rst": ("R", "")}
+        implied, clear = masks.get(self.flag or "", ("", ""))
+        tcp = bool(self.flags or self.not_flags) or self.flag in ("syn", "synack", "ack", "data", "fin", "rst",
+                                                                  "tcp") or self.bytes is not None
         if tcp and protocol not in (None, 6):
             raise ValueError(f"protocol: {self.protocol!r} does not go with conditions on TCP")
         if self.flag == "udp":
             protocol = 17
         return {
-            "kind": {"data": 1, "ack": 2, "arp": 3, "icmp": 4}.get(self.flag or "", 0), "protocol": 6 if tcp else -1 if protocol is None else protocol,
+            "kind": {"data": 1, "ack": 2, "arp": 3, "icmp": 4}.get(self.flag or "", 0),
+            "protocol": 6 if tcp else -1 if protocol is None else protocol,
             "flags_set": _tcp_mask(self.flags, "flags") | _tcp_mask(implied, ""),
             "flags_clear": _tcp_mask(self.not_flags, "not_flags") | _tcp_mask(clear, ""),
         }

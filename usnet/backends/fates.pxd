@@ -1,7 +1,8 @@
 """What befalls frames on their way: rules that match frames and drop, duplicate, delay, corrupt or reorder them.
 
-Shared by the simulator's links and by FaultPort. A rule set decides about each frame natively; every decision is a function of the seed, the rule and the frame's place,
-and each rule looks at all frames, whatever other rules do to them: so a rule may be taken away or changed and all others decide as before.
+Shared by the simulator's links and by FaultPort. A rule set decides about each frame natively; every decision is a
+function of the seed, the rule and the frame's place, and each rule looks at all frames, whatever other rules do to
+them: so a rule may be taken away or changed and all others decide as before.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -38,7 +39,9 @@ cdef struct fate_rule:
     uint16_t src_port[2]        # first and last; 0 to 65535: any
     uint16_t dst_port[2]
     bint has_bytes
-    uint64_t bytes[2]           # [first, end) of the flow's payload bytes in this direction, 0 being the one behind SYN; the segment must hold one of them
+    # [first, end) of the flow's payload bytes in this direction, 0 being the one behind SYN; the segment must hold one
+    # of them
+    uint64_t bytes[2]
     int64_t time[2]             # [from, until) in ns
     # Of the frames that match, which: by number, 1 being the first; then by chance
     uint32_t n_nth              # 0: all
@@ -50,7 +53,8 @@ cdef struct fate_rule:
     uint8_t action              # FATE_*
     uint32_t copies             # FATE_DUP: additional ones
     int64_t ns                  # FATE_DUP: between copies; FATE_DELAY: added; FATE_REORDER: held at most so long
-    int32_t bit                 # FATE_CORRUPT: from the network header on, bit 0 being the highest of its first byte; -1: a random one
+    # FATE_CORRUPT: from the network header on, bit 0 being the highest of its first byte; -1: a random one
+    int32_t bit
     uint32_t later              # FATE_REORDER: frames of the same direction that pass first
     # What has happened
     uint64_t matched            # frames that met the conditions before nth and chance
@@ -65,7 +69,8 @@ cdef struct fate:
     uint32_t hold               # it is to pass after so many later frames of its direction; 0: not held
     int64_t hold_ns             # but is held no longer than this
     uint32_t n_bits
-    uint32_t bits[4]            # bits to flip, counted from the start of the frame, 0 being the highest of byte 0: see fate_flip
+    # bits to flip, counted from the start of the frame, 0 being the highest of byte 0: see fate_flip
+    uint32_t bits[4]
     int32_t by                  # number of the rule that dropped it; -1
 
 cdef struct fate_flow:
@@ -85,12 +90,14 @@ cdef struct fate_set:
     uint32_t next_flow
 
 # The fate of the next frame of a direction (0: a->b, 1: b->a). `now`: ns, in the clock that the rules' times go by.
-cdef void fates_decide(fate_set *s, const uint8_t *frame, uint32_t length, int64_t now, int direction, fate *out) noexcept nogil
+cdef void fates_decide(fate_set *s, const uint8_t *frame, uint32_t length, int64_t now, int direction,
+                       fate *out) noexcept nogil
 # Flips the bits of a fate in a frame that may be written.
 cdef void fate_flip(const fate *f, uint8_t *frame, uint32_t length) noexcept nogil
 
 
 cdef class Fates:
-    """Owner of a rule set: `Fates(rules, seed=0, stream=0)`, rules being `Fate` objects or dicts. Cython users reach `s`."""
+    """Owner of a rule set: `Fates(rules, seed=0, stream=0)`, rules being `Fate` objects or dicts. Cython users reach
+    `s`."""
     cdef fate_set s
     cdef readonly tuple rules           # of Fate

@@ -68,7 +68,8 @@ cdef bint is_kind(const fate_rule *r, const frame_glance *g) noexcept nogil:
     return True
 
 
-cdef bint rule_matches(fate_set *s, const fate_rule *r, const frame_glance *g, uint32_t length, int64_t now) noexcept nogil:
+cdef bint rule_matches(fate_set *s, const fate_rule *r, const frame_glance *g, uint32_t length,
+                       int64_t now) noexcept nogil:
     if length < r.size_min or length > r.size_max or now < r.time[0] or now >= r.time[1]:
         return False
     if r.ip_version and g.version != r.ip_version:
@@ -77,8 +78,9 @@ cdef bint rule_matches(fate_set *s, const fate_rule *r, const frame_glance *g, u
         return False
     if not is_kind(r, g):
         return False
-    if (r.flags_set or r.flags_clear) and (not g.tcp or g.flags & r.flags_set != r.flags_set or g.flags & r.flags_clear):
-        return False
+    if r.flags_set or r.flags_clear:
+        if not g.tcp or g.flags & r.flags_set != r.flags_set or g.flags & r.flags_clear:
+            return False
     if r.src_port[0] > 0 or r.src_port[1] < 65535:
         if not g.ports or not r.src_port[0] <= g.port[0] <= r.src_port[1]:
             return False
@@ -107,7 +109,8 @@ cdef void add_bit(fate *out, int64_t bit, uint32_t length) noexcept nogil:
     out.n_bits += 1
 
 
-cdef void apply_rule(fate_set *s, uint32_t number, uint32_t network, uint32_t length, uint64_t stream, uint64_t index, fate *out) noexcept nogil:
+cdef void apply_rule(fate_set *s, uint32_t number, uint32_t network, uint32_t length, uint64_t stream, uint64_t index,
+                     fate *out) noexcept nogil:
     cdef fate_rule *r = &s.rules[number]
     cdef uint64_t draw
     if r.action == FATE_DROP:
@@ -131,7 +134,8 @@ cdef void apply_rule(fate_set *s, uint32_t number, uint32_t network, uint32_t le
         add_bit(out, <int64_t>network * 8 + <int64_t>keyed_below(draw, <uint64_t>(length - network) * 8), length)
 
 
-cdef void fates_decide(fate_set *s, const uint8_t *frame, uint32_t length, int64_t now, int direction, fate *out) noexcept nogil:
+cdef void fates_decide(fate_set *s, const uint8_t *frame, uint32_t length, int64_t now, int direction,
+                       fate *out) noexcept nogil:
     cdef frame_glance g
     cdef fate_rule *r
     cdef uint32_t i
@@ -181,7 +185,8 @@ cdef object fill_rule(fate_rule *r, dict c, uint64_t key):
     r.always = c["chance"] == 2**64
     r.chance = 0 if r.always else c["chance"]
     r.key = key
-    r.action = {"drop": FATE_DROP, "dup": FATE_DUP, "delay": FATE_DELAY, "corrupt": FATE_CORRUPT, "reorder": FATE_REORDER}[c["action"]]
+    r.action = {"drop": FATE_DROP, "dup": FATE_DUP, "delay": FATE_DELAY, "corrupt": FATE_CORRUPT,
+                "reorder": FATE_REORDER}[c["action"]]
     r.copies = arguments.get("n", 0)
     r.ns = arguments.get("gap", arguments.get("t", arguments.get("within", 0)))
     r.bit = arguments.get("bit", -1)
@@ -189,8 +194,8 @@ cdef object fill_rule(fate_rule *r, dict c, uint64_t key):
 
 
 cdef class Fates:
-    """A rule set with its counts. `rules`: `Fate` objects, or tables that Fate.from_dict() reads. `seed`, `stream`: ints of up to 64 bits; two links
-    with the same seed take different streams. `ends`: names for `at` in tables."""
+    """A rule set with its counts. `rules`: `Fate` objects, or tables that Fate.from_dict() reads. `seed`, `stream`:
+    ints of up to 64 bits; two links with the same seed take different streams. `ends`: names for `at` in tables."""
 
     def __cinit__(self, rules=(), seed=0, stream=0, ends=("a", "b")):
         cdef uint32_t i
@@ -212,13 +217,15 @@ cdef class Fates:
         free(self.s.rules)
 
     def decide(self, const uint8_t[::1] frame, int direction=0, int64_t now=0):
-        """The fate of the next frame of a direction (0: a->b, 1: b->a), as a dict: drop, by, copies, gap, delay, hold, hold_ns, bits."""
+        """The fate of the next frame of a direction (0: a->b, 1: b->a), as a dict: drop, by, copies, gap, delay, hold,
+        hold_ns, bits."""
         cdef fate f
         cdef uint32_t i
         if direction not in (0, 1):
             raise ValueError(f"direction is 0 or 1, not {direction}")
         fates_decide(&self.s, &frame[0] if frame.shape[0] else NULL, <uint32_t>frame.shape[0], now, direction, &f)
-        return {"drop": f.drop, "by": f.by, "copies": f.copies, "gap": f.gap, "delay": f.delay, "hold": f.hold, "hold_ns": f.hold_ns,
+        return {"drop": f.drop, "by": f.by, "copies": f.copies, "gap": f.gap, "delay": f.delay, "hold": f.hold,
+                "hold_ns": f.hold_ns,
                 "bits": [f.bits[i] for i in range(f.n_bits)]}
 
     def counts(self):

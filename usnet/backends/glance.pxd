@@ -1,4 +1,5 @@
-"""What a link can tell about a frame at a glance, also about one that a stack would refuse: nothing here is verified or trusted."""
+"""What a link can tell about a frame at a glance, also about one that a stack would refuse: nothing here is verified
+or trusted."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 cdef struct frame_glance:

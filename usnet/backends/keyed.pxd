@@ -5,7 +5,8 @@ A draw for one frame and one purpose does not move any other, so changing one fa
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef enum:
-    # purposes below 256 are the simulator's own; rules of fates use their key (its upper bits are random, so the two do not meet)
+    # purposes below 256 are the simulator's own; rules of fates use their key (its upper bits are random, so the two
+    # do not meet)
     KEYED_LOSS = 1
     KEYED_DELAY = 2
     KEYED_QUEUE = 3
@@ -14,7 +15,8 @@ cdef enum:
 
 
 cdef inline uint64_t keyed_mix(uint64_t z) noexcept nogil:
-    """A bijection of 64 bits in which each output bit depends on each input bit (Stafford's variant 13 after a xor-shift)."""
+    """A bijection of 64 bits in which each output bit depends on each input bit (Stafford's variant 13 after a
+    xor-shift)."""
     z ^= z >> 32
     z = (z ^ (z >> 30)) * <uint64_t>0xbf58476d1ce4e5b9
     z = (z ^ (z >> 27)) * <uint64_t>0x94d049bb133111eb

@@ -1,20 +1,22 @@
-"""Two ports joined back to back in memory: what one sends the other receives. For tests, benchmarks and tools; both ends belong to one thread.
+"""Two ports joined back to back in memory: what one sends the other receives. For tests, benchmarks and tools; both
+ends belong to one thread.
 
-Frames on their way stay in the sender's ring until the receiver has room: nothing is lost between the two while the link is up.
+Frames on their way stay in the sender's ring until the receiver has room: nothing is lost between the two while the
+link is up.
 """
 import os
 
-from libc.errno cimport EINVAL, EMSGSIZE, ENOBUFS, ENXIO, errno
+from libc.errno cimport EINVAL, ENOBUFS, ENXIO, errno
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from usnet.backends.clock cimport Clock
 from usnet.backends.ring cimport (
-    LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, RING_RX, RING_TX, Port, port,
+    LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, Port, port,
 )
 from usnet.backends.ring_memory cimport (
-    FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take,
+    FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take, side_take,
 )
 
 from usnet.backends.clock import MonotonicClock
@@ -113,7 +115,7 @@ cdef int pair_rx_sync(void *self, uint32_t number) noexcept nogil:
     i = source.done
     while True:
         source.done = i
-        if ring_take(source.r, &i, source.head, e.scratch, &frame, &length) == 0:
+        if side_take(source, &i, source.head, e.scratch, &frame, &length) == 0:
             break
         if ring_put(k, frame, length, now, &e.p.stats) == -ENOBUFS:
             break
@@ -233,16 +235,19 @@ def _both(value):
 
 
 def make_pair(name="pair", *, rings=1, slots=512, buf_size=2048, spares=0, mtu=1500, mac=(None, None), clock=None):
-    """(a, b): two joined ports. `rings` of each direction of `slots` slots, `spares` spare buffers of `buf_size` bytes; MACs are made from the name.
+    """(a, b): two joined ports. `rings` of each direction of `slots` slots, `spares` spare buffers of `buf_size`
+    bytes; MACs are made from the name.
 
     slots, buf_size, spares, mtu may be pairs, for the two ends.
     """
     clock = clock if clock is not None else MonotonicClock()
     ends = []
-    for end, address, n, size, more, packet in zip("ab", mac, _both(slots), _both(buf_size), _both(spares), _both(mtu), strict=True):
+    for end, address, n, size, more, packet in zip("ab", mac, _both(slots), _both(buf_size), _both(spares),
+                                                   _both(mtu), strict=True):
         full = f"pair:{name}:{end}"
         memory = RingMemory(rings, rings, n, n, size, more)
-        ends.append(PairPort(full, clock, memory, packet, mac_from_name(full) if address is None else mac_address(address)))
+        ends.append(PairPort(full, clock, memory, packet,
+                             mac_from_name(full) if address is None else mac_address(address)))
     (<PairPort>ends[0])._join(<PairPort>ends[1])
     return tuple(ends)
 
@@ -251,7 +256,8 @@ _halves = {}
 
 
 def open_port(address, **settings):
-    """ "pair:NAME": the first to open a name gets one end, the second the other. Settings are those of make_pair(), given by the first."""
+    """ "pair:NAME": the first to open a name gets one end, the second the other. Settings are those of make_pair(),
+    given by the first."""
     if address in _halves:
         return _halves.pop(address)
     first, _halves[address] = make_pair(address, **settings)

@@ -2,8 +2,8 @@
 import os
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EINTR, ENOSYS, EPERM, errno
-from libc.stdint cimport INT64_MAX, int64_t, uint64_t
+from libc.errno cimport EINTR, errno
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 
 from usnet.backends.clock cimport Clock, clock_now
 from usnet.backends.ring cimport PORT_FILENO, Port
@@ -22,7 +22,8 @@ cdef extern from *:
     #include <time.h>
     #include <unistd.h>
 
-    /* Nanoseconds: epoll_wait() counts in milliseconds. Where the kernel has no epoll_pwait2() the epoll descriptor itself is polled with ppoll(). */
+    /* Nanoseconds: epoll_wait() counts in milliseconds. Where the kernel has no epoll_pwait2() the epoll descriptor
+       itself is polled with ppoll(). */
     static int us_epoll_wait_ns(int fd, struct epoll_event *events, int n, int64_t ns)
     {
         struct timespec t = {ns / 1000000000, ns % 1000000000};
@@ -71,9 +72,16 @@ cdef class Poller:
         """Blocks until something may have happened (True) or the clock reads `deadline_ns` (False)."""
         raise NotImplementedError
 
+    cpdef bint wait_for(self, int64_t deadline_ns, uint32_t token) except -1:
+        """wait(), by the one of several whom `token` names."""
+        return self.wait(deadline_ns)
+
     cpdef object ring_doorbell(self):
         """Wakes a wait, or the next one, from any thread or signal handler."""
         raise NotImplementedError
+
+    cpdef object give_way(self):
+        """A call found nothing and will not wait."""
 
     cpdef object close(self):
         pass
@@ -82,10 +90,10 @@ cdef class Poller:
 cdef class OSPoller(Poller):
     """Waits in the operating system. `clock` (CLOCK_MONOTONIC when None) is what deadlines are measured by.
 
-    Context manager. Its fileno() polls readable when a wait would return at once for another reason than time: for select() and asyncio.
+    Context manager. Its fileno() polls readable when a wait would return at once for another reason than time: for
+    select() and asyncio.
     """
     def __cinit__(self, clock=None):
-        cdef epoll_event e
         self.epoll_fd = self.bell_fd = -1
         self.made = True
         self.clock = <Clock?>clock if clock is not None else MonotonicClock()
@@ -114,7 +122,8 @@ cdef class OSPoller(Poller):
             raise OSError(errno, os.strerror(errno))
 
     cpdef object add_port(self, port):
-        """Adds a port, an object with a fileno() or a descriptor. ValueError for a port that has none; OSError (EEXIST) when it is there already."""
+        """Adds a port, an object with a fileno() or a descriptor. ValueError for a port that has none; OSError
+        (EEXIST) when it is there already."""
         cdef int fd
         self._check_open()
         if isinstance(port, Port) and not (<Port>port).p.caps & PORT_FILENO:
@@ -136,7 +145,8 @@ cdef class OSPoller(Poller):
         raise KeyError(port)
 
     cpdef bint wait(self, int64_t deadline_ns) except -1:
-        """Blocks until a port or descriptor is ready or the doorbell rang (True), or the clock reads `deadline_ns` (False). Never returns False early."""
+        """Blocks until a port or descriptor is ready or the doorbell rang (True), or the clock reads `deadline_ns`
+        (False). Never returns False early."""
         cdef int64_t timeout
         cdef int n
         self._check_open()
@@ -153,7 +163,7 @@ cdef class OSPoller(Poller):
 
     cdef int arm_ports(self) except -1:
         cdef Port p
-        for known, fd in self.entries:
+        for known, _ in self.entries:
             if isinstance(known, Port):
                 p = <Port>known
                 if p.p.arm != NULL:

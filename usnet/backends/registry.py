@@ -19,7 +19,8 @@ BUILT_IN = {
 
 
 def backends() -> dict[str, str]:
-    """All known schemes with where they open: {"tap": "usnet.backends.tap.port:open_port", ...}, in alphabetical order."""
+    """All known schemes with where they open: {"tap": "usnet.backends.tap.port:open_port", ...}, in alphabetical
+    order."""
     found = dict(BUILT_IN)
     found.update((entry.name, entry.value) for entry in entry_points(group=GROUP))
     return dict(sorted(found.items()))
@@ -39,8 +40,8 @@ def _function(scheme: str, name: str | None = None) -> Callable:
 def open_port(name: str, **settings):
     """Opens a port: "tap:tap0", "pcap:trace.pcapng", "netmap:em0". `settings` are the backend's own.
 
-    Raises ValueError for an unknown scheme or a bad setting, BackendUnavailable (an OSError) when something is missing, other OSErrors as the
-    device gives them.
+    Raises ValueError for an unknown scheme or a bad setting, BackendUnavailable (an OSError) when something is
+    missing, other OSErrors as the device gives them.
     """
     scheme, colon, address = name.partition(":")
     if not colon:

@@ -1,13 +1,16 @@
 """The contract between the stack and whatever moves its frames: rings that lie and behave as netmap's.
 
-A port has transmit and receive rings over a pool of buffers of one size. `struct ring` has the layout of `struct netmap_ring`
-(API 14 and 15), so netmap's own memory is used as it lies and every other backend lays its memory out alike.
+A port has transmit and receive rings over a pool of buffers of one size. `struct ring` has the layout of `struct
+netmap_ring` (API 14 and 15), so netmap's own memory is used as it lies and every other backend lays its memory out
+alike.
 
-Who owns what. Slots [head, tail) belong to the user (the stack), the others to the port (the kernel's side). On a transmit ring the user's
-slots are free to fill; advancing head hands them over. On a receive ring they hold frames; advancing head gives their buffers back. `cur` is
-the wake-up point, head <= cur <= tail. The port looks at a ring only inside a sync, so nothing is sent or seen between two. One slot always
-stays unused: at most num_slots - 1 belong to the user. A sync with indices that break these rules, a slot whose buffer index or length is out of
-range, or a transmit frame that head cuts short, has a defined result: -EINVAL, the ring is set up anew (all transmit slots free, all receive slots empty), and the error is counted. 
+Who owns what. Slots [head, tail) belong to the user (the stack), the others to the port (the kernel's side). On a
+transmit ring the user's slots are free to fill; advancing head hands them over. On a receive ring they hold frames;
+advancing head gives their buffers back. `cur` is the wake-up point, head <= cur <= tail. The port looks at a ring only
+inside a sync, so nothing is sent or seen between two. One slot always stays unused: at most num_slots - 1 belong to
+the user. A sync with indices that break these rules, a slot whose buffer index or length is out of range, or a
+transmit frame that head cuts short, has a defined result: -EINVAL, the ring is set up anew (all transmit slots free,
+all receive slots empty), and the error is counted.
 
 A frame may span slots: NS_MOREFRAG on all but its last. A frame is handed over whole or not at all.
 
@@ -23,7 +26,8 @@ cdef enum:
     RING_RX = 1
     PORT_MAX_RINGS = 16         # of each direction
     # slot_meta.flags
-    META_CSUM_NEEDED = 0x01     # the L4 checksum is partial: complete it at csum_start + csum_offset (virtio-net NEEDS_CSUM)
+    # the L4 checksum is partial: complete it at csum_start + csum_offset (virtio-net NEEDS_CSUM)
+    META_CSUM_NEEDED = 0x01
     META_CSUM_VALID = 0x02      # the L4 checksum was verified by the port
     META_VLAN = 0x04            # vlan holds a tag that the port took off, or is to put on
     META_HASH = 0x08            # hash is valid
@@ -89,11 +93,16 @@ ctypedef uint32_t (*port_spare)(void *self, uint32_t buf_idx) noexcept nogil
 ctypedef int (*port_arm)(void *self, bint for_tx) noexcept nogil
 
 cdef struct port:
-    # What the port can do, as functions; `self` is passed back to them. Both live as long as the Port object that owns this struct.
+    # What the port can do, as functions; `self` is passed back to them. Both live as long as the Port object that owns
+    # this struct.
     void *self
-    port_sync rx_sync           # gives buffers before head back, brings new frames: 0, or -errno (-ENXIO gone, -EINVAL broken indices)
-    port_sync tx_sync           # sends [.., head), reclaims what has left: 0 or -errno; a link that is down takes frames and drops them, counted
-    port_arm arm                # asks to be woken (fileno readable, or the simulator's event) at the next frame, or when transmit space appears: 0 or -errno
+    # gives buffers before head back, brings new frames: 0, or -errno (-ENXIO gone, -EINVAL broken indices)
+    port_sync rx_sync
+    # sends [.., head), reclaims what has left: 0 or -errno; a link that is down takes frames and drops them, counted
+    port_sync tx_sync
+    # asks to be woken (fileno readable, or the simulator's event) at the next frame, or when transmit space appears: 0
+    # or -errno
+    port_arm arm
     # What it is
     uint32_t n_tx
     uint32_t n_rx

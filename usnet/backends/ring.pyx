@@ -3,7 +3,7 @@ import enum
 import os
 from collections import namedtuple
 
-from libc.errno cimport EINVAL, ENXIO, EOPNOTSUPP
+from libc.errno cimport ENXIO, EOPNOTSUPP
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
@@ -86,7 +86,8 @@ cdef class Port:
     def describe(self):
         """All of the above, as a dict of plain values."""
         return {
-            "name": self.name, "mtu": self.mtu, "mac": self.mac.hex(":"), "link": ("gone", "down", "up")[self.p.link + 1],
+            "name": self.name, "mtu": self.mtu, "mac": self.mac.hex(":"),
+            "link": ("gone", "down", "up")[self.p.link + 1],
             "caps": [c.name.lower() for c in PortCaps if c & self.p.caps], "pool": self.pool, "buffers": self.p.n_bufs,
             "tx_slots": [self.p.tx[i].num_slots for i in range(self.p.n_tx)],
             "rx_slots": [self.p.rx[i].num_slots for i in range(self.p.n_rx)],
@@ -106,7 +107,8 @@ cdef class Port:
         return RingView(self, RING_RX, number)
 
     def send(self, frame, uint32_t ring_number=0):
-        """Puts a frame (bytes, from the Ethernet header on) into a transmit ring and syncs it. False when the ring has no room for it.
+        """Puts a frame (bytes, from the Ethernet header on) into a transmit ring and syncs it. False when the ring has
+        no room for it.
 
         Raises OSError as sync() does; ValueError for an empty frame, or one that the ring can never hold.
         """
@@ -137,7 +139,8 @@ cdef class Port:
         return True
 
     def receive(self):
-        """Syncs the receive rings and takes all frames: a list of (frame, arrival in ns). The buffers are given back at the next sync."""
+        """Syncs the receive rings and takes all frames: a list of (frame, arrival in ns). The buffers are given back
+        at the next sync."""
         frames = []
         cdef uint32_t n
         for n in range(self.p.n_rx):
@@ -160,7 +163,8 @@ cdef class Port:
         r.head = r.cur = i
 
     def sync(self):
-        """Syncs every ring. OSError: ENXIO when the device is gone, EINVAL when indices were broken (the ring was set up anew)."""
+        """Syncs every ring. OSError: ENXIO when the device is gone, EINVAL when indices were broken (the ring was set
+        up anew)."""
         cdef uint32_t n
         for n in range(self.p.n_tx):
             self._sync(RING_TX, n)
@@ -201,8 +205,8 @@ cdef class Port:
 
 
 cdef class RingView:
-    """One ring of a port, as its user sees it: indices can be set, slots read and written. Nothing stops you from breaking the rules of the ring;
-    buffers outside the pool cannot be reached."""
+    """One ring of a port, as its user sees it: indices can be set, slots read and written. Nothing stops you from
+    breaking the rules of the ring; buffers outside the pool cannot be reached."""
     cdef Port port
     cdef ring *r
     cdef slot_meta *meta_
@@ -256,8 +260,8 @@ cdef class RingView:
 
     def advance(self, uint32_t by=1):
         """Moves head and cur on over so many slots."""
-        cdef uint32_t i
-        for i in range(by):
+        cdef uint32_t _
+        for _ in range(by):
             self.r.head = ring_next(self.r, self.r.head)
         self.r.cur = self.r.head
 

@@ -4,7 +4,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from usnet.backends.ring cimport (
-    NS_MOREFRAG, PORT_MAX_RINGS, PORT_SWAP, RING_RX, RING_TX, port, port_stats, ring, ring_buf, ring_next, slot, slot_meta,
+    NS_MOREFRAG, PORT_MAX_RINGS, PORT_SWAP, RING_RX, RING_TX, port, port_stats, ring, slot, slot_meta,
 )
 
 cdef extern from "<sys/mman.h>" nogil:
@@ -85,16 +85,12 @@ cdef int ring_check(ring_side *k, port_stats *st) noexcept nogil:
     if ring_keeps_rules(k.r, k.num_slots, k.buf_size, k.n_bufs, k.head, k.tail, k.dir == RING_TX):
         while i != k.r.head:
             k.good[i] = k.r.slots[i].buf_idx
-            i = ring_next_of(k, i)
+            i = side_next(k, i)
         restore_header(k)
         return 0
     ring_reset(k)
     st.ring_resets += 1
     return -EINVAL
-
-
-cdef inline uint32_t ring_next_of(const ring_side *k, uint32_t i) noexcept nogil:
-    return 0 if i + 1 == k.num_slots else i + 1
 
 
 cdef int ring_put(ring_side *k, const uint8_t *frame, uint32_t length, int64_t time_ns, port_stats *st) noexcept nogil:
@@ -113,11 +109,12 @@ cdef int ring_put(ring_side *k, const uint8_t *frame, uint32_t length, int64_t t
         part = left if left < size else size
         memcpy(side_buf(k, k.tail), frame + (length - left), part)
         left -= part
+        s.buf_idx = k.good[k.tail]
         s.len = <uint16_t>part
         s.flags = NS_MOREFRAG if left else 0
         memset(&k.meta[k.tail], 0, sizeof(slot_meta))
         k.meta[k.tail].time_ns = time_ns
-        k.tail = ring_next_of(k, k.tail)
+        k.tail = side_next(k, k.tail)
         if left == 0:
             break
     k.r.tail = k.tail
@@ -126,33 +123,44 @@ cdef int ring_put(ring_side *k, const uint8_t *frame, uint32_t length, int64_t t
     return 0
 
 
-cdef int ring_take(ring *r, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame, uint32_t *length) noexcept nogil:
+cdef int side_take(ring_side *k, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame,
+                   uint32_t *length) noexcept nogil:
     cdef uint32_t i = at[0]
     cdef uint32_t total = 0
+    cdef uint32_t part
     cdef bint more = True
     cdef bint fits = True
-    cdef slot *s
     if i == end:
         return 0
-    s = &r.slots[i]
-    if not s.flags & NS_MOREFRAG:
-        frame[0] = ring_buf(r, i)
-        length[0] = s.len
-        at[0] = ring_next(r, i)
+    if not k.r.slots[i].flags & NS_MOREFRAG:
+        frame[0] = side_buf(k, i)
+        length[0] = side_len(k, i)
+        at[0] = side_next(k, i)
         return 1
     while more and i != end:
-        s = &r.slots[i]
-        if fits and total + s.len <= FRAME_MAX:
-            memcpy(scratch + total, ring_buf(r, i), s.len)
-            total += s.len
+        part = side_len(k, i)
+        if fits and total + part <= FRAME_MAX:
+            memcpy(scratch + total, side_buf(k, i), part)
+            total += part
         else:
             fits = False
-        more = (s.flags & NS_MOREFRAG) != 0
-        i = ring_next(r, i)
+        more = (k.r.slots[i].flags & NS_MOREFRAG) != 0
+        i = side_next(k, i)
     at[0] = i
     frame[0] = scratch
     length[0] = total
-    return 1 if fits and not more else -EMSGSIZE
+    return 1 if fits else -EMSGSIZE
+
+
+cdef int ring_take(ring *r, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame,
+                   uint32_t *length) noexcept nogil:
+    cdef ring_side k
+    k.r = r
+    k.good = NULL               # believe the slots
+    k.num_slots = r.num_slots
+    k.buf_size = r.nr_buf_size
+    k.buf_ofs = r.buf_ofs
+    return side_take(&k, at, end, scratch, frame, length)
 
 
 cdef void ring_settle(ring_side *k) noexcept nogil:
@@ -167,8 +175,8 @@ cdef void ring_taken(ring_side *k) noexcept nogil:
 
 
 cdef class RingMemory:
-    """Memory of one port's rings: `n_tx` and `n_rx` rings of `tx_slots` and `rx_slots` slots (2 or more), buffers of `buf_size` bytes (64 to
-    65535), one for each slot and `n_spare` more for swapping.
+    """Memory of one port's rings: `n_tx` and `n_rx` rings of `tx_slots` and `rx_slots` slots (2 or more), buffers of
+    `buf_size` bytes (64 to 65535), one for each slot and `n_spare` more for swapping.
 
     Raises ValueError for numbers out of range, MemoryError when the system has no room.
     """
@@ -218,7 +226,8 @@ cdef class RingMemory:
         for i in range(self.n_spare):
             self.spare[i] = <uint32_t>(FIRST_BUFFER + done + i)
 
-    cdef void _ring(self, ring_side *k, uint64_t at, uint64_t done, uint32_t slots, uint32_t number, int direction) noexcept:
+    cdef void _ring(self, ring_side *k, uint64_t at, uint64_t done, uint32_t slots, uint32_t number,
+                    int direction) noexcept:
         cdef uint32_t i
         k.r = <ring *>(self.base + at)
         k.meta = self.metas + done

@@ -71,7 +71,8 @@ cdef uint8_t *buffer_new() noexcept nogil:
     return NULL if p == NULL else p + DATAGRAM_HEADROOM
 
 
-cdef int ip_init(ip_state *ip, chunk_pool *chunks, wheel *timers, idset *notify, rng *random, uint32_t max_udp) noexcept nogil:
+cdef int ip_init(ip_state *ip, chunk_pool *chunks, wheel *timers, idset *notify, rng *random,
+                 uint32_t max_udp) noexcept nogil:
     memset(ip, 0, sizeof(ip_state))
     ip.chunks = chunks
     ip.timers = timers

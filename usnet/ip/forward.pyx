@@ -9,8 +9,9 @@ from usnet.ip.neighbour cimport neighbour_put, neighbour_use
 from usnet.ip.peek cimport ipv4_decrement_ttl
 from usnet.ip.routes cimport ip_route
 from usnet.ip.state cimport (
-    DROP_IP_NO_ROUTE, DROP_IP_TOO_BIG, DROP_IP_TTL, DROP_NEIGHBOUR_QUEUE, DROP_NO_MEMORY, DROP_TX_RING_FULL, NEIGHBOUR_FAILED,
-    NEIGHBOUR_INCOMPLETE, ip_state, neighbour,
+    DROP_IP_NO_ROUTE, DROP_IP_NOT_OURS, DROP_IP_TOO_BIG, DROP_IP_TTL, DROP_NEIGHBOUR_QUEUE, DROP_TX_NO_MEMORY,
+    DROP_TX_RING_FULL,
+    NEIGHBOUR_FAILED, NEIGHBOUR_INCOMPLETE, ip_state, neighbour,
 )
 from usnet.memory.arena cimport NONE, arena_at
 from usnet.wire.addr cimport addr_v4, ip_addr
@@ -23,24 +24,31 @@ from usnet.wire.ipv4 cimport ipv4_repr
 cdef void finish_checksum(uint8_t *l3, uint32_t n, const slot_meta *meta, uint32_t l3_at) noexcept nogil:
     """Completes the partial L4 checksum that the port left to whoever sends the packet over a wire."""
     cdef uint32_t start = meta.csum_start - l3_at
+    cdef uint32_t checksum
     if meta.csum_start < l3_at or start + meta.csum_offset + 2 > n:
         return
-    store16(l3 + start + meta.csum_offset, csum_fold(csum_add(0, l3 + start, n - start)))
+    checksum = csum_fold(csum_add(0, l3 + start, n - start))
+    # Zero means the same sum to TCP, and no checksum to UDP.
+    store16(l3 + start + meta.csum_offset, checksum if checksum != 0 else 0xffff)
 
 
-cdef void forward_input(ip_state *ip, const ipv4_repr *r, const uint8_t *frame, const uint8_t *l3, const slot_meta *meta, int64_t now) noexcept nogil:
+cdef void forward_input(ip_state *ip, const ipv4_repr *r, const uint8_t *frame, const uint8_t *l3,
+                        const slot_meta *meta, int64_t now) noexcept nogil:
     cdef ip_addr next_hop
     cdef neighbour *nb
     cdef uint8_t *copy = ip.build
     cdef uint32_t number, index
     cdef uint32_t n = r.total_len
     cdef int status
+    if addr_v4(&r.dst) >> 24 == 127 or addr_v4(&r.dst) >> 24 == 0:
+        # nobody's address, whatever a default route says (RFC 1812, section 5.3.7)
+        ip.drops[<int>DROP_IP_NOT_OURS] += 1
+        return
     if r.ttl <= 1:
         ip.drops[<int>DROP_IP_TTL] += 1
         icmp_error(ip, ICMP_TIME_EXCEEDED, 0, 0, l3, n, now)
         return
-    # 0/8 and 127/8 name nobody (RFC 1122, section 3.2.1.3), whatever a default route says.
-    if addr_v4(&r.dst) >> 24 == 127 or addr_v4(&r.dst) >> 24 == 0 or ip_route(ip, &r.dst, &next_hop, &number) < 0:
+    if ip_route(ip, &r.dst, &next_hop, &number) < 0:
         ip.drops[<int>DROP_IP_NO_ROUTE] += 1
         icmp_error(ip, ICMP_UNREACHABLE, ICMP_NET, 0, l3, n, now)
         return
@@ -50,7 +58,7 @@ cdef void forward_input(ip_state *ip, const ipv4_repr *r, const uint8_t *frame, 
         return
     index = neighbour_use(ip, number, &next_hop, now)
     if index == NONE:
-        ip.drops[<int>DROP_NO_MEMORY] += 1
+        ip.drops[<int>DROP_TX_NO_MEMORY] += 1
         return
     nb = <neighbour *>arena_at(&ip.neighbours, index)
     if nb.state == NEIGHBOUR_FAILED:

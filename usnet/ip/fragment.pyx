@@ -32,7 +32,8 @@ cdef uint32_t fragment_count(uint32_t n, uint32_t mtu) noexcept nogil:
     return (n + piece - 1) // piece
 
 
-cdef int fragment_send(ip_state *ip, uint32_t number, const uint8_t *mac, const ipv4_repr *r, const uint8_t *l4, uint32_t n, uint32_t mtu) noexcept nogil:
+cdef int fragment_send(ip_state *ip, uint32_t number, const uint8_t *mac, const ipv4_repr *r, const uint8_t *l4,
+                       uint32_t n, uint32_t mtu) noexcept nogil:
     cdef ipv4_repr f = r[0]
     cdef uint32_t count = fragment_count(n, mtu)
     cdef uint32_t piece = (mtu - IPV4_HLEN) & ~<uint32_t>7

@@ -1,15 +1,15 @@
-"""A host without TCP, seen from Python: for tests, tools and the REPL. It answers ARP and ping, has UDP endpoints, and may be a router.
+"""A host without TCP, seen from Python: for tests, tools and the REPL. It answers ARP and ping, has UDP endpoints,
+and may be a router.
 
 Time is the `now` (ns) that calls are given. Calls return what the functions beneath return: a number, or -errno.
 """
 from ipaddress import ip_address, ip_interface, ip_network
 
-from libc.errno cimport EAGAIN
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from usnet.backends.ring cimport NS_MOREFRAG, Port, ring, ring_buf, ring_next, slot_meta
+from usnet.backends.ring cimport NS_MOREFRAG, PORT_VNET_HDR, Port, ring, ring_buf, ring_next, slot_meta
 from usnet.ip.config cimport (
     ip_add_addr, ip_add_netif, ip_add_route, ip_del_addr, ip_del_route, ip_free, ip_init, ip_mtu, ip_reset, ip_source,
 )
@@ -18,7 +18,8 @@ from usnet.ip.neighbour cimport neighbour_set, neighbour_timeout
 from usnet.ip.output cimport ip_flush, ip_send, ip_tx_close, ip_tx_open, ip_tx_room
 from usnet.ip.reassembly cimport reassembly_timeout
 from usnet.ip.state cimport (
-    IP_DROPS, PACKET_ICMP_ERROR, PACKET_TCP, TIMER_NEIGHBOUR, TIMER_REASSEMBLY, ip_config, ip_counters, ip_state, neighbour, packet, tx_frame,
+    IP_DROPS, PACKET_ICMP_ERROR, PACKET_TCP, TIMER_NEIGHBOUR, TIMER_REASSEMBLY, ip_counters, ip_state,
+    neighbour, packet, tx_frame,
 )
 from usnet.ip.udp cimport (
     udp_bind, udp_close, udp_connect, udp_open, udp_ready, udp_record, udp_recv, udp_send,
@@ -127,6 +128,10 @@ cdef class IpHost:
     def set_mtu(self, uint32_t mtu, uint32_t netif=0):
         self.ip.netifs[netif].mtu = mtu
 
+    def trust_offload(self, uint32_t netif=0):
+        """The interface's port says from now on that it fills offload headers in (PORT_VNET_HDR)."""
+        self.ip.netifs[netif].link.caps |= PORT_VNET_HDR
+
     def set_neighbour(self, text, bytes mac, uint32_t netif=0):
         cdef ip_addr a = to_addr(text)
         if len(mac) != 6:
@@ -144,12 +149,13 @@ cdef class IpHost:
     cdef void _record(self, int kind, packet *p):
         if kind == PACKET_TCP:
             self.handed_up.append({
-                "kind": "tcp", "src": from_addr(&p.src), "dst": from_addr(&p.dst), "segment": p.l4[:p.l4_len], "netif": p.netif,
-                "tos": p.tos, "ttl": p.ttl, "csum_ok": bool(p.csum_ok)})
+                "kind": "tcp", "src": from_addr(&p.src), "dst": from_addr(&p.dst), "segment": p.l4[:p.l4_len],
+                "netif": p.netif, "tos": p.tos, "ttl": p.ttl, "csum_ok": bool(p.csum_ok)})
         elif kind == PACKET_ICMP_ERROR:
             self.handed_up.append({
-                "kind": "icmp_error", "src": from_addr(&p.src), "dst": from_addr(&p.dst), "type": p.icmp_type, "code": p.icmp_code,
-                "mtu": p.icmp_rest, "src_port": p.quoted_src_port, "dst_port": p.quoted_dst_port, "seq": p.quoted_seq})
+                "kind": "icmp_error", "src": from_addr(&p.src), "dst": from_addr(&p.dst), "type": p.icmp_type,
+                "code": p.icmp_code, "mtu": p.icmp_rest,
+                "src_port": p.quoted_src_port, "dst_port": p.quoted_dst_port, "seq": p.quoted_seq})
 
     cdef void _drain(self, uint32_t number, uint32_t n, int64_t now):
         """All frames of one receive ring."""
@@ -179,7 +185,8 @@ cdef class IpHost:
             r.cur = r.head
 
     def run(self, int64_t now):
-        """Does all that can be done at `now`: due timers, received frames, output. Returns the next deadline in ns, or None."""
+        """Does all that can be done at `now`: due timers, received frames, output. Returns the next deadline in ns,
+        or None."""
         cdef uint32_t kind, arg, number, n
         cdef packet p
         cdef int found
@@ -207,10 +214,18 @@ cdef class IpHost:
         deadline = wheel_next(&self.timers)
         return None if deadline == INT64_MAX else deadline
 
-    def input(self, bytes frame not None, int64_t now, uint32_t netif=0):
-        """One frame past the ring. Nothing is flushed. Returns the packet_kind."""
+    def input(self, bytes frame not None, int64_t now, uint32_t netif=0, uint16_t flags=0, uint16_t csum_start=0,
+              uint16_t csum_offset=0, uint16_t vlan=0):
+        """One frame past the ring, with what its slot_meta says. Nothing is flushed. Returns the packet_kind."""
         cdef packet p
-        cdef int kind = ip_input(&self.ip, netif, <const uint8_t *>frame, len(frame), NULL, now, &p)
+        cdef slot_meta meta
+        cdef int kind
+        memset(&meta, 0, sizeof(meta))
+        meta.flags = flags
+        meta.csum_start = csum_start
+        meta.csum_offset = csum_offset
+        meta.vlan = vlan
+        kind = ip_input(&self.ip, netif, <const uint8_t *>frame, len(frame), &meta, now, &p)
         self._record(kind, &p)
         return kind
 
@@ -280,8 +295,8 @@ cdef class IpHost:
         """What is in use of each pool: chunks, timers, and the bytes and items that the internet layer holds."""
         return {
             "chunks": self.chunks.heads.live, "timers": self.timers.count, "reassemblies": self.ip.reassemblies.live,
-            "reassembly_bytes": self.ip.reassembly_held, "neighbours": self.ip.neighbours.live, "neighbour_bytes": self.ip.neighbour_held,
-            "loopback": self.ip.n_loopback, "udp": self.ip.udp.live}
+            "reassembly_bytes": self.ip.reassembly_held, "neighbours": self.ip.neighbours.live,
+            "neighbour_bytes": self.ip.neighbour_held, "loopback": self.ip.n_loopback, "udp": self.ip.udp.live}
 
     def news(self):
         """Owners of endpoints that have news, oldest first; they are forgotten."""

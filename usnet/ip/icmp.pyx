@@ -1,5 +1,5 @@
 """ICMP: answers to echo, errors out (rate limited; RFC 1122 section 3.2.2, RFC 1812 section 4.3.2), errors in."""
-from libc.errno cimport ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOPROTOOPT, EPROTO
+from libc.errno cimport ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ENOPROTOOPT, EPROTO
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
@@ -8,12 +8,14 @@ from usnet.ip.paths cimport path_learn, path_slot
 from usnet.ip.peek cimport l4_dst_port, l4_src_port, tcp_seq
 from usnet.ip.routes cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_mtu, ip_source
 from usnet.ip.state cimport (
-    DROP_ICMP_BAD, DROP_ICMP_RATE, DROP_ICMP_TYPE, DROP_NO_WAY_BACK, PACKET_ICMP_ERROR, PACKET_NONE, QUOTE_BYTES, ip_state, packet, tx_frame,
+    DROP_ICMP_BAD, DROP_ICMP_RATE, DROP_ICMP_TYPE, DROP_NO_WAY_BACK, PACKET_ICMP_ERROR, PACKET_NONE, QUOTE_BYTES,
+    ip_state, packet, tx_frame,
 )
 from usnet.ip.udp_table cimport udp_icmp_error
 from usnet.wire.addr cimport addr_v4, ip_addr
 from usnet.wire.icmp cimport (
-    ICMP_ECHO, ICMP_FRAG_NEEDED, ICMP_HLEN, ICMP_NET, ICMP_PARAM_PROBLEM, ICMP_PORT, ICMP_PROTO, ICMP_REDIRECT, ICMP_SOURCE_QUENCH,
+    ICMP_ECHO, ICMP_FRAG_NEEDED, ICMP_HLEN, ICMP_NET, ICMP_PARAM_PROBLEM, ICMP_PORT, ICMP_PROTO, ICMP_REDIRECT,
+    ICMP_SOURCE_QUENCH,
     ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, icmp_emit, icmp_parse, icmp_repr,
 )
 from usnet.wire.ipv4 cimport IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPV4_HLEN, IPV4_MAX_LEN, ipv4_parse, ipv4_repr
@@ -33,7 +35,8 @@ cdef int quote_parse(const uint8_t *l3, uint32_t n, ipv4_repr *r) noexcept nogil
 
 
 cdef bint allowed(int64_t *at, int64_t now, uint32_t rate, uint32_t burst) noexcept nogil:
-    """A token bucket as one number: when the next one would be due if they left evenly; it may run ahead of now by a burst."""
+    """A token bucket as one number: when the next one would be due if they left evenly; it may run ahead of now by a
+    burst."""
     cdef int64_t interval
     if rate == 0 or burst == 0:
         return False
@@ -62,11 +65,12 @@ cdef bint about_error(const ipv4_repr *r, const uint8_t *l4, uint32_t n) noexcep
     if n == 0:
         return True
     type = l4[0]
-    return (type == ICMP_UNREACHABLE or type == ICMP_SOURCE_QUENCH or type == ICMP_REDIRECT or type == ICMP_TIME_EXCEEDED
-            or type == ICMP_PARAM_PROBLEM)
+    return (type == ICMP_UNREACHABLE or type == ICMP_SOURCE_QUENCH or type == ICMP_REDIRECT
+            or type == ICMP_TIME_EXCEEDED or type == ICMP_PARAM_PROBLEM)
 
 
-cdef void icmp_error(ip_state *ip, uint8_t type, uint8_t code, uint32_t rest, const uint8_t *l3, uint32_t n, int64_t now) noexcept nogil:
+cdef void icmp_error(ip_state *ip, uint8_t type, uint8_t code, uint32_t rest, const uint8_t *l3, uint32_t n,
+                     int64_t now) noexcept nogil:
     cdef ipv4_repr r
     cdef icmp_repr m
     cdef ip_addr src
@@ -99,7 +103,8 @@ cdef void icmp_error(ip_state *ip, uint8_t type, uint8_t code, uint32_t rest, co
     ip.counters.icmp_out += 1
 
 
-cdef void answer_echo(ip_state *ip, const ipv4_repr *r, const icmp_repr *request, const uint8_t *l4, uint32_t n, int64_t now) noexcept nogil:
+cdef void answer_echo(ip_state *ip, const ipv4_repr *r, const icmp_repr *request, const uint8_t *l4, uint32_t n,
+                      int64_t now) noexcept nogil:
     cdef icmp_repr m
     cdef tx_frame f
     cdef int status
@@ -139,7 +144,8 @@ cdef int32_t errno_of(const icmp_repr *m) noexcept nogil:
     return EHOSTUNREACH
 
 
-cdef int error_in(ip_state *ip, const icmp_repr *m, const uint8_t *quote, uint32_t n, int64_t now, packet *out) noexcept nogil:
+cdef int error_in(ip_state *ip, const icmp_repr *m, const uint8_t *quote, uint32_t n, int64_t now,
+                  packet *out) noexcept nogil:
     """An error that quotes a packet: about one of ours? (RFC 5927 leaves the closer look at a segment to TCP.)"""
     cdef ipv4_repr q
     cdef const uint8_t *l4
@@ -177,7 +183,8 @@ cdef int error_in(ip_state *ip, const icmp_repr *m, const uint8_t *quote, uint32
     return PACKET_ICMP_ERROR
 
 
-cdef int icmp_input(ip_state *ip, const ipv4_repr *r, const uint8_t *l4, uint32_t n, int64_t now, packet *out) noexcept nogil:
+cdef int icmp_input(ip_state *ip, const ipv4_repr *r, const uint8_t *l4, uint32_t n, int64_t now,
+                    packet *out) noexcept nogil:
     cdef icmp_repr m
     if icmp_parse(l4, n, &m) < 0:
         ip.drops[<int>DROP_ICMP_BAD] += 1

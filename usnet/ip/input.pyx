@@ -12,8 +12,10 @@ from usnet.ip.queue cimport queue_peek, queue_pop
 from usnet.ip.reassembly cimport reassembly_input
 from usnet.ip.routes cimport V4_BROADCAST, ip_broadcast_netif, ip_is_group, ip_is_local
 from usnet.ip.state cimport (
-    DROP_ETH_NOT_OURS, DROP_ETH_SHORT, DROP_ETH_SOURCE, DROP_ETH_TYPE, DROP_FRAME_TOO_LONG, DROP_ICMP_TYPE, DROP_IP_CHECKSUM, DROP_IP_IHL,
-    DROP_IP_LENGTH, DROP_IP_NOT_OURS, DROP_IP_OPTION, DROP_IP_PROTO, DROP_IP_SHORT, DROP_IP_SOURCE, DROP_IP_SOURCE_ROUTE, DROP_IP_VERSION,
+    DROP_ETH_NOT_OURS, DROP_ETH_SHORT, DROP_ETH_SOURCE, DROP_ETH_TYPE, DROP_FRAME_TOO_LONG, DROP_ICMP_TYPE,
+    DROP_IP_CHECKSUM, DROP_IP_IHL,
+    DROP_IP_LENGTH, DROP_IP_NOT_OURS, DROP_IP_OPTION, DROP_IP_PROTO, DROP_IP_SHORT, DROP_IP_SOURCE,
+    DROP_IP_SOURCE_ROUTE, DROP_IP_VERSION,
     DROP_VLAN, NETIF_LOOPBACK, PACKET_ICMP_ERROR, PACKET_NONE, PACKET_TCP, ip_state, netif, packet, quoted_packet,
 )
 from usnet.ip.udp cimport udp_input
@@ -22,7 +24,8 @@ from usnet.wire.addr cimport addr_v4, ip_addr
 from usnet.wire.eth cimport ETH_P_ARP, ETH_P_IP, VLAN_NONE, eth_parse, eth_repr
 from usnet.wire.icmp cimport ICMP_HOST, ICMP_PROTO, ICMP_UNREACHABLE
 from usnet.wire.ipv4 cimport (
-    IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPV4_CHECKSUM, IPV4_IHL, IPV4_LENGTH, IPV4_OPTION, IPV4_SHORT, IPV4_SOURCE_ROUTE, IPV4_VERSION,
+    IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPV4_CHECKSUM, IPV4_IHL, IPV4_LENGTH, IPV4_SHORT,
+    IPV4_SOURCE_ROUTE, IPV4_VERSION,
     ipv4_parse, ipv4_repr,
 )
 
@@ -64,7 +67,8 @@ cdef bint bad_source(const ip_state *ip, const ip_addr *src, bint looped) noexce
     return not looped and ip_is_local(ip, src)
 
 
-cdef int to_us(ip_state *ip, const ipv4_repr *r, const uint8_t *l3, const uint8_t *l4, uint32_t n, const arrival *a, bint unicast, int64_t now,
+cdef int to_us(ip_state *ip, const ipv4_repr *r, const uint8_t *l3, const uint8_t *l4, uint32_t n, const arrival *a,
+               bint unicast, int64_t now,
                packet *out) noexcept nogil:
     """A whole datagram for us, or for everybody (then only UDP is heard)."""
     if r.proto == IPPROTO_UDP:
@@ -83,7 +87,8 @@ cdef int to_us(ip_state *ip, const ipv4_repr *r, const uint8_t *l3, const uint8_
     return drop(ip, <int>DROP_IP_PROTO)
 
 
-cdef int ip_packet(ip_state *ip, const arrival *a, const uint8_t *l3, uint32_t n, int64_t now, packet *out) noexcept nogil:
+cdef int ip_packet(ip_state *ip, const arrival *a, const uint8_t *l3, uint32_t n, int64_t now,
+                   packet *out) noexcept nogil:
     """A packet from its IP header on, in n bytes that may be padded."""
     cdef ipv4_repr r
     cdef arrival whole
@@ -129,7 +134,8 @@ cdef int ip_packet(ip_state *ip, const arrival *a, const uint8_t *l3, uint32_t n
 
 
 cdef int find_vlan(const ip_state *ip, uint32_t number, uint16_t tci) noexcept nogil:
-    """The interface on the same port whose VLAN the frame is in, or -1. A tag with identifier 0 carries a priority and no VLAN."""
+    """The interface on the same port whose VLAN the frame is in, or -1. A tag with identifier 0 carries a priority
+    and no VLAN."""
     cdef uint16_t vlan = tci & 0xfff
     cdef uint32_t i
     if tci == VLAN_NONE or vlan == 0:
@@ -142,7 +148,8 @@ cdef int find_vlan(const ip_state *ip, uint32_t number, uint16_t tci) noexcept n
     return -1
 
 
-cdef int ip_input(ip_state *ip, uint32_t number, const uint8_t *frame, uint32_t length, const slot_meta *meta, int64_t now,
+cdef int ip_input(ip_state *ip, uint32_t number, const uint8_t *frame, uint32_t length, const slot_meta *meta,
+                  int64_t now,
                   packet *out) noexcept nogil:
     cdef eth_repr e
     cdef arrival a
@@ -165,7 +172,7 @@ cdef int ip_input(ip_state *ip, uint32_t number, const uint8_t *frame, uint32_t 
     if e.src[0] & 1:
         return drop(ip, <int>DROP_ETH_SOURCE)
     l3_len = length - e.header_len
-    if l3_len > n.mtu and not (offload and meta.gso_size != 0):
+    if l3_len > n.link.mtu and not (offload and meta.gso_size != 0):
         return drop(ip, <int>DROP_FRAME_TOO_LONG)
     if e.type == ETH_P_ARP:
         neighbour_input(ip, a.netif, frame + e.header_len, l3_len, now)

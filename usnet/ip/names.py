@@ -3,12 +3,13 @@
 DROPS = (
     "eth_short", "eth_not_ours", "eth_source", "eth_type", "vlan", "frame_too_long",
     "arp_bad", "arp_not_ours",
-    "ip_short", "ip_version", "ip_ihl", "ip_length", "ip_checksum", "ip_option", "ip_source_route", "ip_source", "ip_not_ours",
+    "ip_short", "ip_version", "ip_ihl", "ip_length", "ip_checksum", "ip_option", "ip_source_route",
+    "ip_source", "ip_not_ours",
     "ip_ttl", "ip_no_route", "ip_too_big", "ip_proto",
     "frag_bad", "frag_overlap", "frag_limit", "frag_timeout",
     "icmp_bad", "icmp_type", "icmp_rate",
     "udp_bad", "udp_checksum", "udp_no_port", "udp_queue_full",
-    "neighbour_queue", "tx_ring_full", "no_way_back", "no_memory",
+    "neighbour_queue", "tx_ring_full", "no_way_back", "no_memory", "tx_no_memory",
 )
 
 COUNTERS = (

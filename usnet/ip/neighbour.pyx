@@ -1,23 +1,26 @@
-"""Neighbours: ARP (RFC 826, RFC 1122 section 2.3.2). Packets wait for an answer; entries expire, are confirmed again, and are updated."""
+"""Neighbours: ARP (RFC 826, RFC 1122 section 2.3.2). Packets wait for an answer; entries expire, are confirmed again,
+and are updated."""
 from libc.errno cimport ENOBUFS, ENOMEM
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
 from usnet.ip.config cimport MAX_NEIGHBOURS
 from usnet.ip.fragment cimport packet_send
 from usnet.ip.link cimport link_close, link_header, link_open
-from usnet.ip.queue cimport queue_front, queue_peek, queue_pop, queue_put
+from usnet.ip.queue cimport queue_peek, queue_pop, queue_put
 from usnet.ip.routes cimport ip_is_group, ip_is_local, ip_netif_source, ip_route
 from usnet.ip.state cimport (
-    DROP_ARP_BAD, DROP_ARP_NOT_OURS, DROP_NEIGHBOUR_QUEUE, DROP_NO_MEMORY, DROP_TX_RING_FULL, MAX_UNREACHABLE, NEIGHBOUR_FAILED,
-    NEIGHBOUR_INCOMPLETE, NEIGHBOUR_QUEUE, NEIGHBOUR_REACHABLE, NEIGHBOUR_STALE, QUOTE_BYTES, TIMER_NEIGHBOUR, ip_state, local_addr,
+    DROP_ARP_BAD, DROP_ARP_NOT_OURS, DROP_NEIGHBOUR_QUEUE, DROP_NO_MEMORY, DROP_TX_NO_MEMORY, DROP_TX_RING_FULL,
+    MAX_UNREACHABLE, NEIGHBOUR_FAILED,
+    NEIGHBOUR_INCOMPLETE, NEIGHBOUR_QUEUE, NEIGHBOUR_REACHABLE, NEIGHBOUR_STALE, QUOTE_BYTES, TIMER_NEIGHBOUR,
+    ip_state, local_addr,
     neighbour, quoted_packet,
 )
 from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_live, arena_take
 from usnet.memory.chunks cimport chain_clear, chain_init
 from usnet.memory.hash cimport hash_first, hash_insert, hash_next, hash_remove, hash_reset, siphash
 from usnet.memory.wheel cimport wheel_add, wheel_cancel
-from usnet.wire.addr cimport addr_eq, addr_from_v4, addr_is_any, addr_is_v4, addr_set_v4, addr_v4, ip_addr
+from usnet.wire.addr cimport addr_eq, addr_is_any, addr_is_v4, addr_set_v4, addr_v4, ip_addr
 from usnet.wire.arp cimport ARP_LEN, ARP_REPLY, ARP_REQUEST, arp_emit, arp_parse, arp_repr
 from usnet.wire.bytes cimport store32
 from usnet.wire.eth cimport ETH_P_ARP
@@ -130,7 +133,8 @@ cdef void entry_remove(ip_state *ip, uint32_t index) noexcept nogil:
 
 
 cdef bint make_room(ip_state *ip) noexcept nogil:
-    """Frees an entry when the table is full. Those without an address go first once they are a quarter of it, so that a sweep over addresses
+    """Frees an entry when the table is full. Those without an address go first once they are a quarter of it, so that
+    a sweep over addresses
     that nobody has cannot push out the ones in use (RFC 6583)."""
     cdef uint32_t most = ip.config.max_neighbours
     cdef int which
@@ -240,23 +244,26 @@ cdef uint32_t neighbour_use(ip_state *ip, uint32_t number, const ip_addr *addr, 
 
 # --- packets that wait ---
 
-cdef int neighbour_put(ip_state *ip, uint32_t index, const uint8_t *header, uint32_t h_len, const uint8_t *body, uint32_t n_body) noexcept nogil:
+cdef int neighbour_put(ip_state *ip, uint32_t index, const uint8_t *header, uint32_t h_len, const uint8_t *body,
+                       uint32_t n_body) noexcept nogil:
     cdef neighbour *n = entry_at(ip, index)
+    cdef uint32_t need = 4 + h_len + n_body
+    cdef uint32_t share = ip.config.neighbour_bytes // 4        # of what all together may hold
     cdef uint32_t before
     cdef int status
-    while n.n_queued >= NEIGHBOUR_QUEUE or (n.n_queued > 0 and n.queue.span + h_len + n_body + 4 > ip.config.neighbour_bytes // 4):
+    while n.n_queued >= NEIGHBOUR_QUEUE or (n.n_queued > 0 and n.queue.span + need > share):
         before = n.queue.span
         queue_pop(ip.chunks, &n.queue)
         ip.neighbour_held -= before - n.queue.span
         n.n_queued -= 1
         ip.drops[<int>DROP_NEIGHBOUR_QUEUE] += 1
-    if ip.neighbour_held + h_len + n_body + 4 > ip.config.neighbour_bytes:
+    if ip.neighbour_held + need > ip.config.neighbour_bytes:
         ip.drops[<int>DROP_NEIGHBOUR_QUEUE] += 1
         return -ENOBUFS
     before = n.queue.span
     status = queue_put(ip.chunks, &n.queue, header, h_len, body, n_body)
     if status < 0:
-        ip.drops[<int>DROP_NO_MEMORY] += 1
+        ip.drops[<int>DROP_TX_NO_MEMORY] += 1
         return -ENOBUFS
     ip.neighbour_held += n.queue.span - before
     n.n_queued += 1
@@ -352,7 +359,8 @@ cdef void reply(ip_state *ip, uint32_t number, const arp_repr *request) noexcept
 
 
 cdef void defend(ip_state *ip, uint32_t number, local_addr *a, int64_t now) noexcept nogil:
-    """Another station says that our address is its own: answered by an announcement, at most once in ten seconds (RFC 5227, section 2.4 (b))."""
+    """Another station says that our address is its own: answered by an announcement, at most once in ten seconds (RFC
+    5227, section 2.4 (b))."""
     cdef arp_repr r
     cdef uint8_t everybody[6]
     ip.counters.arp_conflicts += 1

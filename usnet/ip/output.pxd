@@ -4,16 +4,18 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from usnet.ip.state cimport ip_state, tx_frame
 from usnet.wire.addr cimport ip_addr
 
-# Opens a packet of at most l4_len bytes above IP. 0; -EAGAIN: the transmit ring is full even after a sync (nothing is lost: come back when it has
-# room); -ENETUNREACH no route; -EHOSTUNREACH the neighbour did not answer lately; -EMSGSIZE over the MTU; -ENOBUFS no memory to queue it.
+# Opens a packet of at most l4_len bytes above IP. 0; -EAGAIN: the transmit ring is full even after a sync (nothing is
+# lost: come back when it has room); -ENETUNREACH no route; -EHOSTUNREACH the neighbour did not answer lately;
+# -EMSGSIZE over the MTU; -ENOBUFS no memory to queue it.
 cdef int ip_tx_open(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_t proto, uint32_t l4_len, int64_t now,
                     tx_frame *f) noexcept nogil
-# Ends it with l4_len bytes written at f.l4: IP and Ethernet headers, DF set, slot handed to the ring (sent at the next flush), or queued behind
-# a neighbour that is being asked for.
+# Ends it with l4_len bytes written at f.l4: IP and Ethernet headers, DF set, slot handed to the ring (sent at the
+# next flush), or queued behind a neighbour that is being asked for.
 cdef void ip_tx_close(ip_state *ip, tx_frame *f, uint32_t l4_len, int64_t now) noexcept nogil
-# A whole L4 message from memory, fragmented where it is larger than the MTU (RFC 791; DF clear then). 0 or as ip_tx_open; all fragments or none
-# find slots. proto's checksum must stand in it already. `ttl` 0: the default.
-cdef int ip_send(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_t proto, const uint8_t *l4, uint32_t l4_len, uint8_t ttl,
+# A whole L4 message from memory, fragmented where it is larger than the MTU (RFC 791; DF clear then). 0 or as
+# ip_tx_open; all fragments or none find slots. proto's checksum must stand in it already. `ttl` 0: the default.
+cdef int ip_send(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_t proto, const uint8_t *l4,
+                 uint32_t l4_len, uint8_t ttl,
                  int64_t now) noexcept nogil
 # Syncs the transmit rings that were filled since the last time.
 cdef void ip_flush(ip_state *ip) noexcept nogil

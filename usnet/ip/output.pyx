@@ -11,7 +11,8 @@ from usnet.ip.paths cimport path_mtu
 from usnet.ip.queue cimport queue_put
 from usnet.ip.routes cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_route
 from usnet.ip.state cimport (
-    DROP_NO_MEMORY, DROP_NO_WAY_BACK, DROP_TX_RING_FULL, LOOPBACK_PACKETS, NEIGHBOUR_FAILED, NEIGHBOUR_INCOMPLETE, NETIF_LOOPBACK, ip_state,
+    DROP_NO_WAY_BACK, DROP_TX_NO_MEMORY, DROP_TX_RING_FULL, LOOPBACK_PACKETS, NEIGHBOUR_FAILED, NEIGHBOUR_INCOMPLETE,
+    NETIF_LOOPBACK, ip_state,
     neighbour, netif, tx_frame,
 )
 from usnet.ip.udp_table cimport udp_wake_blocked
@@ -41,7 +42,8 @@ cdef void group_mac(const ip_addr *dst, uint8_t *mac) noexcept nogil:
 
 
 cdef int group_netif(ip_state *ip, const ip_addr *src, const ip_addr *dst) noexcept nogil:
-    """The interface on which to send to dst if it is a group or broadcast address, else -1: the one that has `src`, for those that are no interface's own."""
+    """The interface on which to send to dst if it is a group or broadcast address, else -1: the one that has `src`,
+    for those that are no interface's own."""
     cdef ip_addr unused
     cdef uint32_t i, number
     cdef int found = ip_broadcast_netif(ip, dst)
@@ -80,7 +82,7 @@ cdef int find_hop(ip_state *ip, const ip_addr *src, const ip_addr *dst, int64_t 
         return -ENETUNREACH     # a port that cannot send
     h.neighbour = neighbour_use(ip, h.netif, &next_hop, now)
     if h.neighbour == NONE:
-        ip.drops[<int>DROP_NO_MEMORY] += 1
+        ip.drops[<int>DROP_TX_NO_MEMORY] += 1
         return -ENOBUFS
     n = <neighbour *>arena_at(&ip.neighbours, h.neighbour)
     if n.state == NEIGHBOUR_FAILED:
@@ -99,7 +101,7 @@ cdef int loop_put(ip_state *ip, const uint8_t *header, uint32_t h_len, const uin
     if not loop_room(ip, h_len + n):
         return -EAGAIN
     if queue_put(ip.chunks, &ip.loopback, header, h_len, body, n) < 0:
-        ip.drops[<int>DROP_NO_MEMORY] += 1
+        ip.drops[<int>DROP_TX_NO_MEMORY] += 1
         return -ENOBUFS
     ip.n_loopback += 1
     return 0
@@ -144,7 +146,8 @@ cdef int ip_tx_open(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_
     return 0
 
 
-cdef void fill_header(const ip_addr *src, const ip_addr *dst, uint8_t proto, uint32_t l4_len, ipv4_repr *r) noexcept nogil:
+cdef void fill_header(const ip_addr *src, const ip_addr *dst, uint8_t proto, uint32_t l4_len,
+                      ipv4_repr *r) noexcept nogil:
     """A datagram that is never fragmented: DF, and an identification that means nothing (RFC 6864, section 4.1)."""
     r.src = src[0]
     r.dst = dst[0]
@@ -189,7 +192,8 @@ cdef void group_mac_header(ip_state *ip, tx_frame *f) noexcept nogil:
     link_header(&ip.netifs[f.netif], f.l2, mac, ETH_P_IP)
 
 
-cdef int send_ready(ip_state *ip, const hop *h, const ipv4_repr *r, const uint8_t *l4, uint32_t n, uint32_t mtu) noexcept nogil:
+cdef int send_ready(ip_state *ip, const hop *h, const ipv4_repr *r, const uint8_t *l4, uint32_t n,
+                    uint32_t mtu) noexcept nogil:
     """A datagram to a station whose address is known."""
     cdef uint8_t *l2
     cdef uint32_t head
@@ -206,7 +210,8 @@ cdef int send_ready(ip_state *ip, const hop *h, const ipv4_repr *r, const uint8_
     return 0
 
 
-cdef int ip_send(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_t proto, const uint8_t *l4, uint32_t l4_len, uint8_t ttl,
+cdef int ip_send(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_t proto, const uint8_t *l4,
+                 uint32_t l4_len, uint8_t ttl,
                  int64_t now) noexcept nogil:
     cdef hop h
     cdef ipv4_repr r

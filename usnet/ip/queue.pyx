@@ -4,7 +4,8 @@ from libc.stdint cimport uint8_t, uint32_t
 from usnet.memory.chunks cimport chain, chain_drop, chain_read, chain_truncate, chain_write, chunk_pool
 
 
-cdef int queue_put(chunk_pool *pool, chain *c, const uint8_t *header, uint32_t h_len, const uint8_t *body, uint32_t n) noexcept nogil:
+cdef int queue_put(chunk_pool *pool, chain *c, const uint8_t *header, uint32_t h_len, const uint8_t *body,
+                   uint32_t n) noexcept nogil:
     cdef uint32_t length = h_len + n
     cdef uint32_t start = c.span
     cdef int status = chain_write(pool, c, start, <const uint8_t *>&length, 4)

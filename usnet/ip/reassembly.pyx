@@ -1,15 +1,16 @@
-"""IPv4 reassembly with limits (RFC 791, RFC 815, RFC 1858): an overlap drops the datagram, as does anything past 65,535 bytes."""
+"""IPv4 reassembly with limits (RFC 791, RFC 815, RFC 1858): an overlap drops the datagram, as does anything past
+65,535 bytes."""
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from usnet.ip.icmp cimport icmp_error
 from usnet.ip.peek cimport tcp_header_whole
 from usnet.ip.state cimport (
-    DROP_FRAG_BAD, DROP_FRAG_LIMIT, DROP_FRAG_OVERLAP, DROP_FRAG_TIMEOUT, DROP_NO_MEMORY, MAX_REASSEMBLIES, TIMER_REASSEMBLY, ip_drop,
+    DROP_FRAG_BAD, DROP_FRAG_LIMIT, DROP_FRAG_OVERLAP, DROP_FRAG_TIMEOUT, MAX_REASSEMBLIES, TIMER_REASSEMBLY,
     ip_state,
 )
 from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_live, arena_take
-from usnet.memory.chunks cimport CHUNK_BYTES, chain_clear, chain_init, chain_peek, chain_read, chain_truncate, chain_write
+from usnet.memory.chunks cimport CHUNK_BYTES, chain_clear, chain_init, chain_peek, chain_read, chain_write
 from usnet.memory.ranges cimport ranges_add, ranges_bytes, ranges_init
 from usnet.memory.wheel cimport wheel_add, wheel_cancel
 from usnet.wire.addr cimport addr_eq, ip_addr
@@ -64,7 +65,8 @@ cdef uint32_t find(ip_state *ip, const ipv4_repr *r) noexcept nogil:
 
 
 cdef uint32_t oldest(ip_state *ip, const ip_addr *src, uint32_t but, uint32_t *n, uint32_t *held) noexcept nogil:
-    """The oldest reassembly, of one source or (src NULL) of all, and how many there are and what they hold; never `but`."""
+    """The oldest reassembly, of one source or (src NULL) of all, and how many there are and what they hold; never
+    `but`."""
     cdef uint32_t i
     cdef uint32_t found = NONE
     cdef reassembly *a
@@ -137,7 +139,7 @@ cdef int check(const ipv4_repr *r, const uint8_t *l4, uint32_t n) noexcept nogil
     if n == 0 or (r.more_fragments and n & 7) or r.frag_offset + n > IPV4_MAX_LEN - IPV4_HLEN:
         return <int>DROP_FRAG_BAD
     # A TCP header must be whole in the first fragment, so that nothing overwrites the rest of it later (RFC 1858).
-    if r.proto == IPPROTO_TCP and (0 < r.frag_offset < TCP_HLEN or (r.frag_offset == 0 and not tcp_header_whole(l4, n))):
+    if r.proto == IPPROTO_TCP and r.frag_offset < TCP_HLEN and (r.frag_offset > 0 or not tcp_header_whole(l4, n)):
         return <int>DROP_FRAG_BAD
     return -1
 
@@ -166,7 +168,7 @@ cdef int add(ip_state *ip, reassembly *a, const ipv4_repr *r, const uint8_t *l4,
         status = chain_write(ip.chunks, &a.pieces, span + sizeof(f), l4, n)
     ip.reassembly_held += (a.pieces.n_chunks - chunks) * CHUNK_BYTES
     if status < 0:
-        return <int>DROP_NO_MEMORY
+        return <int>DROP_FRAG_LIMIT
     a.n_pieces += 1
     if not r.more_fragments:
         a.total = end
@@ -181,7 +183,8 @@ cdef int add(ip_state *ip, reassembly *a, const ipv4_repr *r, const uint8_t *l4,
 
 
 cdef void limit_bytes(ip_state *ip, uint32_t index) noexcept nogil:
-    """The oldest ones give way to the one that grew: of its own source beyond half the memory, of all beyond all of it."""
+    """The oldest ones give way to the one that grew: of its own source beyond half the memory, of all beyond all of
+    it."""
     cdef uint32_t n, held, victim
     while True:
         victim = oldest(ip, &at_index(ip, index).header.src, index, &n, &held)
@@ -219,7 +222,8 @@ cdef uint32_t put_together(ip_state *ip, uint32_t index, ipv4_repr *r) noexcept 
     return total
 
 
-cdef int reassembly_input(ip_state *ip, ipv4_repr *r, const uint8_t *l4, uint32_t l4_len, int64_t now, uint32_t *n) noexcept nogil:
+cdef int reassembly_input(ip_state *ip, ipv4_repr *r, const uint8_t *l4, uint32_t l4_len, int64_t now,
+                          uint32_t *n) noexcept nogil:
     cdef uint32_t index = find(ip, r)
     cdef reassembly *a
     cdef int why = check(r, l4, l4_len)
@@ -227,7 +231,7 @@ cdef int reassembly_input(ip_state *ip, ipv4_repr *r, const uint8_t *l4, uint32_
     if why < 0 and index == NONE:
         index = begin(ip, r, now)
         if index == NONE:
-            ip.drops[<int>DROP_NO_MEMORY] += 1
+            ip.drops[<int>DROP_FRAG_LIMIT] += 1
             return 0
     if why < 0:
         a = at_index(ip, index)

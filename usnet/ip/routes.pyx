@@ -69,7 +69,8 @@ cdef int ip_add_addr(ip_state *ip, uint32_t nif, const ip_addr *addr, uint8_t pr
     cdef uint32_t spare = MAX_ADDRS
     cdef int status
     cdef local_addr *a
-    if nif >= ip.n_netifs or not addr_is_v4(addr) or addr_is_any(addr) or is_group(addr_v4(addr)) or prefix < V4_PREFIX or prefix > 128:
+    if (nif >= ip.n_netifs or not addr_is_v4(addr) or addr_is_any(addr) or is_group(addr_v4(addr))
+            or prefix < V4_PREFIX or prefix > 128):
         return -EINVAL
     for i in range(MAX_ADDRS):
         if ip.addrs[i].used:
@@ -98,6 +99,7 @@ cdef int ip_del_addr(ip_state *ip, const ip_addr *addr) noexcept nogil:
     cdef ip_addr net
     cdef uint32_t i, k
     cdef local_addr *a
+    cdef local_addr *b
     cdef route *r
     for i in range(ip.n_addrs):
         a = &ip.addrs[i]
@@ -106,22 +108,26 @@ cdef int ip_del_addr(ip_state *ip, const ip_addr *addr) noexcept nogil:
         a.used = 0
         network_of(&net, addr, a.prefix)
         for k in range(ip.n_addrs):
-            if ip.addrs[k].used and ip.addrs[k].netif == a.netif and ip.addrs[k].prefix == a.prefix and addr_in(&ip.addrs[k].addr, &net, a.prefix):
+            b = &ip.addrs[k]
+            if b.used and b.netif == a.netif and b.prefix == a.prefix and addr_in(&b.addr, &net, a.prefix):
                 return 0        # another address of the same network still needs the route
         for k in range(ip.n_routes):
             r = &ip.routes[k]
-            if r.used and r.prefix == a.prefix and r.netif == a.netif and addr_is_any(&r.gateway) and addr_eq(&r.net, &net):
+            if (r.used and r.prefix == a.prefix and r.netif == a.netif and addr_is_any(&r.gateway)
+                    and addr_eq(&r.net, &net)):
                 r.used = 0
         return 0
     return -EADDRNOTAVAIL
 
 
-cdef int ip_add_route(ip_state *ip, const ip_addr *net, uint8_t prefix, const ip_addr *gateway, uint32_t nif) noexcept nogil:
+cdef int ip_add_route(ip_state *ip, const ip_addr *net, uint8_t prefix, const ip_addr *gateway,
+                      uint32_t nif) noexcept nogil:
     """gateway NULL or unspecified: on-link. 0, -EEXIST, -EINVAL or -ENOSPC."""
     cdef ip_addr none
     cdef route *r
     cdef uint32_t i
-    if nif >= ip.n_netifs or not addr_is_v4(net) or prefix < V4_PREFIX or prefix > 128 or (addr_v4(net) & ~v4_mask(prefix)) != 0:
+    if (nif >= ip.n_netifs or not addr_is_v4(net) or prefix < V4_PREFIX or prefix > 128
+            or (addr_v4(net) & ~v4_mask(prefix)) != 0):
         return -EINVAL
     memset(&none, 0, sizeof(none))
     if gateway != NULL and not addr_is_any(gateway):
@@ -182,8 +188,10 @@ cdef int ip_broadcast_netif(const ip_state *ip, const ip_addr *addr) noexcept no
     v4 = addr_v4(addr)
     for i in range(ip.n_addrs):
         a = &ip.addrs[i]
-        if a.used and (v4 == V4_BROADCAST or (a.prefix < 127 and addr_in(addr, &a.addr, a.prefix)
-                                            and (v4 | v4_mask(a.prefix)) == V4_BROADCAST)):
+        if a.used and v4 == V4_BROADCAST:
+            return a.netif
+        if (a.used and a.prefix < 127 and (v4 | v4_mask(a.prefix)) == V4_BROADCAST
+                and addr_in(addr, &a.addr, a.prefix)):
             return a.netif
     return -1
 

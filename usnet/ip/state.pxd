@@ -1,6 +1,7 @@
 """Everything the internet layer remembers: interfaces, addresses, routes, neighbours, fragments, UDP endpoints.
 
-One `ip_state` a stack. It reaches frames only through `port` structs (backends/ring) and learns the time from its callers.
+One `ip_state` a stack. It reaches frames only through `port` structs (backends/ring) and learns the time from its
+callers.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -67,7 +68,7 @@ cdef enum ip_drop:
     DROP_IP_PROTO               # no such protocol here
     DROP_FRAG_BAD               # beyond 65535, empty, not a multiple of 8, two ends
     DROP_FRAG_OVERLAP
-    DROP_FRAG_LIMIT             # gave way to newer ones, or over the byte limit
+    DROP_FRAG_LIMIT             # gave way to newer ones, over the byte limit, too many holes, or no memory
     DROP_FRAG_TIMEOUT
     DROP_ICMP_BAD
     DROP_ICMP_TYPE              # a type that is not acted upon
@@ -79,7 +80,8 @@ cdef enum ip_drop:
     DROP_NEIGHBOUR_QUEUE        # waited for an address and gave way, or the address never came
     DROP_TX_RING_FULL           # an answer (ICMP, ARP, RST), or what had waited for a neighbour, found no transmit slot
     DROP_NO_WAY_BACK            # an answer had no route, or its neighbour does not answer
-    DROP_NO_MEMORY              # no chunk, no entry
+    DROP_NO_MEMORY              # a frame that came in: no chunk, no entry
+    DROP_TX_NO_MEMORY           # something to be sent: no chunk or entry to wait in
     IP_DROPS
 
 cdef struct netif:
@@ -88,7 +90,8 @@ cdef struct netif:
     uint16_t vlan               # identifier whose frames are ours and with which ours are tagged; VLAN_NONE: untagged
     uint8_t mac[6]
     uint32_t tx_pending         # frames put into transmit rings since the last tx_sync
-    uint8_t tx_wanted           # 1: somebody was refused with EAGAIN and waits for room (arm the port for transmit); ip_flush clears it
+    # 1: somebody was refused with EAGAIN and waits for room (arm the port for transmit); ip_flush clears it
+    uint8_t tx_wanted
 
 cdef struct local_addr:
     ip_addr addr
@@ -120,7 +123,8 @@ cdef struct neighbour:
     uint8_t n_queued            # packets waiting
     uint8_t is_static           # 1: set by hand, never expires, is not evicted, and no ARP changes it
     uint32_t timer              # of the wheel while it is being asked for, or NONE
-    uint32_t prev               # in the list of those with an address (REACHABLE, STALE) or without one, latest use first; NONE at an end
+    # in the list of those with an address (REACHABLE, STALE) or without one, latest use first; NONE at an end
+    uint32_t prev
     uint32_t next
     chain queue                 # packets from the IP header on, each behind its length (4 bytes of this machine)
 
@@ -207,9 +211,12 @@ cdef struct ip_state:
     wheel *timers               # the stack's
     idset *notify               # the stack's: owners (sockets) of endpoints that have news
     rng *random                 # the stack's
-    uint64_t hash_key[2]        # SipHash: identification (RFC 6864, RFC 7739), tables, choice among endpoints that share a port
-    uint16_t ident[64]          # counters of the identification field, one for each class of (source, destination, protocol)
-    int64_t icmp_next           # ns: when the next ICMP error was due if they left at icmp_rate; a burst may run ahead of it
+    # SipHash: identification (RFC 6864, RFC 7739), tables, choice among endpoints that share a port
+    uint64_t hash_key[2]
+    # counters of the identification field, one for each class of (source, destination, protocol)
+    uint16_t ident[64]
+    # ns: when the next ICMP error was due if they left at icmp_rate; a burst may run ahead of it
+    int64_t icmp_next
     int64_t icmp_next_to[64]    # the same [hash of the destination], at half that rate
     ip_config config
     ip_counters counters
@@ -238,7 +245,8 @@ cdef struct packet:
     uint16_t quoted_dst_port
     uint32_t quoted_seq
 
-# A frame being built in place. Filled by ip_tx_open; at most one is open at a time, and one that is never closed costs nothing.
+# A frame being built in place. Filled by ip_tx_open; at most one is open at a time, and one that is never closed
+# costs nothing.
 cdef struct tx_frame:
     uint8_t *l4                 # write the L4 header and payload here
     uint32_t room               # bytes at l4: as asked for

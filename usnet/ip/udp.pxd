@@ -36,14 +36,20 @@ cdef struct udp_record:
 
 cdef uint32_t udp_open(ip_state *ip) noexcept nogil                                         # its index, or NONE
 cdef void udp_close(ip_state *ip, uint32_t u) noexcept nogil
-cdef int udp_bind(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t port) noexcept nogil     # port 0: a random free one; -EADDRINUSE, -EADDRNOTAVAIL, -EINVAL (bound already)
-cdef int udp_connect(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t port) noexcept nogil  # all-zero addr: disconnects; -ENETUNREACH
-# Bytes sent, or -errno: EINVAL (port 0, not IPv4), EDESTADDRREQ, EMSGSIZE (over 65507), EACCES (broadcast not allowed), EAGAIN (ring full), ENETUNREACH, EHOSTUNREACH, or a pending
-# error. addr NULL: the connected peer.
-cdef int64_t udp_send(ip_state *ip, uint32_t u, const uint8_t *p, uint32_t n, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil
-# One datagram: bytes copied (cut to n; record.length is its true length), or -EAGAIN, or a pending error. peek: it stays queued.
+# port 0: a random free one; -EADDRINUSE, -EADDRNOTAVAIL, -EINVAL (bound already)
+cdef int udp_bind(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t port) noexcept nogil
+# all-zero addr: disconnects; -ENETUNREACH
+cdef int udp_connect(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t port) noexcept nogil
+# Bytes sent, or -errno: EINVAL (port 0, not IPv4), EDESTADDRREQ, EMSGSIZE (over 65507), EACCES (broadcast not
+# allowed), EAGAIN (ring full), ENETUNREACH, EHOSTUNREACH, or a pending error. addr NULL: the connected peer.
+cdef int64_t udp_send(ip_state *ip, uint32_t u, const uint8_t *p, uint32_t n, const ip_addr *addr, uint16_t port,
+                      int64_t now) noexcept nogil
+# One datagram: bytes copied (cut to n; record.length is its true length), or -EAGAIN, or a pending error. peek: it
+# stays queued.
 cdef int64_t udp_recv(ip_state *ip, uint32_t u, uint8_t *p, uint32_t n, bint peek, udp_record *record) noexcept nogil
-cdef uint32_t udp_ready(ip_state *ip, uint32_t u) noexcept nogil                            # EPOLLIN, EPOLLOUT, EPOLLERR as they stand
-cdef void udp_input(ip_state *ip, const ipv4_repr *r, const uint8_t *l4, uint32_t n, bint csum_ok, const uint8_t *l3, uint32_t l3_len,
+# EPOLLIN, EPOLLOUT, EPOLLERR as they stand
+cdef uint32_t udp_ready(ip_state *ip, uint32_t u) noexcept nogil
+cdef void udp_input(ip_state *ip, const ipv4_repr *r, const uint8_t *l4, uint32_t n, bint csum_ok, const uint8_t *l3,
+                    uint32_t l3_len,
                     int64_t now) noexcept nogil
 cdef void udp_clear(ip_state *ip) noexcept nogil                    # closes all

@@ -8,7 +8,8 @@ from usnet.ip.output cimport ip_send, ip_tx_close, ip_tx_open, ip_tx_room
 from usnet.ip.paths cimport path_mtu
 from usnet.ip.routes cimport V4_BROADCAST, ip_broadcast_netif, ip_is_group, ip_is_local, ip_mtu, ip_route, ip_source
 from usnet.ip.state cimport (
-    DROP_NO_MEMORY, DROP_UDP_BAD, DROP_UDP_CHECKSUM, DROP_UDP_NO_PORT, DROP_UDP_QUEUE_FULL, NETIF_LOOPBACK, READY_ERR, READY_IN, READY_OUT,
+    DROP_NO_MEMORY, DROP_UDP_BAD, DROP_UDP_CHECKSUM, DROP_UDP_NO_PORT, DROP_UDP_QUEUE_FULL, NETIF_LOOPBACK, READY_ERR,
+    READY_IN, READY_OUT,
     ip_state, tx_frame,
 )
 from usnet.ip.udp_table cimport (
@@ -135,7 +136,8 @@ cdef uint8_t ttl_for(const ip_state *ip, const udp_pcb *p, const ip_addr *dst) n
     return 1 if ip_is_group(dst) and addr_v4(dst) != V4_BROADCAST else ip.config.ttl
 
 
-cdef int transmit(ip_state *ip, const udp_pcb *p, const ip_addr *src, const ip_addr *dst, uint16_t port, const uint8_t *data, uint32_t n,
+cdef int transmit(ip_state *ip, const udp_pcb *p, const ip_addr *src, const ip_addr *dst, uint16_t port,
+                  const uint8_t *data, uint32_t n,
                   int64_t now) noexcept nogil:
     """One datagram: built in its slot when it fits one packet, else in ip.build and fragmented. 0 or as ip_send."""
     cdef udp_repr r
@@ -163,7 +165,8 @@ cdef int transmit(ip_state *ip, const udp_pcb *p, const ip_addr *src, const ip_a
     return 0
 
 
-cdef int64_t udp_send(ip_state *ip, uint32_t u, const uint8_t *p, uint32_t n, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil:
+cdef int64_t udp_send(ip_state *ip, uint32_t u, const uint8_t *p, uint32_t n, const ip_addr *addr, uint16_t port,
+                      int64_t now) noexcept nogil:
     cdef udp_pcb *e = udp_at(ip, u)
     cdef ip_addr src, dst
     cdef int status
@@ -236,14 +239,16 @@ cdef uint32_t udp_ready(ip_state *ip, uint32_t u) noexcept nogil:
     return ready | READY_OUT
 
 
-cdef int deliver(ip_state *ip, uint32_t u, const udp_record *record, const uint8_t *payload, int64_t now) noexcept nogil:
+cdef int deliver(ip_state *ip, uint32_t u, const udp_record *record, const uint8_t *payload,
+                 int64_t now) noexcept nogil:
     """Queues one datagram for u: 0, or -ENOBUFS (no memory) or -EAGAIN (over its receive buffer)."""
     cdef udp_pcb *p = udp_at(ip, u)
     cdef uint32_t span = p.queue.span
     if span + sizeof(udp_record) + record.length > p.rcvbuf:
         return -EAGAIN
     if (chain_write(ip.chunks, &p.queue, span, <const uint8_t *>record, sizeof(udp_record)) < 0
-            or (record.length > 0 and chain_write(ip.chunks, &p.queue, span + sizeof(udp_record), payload, record.length) < 0)):
+            or (record.length > 0
+                and chain_write(ip.chunks, &p.queue, span + sizeof(udp_record), payload, record.length) < 0)):
         if p.queue.span > span:
             chain_truncate(ip.chunks, &p.queue, span)
         return -ENOBUFS
@@ -252,7 +257,8 @@ cdef int deliver(ip_state *ip, uint32_t u, const udp_record *record, const uint8
     return 0
 
 
-cdef int deliver_all(ip_state *ip, const ipv4_repr *r, const udp_repr *h, const udp_record *record, const uint8_t *payload,
+cdef int deliver_all(ip_state *ip, const ipv4_repr *r, const udp_repr *h, const udp_record *record,
+                     const uint8_t *payload,
                      int64_t now) noexcept nogil:
     """A copy for each endpoint that takes a broadcast. 1: nobody; 0: somebody has it; else the last reason why not."""
     cdef uint32_t tag = table_tag(h.dst_port)
@@ -270,7 +276,8 @@ cdef int deliver_all(ip_state *ip, const ipv4_repr *r, const udp_repr *h, const 
     return result
 
 
-cdef void udp_input(ip_state *ip, const ipv4_repr *r, const uint8_t *l4, uint32_t n, bint csum_ok, const uint8_t *l3, uint32_t l3_len,
+cdef void udp_input(ip_state *ip, const ipv4_repr *r, const uint8_t *l4, uint32_t n, bint csum_ok, const uint8_t *l3,
+                    uint32_t l3_len,
                     int64_t now) noexcept nogil:
     cdef udp_repr h
     cdef udp_record record

@@ -54,7 +54,8 @@ cdef uint16_t table_free_port(ip_state *ip, uint32_t u, const ip_addr *laddr) no
     return 0
 
 
-cdef int table_score(const udp_pcb *p, const ip_addr *src, uint16_t sport, const ip_addr *dst, uint16_t dport) noexcept nogil:
+cdef int table_score(const udp_pcb *p, const ip_addr *src, uint16_t sport, const ip_addr *dst,
+                     uint16_t dport) noexcept nogil:
     cdef int score = 1
     if p.lport != dport:
         return 0
@@ -69,7 +70,8 @@ cdef int table_score(const udp_pcb *p, const ip_addr *src, uint16_t sport, const
     return score
 
 
-cdef uint64_t flow_hash(ip_state *ip, const ip_addr *src, uint16_t sport, const ip_addr *dst, uint16_t dport) noexcept nogil:
+cdef uint64_t flow_hash(ip_state *ip, const ip_addr *src, uint16_t sport, const ip_addr *dst,
+                        uint16_t dport) noexcept nogil:
     cdef uint8_t key[36]
     memcpy(key, src, 16)
     memcpy(key + 16, dst, 16)
@@ -78,7 +80,8 @@ cdef uint64_t flow_hash(ip_state *ip, const ip_addr *src, uint16_t sport, const 
     return siphash(ip.hash_key, key, 36)
 
 
-cdef uint32_t table_lookup(ip_state *ip, const ip_addr *src, uint16_t sport, const ip_addr *dst, uint16_t dport) noexcept nogil:
+cdef uint32_t table_lookup(ip_state *ip, const ip_addr *src, uint16_t sport, const ip_addr *dst,
+                           uint16_t dport) noexcept nogil:
     cdef uint32_t tag = table_tag(dport)
     cdef uint32_t pos = hash_first(&ip.udp_ports, tag)
     cdef uint32_t best = NONE
@@ -95,7 +98,8 @@ cdef uint32_t table_lookup(ip_state *ip, const ip_addr *src, uint16_t sport, con
         if score > best_score:
             best, best_score, equals = u, score, 1
         elif score > 0 and score == best_score:
-            # Rendezvous hashing: the flow keeps its endpoint while others come and go, in whatever order the table lists them.
+            # Rendezvous hashing: the flow keeps its endpoint while others come and go, in whatever order the table
+            # lists them.
             if equals == 1:
                 flow = flow_hash(ip, src, sport, dst, dport)
                 best_key = mix(flow, best)
@@ -132,7 +136,8 @@ cdef void udp_wake_blocked(ip_state *ip) noexcept nogil:
             udp_notify(ip, p)
 
 
-cdef bint udp_icmp_error(ip_state *ip, const ip_addr *raddr, uint16_t rport, uint16_t lport, int32_t err) noexcept nogil:
+cdef bint udp_icmp_error(ip_state *ip, const ip_addr *raddr, uint16_t rport, uint16_t lport,
+                         int32_t err) noexcept nogil:
     cdef uint32_t tag = table_tag(lport)
     cdef uint32_t pos = hash_first(&ip.udp_ports, tag)
     cdef bint found = False

@@ -1,16 +1,44 @@
-"""Hangs a stack into the simulator: frames and deadlines run it natively, Python hears of it only when a program waits for news."""
-from libc.stdint cimport int64_t
+"""Hangs a stack into the simulator: frames and deadlines run it natively, Python hears of it only when a program waits for news, and what its
+socket calls return goes into the run's digest."""
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from usnet.backends.sim.digest cimport digest_feed
 from usnet.backends.sim.host cimport SimHost
+from usnet.backends.sim.journal cimport world
+from usnet.backends.sim.network cimport Network
 from usnet.backends.sim.scheduler cimport host, host_arm
 from usnet.sockets.host cimport Stack, host_has_news, host_run
+
+cdef uint64_t CALLS = <uint64_t>1 << 62     # marks a feed of the digest as the result of a call; frames have no such bit
+
+
+cdef struct watched:
+    world *w
+    uint64_t number             # of the host
+
+
+cdef class Watch:
+    """Who is told of a stack's calls: the digest of its network, with the host's number."""
+    cdef watched told
+    cdef Network network        # keeps told.w alive
 
 
 cdef void rearm(void *ctx, int64_t deadline) noexcept nogil:
     host_arm(<host *>ctx, deadline)
 
 
-def attach(Stack stack not None, SimHost simulated not None):
-    """From now on the scheduler runs `stack` whenever a frame for `simulated` arrives or a deadline comes."""
-    simulated.attach(host_run, &stack.n, host_has_news, &stack.n, stack)
+cdef void into_digest(void *ctx, int call, int fd, int64_t result, const uint8_t *p, uint32_t n) noexcept nogil:
+    cdef watched *k = <watched *>ctx
+    digest_feed(&k.w.digest, CALLS | (k.number << 40) | (<uint64_t>call << 32) | <uint32_t>fd, <uint64_t>result, p, n)
+
+
+def attach(Stack stack not None, SimHost simulated not None, Network network not None, number):
+    """From now on the scheduler runs `stack` whenever a frame for `simulated` arrives or a deadline comes. `number`: of the host, for the digest."""
+    cdef Watch watch = Watch.__new__(Watch)
+    watch.told.w = &network.w
+    watch.told.number = number
+    watch.network = network
+    stack.n.observe = into_digest
+    stack.n.observe_ctx = &watch.told
+    simulated.attach(host_run, &stack.n, host_has_news, &stack.n, (stack, watch))
     stack.attach(rearm, &simulated.h)

@@ -6,9 +6,10 @@
     env.process(...)
     env.run(until="30s")
 
-Times are int nanoseconds. At one instant the order is: SimPy's urgent events (processes that start, interrupts, the end of run()); then the
-network, until nothing is left at this instant: its events in the order in which they were put in, then the hosts that have become due; then SimPy's
-other events, by (priority, order of scheduling) as ever, the network going first again after each. So whoever looks sees a network that has settled.
+Times are int nanoseconds. At one instant the order is: SimPy's urgent events (processes that start, interrupts, the end
+of run()); then the network, until nothing is left at this instant: its events in the order in which they were put in,
+then the hosts that have become due; then SimPy's other events, by (priority, order of scheduling) as ever, the network
+going first again after each. So whoever looks sees a network that has settled.
 """
 import operator
 from heapq import heappush
@@ -23,15 +24,17 @@ from usnet.backends.sim.network import Network
 FOREVER = 2**63 - 1
 
 
-class SimulationStalled(RuntimeError):
+class SimulationStalled(RuntimeError):  # noqa: N818
     """Nothing is left to happen, and programs still wait."""
 
 
 class Environment(simpy.Environment):
-    """Environment(network=None, seed=0): a simpy.Environment whose time is that of a Network (a new one with that seed when None).
+    """Environment(network=None, seed=0): a simpy.Environment whose time is that of a Network (a new one with that seed
+    when None).
 
-    `now`, delays and `until` are int nanoseconds (TypeError for floats; `until` may be text such as "2s"). run(until=t) stops before what is due at t, as
-    SimPy does. Failed events that nobody handles end the run with their exception, and so does a program's exception.
+    `now`, delays and `until` are int nanoseconds (TypeError for floats; `until` may be text such as "2s"). run(until=t)
+    stops before what is due at t, as SimPy does. Failed events that nobody handles end the run with their exception,
+    and so does a program's exception.
     """
 
     def __init__(self, network=None, *, seed=0):
@@ -89,10 +92,11 @@ class Environment(simpy.Environment):
             self._running = was
 
     def run(self, until=None):
-        """Runs until no event is left, up to a time (ns, or text with a unit), or until an event has happened, whose value is returned.
+        """Runs until no event is left, up to a time (ns, or text with a unit), or until an event has happened, whose
+        value is returned.
 
-        Raises what events and programs raise; SimulationStalled when nothing is left to happen but programs wait (other than daemons), or when
-        `until` is an event that did not happen; ValueError for a time that is not in the future.
+        Raises what events and programs raise; SimulationStalled when nothing is left to happen but programs wait (other
+        than daemons), or when `until` is an event that did not happen; ValueError for a time that is not in the future.
         """
         if self._running:
             raise RuntimeError("the environment is running already")
@@ -134,7 +138,8 @@ class Environment(simpy.Environment):
             process()
 
     def go_on(self):
-        """Lets the network run until Python is called, or processes SimPy's next event. EmptySchedule when nothing is left."""
+        """Lets the network run until Python is called, or processes SimPy's next event. EmptySchedule when nothing is
+        left."""
         was, self._running = self._running, True
         try:
             if not self._scheduler.run_before(self._limit()):

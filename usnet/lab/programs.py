@@ -1,13 +1,14 @@
-"""Blocking programs in virtual time: each runs on a greenlet of its own, and a call that would block lets the world go on instead.
+"""Blocking programs in virtual time: each runs on a greenlet of its own, and a call that would block lets the world go
+on instead.
 
     def client(env): ...        # ordinary blocking code
     spawn(env, client, env)
     env.run()
 
-While a program computes no time passes. Programs wake in the order in which what they wait for happened; at one instant after the network has settled, in
-line with SimPy's events.
+While a program computes no time passes. Programs wake in the order in which what they wait for happened; at one instant
+after the network has settled, in line with SimPy's events.
 """
-from greenlet import GreenletExit, getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped, unused-ignore]
 from simpy.events import NORMAL, Event
 
 from usnet.backends.poller import Poller
@@ -20,14 +21,15 @@ NO_PROGRESS_LIMIT = 1_000_000
 """So many waits of one program at one instant are a loop that will never end."""
 
 
-class NoProgress(RuntimeError):
+class NoProgress(RuntimeError):  # noqa: N818
     """A program waits over and over, and no virtual time passes."""
 
 
 class Program(greenlet):
     """A running program; made by spawn().
 
-    `value`: what its function returned; `alive`; `waits_for`: what it is blocked in, as text; `daemon`: it may be left waiting at the end.
+    `value`: what its function returned; `alive`; `waits_for`: what it is blocked in, as text; `daemon`: it may be left
+    waiting at the end.
     """
 
     def __init__(self, env, name, daemon, function, args):
@@ -72,7 +74,8 @@ class Program(greenlet):
 
     @property
     def done(self):
-        """A SimPy event that happens when the program ends, with what it returned; whoever waits for it also gets its exception."""
+        """A SimPy event that happens when the program ends, with what it returned; whoever waits for it also gets its
+        exception."""
         if self._done is None:
             self._done = Event(self.env)
             if not self.alive:
@@ -84,7 +87,8 @@ class Program(greenlet):
         return wait_for(self.done)
 
     def kill(self):
-        """Ends the program where it waits: `finally` clauses run, at this instant. Nothing happens when it has ended."""
+        """Ends the program where it waits: `finally` clauses run, at this instant. Nothing happens when it has
+        ended."""
         if not self.alive:
             return
         if getcurrent() is self:
@@ -122,7 +126,8 @@ class Program(greenlet):
             self._instant, self._waits = self.env.now, 0
         self._waits += 1
         if self._waits > NO_PROGRESS_LIMIT:
-            raise NoProgress(f"program {self.name!r} has waited {NO_PROGRESS_LIMIT} times at {self.env.now} ns and no time passes")
+            raise NoProgress(f"program {self.name!r} has waited {NO_PROGRESS_LIMIT} times at {self.env.now} ns, "
+                             "and no time passes")
 
     def _block(self, reason, until):
         """Lets the world go on until _wake() or the time `until` (ns)."""
@@ -144,8 +149,9 @@ class Program(greenlet):
 def spawn(env, function, *args, name=None, daemon=False):
     """Runs function(*args) as a program of the environment, from this instant on. Returns the Program.
 
-    Its name (the function's when None) is made different from those of running programs. An exception that it does not handle comes out
-    of env.run(), with a note of its name, unless somebody waits for its end. A `daemon` may still be waiting when nothing is left to happen.
+    Its name (the function's when None) is made different from those of running programs. An exception that it does not
+    handle comes out of env.run(), with a note of its name, unless somebody waits for its end. A `daemon` may still be
+    waiting when nothing is left to happen.
     """
     wanted = name or getattr(function, "__name__", "program")
     name, n = wanted, 1
@@ -171,7 +177,8 @@ def _require(what):
 
 
 def sleep(duration):
-    """Lets virtual time pass in a program: ns, or text such as "20ms". 0 lets everything else at this instant go first."""
+    """Lets virtual time pass in a program: ns, or text such as "20ms". 0 lets everything else at this instant go
+    first."""
     program = _require("sleep()")
     program._block("sleep", program.env.now + units.time(duration))
 
@@ -189,17 +196,20 @@ def wait_for(event):
 
 
 class SimPoller(Poller):
-    """The poller of one host's programs: wait() lets the world go on until a port's host has news, the doorbell rings, or the time comes.
+    """The poller of one host's programs: wait() lets the world go on until a port's host has news, the doorbell rings,
+    or the time comes.
 
-    Any number of programs may wait at once; each is woken. A time that has passed does not block, but everything else at this instant goes first. Outside of
-    any program, wait() runs the environment (SimulationStalled when nothing is left to happen); inside a SimPy process it raises RuntimeError.
+    Any number of programs may wait at once; each is woken. A time that has passed does not block, but everything else
+    at this instant goes first. Outside of any program, wait() runs the environment (SimulationStalled when nothing is
+    left to happen); inside a SimPy process it raises RuntimeError.
     """
 
     def __init__(self, env):
         self.env = env
         self.ports = []
         self._hosts = []
-        self._waiters = []              # programs, in the order in which they began to wait
+        self.is_woken = None            # of the stack: whether the program whose wait has that token should look again
+        self._waiters = {}              # program -> its token or None, in the order in which they began to wait
         self._news = 0                  # so many times there was something
         self._seen = {}                 # program (None: the main one) -> news that it was woken for
         self._alarm = Alarm(env.network.scheduler, self._time_came)
@@ -227,13 +237,27 @@ class SimPoller(Poller):
     def ring_doorbell(self):
         """Wakes all who wait, or the next wait of each program. From the thread of the environment only."""
         self._news += 1
-        for program in self._waiters:
-            program._wake()
+        for program, token in self._waiters.items():
+            if token is None or self.is_woken(token):
+                program._wake()
+
+    def give_way(self):
+        """Counts a call that would not wait as a wait at this instant: a loop of such calls is NoProgress in the end."""
+        program = current()
+        if program is not None:
+            program._count_wait()
 
     def _time_came(self, now):
         self._timed_out = True
 
     def wait(self, deadline_ns):
+        return self._wait(deadline_ns, None)
+
+    def wait_for(self, deadline_ns, token):
+        """As wait(), but woken only by what is_woken(token) confirms: many programs on one host do not wake each other."""
+        return self._wait(deadline_ns, None if self.is_woken is None else token)
+
+    def _wait(self, deadline_ns, token):
         program = current()
         for host in self._hosts:
             if host.native:             # calls may have left it something to do, or another deadline
@@ -242,15 +266,15 @@ class SimPoller(Poller):
             deadline_ns = self._hosts[0].instant(deadline_ns)
         if program is None:
             return self._drive(deadline_ns)
-        if deadline_ns > self.env.now and self._take_news(program):
+        if deadline_ns > self.env.now and (self._take_news(program) if token is None else self.is_woken(token)):
             program._count_wait()
             return True
-        self._waiters.append(program)
+        self._waiters[program] = token
         try:
             program._block("a wait for its host", deadline_ns)
         finally:
-            self._waiters.remove(program)
-        return self._take_news(program)
+            del self._waiters[program]
+        return token is not None or self._take_news(program)
 
     def _take_news(self, program):
         """Whether there was something that this program was not woken for yet."""
@@ -276,7 +300,8 @@ class SimPoller(Poller):
                     return True
                 self.env.go_on()
         except EmptySchedule:
-            raise SimulationStalled(f"at {self.env.now} ns nothing is left to happen, but the main program waits") from None
+            raise SimulationStalled(f"at {self.env.now} ns nothing is left to happen, "
+                                    "but the main program waits") from None
         finally:
             self._alarm.clear()
         return self._take_news(None)

@@ -35,15 +35,17 @@ class Host:
         if gateway is not None:
             self._routes.append(("0.0.0.0/0", gateway))
         self.simulated = world.network.host(name, granularity)
+        poller = SimPoller(world.env)
         self.stack = Stack(
             None,
             config=config,
             seed=world.seed_for(name),
             clock=self.simulated.clock,
-            poller=SimPoller(world.env),
+            poller=poller,
             **limits,
         )
-        attach(self.stack, self.simulated)
+        poller.is_woken = self.stack.is_woken
+        attach(self.stack, self.simulated, world.network, len(world.hosts))
 
     @property
     def address(self):
@@ -185,7 +187,7 @@ class World:
         return everyone.triggered
 
     def digest(self):
-        """128 bits over every frame on every wire with its time, and all results noted with note(): a hex text."""
+        """128 bits, as hex, over every frame on every wire with its time, the results of all socket calls with the bytes they gave, and what note() added."""
         return self.network.digest()
 
     def note(self, *results):

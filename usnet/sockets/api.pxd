@@ -2,11 +2,13 @@
 
     from usnet.sockets.api cimport net, usn_socket, usn_run, ...
 
-A `net` is one stack's table of descriptors; `Stack.net` (usnet.sockets.host) hands it out. Every call returns a value >= 0 or -errno, and none
-waits: what cannot be done now is -EAGAIN, and epoll says when to come back. Times are nanoseconds of the stack's clock. Somebody has to drive the
-stack: usn_run takes what has arrived, fires timers and sends; calls that queue output are followed by usn_flush (once for many of them).
+A `net` is one stack's table of descriptors: `&stack.n` of a Stack (usnet.sockets.host). Every call returns a value
+>= 0 or -errno, and none waits: what cannot be done now is -EAGAIN, and epoll says when to come back. Times are
+nanoseconds of the stack's clock. Somebody has to drive the stack: usn_run takes what has arrived, fires timers and
+sends; calls that queue output are followed by usn_flush (once for many of them).
 
-Addresses are `ip_addr` (usnet.wire.addr: 16 bytes, IPv4 mapped) and a port in host order; all zero means any. One stack belongs to one thread.
+Addresses are `ip_addr` (usnet.wire.addr: 16 bytes, IPv4 mapped) and a port in host order; all zero means any. One stack
+belongs to one thread.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
@@ -14,35 +16,45 @@ from usnet.sockets.ready cimport usn_epoll_event
 from usnet.sockets.table cimport net
 from usnet.wire.addr cimport ip_addr
 
-# Everything that can be done at `now`; returns the next deadline (INT64_MAX: none). Ready lists and waiters are up to date afterwards.
+# Everything that can be done at `now`; returns the next deadline (INT64_MAX: none). Ready lists and waiters are up to
+# date afterwards.
 cdef int64_t usn_run(net *n, int64_t now) noexcept nogil
 # Sends what calls have queued. Looks at no receive ring and no timer.
 cdef int64_t usn_flush(net *n, int64_t now) noexcept nogil
 
-# AF_INET with SOCK_STREAM or SOCK_DGRAM: a descriptor, or -EAFNOSUPPORT, -EPROTONOSUPPORT, -EINVAL (type), -EMFILE, -ENOBUFS.
+# AF_INET with SOCK_STREAM or SOCK_DGRAM: a descriptor, or -EAFNOSUPPORT, -EPROTONOSUPPORT, -EINVAL (type), -EMFILE,
+# -ENOBUFS.
 cdef int usn_socket(net *n, int family, int type, int proto) noexcept nogil
 # -EINVAL bound already, -EADDRINUSE, -EADDRNOTAVAIL (not an address of this stack).
 cdef int usn_bind(net *n, int fd, const ip_addr *addr, uint16_t port) noexcept nogil
-cdef int usn_listen(net *n, int fd, int backlog) noexcept nogil             # -EOPNOTSUPP not a stream, -EINVAL connected, -EADDRINUSE
-# A new descriptor; the peer's address at *addr, *port (NULL: not wanted). -EAGAIN nobody waits, -EINVAL not listening, -EMFILE.
+# -EOPNOTSUPP not a stream, -EINVAL connected, -EADDRINUSE
+cdef int usn_listen(net *n, int fd, int backlog) noexcept nogil
+# A new descriptor; the peer's address at *addr, *port (NULL: not wanted). -EAGAIN nobody waits, -EINVAL not listening,
+# -EMFILE.
 cdef int usn_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil
-# TCP: -EINPROGRESS (writable when it is decided, SO_ERROR or connect again tells), -EALREADY, 0 once after it succeeded, then -EISCONN; a refusal is told
-# once. UDP: sets the peer; the all-zero address with port 0 takes it away again.
+# TCP: -EINPROGRESS (writable when it is decided, SO_ERROR or connect again tells), -EALREADY, 0 once after it
+# succeeded, then -EISCONN; a refusal is told once. UDP: sets the peer; the all-zero address with port 0 takes it away
+# again.
 cdef int usn_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil
-# flags: MSG_PEEK, and MSG_TRUNC (a datagram's true length is returned). Others do not matter here. Bytes, or -EAGAIN, -EPIPE, -ENOTCONN, the pending error.
-# A send may take less than all; it never both takes some and fails.
+# flags: MSG_PEEK, and MSG_TRUNC (a datagram's true length is returned). Others do not matter here. Bytes, or -EAGAIN,
+# -EPIPE, -ENOTCONN, the pending error. A send may take less than all; it never both takes some and fails.
 cdef int64_t usn_send(net *n, int fd, const uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil
 cdef int64_t usn_recv(net *n, int fd, uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil
 # addr NULL: as usn_send. On a stream the address does not matter.
-cdef int64_t usn_sendto(net *n, int fd, const uint8_t *p, size_t length, int flags, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil
-# The sender at *addr, *port; on a stream the peer.
-cdef int64_t usn_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, ip_addr *addr, uint16_t *port, int64_t now) noexcept nogil
-cdef int usn_shutdown(net *n, int fd, int how, int64_t now) noexcept nogil  # SHUT_RD, SHUT_WR, SHUT_RDWR; -ENOTCONN, -EINVAL
-# The descriptor is free for others. What is queued is still sent; data that was never read makes it a reset; SO_LINGER with 0 s aborts.
+cdef int64_t usn_sendto(net *n, int fd, const uint8_t *p, size_t length, int flags, const ip_addr *addr, uint16_t port,
+                        int64_t now) noexcept nogil
+# The sender at *addr, *port (both or neither NULL); on a stream the peer.
+cdef int64_t usn_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, ip_addr *addr, uint16_t *port,
+                          int64_t now) noexcept nogil
+# SHUT_RD, SHUT_WR, SHUT_RDWR; -ENOTCONN, -EINVAL
+cdef int usn_shutdown(net *n, int fd, int how, int64_t now) noexcept nogil
+# The descriptor is free for others. What is queued is still sent; data that was never read makes it a reset; SO_LINGER
+# with 0 s aborts.
 cdef int usn_close(net *n, int fd, int64_t now) noexcept nogil
 cdef int usn_getsockname(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil
 cdef int usn_getpeername(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil          # -ENOTCONN
-# Values as the kernel's: an int, or struct linger for SO_LINGER; *length is what stands at value, and comes back as what was written.
+# Values as the kernel's: an int, or struct linger for SO_LINGER; *length is what stands at value, and comes back as
+# what was written.
 cdef int usn_getsockopt(net *n, int fd, int level, int name, void *value, uint32_t *length) noexcept nogil
 cdef int usn_setsockopt(net *n, int fd, int level, int name, const void *value, uint32_t length) noexcept nogil
 

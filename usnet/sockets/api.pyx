@@ -1,21 +1,33 @@
-"""The socket API for Cython: see api.pxd. What is asked of a descriptor goes to TCP or UDP here, and what the kernel does around them is added."""
-from libc.errno cimport (EAFNOSUPPORT, EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINVAL, ENOBUFS, ENOTCONN, ENOTSOCK, EOPNOTSUPP, EPIPE,
-                         EPROTONOSUPPORT)
+"""The socket API for Cython: see api.pxd. What is asked of a descriptor goes to TCP or UDP here, and what the kernel
+does around them is added.
+"""
+from libc.errno cimport (
+    EAFNOSUPPORT, EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINVAL, ENOBUFS, ENOTCONN, ENOTSOCK, EOPNOTSUPP,
+    EPIPE, EPROTONOSUPPORT,
+)
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
-from usnet.ip.state cimport READY_ERR, READY_IN, READY_OUT
+from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT
 from usnet.ip.udp cimport udp_bind, udp_close, udp_connect, udp_open, udp_pcb, udp_record, udp_recv, udp_send
 from usnet.memory.arena cimport NONE, arena_at
-from usnet.sockets.constants cimport (AF_INET, IPPROTO_TCP, IPPROTO_UDP, MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC,
-                                      SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM)
+from usnet.sockets.constants cimport (
+    AF_INET, IPPROTO_TCP, IPPROTO_UDP, MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC,
+    SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
+)
 from usnet.sockets.options cimport option_get, option_set
-from usnet.sockets.ready cimport ep_create, ep_ctl, ep_free, ep_wait, fd_forget, fd_ready, news_consumed, news_drain, news_of, usn_epoll_event
-from usnet.sockets.table cimport (KIND_EPOLL, KIND_TCP, KIND_UDP, SF_CONNECTING, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, SF_USED, fd_give, fd_take, net, sock,
-                                  sock_at)
+from usnet.sockets.ready cimport (
+    ep_create, ep_ctl, ep_free, ep_wait, fd_forget, fd_ready, news_consumed, news_drain, news_of, usn_epoll_event,
+)
+from usnet.sockets.table cimport (
+    CALL_ACCEPT, CALL_CLOSE, CALL_CONNECT, CALL_RECV, CALL_SEND, CALL_SHUTDOWN, KIND_EPOLL, KIND_TCP, KIND_UDP,
+    SF_CONNECTING, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, SF_USED, fd_give, fd_take, net, sock, sock_at,
+)
 from usnet.stack cimport stack_flush, stack_run
-from usnet.tcp.calls cimport (OPT_STATE, tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_get, tcp_listen, tcp_local, tcp_open, tcp_peer, tcp_recv,
-                              tcp_send, tcp_shutdown, tcp_take_error)
+from usnet.tcp.calls cimport (
+    OPT_STATE, tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_get, tcp_listen, tcp_local, tcp_open,
+    tcp_peer, tcp_recv, tcp_send, tcp_shutdown, tcp_take_error,
+)
 from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT
 from usnet.wire.addr cimport ip_addr
 
@@ -114,9 +126,6 @@ cdef int usn_getpeername(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept
     if status < 0:
         return status
     if so.kind == KIND_TCP:
-        status = <int>tcp_get(&n.s.tcp, so.pcb, OPT_STATE)
-        if status < TCPS_ESTABLISHED:
-            return -ENOTCONN                    # a peer is one only once it has answered
         return tcp_peer(&n.s.tcp, so.pcb, addr, port)
     if udp_at(n, so).rport == 0:
         return -ENOTCONN
@@ -127,7 +136,7 @@ cdef int usn_getpeername(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept
 
 # --- connections ---
 
-cdef int usn_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil:
+cdef int do_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil:
     cdef sock *so
     cdef int status = find(n, fd, &so), made
     cdef uint32_t conn = NONE
@@ -161,7 +170,7 @@ cdef int usn_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogi
     return made
 
 
-cdef int usn_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil:
+cdef int do_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil:
     cdef sock *so
     cdef int status = find(n, fd, &so)
     if status < 0:
@@ -176,13 +185,15 @@ cdef int usn_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t
         status = tcp_connect(&n.s.tcp, so.pcb, addr, port, now)
         if status == 0:
             so.flags |= SF_CONNECTING | SF_USED
-            news_consumed(n, fd, READY_OUT)
+            news_consumed(n, fd, READY_OUT | READY_HUP)
             return -EINPROGRESS
     return status
 
 
 cdef int connect_outcome(net *n, sock *so) noexcept nogil:
-    """What a connect that is under way has come to: -EALREADY, 0, or why it failed. The two last are told once, as the kernel does."""
+    """What a connect that is under way has come to: -EALREADY, 0, or why it failed. The two last are told once, as the
+    kernel does.
+    """
     cdef int64_t phase = tcp_get(&n.s.tcp, so.pcb, OPT_STATE)
     cdef int error
     if phase == TCPS_SYN_SENT or phase == TCPS_SYN_RECEIVED:
@@ -194,7 +205,7 @@ cdef int connect_outcome(net *n, sock *so) noexcept nogil:
     return -error if error else -ECONNABORTED   # SO_ERROR was asked for first
 
 
-cdef int usn_shutdown(net *n, int fd, int how, int64_t now) noexcept nogil:
+cdef int do_shutdown(net *n, int fd, int how, int64_t now) noexcept nogil:
     cdef sock *so
     cdef int status = find(n, fd, &so)
     if status < 0:
@@ -214,7 +225,7 @@ cdef int usn_shutdown(net *n, int fd, int how, int64_t now) noexcept nogil:
     return status
 
 
-cdef int usn_close(net *n, int fd, int64_t now) noexcept nogil:
+cdef int do_close(net *n, int fd, int64_t now) noexcept nogil:
     cdef sock *so = sock_at(n, fd)
     if so == NULL:
         return -EBADF
@@ -233,11 +244,8 @@ cdef int usn_close(net *n, int fd, int64_t now) noexcept nogil:
 
 # --- bytes ---
 
-cdef int64_t usn_send(net *n, int fd, const uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil:
-    return usn_sendto(n, fd, p, length, flags, NULL, 0, now)
-
-
-cdef int64_t usn_sendto(net *n, int fd, const uint8_t *p, size_t length, int flags, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil:
+cdef int64_t do_sendto(net *n, int fd, const uint8_t *p, size_t length, int flags, const ip_addr *addr, uint16_t port,
+                       int64_t now) noexcept nogil:
     cdef sock *so
     cdef int64_t done = find(n, fd, &so)
     if done < 0:
@@ -270,11 +278,8 @@ cdef int64_t tcp_send_some(net *n, sock *so, const uint8_t *p, uint32_t length, 
     return -EPIPE if done == -ENOTCONN else done    # Linux's answer for a stream that never was connected
 
 
-cdef int64_t usn_recv(net *n, int fd, uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil:
-    return usn_recvfrom(n, fd, p, length, flags, NULL, NULL, now)
-
-
-cdef int64_t usn_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, ip_addr *addr, uint16_t *port, int64_t now) noexcept nogil:
+cdef int64_t do_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, ip_addr *addr, uint16_t *port,
+                         int64_t now) noexcept nogil:
     cdef sock *so
     cdef int64_t done = find(n, fd, &so)
     if done < 0:
@@ -294,7 +299,8 @@ cdef int64_t usn_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, 
     return done
 
 
-cdef int64_t recv_datagram(net *n, int fd, sock *so, uint8_t *p, uint32_t length, int flags, ip_addr *addr, uint16_t *port) noexcept nogil:
+cdef int64_t recv_datagram(net *n, int fd, sock *so, uint8_t *p, uint32_t length, int flags, ip_addr *addr,
+                           uint16_t *port) noexcept nogil:
     cdef udp_record record
     cdef bint peek = flags & MSG_PEEK != 0
     cdef int64_t done
@@ -311,6 +317,52 @@ cdef int64_t recv_datagram(net *n, int fd, sock *so, uint8_t *p, uint32_t length
         addr[0] = record.src
         port[0] = record.src_port
     return record.length if flags & MSG_TRUNC else done
+
+
+# --- the calls as they are offered: done, and told to whoever watches ---
+
+cdef int64_t told(net *n, int call, int fd, int64_t result, const uint8_t *p, size_t length) noexcept nogil:
+    if n.observe != NULL and result != -EAGAIN:
+        n.observe(n.observe_ctx, call, fd, result, p, <uint32_t>length)
+    return result
+
+
+cdef int usn_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil:
+    return <int>told(n, CALL_ACCEPT, fd, do_accept(n, fd, addr, port), NULL, 0)
+
+
+cdef int usn_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil:
+    return <int>told(n, CALL_CONNECT, fd, do_connect(n, fd, addr, port, now), NULL, 0)
+
+
+cdef int usn_shutdown(net *n, int fd, int how, int64_t now) noexcept nogil:
+    return <int>told(n, CALL_SHUTDOWN, fd, do_shutdown(n, fd, how, now), NULL, 0)
+
+
+cdef int usn_close(net *n, int fd, int64_t now) noexcept nogil:
+    return <int>told(n, CALL_CLOSE, fd, do_close(n, fd, now), NULL, 0)
+
+
+cdef int64_t usn_send(net *n, int fd, const uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil:
+    return usn_sendto(n, fd, p, length, flags, NULL, 0, now)
+
+
+cdef int64_t usn_sendto(net *n, int fd, const uint8_t *p, size_t length, int flags, const ip_addr *addr, uint16_t port,
+                        int64_t now) noexcept nogil:
+    return told(n, CALL_SEND, fd, do_sendto(n, fd, p, length, flags, addr, port, now), NULL, 0)
+
+
+cdef int64_t usn_recv(net *n, int fd, uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil:
+    return usn_recvfrom(n, fd, p, length, flags, NULL, NULL, now)
+
+
+cdef int64_t usn_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, ip_addr *addr, uint16_t *port,
+                          int64_t now) noexcept nogil:
+    cdef int64_t done = do_recvfrom(n, fd, p, length, flags, addr, port, now)
+    cdef size_t given = 0
+    if done > 0:
+        given = <size_t>done if <size_t>done < length else length   # MSG_TRUNC tells the true length
+    return told(n, CALL_RECV, fd, done, p, given)
 
 
 # --- options and readiness ---

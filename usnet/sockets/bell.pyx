@@ -1,4 +1,6 @@
-"""A descriptor of the operating system that is readable while an epoll instance of ours has something to do (Linux: epoll, eventfd, timerfd)."""
+"""A descriptor of the operating system that is readable while an epoll instance of ours has something to do (Linux:
+epoll, eventfd, timerfd).
+"""
 import os
 
 from libc.errno cimport errno
@@ -44,7 +46,8 @@ cdef extern from *:
 
 
 cdef class Bell:
-    """Follows `epoll` of `stack`: readable when events are ready, when a port has frames, or when a timer of the stack is due.
+    """Follows `epoll` of `stack`: readable when events are ready, when a port has frames, or when a timer of the stack
+    is due.
 
     step() after each time that the stack was driven keeps it so; it makes a system call only when something changed.
     """

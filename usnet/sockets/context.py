@@ -1,9 +1,13 @@
-"""The current stack: what usnet.socket() and the others use when they are not told. Each thread, task and greenlet has its own."""
+"""The current stack: what usnet.socket() and the others use when they are not told.
+
+Each thread, task and greenlet has its own.
+"""
 
 import contextlib
 import contextvars
+from typing import Any
 
-_current = contextvars.ContextVar("usnet.stack")
+_current: contextvars.ContextVar[Any] = contextvars.ContextVar("usnet.stack")
 
 
 def current():

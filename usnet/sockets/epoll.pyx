@@ -1,14 +1,15 @@
 """Readiness as Python knows it: select.epoll over a usnet stack."""
 import math
-import os
 import select as std
 
+from cpython.pythread cimport PyThread_get_thread_ident
 from libc.errno cimport EINVAL
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 
 from usnet.ip.state cimport READY_IN
 from usnet.sockets.api cimport usn_close, usn_epoll_create, usn_epoll_ctl, usn_epoll_wait, usn_ready
+from usnet.sockets.convert cimport os_error
 from usnet.sockets.host cimport Stack
 from usnet.sockets.ready cimport CTL_ADD, CTL_DEL, CTL_MOD, usn_epoll_event
 
@@ -19,10 +20,6 @@ from usnet.sockets.host import seconds_to_ns
 cdef enum:
     ON_STACK = 64               # events of one poll that need no allocation
     DEFAULT_MAX = 1023          # as select.epoll: FD_SETSIZE - 1
-
-
-cdef object os_error(int status):
-    return OSError(-status, os.strerror(-status))
 
 
 cdef int descriptor(object fd) except -1:
@@ -40,7 +37,9 @@ cdef int descriptor(object fd) except -1:
 
 
 cdef class epoll:
-    """Waits for many sockets of one stack; poll() drives it. Events are (descriptor, mask) pairs with the numbers of the `select` module."""
+    """Waits for many sockets of one stack; poll() drives it. Events are (descriptor, mask) pairs with the numbers of
+    the `select` module.
+    """
     cdef Stack stack_
     cdef int fd
     cdef object bell
@@ -74,11 +73,14 @@ cdef class epoll:
         status = usn_epoll_ctl(&self.stack_.n, self.fd, op, descriptor(fd), events)
         if status < 0:
             raise os_error(status)
+        self.stack_.tell()
         if self.bell is not None:
             self.stack_.flush()
 
     def register(self, fd, eventmask=std.EPOLLIN | std.EPOLLPRI | std.EPOLLOUT):
-        """Watches a socket or its descriptor. FileExistsError when it is watched already; OSError (EBADF) when it is closed."""
+        """Watches a socket or its descriptor. FileExistsError when it is watched already; OSError (EBADF) when it is
+        closed.
+        """
         self.ctl(CTL_ADD, fd, <uint32_t>(eventmask & 0xffffffff))
 
     def modify(self, fd, eventmask):
@@ -90,7 +92,9 @@ cdef class epoll:
         self.ctl(CTL_DEL, fd, 0)
 
     def poll(self, timeout=None, maxevents=-1):
-        """Waits up to `timeout` seconds (None or negative: for ever) for events: a list of (descriptor, mask), those that waited longest first."""
+        """Waits up to `timeout` seconds (None or negative: for ever) for events: a list of (descriptor, mask), those
+        that waited longest first.
+        """
         cdef int64_t deadline = INT64_MAX, now
         cdef int most = DEFAULT_MAX if maxevents == -1 else maxevents
         cdef int n
@@ -138,9 +142,11 @@ cdef class epoll:
         return usn_ready(&self.stack_.n, self.fd) > 0
 
     def fileno(self):
-        """A real descriptor of the operating system that polls readable when there is something to do: then call poll(0), which drives the stack.
+        """A real descriptor of the operating system that polls readable when there is something to do: then call
+        poll(0), which drives the stack.
 
-        For select(), asyncio and the like. It covers events that are ready, frames that wait in the ports, and the stack's timers.
+        For select(), asyncio and the like. It covers events that are ready, frames that wait in the ports, and the
+        stack's timers.
         """
         self.enter()
         if self.bell is None:
@@ -169,6 +175,10 @@ cdef class epoll:
         if fd >= 0 and self.stack_.is_open:
             self.stack_.enter()
             usn_close(&self.stack_.n, fd, self.stack_.now())
+
+    def __del__(self):
+        if self.fd >= 0 and self.stack_ is not None and PyThread_get_thread_ident() == self.stack_.thread:
+            self.close()
 
     def __enter__(self):
         self.enter()

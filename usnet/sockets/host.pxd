@@ -9,7 +9,8 @@ from usnet.stack cimport StackCore
 # Told of each new next deadline that a call leaves behind (a scheduler that drives the stack arms its timer with it).
 ctypedef void (*deadline_hook)(void *ctx, int64_t deadline) noexcept nogil
 
-# For a scheduler that drives the stack: one run, and ready lists and waiters brought up to date. `n` is a `net *`. Returns the next deadline, ns.
+# For a scheduler that drives the stack: one run, and ready lists and waiters brought up to date. `n` is a `net *`.
+# Returns the next deadline, ns.
 cdef int64_t host_run(void *n, int64_t now) noexcept nogil
 # Whether some blocked program should be woken: something that it waits for may be ready.
 cdef bint host_has_news(void *n) noexcept nogil
@@ -26,6 +27,7 @@ cdef class Stack:
     cdef bint must_poll                 # some port has no descriptor to wait for
     cdef deadline_hook hook             # not NULL: a scheduler drives the stack, not the calls
     cdef void *hook_ctx
+    cdef uint32_t rung                  # waiters that were woken when the doorbell last rang
     cdef list bells                     # descriptors that follow the readiness of epoll instances
     cdef list tokens                    # of `with stack:`
     cdef object __weakref__
@@ -36,6 +38,8 @@ cdef class Stack:
     cdef int64_t now(self) noexcept
     cdef int64_t run(self) except -1    # one run at the clock's time; the next deadline
     cdef int flush(self) except -1      # after calls that queued output
+    cdef int tell(self) except -1       # after calls that may have made news: whoever else waits on this stack is woken
     cdef bint look(self) except -1      # before a call says EAGAIN: whether there was anything newer to look at
-    # Waits until fd may be something of mask (1) or the clock reads deadline (0). Also 1 when fd was closed under it. mask 0: until anything happens.
+    # Waits until fd may be something of mask (1) or the clock reads deadline (0). Also 1 when fd was closed under it.
+    # mask 0: until anything happens.
     cdef bint block(self, uint32_t fd, uint32_t mask, int64_t deadline) except -1

@@ -1,8 +1,9 @@
 """One stack and what drives it.
 
-Inline, a blocking call or an epoll.poll() drives the stack: it does all that can be done, and waits through the poller until a frame, a deadline or
-the caller's timeout. While the application computes, nobody drives it; Stack.run_once() may be called from long computations. Where a scheduler
-drives the stack (simulation), calls only leave word of what they queued and wait.
+Inline, a blocking call or an epoll.poll() drives the stack: it does all that can be done, and waits through the poller
+until a frame, a deadline or the caller's timeout. While the application computes, nobody drives it; Stack.run_once()
+may be called from long computations. Where a scheduler drives the stack (simulation), calls only leave word of what
+they queued and wait.
 """
 import ipaddress
 import os
@@ -17,7 +18,7 @@ from usnet.backends.ring cimport PORT_FILENO, Port
 from usnet.ip.state cimport READY_ERR, READY_HUP
 from usnet.memory.arena cimport NONE, arena_live
 from usnet.sockets.api cimport usn_close, usn_flush, usn_run
-from usnet.sockets.ready cimport fd_ready, waiter_add, waiter_drop
+from usnet.sockets.ready cimport fd_ready, news_drain, waiter_add, waiter_drop
 from usnet.sockets.table cimport FIRST_FD, KIND_FREE, net, net_free, net_init, net_reset, sock_at, waiter_at
 from usnet.stack cimport StackCore
 from usnet.tcp.state cimport tcb_at
@@ -67,15 +68,16 @@ cdef class Stack:
     seed:     of all random draws; from the operating system unless given, which is only for tests and simulation.
     clock, poller: the port's clock and the operating system's poller, unless given.
 
-    One stack belongs to the thread that made it; calls from another raise RuntimeError. Context manager: the stack is the current one inside
-    (usnet.socket() and the others use it), and closed at the end.
+    One stack belongs to the thread that made it; calls from another raise RuntimeError. Context manager: the stack is
+    the current one inside (usnet.socket() and the others use it), and closed at the end.
     """
     def __cinit__(self, *args, **kwargs):
         self.thread = PyThread_get_thread_ident()
         self.bells = []
         self.tokens = []
 
-    def __init__(self, backend=None, address=None, gateway=None, routes=(), vlan=None, config=None, *, seed=None, clock=None, poller=None,
+    def __init__(self, backend=None, address=None, gateway=None, routes=(), vlan=None, config=None, *, seed=None,
+                 clock=None, poller=None,
                  max_connections=65536, max_chunks=65536, max_sockets=65536):
         if self.core is not None:
             raise RuntimeError("a stack is set up once")
@@ -208,17 +210,32 @@ cdef class Stack:
         cdef int64_t deadline = usn_flush(&self.n, self.now())
         if self.hook != NULL:
             self.hook(self.hook_ctx, deadline)
+            self.tell()
         elif self.bells:
             self.ring_bells(deadline)
         return 0
 
+    cdef int tell(self) except -1:
+        if self.hook == NULL:
+            return 0                            # nobody else can be waiting
+        news_drain(&self.n)
+        if self.n.n_woken > self.rung:
+            self.poller.ring_doorbell()
+        self.rung = self.n.n_woken
+        return 0
+
     cdef bint look(self) except -1:
-        if self.hook != NULL or self.now() - self.n.s.now < LOOK_INTERVAL:
+        if self.hook != NULL:
+            self.poller.give_way()
+            return False
+        if self.now() - self.n.s.now < LOOK_INTERVAL:
             return False
         self.run()
         return True
 
     def ring_bells(self, int64_t deadline):
+        if isinstance(self.poller, OSPoller):
+            (<OSPoller>self.poller).arm_ports()  # nobody calls wait(): the ports' descriptors must wake by themselves
         for bell in self.bells:
             bell.step(deadline)
 
@@ -240,6 +257,7 @@ cdef class Stack:
                 return True
             now = self.now()
             if now >= deadline:
+                self.poller.give_way()
                 return False
             w = waiter_add(&self.n, fd, mask)
             if w == NONE:
@@ -247,7 +265,7 @@ cdef class Stack:
             try:
                 if self.must_poll:
                     until = min(until, now + POLL_INTERVAL)
-                self.poller.wait(min(until, deadline))
+                self.poller.wait_for(min(until, deadline), w)
             finally:
                 gone = waiter_at(&self.n, w).fd == NONE
                 waiter_drop(&self.n, w)
@@ -258,14 +276,21 @@ cdef class Stack:
                 self.run()
                 return True
 
+    def is_woken(self, uint32_t token):
+        """Whether the blocked program whose wait has that number (Poller.wait_for) should look again."""
+        return waiter_at(&self.n, token).woken != 0 or waiter_at(&self.n, token).mask == 0
+
     def run_once(self):
-        """Does everything that can be done now, without waiting. Returns the next deadline (ns of the clock), or None."""
+        """Does everything that can be done now, without waiting. Returns the next deadline (ns of the clock), or None.
+        """
         self.enter()
         deadline = self.run()
         return None if deadline == INT64_MAX else deadline
 
     def wait(self, deadline=None):
-        """Runs once, waits until something may have happened or the clock reads `deadline` (ns; None: no limit), and runs again."""
+        """Runs once, waits until something may have happened or the clock reads `deadline` (ns; None: no limit), and
+        runs again.
+        """
         self.enter()
         until = min(self.run(), INT64_MAX if deadline is None else deadline)
         if self.must_poll:
@@ -277,16 +302,20 @@ cdef class Stack:
     # The end
 
     def reset(self, seed, now=0):
-        """As new, without sockets and with another seed; ports, addresses, routes and settings stay. For worlds that are used again.
+        """As new, without sockets and with another seed; ports, addresses, routes and settings stay. For worlds that
+        are used again.
 
         Socket objects of the time before must not be used again: their descriptors may be another's.
         """
         self.enter()
         self.core.reset(seed, now)
         net_reset(&self.n)
+        self.rung = 0
 
     def close(self, linger=1.0):
-        """Closes all sockets, gives what they still have to say up to `linger` seconds to arrive, and closes the ports. May be called again."""
+        """Closes all sockets, gives what they still have to say up to `linger` seconds to arrive, and closes the ports.
+        May be called again.
+        """
         cdef int fd
         if not self.is_open:
             return

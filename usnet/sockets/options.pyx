@@ -1,4 +1,5 @@
-"""Socket options. TCP's own live in the connection; those that both kinds of socket accept are kept in the socket, and handed down where they matter.
+"""Socket options. TCP's own live in the connection; those that both kinds of socket accept are kept in the socket, and
+handed down where they matter.
 
 Buffer sizes are what was asked for, in bytes of payload (Linux would double them to pay for its own bookkeeping).
 """
@@ -8,12 +9,18 @@ from libc.string cimport memcpy
 
 from usnet.ip.udp cimport udp_pcb
 from usnet.memory.arena cimport arena_at
-from usnet.sockets.constants cimport (AF_INET, IP_TTL, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_BROADCAST, SO_DOMAIN, SO_ERROR, SO_KEEPALIVE,
-                                      SO_LINGER, SO_PROTOCOL, SO_RCVBUF, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_TYPE, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET,
-                                      TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_USER_TIMEOUT, linger)
-from usnet.sockets.table cimport (KIND_TCP, SF_BROADCAST, SF_KEEPALIVE, SF_LINGER, SF_REUSEADDR, SF_REUSEPORT, net, sock)
-from usnet.tcp.calls cimport (OPT_ACCEPTCONN, OPT_KEEPALIVE, OPT_KEEPIDLE, OPT_KEEPINTVL, OPT_MAXSEG, OPT_NODELAY, OPT_RCVBUF, OPT_REUSEADDR, OPT_REUSEPORT,
-                              OPT_SNDBUF, OPT_USER_TIMEOUT, tcp_get, tcp_set, tcp_take_error)
+from usnet.sockets.constants cimport (
+    AF_INET, IP_TTL, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_BROADCAST, SO_DOMAIN, SO_ERROR,
+    SO_KEEPALIVE, SO_LINGER, SO_PROTOCOL, SO_RCVBUF, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_TYPE, SOCK_DGRAM,
+    SOCK_STREAM, SOL_SOCKET, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_USER_TIMEOUT, linger,
+)
+from usnet.sockets.table cimport (
+    KIND_TCP, SF_BROADCAST, SF_KEEPALIVE, SF_LINGER, SF_REUSEADDR, SF_REUSEPORT, net, sock,
+)
+from usnet.tcp.calls cimport (
+    OPT_ACCEPTCONN, OPT_KEEPALIVE, OPT_KEEPIDLE, OPT_KEEPINTVL, OPT_MAXSEG, OPT_NODELAY, OPT_RCVBUF, OPT_REUSEADDR,
+    OPT_REUSEPORT, OPT_SNDBUF, OPT_USER_TIMEOUT, tcp_get, tcp_set, tcp_take_error,
+)
 
 cdef enum:
     UDP_SNDBUF = 65507          # a datagram is sent or refused at once: there is no queue to size

@@ -1,4 +1,6 @@
-"""Readiness: from the stack's notify set to epoll's ready lists and to blocked programs. Semantics are those of Linux's epoll(7)."""
+"""Readiness: from the stack's notify set to epoll's ready lists and to blocked programs. Semantics are those of Linux's
+epoll(7).
+"""
 from libc.stdint cimport int64_t, uint32_t
 
 from usnet.sockets.table cimport net
@@ -37,13 +39,17 @@ cdef void news_of(net *n, uint32_t fd) noexcept nogil
 cdef void news_consumed(net *n, uint32_t fd, uint32_t bits) noexcept nogil
 
 cdef int ep_create(net *n) noexcept nogil                                           # descriptor, or -EMFILE, -ENOMEM
-cdef int ep_ctl(net *n, int epfd, int op, int fd, uint32_t events) noexcept nogil   # 0, -EBADF, -EINVAL, -EEXIST, -ENOENT, -ENOMEM
-cdef int ep_wait(net *n, int epfd, usn_epoll_event *events, int max_events) noexcept nogil      # how many; -EBADF, -EINVAL
-cdef bint ep_has_ready(net *n, uint32_t ep_index) noexcept nogil                    # whether ep_wait would report something now
+# 0, -EBADF, -EINVAL, -EEXIST, -ENOENT, -ENOMEM
+cdef int ep_ctl(net *n, int epfd, int op, int fd, uint32_t events) noexcept nogil
+# how many; -EBADF, -EINVAL
+cdef int ep_wait(net *n, int epfd, usn_epoll_event *events, int max_events) noexcept nogil
+# whether ep_wait would report something now
+cdef bint ep_has_ready(net *n, uint32_t ep_index) noexcept nogil
 cdef void ep_free(net *n, uint32_t ep_index) noexcept nogil
 # Its descriptor is being closed: registrations go, waiters are woken for good.
 cdef void fd_forget(net *n, uint32_t fd) noexcept nogil
 
-# A program goes to sleep until fd may be something of mask; mask 0: until the next run. Its index, or NONE when there are too many.
+# A program goes to sleep until fd may be something of mask; mask 0: until the next run. Its index, or NONE when there
+# are too many.
 cdef uint32_t waiter_add(net *n, uint32_t fd, uint32_t mask) noexcept nogil
 cdef void waiter_drop(net *n, uint32_t w) noexcept nogil

@@ -1,7 +1,8 @@
 """Readiness: who is told what, and when.
 
-A level-triggered registration goes back to the end of its ready list for as long as it stays ready, so those with little to say are not starved by one
-that always has something. An edge-triggered one is told of what is new: a bit that was not set at the last news, or more to read than then.
+A level-triggered registration goes back to the end of its ready list for as long as it stays ready, so those with
+little to say are not starved by one that always has something. An edge-triggered one is told of what is new: a bit that
+was not set at the last news, or more to read than then.
 """
 from libc.errno cimport EBADF, EEXIST, EINVAL, ENOENT, ENOMEM
 from libc.stdint cimport uint32_t
@@ -10,8 +11,10 @@ from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDH
 from usnet.ip.udp cimport udp_pcb, udp_ready
 from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_take
 from usnet.memory.idset cimport idset_pop
-from usnet.sockets.table cimport (KIND_EPOLL, KIND_TCP, KIND_UDP, SF_SHUT_RD, SF_SHUT_WR, SF_USED, ep, ep_at, ep_item, fd_give, fd_take, item_at, net,
-                                  sock, sock_at, waiter, waiter_at)
+from usnet.sockets.table cimport (
+    KIND_EPOLL, KIND_TCP, KIND_UDP, SF_SHUT_RD, SF_SHUT_WR, SF_USED, ep, ep_at, ep_item, fd_give, fd_take, item_at, net,
+    sock, sock_at, waiter, waiter_at,
+)
 from usnet.tcp.calls cimport tcp_ready
 from usnet.tcp.state cimport listener_at, tcb_at
 from usnet.tcp.tcb cimport TCPS_LISTEN, tcb
@@ -277,7 +280,7 @@ cdef int ep_ctl(net *n, int epfd, int op, int fd, uint32_t events) noexcept nogi
     if op == CTL_ADD:
         if i != NONE:
             return -EEXIST
-        news_of(n, fd)                          # so that what is news to the others stays so
+        news_of(n, fd)                          # so that what is reported at once is not news again
         if so.items == NONE:
             so.seen = <unsigned short>fd_ready(n, fd)
             so.mark = read_mark(n, so)

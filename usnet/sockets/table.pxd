@@ -1,9 +1,10 @@
 """What the descriptors of one stack stand for: sockets, epoll instances, registrations, and programs that wait.
 
-A descriptor is the index of its `sock`: the lowest free number from 3 on, given out again only after close. It is also the owner id that TCP
-and UDP put into the stack's notify set. Nothing here allocates after net_init, knows a clock or touches Python.
+A descriptor is the index of its `sock`: the lowest free number from 3 on, given out again only after close. It is also
+the owner id that TCP and UDP put into the stack's notify set. Nothing here allocates after net_init, knows a clock or
+touches Python.
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.memory.arena cimport arena, arena_at
 from usnet.stack cimport stack
@@ -34,7 +35,8 @@ cdef struct sock:               # 28 bytes
     uint32_t pcb                # TCP: index of the TCB; UDP: of the udp_pcb; epoll: of the ep. Held until close
     uint32_t items              # first of its epoll registrations (linked by sock_next), or NONE
     uint32_t waiters            # first program that waits for it, or NONE
-    uint32_t mark               # what could be read at the last news, to notice that more came: rcv_nxt, or connections or datagrams waiting
+    # what could be read at the last news, to notice that more came: rcv_nxt, or connections or datagrams waiting
+    uint32_t mark
     uint32_t linger             # seconds, while SF_LINGER
     uint16_t seen               # READY_* at the last news, minus what calls have used up since
     uint16_t flags              # SF_*
@@ -61,12 +63,27 @@ cdef struct ep:
 # A blocked program: it is woken when its descriptor may be what it waits for.
 cdef struct waiter:
     uint32_t fd                 # NONE when the descriptor was closed under it
-    uint32_t mask               # READY_* that it waits for; ERR and HUP always count; 0: the next run whatever it brings
+    # READY_* that it waits for; ERR and HUP always count; 0: the next run whatever it brings
+    uint32_t mask
     uint32_t next               # waiters of the same descriptor
     uint8_t woken
 
+# Calls whose results a run's digest counts.
+cdef enum observed_call:
+    CALL_ACCEPT = 1
+    CALL_CONNECT = 2
+    CALL_SHUTDOWN = 3
+    CALL_CLOSE = 4
+    CALL_SEND = 5
+    CALL_RECV = 6
+
+# Told of each call's result (>= 0 or -errno, but not of "not now") and of the bytes that it gave.
+ctypedef void (*call_observer)(void *ctx, int call, int fd, int64_t result, const uint8_t *p, uint32_t n) noexcept nogil
+
 cdef struct net:
     stack *s
+    call_observer observe       # or NULL: nobody watches; private to the process
+    void *observe_ctx
     sock *socks                 # [capacity]
     uint64_t *free_bits[5]      # [level]: bit set while something below it is free
     uint32_t capacity           # descriptors are below it

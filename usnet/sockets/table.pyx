@@ -1,4 +1,6 @@
-"""Descriptors: the lowest free one in a few steps, by a tree of bit words, each bit of which says whether something below it is free."""
+"""Descriptors: the lowest free one in a few steps, by a tree of bit words, each bit of which says whether something
+below it is free.
+"""
 from libc.errno cimport EMFILE, ENOMEM
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -27,7 +29,8 @@ cdef int net_init(net *n, stack *s) noexcept nogil:
         if n.free_bits[level] == NULL:
             net_free(n)
             return -ENOMEM
-    if (arena_init(&n.epolls, sizeof(ep), n.capacity, 8) != 0 or arena_init(&n.items, sizeof(ep_item), 4 * n.capacity, 8) != 0
+    if (arena_init(&n.epolls, sizeof(ep), n.capacity, 8) != 0
+            or arena_init(&n.items, sizeof(ep_item), 4 * n.capacity, 8) != 0
             or arena_init(&n.waiters, sizeof(waiter), n.capacity, 8) != 0):
         net_free(n)
         return -ENOMEM

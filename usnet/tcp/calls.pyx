@@ -16,7 +16,7 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint8_t
 
 from usnet.ip.config cimport ip_is_local, ip_source
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
-from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_live, arena_take
+from usnet.memory.arena cimport NONE, arena_take
 from usnet.memory.chunks cimport chain_drop, chain_read, chain_write
 from usnet.tcp.calls cimport (
     OPT_ACCEPTCONN,
@@ -101,7 +101,7 @@ cdef int tcp_bind(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) 
 
 cdef int tcp_listen(tcp_state *t, uint32_t c, uint32_t backlog) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    cdef listener *l
+    cdef listener *q
     cdef int status
     if backlog > t.config.max_backlog:
         backlog = t.config.max_backlog
@@ -117,27 +117,27 @@ cdef int tcp_listen(tcp_state *t, uint32_t c, uint32_t backlog) noexcept nogil:
     k.listener = arena_take(&t.listeners)
     if k.listener == NONE:
         return -ENOBUFS
-    l = listener_at(t, k.listener)
-    l.backlog = backlog
-    l.ready_head = l.ready_tail = l.syn_head = NONE
+    q = listener_at(t, k.listener)
+    q.backlog = backlog
+    q.ready_head = q.ready_tail = q.syn_head = NONE
     tcp_set_state(t, k, TCPS_LISTEN)
     return 0
 
 
 cdef int tcp_accept(tcp_state *t, uint32_t c, uint32_t owner, uint32_t *conn) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    cdef listener *l
+    cdef listener *q
     if k.state != TCPS_LISTEN:
         return -EINVAL
-    l = listener_at(t, k.listener)
-    if l.ready_head == NONE:
+    q = listener_at(t, k.listener)
+    if q.ready_head == NONE:
         return -EAGAIN
-    conn[0] = l.ready_head
+    conn[0] = q.ready_head
     k = tcb_at(t, conn[0])
-    l.ready_head = k.next
-    if l.ready_head == NONE:
-        l.ready_tail = NONE
-    l.n_ready -= 1
+    q.ready_head = k.next
+    if q.ready_head == NONE:
+        q.ready_tail = NONE
+    q.n_ready -= 1
     k.next = k.parent = NONE
     k.owner = owner
     t.counters.accepted += 1
@@ -259,11 +259,11 @@ cdef int tcp_shutdown(tcp_state *t, uint32_t c, bint receive, bint send, int64_t
 
 cdef void refuse_waiting(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
     """A listener goes: those that nobody will accept are reset."""
-    cdef listener *l = listener_at(t, k.listener)
+    cdef listener *q = listener_at(t, k.listener)
     cdef uint32_t c, following
-    while l.syn_head != NONE:
-        tcp_end_reset(t, l.syn_head, ECONNRESET, now)
-    c = l.ready_head
+    while q.syn_head != NONE:
+        tcp_end_reset(t, q.syn_head, ECONNRESET, now)
+    c = q.ready_head
     while c != NONE:
         following = tcb_at(t, c).next
         tcb_at(t, c).parent = NONE

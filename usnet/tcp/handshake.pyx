@@ -163,18 +163,18 @@ cdef void inherit(tcb *k, const tcb *parent, const packet *p, const tcp_repr *r)
 
 cdef void join_syn_queue(tcp_state *t, uint32_t c, uint32_t parent) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    cdef listener *l = listener_at(t, tcb_at(t, parent).listener)
+    cdef listener *q = listener_at(t, tcb_at(t, parent).listener)
     k.parent = parent
     k.prev = NONE
-    k.next = l.syn_head
+    k.next = q.syn_head
     if k.next != NONE:
         tcb_at(t, k.next).prev = c
-    l.syn_head = c
-    l.n_syn += 1
+    q.syn_head = c
+    q.n_syn += 1
 
 
 cdef void handshake_listen(tcp_state *t, uint32_t parent, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil:
-    cdef listener *l = listener_at(t, tcb_at(t, parent).listener)
+    cdef listener *q = listener_at(t, tcb_at(t, parent).listener)
     cdef uint32_t c
     cdef tcb *k
     if r.flags & TH_RST:
@@ -187,10 +187,10 @@ cdef void handshake_listen(tcp_state *t, uint32_t parent, const packet *p, const
     if not r.flags & TH_SYN or r.flags & TH_FIN:
         count_drop(t, TDROP_LISTEN_FLAGS)
         return
-    if l.n_ready > l.backlog:               # dropped, not refused: the peer tries again (as Linux and BSD do)
+    if q.n_ready > q.backlog:               # dropped, not refused: the peer tries again (as Linux and BSD do)
         count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
         return
-    if l.n_syn >= t.config.max_syn_queue:
+    if q.n_syn >= t.config.max_syn_queue:
         count_drop(t, TDROP_SYN_QUEUE_FULL)
         return
     c = tcb_new(t)
@@ -276,31 +276,31 @@ cdef void join_ready_queue(tcp_state *t, uint32_t c) noexcept nogil:
     """From the listener's half-open connections to those that wait for accept, last in line."""
     cdef tcb *k = tcb_at(t, c)
     cdef tcb *parent = tcb_at(t, k.parent)
-    cdef listener *l = listener_at(t, parent.listener)
+    cdef listener *q = listener_at(t, parent.listener)
     if k.prev != NONE:
         tcb_at(t, k.prev).next = k.next
     else:
-        l.syn_head = k.next
+        q.syn_head = k.next
     if k.next != NONE:
         tcb_at(t, k.next).prev = k.prev
-    l.n_syn -= 1
+    q.n_syn -= 1
     k.next = k.prev = NONE
-    if l.ready_tail == NONE:
-        l.ready_head = c
+    if q.ready_tail == NONE:
+        q.ready_head = c
     else:
-        tcb_at(t, l.ready_tail).next = c
-    l.ready_tail = c
-    l.n_ready += 1
+        tcb_at(t, q.ready_tail).next = c
+    q.ready_tail = c
+    q.n_ready += 1
     k.flags |= TF_HELD
     tcp_notify(t, parent)
 
 
 cdef bint handshake_complete(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    cdef listener *l
+    cdef listener *q
     if k.parent != NONE:
-        l = listener_at(t, tcb_at(t, k.parent).listener)
-        if l.n_ready > l.backlog:
+        q = listener_at(t, tcb_at(t, k.parent).listener)
+        if q.n_ready > q.backlog:
             count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
             return False
         join_ready_queue(t, c)

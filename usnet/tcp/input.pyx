@@ -142,6 +142,14 @@ cdef bint spans_window(const tcb *k, const text *s) noexcept nogil:
     return text_len(s) > 0 and seq_lt(s.seq, k.rcv_nxt) and seq_gt(s.seq + text_len(s), k.rcv_adv) and seq_gt(k.rcv_adv, k.rcv_nxt)
 
 
+cdef void record_timestamp(tcb *k, const tcp_repr *r, const text *s, int64_t now) noexcept nogil:
+    """RFC 7323, section 4.3: the TSval to echo is that of the segment that the next ACK answers first."""
+    if (k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and seq_le(s.seq, k.last_ack_sent)
+            and seq_ge(r.ts_val, k.ts_recent)):
+        k.ts_recent = r.ts_val
+        k.ts_recent_at = now
+
+
 cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     if acceptable(k, s) or spans_window(k, s):
@@ -153,6 +161,8 @@ cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
         tcp_enter_time_wait(t, c, now)      # the peer did not get our last ACK: 2 MSL begin again (RFC 9293, 3.10.7.4, eighth step)
     if seq_le(s.seq + text_len(s), k.rcv_nxt) and text_len(s):
         count_drop(t, TDROP_DUPLICATE)
+        if seq_ge(s.seq + text_len(s), k.last_ack_sent):
+            record_timestamp(k, r, s, now)  # our ACK was lost: echoing the first copy would measure the wait for this one
     else:
         count_drop(t, TDROP_WINDOW)
     if r.flags & TH_ACK and s.seq == k.rcv_nxt and k.state >= TCPS_ESTABLISHED and not check_ack(t, c, r, s, now):
@@ -284,11 +294,12 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
     return True
 
 
-cdef void accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
-    """Seventh step: trims to the window and to the peer's FIN, queues, decides how soon to acknowledge."""
+cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
+    """Seventh step: trims to the window and to the peer's FIN, queues. True if an ACK is due at once, of a FIN too."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t skip, room, before = k.rcv_nxt
     cdef int status
+    cdef bint at_once = False
     if seq_lt(s.seq, k.rcv_nxt):
         skip = <uint32_t>seq_diff(k.rcv_nxt, s.seq)
         skip = s.n if s.n < skip else skip
@@ -316,29 +327,31 @@ cdef void accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
             k.flags |= TF_ACK_NOW           # out of order, fills a gap, duplicate or dropped: said at once, each time
             if status < 0:
                 s.fin = 0
-            tcp_ack_now(t, c, now)
+            at_once = True
         else:
             k.flags |= TF_DELACK
             k.delack_segs += 4 if s.n >= k.rcv_mss else 1
-            if k.delack_segs >= DELACK_LIMIT:
-                tcp_ack_now(t, c, now)
+            at_once = k.delack_segs >= DELACK_LIMIT
         tcp_want_output(t, c)
+    return at_once
 
 
-cdef void check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
-    """Eighth step. A FIN ahead of missing data is held until that is here; of several the first counts."""
+cdef bint check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
+    """Eighth step. A FIN ahead of missing data is held until that is here; of several the first counts. True if it is
+    held, and an ACK due at once."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint64_t pos
+    cdef bint at_once = False
     if s.fin and not k.flags & TF_FIN_RECEIVED and seq_ge(s.seq + s.n, k.rcv_nxt):
         pos = k.rcv_pos + <uint32_t>seq_diff(s.seq + s.n, k.rcv_nxt)
         if not k.flags & TF_FIN_HELD or pos < k.fin_pos:
             k.fin_pos = pos
         k.flags |= TF_FIN_HELD
-        if k.fin_pos != k.rcv_pos:
-            tcp_ack_now(t, c, now)          # out of order: said at once
+        at_once = k.fin_pos != k.rcv_pos
     if k.flags & TF_FIN_HELD and k.rcv_pos == k.fin_pos and not k.flags & TF_FIN_RECEIVED:
         tcp_fin_received(t, c, now)
         tcp_want_output(t, c)
+    return at_once
 
 
 # --- The steps in order -------------------------------------------------------------------------------------------------------
@@ -346,7 +359,7 @@ cdef void check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexce
 cdef bint reuse_time_wait(tcp_state *t, uint32_t c, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil:
     """A SYN that must be new (RFC 9293, 3.6.1; RFC 6191) takes the place of a connection in TIME-WAIT. True if it did."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t l, after
+    cdef uint32_t heir, after
     if k.state != TCPS_TIME_WAIT or r.flags & (TH_SYN | TH_ACK | TH_RST) != TH_SYN or k.flags & TF_HELD:
         return False
     if k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP:
@@ -354,12 +367,12 @@ cdef bint reuse_time_wait(tcp_state *t, uint32_t c, const packet *p, const tcp_r
             return False
     elif not seq_gt(r.seq, k.rcv_nxt):
         return False
-    l = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
-    if l == NONE:
+    heir = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
+    if heir == NONE:
         return False
     after = k.snd_max
     tcp_end(t, c, 0)
-    handshake_listen(t, l, p, r, n, now)
+    handshake_listen(t, heir, p, r, n, now)
     c = tcb_find(t, &p.dst, r.dst_port, &p.src, r.src_port)
     if c != NONE:
         handshake_number_above(tcb_at(t, c), after)
@@ -390,9 +403,7 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     if not r.flags & TH_ACK:
         count_drop(t, TDROP_NO_ACK)
         return
-    if k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and seq_le(s.seq, k.last_ack_sent) and seq_ge(r.ts_val, k.ts_recent):
-        k.ts_recent = r.ts_val              # RFC 7323, section 4.3
-        k.ts_recent_at = now
+    record_timestamp(k, r, s, now)
     k.last_recv = now
     k.keep_probes = 0
     if k.state == TCPS_SYN_RECEIVED:
@@ -410,12 +421,15 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
 cdef void finish(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
     """Text and FIN, in the states that still take them."""
     cdef tcb *k = tcb_at(t, c)
+    cdef bint at_once = False
     if k.state == TCPS_ESTABLISHED or k.state == TCPS_FIN_WAIT_1 or k.state == TCPS_FIN_WAIT_2:
         if data_after_close(t, c, s, now):
             return
         if s.n:
-            accept_text(t, c, s, now)
-        check_fin(t, c, s, now)
+            at_once = accept_text(t, c, s, now)
+        at_once |= check_fin(t, c, s, now)
+        if at_once:                         # one ACK for text and FIN: the first of two would ask for the FIN again
+            tcp_ack_now(t, c, now)
     elif k.state == TCPS_TIME_WAIT and s.fin:
         tcp_enter_time_wait(t, c, now)
 

@@ -56,16 +56,20 @@ cdef bint worth_sending(const tcb *k, uint32_t n, uint32_t left) noexcept nogil:
 cdef void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_seq, uint32_t n, int64_t now) noexcept nogil:
     """n_seq sequence numbers from seq on are out now, n of them bytes: snd_max, RTT timing, the retransmission timer."""
     cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t old = 0                   # of them were out before
     if seq_lt(seq, k.snd_max):
+        old = k.snd_max - seq if seq_lt(k.snd_max, seq + n_seq) else n_seq
+    if old > 1 or old == n_seq:             # one byte that a window probe carried does not make it a retransmission
         k.retransmits += 1
         t.counters.retransmits += 1
+    if n > old:
+        t.counters.bytes_out += n - old
+    if old:
         k.flags &= ~<uint32_t>TF_RTT_TIMED  # Karn: what is out twice measures nothing
-    else:
-        t.counters.bytes_out += n
-        if not (k.flags & TF_RTT_TIMED):
-            k.flags |= TF_RTT_TIMED
-            k.rtt_seq = seq + n_seq
-            k.rtt_start = now
+    elif not (k.flags & TF_RTT_TIMED):
+        k.flags |= TF_RTT_TIMED
+        k.rtt_seq = seq + n_seq
+        k.rtt_start = now
     k.snd_max = seq_max(k.snd_max, seq + n_seq)
     k.last_send = now
     if k.flags & TF_PROBE:
@@ -224,7 +228,9 @@ cdef void tcp_send_probe(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         return
     t.counters.probes += 1
     if segment_send(t, k, k.snd_una, TH_ACK | TH_PSH, 0, 1, now) != -EAGAIN:
-        k.snd_max = seq_max(k.snd_max, k.snd_una + 1)
+        if k.snd_max == k.snd_una:
+            k.snd_max += 1
+            t.counters.bytes_out += 1
         note_acked(k)
 
 

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.config cimport ip_mtu
-from usnet.ip.output cimport ip_tx_close, ip_tx_open
+from usnet.ip.output cimport ip_count_lost, ip_tx_close, ip_tx_open
 from usnet.ip.state cimport packet, tx_frame
 from usnet.memory.chunks cimport chain, chain_peek, chunk_pool
 from usnet.tcp.rtt cimport tcp_ts_now
@@ -177,6 +177,7 @@ cdef void segment_reset(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
 cdef void segment_refuse(tcp_state *t, const packet *p, const tcp_repr *seg, uint32_t seg_len, int64_t now) noexcept nogil:
     cdef tcp_repr r
     cdef tx_frame f
+    cdef int status
     if seg.flags & TH_RST:                  # never an answer to a RST
         return
     memset(&r, 0, sizeof(r))
@@ -189,7 +190,9 @@ cdef void segment_refuse(tcp_state *t, const packet *p, const tcp_repr *seg, uin
         r.ack = seg.seq + seg_len
         r.flags = TH_RST | TH_ACK
     r.header_len = TCP_HLEN
-    if ip_tx_open(t.ip, &p.dst, &p.src, IPPROTO_TCP, TCP_HLEN, now, &f):
+    status = ip_tx_open(t.ip, &p.dst, &p.src, IPPROTO_TCP, TCP_HLEN, now, &f)
+    if status:
+        ip_count_lost(t.ip, status)
         return
     tcp_emit(f.l4, f.room, &r)
     tcp_finish(f.l4, TCP_HLEN, 0, 0, &p.dst, &p.src)

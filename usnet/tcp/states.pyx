@@ -5,21 +5,7 @@
 from libc.stdint cimport uint8_t, uint16_t
 
 from usnet.tcp.state cimport tcp_state
-from usnet.tcp.tcb cimport (
-    TCP_PHASES,
-    TCPS_CLOSE_WAIT,
-    TCPS_CLOSED,
-    TCPS_CLOSING,
-    TCPS_ESTABLISHED,
-    TCPS_FIN_WAIT_1,
-    TCPS_FIN_WAIT_2,
-    TCPS_LAST_ACK,
-    TCPS_LISTEN,
-    TCPS_SYN_RECEIVED,
-    TCPS_SYN_SENT,
-    TCPS_TIME_WAIT,
-    tcb,
-)
+from usnet.tcp.tcb cimport TCPS_CLOSE_WAIT, TCPS_CLOSED, TCPS_ESTABLISHED, tcb
 
 NAMES = ("CLOSED", "LISTEN", "SYN_SENT", "SYN_RECEIVED", "ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2", "CLOSE_WAIT", "CLOSING",
          "LAST_ACK", "TIME_WAIT")

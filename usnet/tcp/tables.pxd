@@ -35,4 +35,3 @@ cdef inline void tcp_notify(tcp_state *t, tcb *k) noexcept nogil:
     """The owner of k has news."""
     if k.owner != NONE:
         idset_push(t.notify, k.owner)
-

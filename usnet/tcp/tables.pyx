@@ -1,10 +1,10 @@
 """Connections and ports: how they are kept, found, and numbered."""
 from libc.errno cimport EADDRINUSE, EADDRNOTAVAIL, ENOMEM, ENOSPC
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from usnet.ip.state cimport ip_state
-from usnet.memory.arena cimport NONE, arena_at, arena_free, arena_give, arena_init, arena_reset, arena_take
+from usnet.memory.arena cimport NONE, arena_free, arena_give, arena_init, arena_reset, arena_take
 from usnet.memory.chunks cimport chain_clear, chain_init, chain_truncate, chunk_pool
 from usnet.memory.hash cimport (
     hash_first,
@@ -126,6 +126,8 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
     k.rto = t.config.rto_initial
     k.peer_mss = 536
     k.rcv_mss = 536
+    if t.config.mss > 24 and t.config.mss < 536 + 12:       # the peer's full segments are no longer than what we tell it
+        k.rcv_mss = t.config.mss - 12 if t.config.timestamps else t.config.mss
     k.mss = 536
     k.keep_idle = t.config.keep_idle
     k.keep_interval = t.config.keep_interval
@@ -252,11 +254,11 @@ cdef int tcb_pick_bound_port(tcp_state *t, uint32_t c, const ip_addr *addr) noex
 cdef int tcb_pick_port(tcp_state *t, uint32_t c) noexcept nogil:
     """RFC 6056, algorithm 4: a keyed offset for the pair of ends, and a counter."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t offset, i
+    cdef uint32_t offset, _i
     cdef uint16_t port
     k.lport = 0
     offset = <uint32_t>siphash(t.isn_key, <const uint8_t *>&k.laddr, TUPLE_BYTES)
-    for i in range(PORT_COUNT):
+    for _i in range(PORT_COUNT):
         port = <uint16_t>(PORT_FIRST + (offset + t.port_hint) % PORT_COUNT)
         t.port_hint += 1
         if hash_first(&t.ports, port_tag(port)) == NONE or not port_conflicts(t, c, &k.laddr, port):

@@ -32,15 +32,15 @@ from usnet.tcp.timers cimport tcp_arm, tcp_disarm
 
 cdef void leave_syn_queue(tcp_state *t, uint32_t c) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    cdef listener *l = listener_at(t, tcb_at(t, k.parent).listener)
+    cdef listener *q = listener_at(t, tcb_at(t, k.parent).listener)
     if k.prev != NONE:
         tcb_at(t, k.prev).next = k.next
     else:
-        l.syn_head = k.next
+        q.syn_head = k.next
     if k.next != NONE:
         tcb_at(t, k.next).prev = k.prev
     k.next = k.prev = k.parent = NONE
-    l.n_syn -= 1
+    q.n_syn -= 1
 
 
 cdef void tcp_end(tcp_state *t, uint32_t c, int32_t err) noexcept nogil:

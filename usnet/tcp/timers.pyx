@@ -45,8 +45,8 @@ cdef int64_t tcp_patience(const tcp_state *t, const tcb *k, int64_t now) noexcep
 
 cdef int64_t tcp_rto(const tcp_state *t, const tcb *k) noexcept nogil:
     cdef int64_t rto = k.rto
-    cdef int i
-    for i in range(k.backoff):
+    cdef int _i
+    for _i in range(k.backoff):
         rto *= 2
         if rto >= t.config.rto_max:
             return t.config.rto_max

@@ -1,8 +1,9 @@
-"""A capture file as a port: its frames arrive. It cannot send: there is no transmit ring, and send() raises EOPNOTSUPP."""
+"""A capture file as a port: its frames arrive. It cannot send: there is no transmit ring, and send() raises
+EOPNOTSUPP."""
 import os
 
 from libc.errno cimport EINVAL, ENOBUFS, ENXIO, EOPNOTSUPP, errno
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from usnet.backends.clock cimport Clock
@@ -124,7 +125,8 @@ cdef class PcapPort(Port):
     cdef CaptureReader reader
     cdef bint made
 
-    def __cinit__(self, str path, bint pace, uint32_t mtu, bytes mac, uint32_t slots, uint32_t buf_size, uint32_t spares, clock):
+    def __cinit__(self, str path, bint pace, uint32_t mtu, bytes mac, uint32_t slots, uint32_t buf_size,
+                  uint32_t spares, clock):
         self.name = f"pcap:{path}"
         self.clock = <Clock?>clock
         self.reader = CaptureReader(path)
@@ -176,8 +178,9 @@ cdef class PcapPort(Port):
 
 
 def open_port(address, *, pace=False, mtu=1500, mac=None, slots=512, buf_size=2048, spares=0, clock=None):
-    """ "pcap:FILE": pcap or pcapng. All frames at once, as fast as the ring takes them, with the file's times (ns since 1970, say); or with pace=True
-    at the distances that they were captured, with times of the clock (CLOCK_MONOTONIC if none is given). Frames that were captured in part arrive so.
+    """ "pcap:FILE": pcap or pcapng. All frames at once, as fast as the ring takes them, with the file's times (ns
+    since 1970, say); or with pace=True at the distances that they were captured, with times of the clock
+    (CLOCK_MONOTONIC if none is given). Frames that were captured in part arrive so.
 
     Raises OSError as open() does, ValueError when the file is no capture or holds no Ethernet.
     """

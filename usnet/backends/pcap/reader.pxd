@@ -38,7 +38,8 @@ cdef int capture_next(capture_file *f, captured *out) noexcept nogil
 
 
 cdef class CaptureReader:
-    """`CaptureReader(path)`; iterates over (frame, time_ns). ValueError when the file is no capture; OSError as open() gives it."""
+    """`CaptureReader(path)`; iterates over (frame, time_ns). ValueError when the file is no capture; OSError as open()
+    gives it."""
     cdef capture_file f
     cdef bint made
     cdef readonly str path

@@ -4,7 +4,7 @@ import os
 from libc.errno cimport EBADMSG, EINTR, errno
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memcpy, memmove
 
 cdef extern from "<unistd.h>" nogil:
     Py_ssize_t c_read "read"(int fd, void *to, size_t n)
@@ -242,7 +242,8 @@ cdef class CaptureReader:
         self.f.at = 24
 
     def read(self):
-        """(frame, time_ns, link_type, flags), or None at the end. ValueError for a damaged file, OSError when it cannot be read."""
+        """(frame, time_ns, link_type, flags), or None at the end. ValueError for a damaged file, OSError when it
+        cannot be read."""
         cdef captured c
         cdef int got
         with nogil:
@@ -250,7 +251,8 @@ cdef class CaptureReader:
         if got == READ_FRAME:
             return c.frame[:c.length], c.time_ns, c.link_type, c.flags
         if got == -EBADMSG:
-            raise ValueError(f"{self.path}: damaged near byte {os.lseek(self.f.fd, 0, os.SEEK_CUR) - self.f.have + self.f.at}")
+            at = os.lseek(self.f.fd, 0, os.SEEK_CUR) - self.f.have + self.f.at
+            raise ValueError(f"{self.path}: damaged near byte {at}")
         if got < 0:
             raise OSError(-got, os.strerror(-got), self.path)
         return None

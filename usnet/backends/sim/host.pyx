@@ -1,6 +1,6 @@
 """Alarms, clocks and hosts as Python sees them; what they do without it is in the scheduler."""
 from usnet.backends.sim.scheduler cimport (
-    Scheduler, alarm_free, alarm_new, alarm_set, host_arm, host_touch, keep_failure, scheduler,
+    Scheduler, alarm_free, alarm_new, alarm_set, host_arm, host_touch, keep_failure,
 )
 
 
@@ -14,10 +14,10 @@ cdef void ring_alarm(void *ctx, int64_t now) noexcept with gil:
 
 
 cdef class Alarm:
-    def __cinit__(self, Scheduler scheduler, callback):
-        self.scheduler = scheduler
+    def __cinit__(self, Scheduler of not None, callback):
+        self.scheduler = of
         self.callback = callback
-        self.a = alarm_new(&scheduler.s, ring_alarm, <void *>self)
+        self.a = alarm_new(&of.s, ring_alarm, <void *>self)
         if self.a == NULL:
             raise MemoryError
 
@@ -43,12 +43,12 @@ cdef int64_t read_sim_clock(void *self_) noexcept nogil:
 
 
 cdef class SimClock(Clock):
-    def __init__(self, Scheduler scheduler, granularity=1):
+    def __init__(self, Scheduler of not None, granularity=1):
         if not 1 <= granularity <= 1_000_000_000:
             raise ValueError(f"granularity of {granularity} ns: from 1 ns to 1 s")
-        self.scheduler = scheduler
+        self.scheduler = of
         self.granularity = granularity
-        self.s = &scheduler.s
+        self.s = &of.s
         self.self_ = <void *>self
         self.read = read_sim_clock
 
@@ -69,25 +69,26 @@ cdef void host_wakes(void *ctx, int64_t now) noexcept nogil:
 
 
 cdef class SimHost:
-    def __cinit__(self, Scheduler scheduler, str name, granularity=1):
-        self.scheduler = scheduler
+    def __cinit__(self, Scheduler of not None, str name, granularity=1):
+        self.scheduler = of
         self.name = name
-        self.clock = SimClock(scheduler, granularity)
+        self.clock = SimClock(of, granularity)
         self.listeners = []
-        self.h.s = &scheduler.s
+        self.h.s = &of.s
         self.h.granularity = granularity
         self.h.callback = <void *>self
         self.h.tell = tell_host
-        self.h.wake = alarm_new(&scheduler.s, host_wakes, &self.h)
+        self.h.wake = alarm_new(&of.s, host_wakes, &self.h)
         if self.h.wake == NULL:
             raise MemoryError
-        scheduler.hosts.append(self)        # the heap points at it
+        of.hosts.append(self)        # the heap points at it
 
     def __dealloc__(self):
         alarm_free(self.h.wake)
 
     cdef void attach(self, host_run run, void *ctx, host_news news, void *news_ctx, object keep):
-        """Gives the host its functions (either may be NULL) and runs it once, at this instant, for its first deadline."""
+        """Gives the host its functions (either may be NULL) and runs it once, at this instant, for its first
+        deadline."""
         self.h.run = run
         self.h.run_ctx = ctx
         self.h.news = news

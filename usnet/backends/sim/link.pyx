@@ -1,15 +1,14 @@
 """What links do with frames; link.pxd says in which order."""
 from libc.errno cimport ENOMEM
 from libc.stdlib cimport free, malloc
-from libc.stdint cimport INT64_MAX
 from libc.string cimport memcpy, memset
 
 from usnet.backends.fates cimport fate, fate_flip, fates_decide
 from usnet.backends.keyed cimport KEYED_DELAY, KEYED_LOSS, keyed_draw
 from usnet.backends.sim.frames cimport frame_bytes, frame_give, frame_take
 from usnet.backends.sim.journal cimport (
-    DROP_DOWN, DROP_FATE, DROP_LOSS, DROP_MTU, DROP_NONE, DROP_OVERRUN, DROP_QUEUE, FRAME_DELIVERED, FRAME_DROPPED, FRAME_SENT, happening,
-    observe,
+    DROP_DOWN, DROP_FATE, DROP_LOSS, DROP_MTU, DROP_NONE, DROP_OVERRUN, DROP_QUEUE, FRAME_DELIVERED, FRAME_DROPPED,
+    FRAME_SENT, happening, observe,
 )
 from usnet.backends.sim.scheduler cimport event, sched_push, sched_register
 from usnet.wire.bytes cimport load16
@@ -39,7 +38,9 @@ cdef void link_dir_free(link_dir *d) noexcept nogil:
     d.queue = NULL
 
 
-cdef void note(link_dir *d, int what, int cause, uint64_t index, const uint8_t *p, uint32_t length, bint altered) noexcept nogil:
+cdef void note(
+    link_dir *d, int what, int cause, uint64_t index, const uint8_t *p, uint32_t length, bint altered,
+) noexcept nogil:
     cdef happening h
     h.time = d.w.s.now
     h.index = index
@@ -218,7 +219,9 @@ cdef bint transmit(link_dir *d, const uint8_t *p, uint32_t length, uint64_t inde
     return True
 
 
-cdef frame *launch(link_dir *d, const uint8_t *p, uint32_t length, uint64_t index, const fate *fate_, uint32_t copy) noexcept nogil:
+cdef frame *launch(
+    link_dir *d, const uint8_t *p, uint32_t length, uint64_t index, const fate *fate_, uint32_t copy,
+) noexcept nogil:
     """Puts one frame, or copy of it, on its way; the transmission ends at busy_until."""
     cdef frame *f = frame_take(&d.w.frames, length)
     if f == NULL:

@@ -18,16 +18,19 @@ from usnet.backends.sim import units
 from usnet.backends.sim.journal import CAUSE, HAPPENING, WHAT
 from usnet.backends.sim.pair import MODEL
 
-Happening = namedtuple("Happening", "time link direction what cause index length queue_packets queue_bytes altered frame")
-"""What a tap is called with: time in ns, Link, 0 (a to b) or 1, "sent", "delivered" or "dropped" (and why), number of the frame in its
-direction, its bytes. `altered`: a delivered frame is not what was sent."""
+Happening = namedtuple("Happening", [
+    "time", "link", "direction", "what", "cause", "number", "length", "queue_packets", "queue_bytes", "altered",
+    "frame",
+])
+"""What a tap is called with: time in ns, Link, 0 (a to b) or 1, "sent", "delivered" or "dropped" (and why), number of
+the frame in its direction, its bytes. `altered`: a delivered frame is not what was sent."""
 
 
 cdef void call_taps(void *owner, const happening *h, const uint8_t *p) noexcept with gil:
     cdef Network net = <Network>owner
     try:
-        seen = Happening(h.time, net.by_number[h.link], h.direction, WHAT[h.what], CAUSE[h.cause], h.index, h.length, h.queue_packets,
-                         h.queue_bytes, bool(h.altered), p[:h.length])
+        seen = Happening(h.time, net.by_number[h.link], h.direction, WHAT[h.what], CAUSE[h.cause], h.index, h.length,
+                         h.queue_packets, h.queue_bytes, bool(h.altered), p[:h.length])
         for tap in net.taps:
             tap(seen)
     except BaseException as e:
@@ -37,8 +40,8 @@ cdef void call_taps(void *owner, const happening *h, const uint8_t *p) noexcept 
 cdef class Network:
     """Network(seed=0): ports, links and switches in one virtual time that begins at 0 ns.
 
-    The same calls with the same seed give the same run: digest() says so. `seed` is an int from 0 to 2**64 - 1. Nothing happens but in run(),
-    step(), or the environment (usnet.lab) that the network belongs to.
+    The same calls with the same seed give the same run: digest() says so. `seed` is an int from 0 to 2**64 - 1. Nothing
+    happens but in run(), step(), or the environment (usnet.lab) that the network belongs to.
     """
 
     def __cinit__(self, seed=0):
@@ -60,7 +63,8 @@ cdef class Network:
     # Building
 
     def host(self, name, granularity="1ns"):
-        """A new host: what stands behind ports. Its clock reads multiples of `granularity` (1 ns to 16 ms and beyond, below 1 s)."""
+        """A new host: what stands behind ports. Its clock reads multiples of `granularity` (1 ns to 16 ms and beyond,
+        below 1 s)."""
         self._new_name(name, self.hosts)
         host = self.hosts[name] = SimHost(self.scheduler, name, units.time(granularity))
         return host
@@ -68,8 +72,9 @@ cdef class Network:
     def port(self, name, mac=None, *, host=None, granularity="1ns", **rings):
         """A new port `sim:NAME`, of `host` (a host or its name; one of the port's own name when None).
 
-        `mac`: 6 bytes or text; when None 02:00 and the number of the port. `rings`: mtu=1500, tx_slots=256, rx_slots=512, buf_size (bytes;
-        as the MTU needs), spare=64 buffers.
+        `mac`: 6 bytes or text; when None 02:00 and the number of the port. `rings`: mtu=1500, slots=(256, 512)
+        for sending and receiving, or one number for both; buf_size in bytes, as the MTU needs; spares=64 buffers for
+        swapping; fifo=0 frames that may wait in the port when the receive ring is full.
         """
         self._new_name(name, self.ports)
         if host is None:
@@ -80,11 +85,12 @@ cdef class Network:
             raise ValueError(f"host {host.name} belongs to another network")
         address = (0x020000000001 + len(self.ports)).to_bytes(6, "big") if mac is None else units.mac(mac)
         port = self.ports[name] = SimPort(self, host, name, address, **rings)
+        (<SimPort>port).e.frames = &self.w.frames
         return port
 
     def switch(self, name, *, ageing="300s", table=1024):
-        """A new learning switch; its ports are the ends of links. It forgets an address `ageing` after it was last heard, and knows up to
-        three quarters of `table` (a power of two) of them."""
+        """A new learning switch; its ports are the ends of links. It forgets an address `ageing` after it was last
+        heard, and knows up to three quarters of `table` (a power of two) of them."""
         self._new_name(name, self.switches)
         switch = self.switches[name] = Switch(self, name, units.time(ageing), table)
         return switch
@@ -93,11 +99,12 @@ cdef class Network:
         """A new link between two ports or switches (objects, or names of ports).
 
         For both directions, or in the dicts `up` (a to b) and `down` (b to a) for one:
-        rate: bits/s or "10Mbit" (0: no limit). delay, jitter: ns or "20ms"; jitter is uniform in [0, jitter] and does not reorder unless
-        `reorder=True`. queue: frames that may wait (int), bytes ("64KiB") or {"packets": ..., "bytes": ...} (None: no limit). mtu: bytes of the IP
-        packet (0: any); larger frames are dropped. loss, duplicate, corrupt: probabilities, each drawn for each frame; corruption flips one bit behind
-        the Ethernet header. overhead: bytes added to each frame's time; preamble, check sequence and gap (24 bytes) are not counted otherwise.
-        fates: rules of usnet.backends.fates; "a->b" is up.
+        rate: bits/s or "10Mbit" (0: no limit). delay, jitter: ns or "20ms"; jitter is uniform in [0, jitter] and does
+        not reorder unless `reorder=True`. queue: frames that may wait (int), bytes ("64KiB") or {"packets": ...,
+        "bytes": ...} (None: no limit). mtu: bytes of the IP packet (0: any); larger frames are dropped. loss,
+        duplicate, corrupt: probabilities, each drawn for each frame; corruption flips one bit behind the Ethernet
+        header. overhead: bytes added to each frame's time; preamble, check sequence and gap (24 bytes) are not counted
+        otherwise. fates: rules of usnet.backends.fates; "a->b" is up.
         """
         a, b = self._end(a), self._end(b)
         if a is b:
@@ -112,16 +119,18 @@ cdef class Network:
                 raise ValueError(f"{end.name} has a link already")
         new = Link.__new__(Link, self, len(self.by_number), name, a, b, None, None)
         self.by_number.append(new)          # first: from now on the heap may know it
-        (<Link>new).start(&self.w, {**MODEL, **model, **(up or {})}, {**MODEL, **model, **(down or {})}, fates, self.seed)
+        model = {**MODEL, **model}
+        (<Link>new).start(&self.w, {**model, **(up or {})}, {**model, **(down or {})}, fates, self.seed)
         self.links[name] = new
         return new
 
-    def join(self, name):
-        """A new port on the switch `name` (made if need be), over a link without limits: what open_port("sim:NAME") does."""
+    def join(self, name, **settings):
+        """A new port on the switch `name` (made if need be), over a link without limits: what open_port("sim:NAME")
+        does. `settings` are those of port()."""
         if not name or "/" in name:
             raise ValueError(f"sim:{name}: a name is missing or has a slash")
         switch = self.switches.get(name) or self.switch(name)
-        port = self.port(f"{name}.{switch.ports}")
+        port = self.port(f"{name}.{switch.ports}", **settings)
         self.link(port, switch)
         return port
 
@@ -159,7 +168,8 @@ cdef class Network:
         return self.scheduler.step()
 
     def run(self, until=None):
-        """Runs until nothing is left to do, or up to the time `until` (ns or "1s"), which is then the time; what is due at it is left."""
+        """Runs until nothing is left to do, or up to the time `until` (ns or "1s"), which is then the time; what is due
+        at it is left."""
         self._check_own()
         cdef int64_t limit = INT64_MAX if until is None else units.time(until)
         if limit < self.scheduler.s.now:
@@ -184,8 +194,8 @@ cdef class Network:
     # Looking
 
     def tap(self, function):
-        """Has `function` called with a Happening for each frame that is sent, delivered or dropped on any link, at once. Slow: for captures
-        and tests. Returns the function, for untap()."""
+        """Has `function` called with a Happening for each frame that is sent, delivered or dropped on any link, at
+        once. Slow: for captures and tests. Returns the function, for untap()."""
         self.taps.append(function)
         self.w.tap = call_taps
         return function
@@ -205,14 +215,16 @@ cdef class Network:
         self.w.log.on = on
 
     def event_log(self):
-        """The event log so far as a read-only structured array of dtype usnet.backends.sim.journal.HAPPENING: a view, nothing is copied."""
+        """The event log so far as a read-only structured array of dtype usnet.backends.sim.journal.HAPPENING: a view,
+        nothing is copied."""
         cdef EventLog log = EventLog.__new__(EventLog)
         log.log = &self.w.log
         log.keep = self
         return numpy.frombuffer(log, HAPPENING) if self.w.log.n else numpy.empty(0, HAPPENING)
 
     def digest(self):
-        """32 hexadecimal digits: a hash of every frame on every wire, with its time, and of all that digest_update() was given, in order.
+        """32 hexadecimal digits: a hash of every frame on every wire, with its time, and of all that digest_update()
+        was given, in order.
 
         A fast 128-bit hash of our own (usnet/backends/sim/digest.pxd): tells runs apart, resists no adversary.
         """
@@ -230,7 +242,8 @@ cdef class Network:
                     &view[0] if view.shape[0] else NULL, <uint32_t>view.shape[0])
 
     def statistics(self):
-        """All counters: {"now", "events", "frames_in_flight", "links": {name: {"up", "down"}}, "ports": {name: ...}, "switches": {name: ...}}."""
+        """All counters: {"now", "events", "frames_in_flight", "links": {name: {"up", "down"}}, "ports": {name: ...},
+        "switches": {name: ...}}."""
         return {
             "now": self.now, "events": self.scheduler.executed, "frames_in_flight": self.w.frames.in_flight,
             "links": {name: link.statistics() for name, link in self.links.items()},

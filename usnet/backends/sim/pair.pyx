@@ -1,7 +1,4 @@
 """Links in Python: their models, changes at run time, counters."""
-from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memcpy
-
 from usnet.backends.fates cimport Fates
 from usnet.backends.ring cimport LINK_DOWN, LINK_UP
 from usnet.backends.sim.link cimport (
@@ -14,7 +11,8 @@ from usnet.backends.sim import units
 from usnet.backends.sim.journal import CAUSE
 
 MODEL = {
-    "rate": 0, "delay": 0, "jitter": 0, "queue": None, "mtu": 0, "overhead": 0, "loss": 0, "duplicate": 0, "corrupt": 0, "reorder": False,
+    "rate": 0, "delay": 0, "jitter": 0, "queue": None, "mtu": 0, "overhead": 0,
+    "loss": 0, "duplicate": 0, "corrupt": 0, "reorder": False,
 }
 """What a direction of a link can be told, and what holds when it is not."""
 
@@ -117,8 +115,8 @@ cdef class Direction:
 cdef class Link:
     """A link of a Network, made by Network.link(). `up` is the direction from a to b, `down` the other.
 
-    unplug() and plug() take both directions down and up: what is queued or under way is lost (counted as "down" when it would have arrived),
-    and the ports at the ends see their link go.
+    unplug() and plug() take both directions down and up: what is queued or under way is lost (counted as "down" when it
+    would have arrived), and the ports at the ends see their link go.
     """
 
     def __cinit__(self, network, int number, str name, a, b, up, down):

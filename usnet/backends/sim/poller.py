@@ -6,8 +6,9 @@ FOREVER = 2**63 - 1
 
 
 class NetworkPoller(Poller):
-    """The poller of a host in a network that nothing else drives: wait() runs the network until a port of this poller has news, the doorbell
-    rings, or the time comes and nothing is left to do at it. With nothing left to happen and no deadline it returns, as woken for nothing, the first time; RuntimeError the next.
+    """The poller of a host in a network that nothing else drives: wait() runs the network until a port of this poller
+    has news, the doorbell rings, or the time comes and nothing is left to do at it. With nothing left to happen and no
+    deadline it returns, as woken for nothing, the first time; RuntimeError the next.
     """
 
     def __init__(self, network):

@@ -3,8 +3,9 @@ from libc.errno cimport EINVAL, ENOBUFS, ENXIO
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from usnet.backends.ring cimport LINK_DOWN, LINK_GONE, PORT_CAN_RECEIVE, PORT_CAN_SEND, RING_RX, RING_TX
+from usnet.backends.ring cimport LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, RING_RX, RING_TX
 from usnet.backends.ring_memory cimport FRAME_MAX, ring_check, ring_put, ring_take, ring_taken
+from usnet.backends.sim.frames cimport frame, frame_bytes, frame_give, frame_take
 from usnet.backends.sim.link cimport link_send
 from usnet.backends.sim.scheduler cimport host_clock, host_touch
 
@@ -27,12 +28,13 @@ cdef int sim_tx_sync(void *self, uint32_t ring_number) noexcept nogil:
         status = ring_take(e.tx.r, &at, e.tx.r.head, e.scratch, &p, &length)
         if status == 0:
             break
-        if status < 0 or length == 0 or e.out == NULL:
+        if status < 0 or length == 0 or e.p.link != LINK_UP:
             e.p.stats.tx_errors += 1
-            continue
-        e.p.stats.tx_frames += 1
-        e.p.stats.tx_bytes += length
-        link_send(e.out, p, length)
+        else:
+            e.p.stats.tx_frames += 1
+            e.p.stats.tx_bytes += length
+        if status > 0 and length and e.out != NULL:
+            link_send(e.out, p, length)         # which counts it even when it is down
     ring_taken(e.tx)
     return 0
 
@@ -50,7 +52,8 @@ cdef int sim_rx_sync(void *self, uint32_t ring_number) noexcept nogil:
     if status == 0:
         e.rx.head = e.rx.r.head
         e.rx.tail = arrived
-        e.rx.r.tail = arrived
+        drain_fifo(e)
+        e.rx.r.tail = e.rx.tail
     e.shown = e.rx.tail
     return status
 
@@ -72,33 +75,73 @@ cdef void restore_buffers(port_end *e, uint32_t length) noexcept nogil:
         e.rx.r.slots[i].buf_idx = e.rx.good[i]
 
 
+cdef int put_frame(port_end *e, const uint8_t *p, uint32_t length, int64_t time_ns) noexcept nogil:
+    cdef int status
+    restore_buffers(e, length)
+    status = ring_put(e.rx, p, length, time_ns, &e.p.stats)
+    e.rx.r.tail = e.shown
+    return status
+
+
+cdef void drain_fifo(port_end *e) noexcept nogil:
+    cdef frame *f
+    while e.fifo_first != NULL:
+        f = e.fifo_first
+        if put_frame(e, frame_bytes(f), f.length, f.due) == -ENOBUFS:
+            break
+        e.fifo_first = f.next
+        e.fifo_frames -= 1
+        frame_give(e.frames, f)
+
+
+cdef int join_fifo(port_end *e, const uint8_t *p, uint32_t length) noexcept nogil:
+    cdef frame *f
+    if e.fifo_frames >= e.fifo_max:
+        return -ENOBUFS
+    f = frame_take(e.frames, length)
+    if f == NULL:
+        return -ENOBUFS
+    memcpy(frame_bytes(f), p, length)
+    f.due = host_clock(e.h)
+    if e.fifo_first == NULL:
+        e.fifo_first = f
+    else:
+        e.fifo_last.next = f
+    e.fifo_last = f
+    e.fifo_frames += 1
+    return 0
+
+
 cdef int port_deliver(void *ctx, uint32_t number, const uint8_t *p, uint32_t length, int64_t now) noexcept nogil:
     cdef port_end *e = <port_end *>ctx
-    cdef int status
+    cdef int status = -ENOBUFS
     if e.p.link == LINK_GONE:
         return -ENXIO
-    restore_buffers(e, length)
-    status = ring_put(e.rx, p, length, host_clock(e.h), &e.p.stats)
-    e.rx.r.tail = e.shown
+    if e.fifo_first == NULL:
+        status = put_frame(e, p, length, host_clock(e.h))
     if status == -ENOBUFS:
-        e.p.stats.rx_overruns += 1
+        status = join_fifo(e, p, length)
+        if status < 0:
+            e.p.stats.rx_overruns += 1
     if status == 0:
         host_touch(e.h)
     return status
 
 
 cdef class SimPort(Port):
-    """A port of a Network, made by Network.port(). Its host is whoever receives; `host.callback` hears of frames where no stack is attached."""
+    """A port of a Network, made by Network.port(). Its host is whoever receives; `host.callback` hears of frames where
+    no stack is attached."""
 
-    def __cinit__(self, network, SimHost host, str name, bytes mac, *, uint32_t mtu=1500, uint32_t tx_slots=256, uint32_t rx_slots=512,
-                  uint32_t buf_size=0, uint32_t spare=64):
+    def __cinit__(self, network, SimHost host, str name, bytes mac, *, uint32_t mtu=1500, slots=(256, 512),
+                  uint32_t buf_size=0, uint32_t spares=64, uint32_t fifo=0):
         if not 68 <= mtu <= 65535:
             raise ValueError(f"MTU of {mtu} bytes: from 68 to 65535")
         if buf_size == 0:
             buf_size = min(2048 * ((mtu + 18 + 2047) // 2048), 32768)
         self.network = network
         self.host = host
-        self.memory = RingMemory(1, 1, tx_slots, rx_slots, buf_size, spare)
+        tx_slots, rx_slots = (slots, slots) if isinstance(slots, int) else slots
+        self.memory = RingMemory(1, 1, tx_slots, rx_slots, buf_size, spares)
         self.e.scratch = <uint8_t *>malloc(FRAME_MAX)
         if self.e.scratch == NULL:
             raise MemoryError
@@ -107,6 +150,7 @@ cdef class SimPort(Port):
         self.e.h = &host.h
         self.e.tx = self.memory.side(RING_TX, 0)
         self.e.rx = self.memory.side(RING_RX, 0)
+        self.e.fifo_max = fifo
         self.e.shown = self.e.rx.tail
         self.p.self = &self.e
         self.p.tx_sync = sim_tx_sync
@@ -132,10 +176,16 @@ cdef class SimPort(Port):
         self.set_link(LINK_GONE)
 
 
-def open_port(name):
-    """The backend of "sim:NAME": a new port on the switch NAME of the process's default network; both are made as needed.
+def open_port(address, **settings):
+    """The backend of "sim:NAME": a new port on the switch NAME of the process's default network; both are made as
+    needed.
 
-    ValueError for a bad name.
+    `settings` are those of Network.port(). ValueError for a bad name.
     """
     from usnet.backends.sim.network import default_network
-    return default_network().join(name.removeprefix("sim:"))
+    return default_network().join(address.removeprefix("sim:"), **settings)
+
+
+def probe():
+    """It works everywhere."""
+    return True, "the simulator"

@@ -21,6 +21,8 @@ cdef enum:
     KIND_PYTHON = 0         # arg: slot of a Python callback
     KIND_ALARM = 1          # arg: the alarm
     KIND_FIRST = 2          # the first that can be registered
+    BATCH = 1 << 20         # things done without a look at signals
+    INSTANT_LIMIT = 20000000
 
 cdef struct event:          # 32 bytes
     int64_t t               # ns
@@ -75,7 +77,10 @@ cdef struct scheduler:
     host *due_first
     host *due_last
     bint interrupted        # Python ran: the loop goes back to its caller, who looks whether anything else comes first now
-    int error               # 0, or ENOMEM: an event was lost and the run is void
+    int error               # 0; ENOMEM: an event was lost and the run is void; ELOOP: so many things at one instant that it will not end
+    uint64_t at_instant     # things done since time last passed
+    uint64_t instant_limit  # of them
+    host *last_run          # the host that ran last
     void *owner             # the Scheduler
 
 # What a Python callback raised, for the run to raise.
@@ -87,7 +92,7 @@ cdef int sched_register(scheduler *s, event_handler handler, event_stale stale, 
 cdef int64_t sched_peek(scheduler *s) noexcept nogil
 # Does one thing at a time before `limit` (which is not included): 1, or 0 when there was none.
 cdef int sched_step(scheduler *s, int64_t limit) noexcept nogil
-# Does all there is to do before `limit`, until Python has run: the number of things done.
+# Does all there is to do before `limit`, until Python has run or a million things are done: the number of things done.
 cdef uint64_t sched_run(scheduler *s, int64_t limit) noexcept nogil
 
 cdef alarm *alarm_new(scheduler *s, alarm_handler handler, void *ctx) noexcept nogil

@@ -1,6 +1,6 @@
 """The scheduler, its alarms, its hosts, and their faces in Python."""
-from cpython.ref cimport PyObject
-from libc.errno cimport ENOMEM
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport ELOOP, ENOMEM
 from libc.stdlib cimport calloc, free, realloc
 
 
@@ -78,7 +78,9 @@ cdef int sched_push(scheduler *s, int64_t t, uint32_t kind, uint64_t arg) noexce
     return push_event(s, &e)
 
 
-cdef int sched_register(scheduler *s, event_handler handler, event_stale stale, event_dropped dropped, void *ctx) noexcept nogil:
+cdef int sched_register(
+    scheduler *s, event_handler handler, event_stale stale, event_dropped dropped, void *ctx,
+) noexcept nogil:
     cdef event_kind *kinds
     cdef uint32_t room
     if s.n_kinds == s.room_kinds:
@@ -196,6 +198,7 @@ cdef void run_due_host(scheduler *s) noexcept nogil:
         s.due_last = NULL
     h.due = False
     h.runs += 1
+    s.last_run = h
     if h.run != NULL:
         host_arm(h, h.run(h.run_ctx, host_clock(h)))
     if h.callback != NULL and (h.news == NULL or h.news(h.news_ctx)):
@@ -224,17 +227,31 @@ cdef int64_t sched_peek(scheduler *s) noexcept nogil:
     return s.heap[0].t if s.n else INT64_MAX
 
 
+cdef inline bint endless(scheduler *s) noexcept nogil:
+    """Counts one more thing at this instant."""
+    s.at_instant += 1
+    if s.at_instant < s.instant_limit:
+        return False
+    s.error = ELOOP
+    s.interrupted = True
+    return True
+
+
 cdef int sched_step(scheduler *s, int64_t limit) noexcept nogil:
     cdef event e
     while s.n and drop_stale(s):
         pass
     if s.due_first != NULL and (s.n == 0 or s.heap[0].t > s.now):
-        if s.now >= limit:
+        if s.now >= limit or endless(s):
             return 0
         s.executed += 1
         run_due_host(s)
         return 1
     if s.n == 0 or s.heap[0].t >= limit:
+        return 0
+    if s.heap[0].t > s.now:
+        s.at_instant = 0
+    elif endless(s):
         return 0
     pop_event(s, &e)
     s.now = e.t
@@ -246,7 +263,7 @@ cdef int sched_step(scheduler *s, int64_t limit) noexcept nogil:
 cdef uint64_t sched_run(scheduler *s, int64_t limit) noexcept nogil:
     cdef uint64_t start = s.executed
     s.interrupted = False
-    while not s.interrupted and sched_step(s, limit):
+    while not s.interrupted and s.executed - start < BATCH and sched_step(s, limit):
         pass
     return s.executed - start
 
@@ -306,6 +323,7 @@ cdef class Scheduler:
         self.free_calls = []
         self.hosts = []
         self.s.owner = <void *>self
+        self.s.instant_limit = INSTANT_LIMIT
         if sched_register(&self.s, run_call, call_stale, call_dropped, <void *>self) < 0:       # KIND_PYTHON
             raise MemoryError
         if sched_register(&self.s, run_alarm, alarm_stale, alarm_dropped, &self.s) < 0:         # KIND_ALARM
@@ -323,6 +341,15 @@ cdef class Scheduler:
     def now(self):
         """Virtual time, ns."""
         return self.s.now
+
+    @property
+    def instant_limit(self):
+        """So many things at one instant are taken for a loop that will never end: RuntimeError."""
+        return self.s.instant_limit
+
+    @instant_limit.setter
+    def instant_limit(self, uint64_t limit):
+        self.s.instant_limit = limit
 
     @property
     def executed(self):
@@ -377,10 +404,12 @@ cdef class Scheduler:
         return bool(done)
 
     def run_before(self, int64_t limit=INT64_MAX):
-        """Does everything before `limit` ns, up to the first thing that runs Python; returns how many things were done."""
+        """Does everything before `limit` ns, up to the first thing that runs Python; returns how many things were
+        done."""
         cdef uint64_t done
         with nogil:
             done = sched_run(&self.s, limit)
+        PyErr_CheckSignals()
         self.check()
         return done
 
@@ -397,6 +426,11 @@ cdef class Scheduler:
         if failure is not None:
             self.failure = None
             raise failure
+        if self.s.error == ELOOP:
+            self.s.error = 0
+            self.s.at_instant = 0
+            who = "" if self.s.last_run == NULL else f"; host {(<object>self.s.last_run.callback).name!r} ran last"
+            raise RuntimeError(f"{self.s.instant_limit} things happened at {self.s.now} ns and no time passes{who}")
         if self.s.error:
             raise MemoryError("an event was lost: the run is void")
         return 0

@@ -82,7 +82,8 @@ cdef int64_t reflector_run(void *ctx, int64_t now) noexcept nogil:
 
 
 cdef class Source:
-    """Source(port, frames, size=1514, gap="0ns"): broadcasts so many frames of `size` bytes, one each `gap`, and discards what it receives."""
+    """Source(port, frames, size=1514, gap="0ns"): broadcasts so many frames of `size` bytes, one each `gap`, and
+    discards what it receives."""
 
     def __init__(self, SimPort port not None, frames, uint32_t size=1514, gap="0ns"):
         if not 64 <= size <= port.p.tx[0].nr_buf_size:

@@ -1,4 +1,5 @@
-"""Rates, times, sizes and probabilities as people write them: "10Mbit", "20ms", "64KiB", "0.1%". Exact: no number passes through a float."""
+"""Rates, times, sizes and probabilities as people write them: "10Mbit", "20ms", "64KiB", "0.1%". Exact: no number
+passes through a float."""
 import operator
 import re
 from fractions import Fraction
@@ -28,7 +29,8 @@ def _parse(value, factors, what, unit, example, least):
     if isinstance(value, str):
         number, name = _split(value, what, example)
         if name not in factors:
-            raise ValueError(f"{value!r}: a {what} ends in one of {', '.join(filter(None, factors))} (such as {example})")
+            names = ", ".join(filter(None, factors))
+            raise ValueError(f"{value!r}: a {what} ends in one of {names} (such as {example})")
         return _whole(value, number * factors[name], unit, least)
     try:
         return _whole(value, Fraction(operator.index(value)), unit, least)
@@ -80,7 +82,8 @@ def probability(value):
 
 
 def queue(value):
-    """(packets, bytes) that may wait, None for no limit: an int of packets, "64KiB" of bytes, {"packets": 50, "bytes": "64KiB"}, or None."""
+    """(packets, bytes) that may wait, None for no limit: an int of packets, "64KiB" of bytes, {"packets": 50, "bytes":
+    "64KiB"}, or None."""
     if value is None:
         return None, None
     if isinstance(value, str):

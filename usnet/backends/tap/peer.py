@@ -54,7 +54,8 @@ def get_mac(name: str) -> bytes:
 
 
 def configure_peer(name: str, address: str) -> None:
-    """Gives the kernel's end an address ("10.9.0.1/24" or "fd00::1/64") and brings it up. Needs CAP_NET_ADMIN: OSError (EPERM) without."""
+    """Gives the kernel's end an address ("10.9.0.1/24" or "fd00::1/64") and brings it up. Needs CAP_NET_ADMIN: OSError
+    (EPERM) without."""
     wanted = ipaddress.ip_interface(address)
     if wanted.version == 4:
         for request, value in ((SIOCSIFADDR, wanted.ip), (SIOCSIFNETMASK, wanted.network.netmask)):

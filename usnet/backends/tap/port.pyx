@@ -6,14 +6,16 @@ import struct
 from libc.errno cimport (
     EAGAIN, EBADF, EBADFD, EFAULT, EINTR, EINVAL, EIO, ENODEV, ENOENT, ENXIO, EACCES, EBUSY, EPERM, errno,
 )
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from usnet.backends.clock cimport Clock
 from usnet.backends.ring cimport (
-    LINK_DOWN, LINK_GONE, LINK_UP, NS_MOREFRAG, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, Port, port, ring_next, slot_meta,
+    LINK_DOWN, LINK_GONE, LINK_UP, NS_MOREFRAG, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, Port, port, slot_meta,
 )
-from usnet.backends.ring_memory cimport RingMemory, ring_check, ring_settle, ring_side, side_buf, side_room
+from usnet.backends.ring_memory cimport (
+    RingMemory, ring_check, ring_settle, ring_side, side_buf, side_len, side_next, side_room,
+)
 
 from usnet.backends.clock import MonotonicClock
 from usnet.backends.errors import BackendUnavailable
@@ -113,13 +115,14 @@ cdef int tap_send(tap_end *e, ring_side *k, uint32_t *at) noexcept nogil:
     while more:
         if n < MAX_PARTS:
             v[n].iov_base = side_buf(k, i)
-            v[n].iov_len = k.r.slots[i].len
+            v[n].iov_len = side_len(k, i)
             n += 1
         else:
             fits = False
-        total += k.r.slots[i].len
+        total += side_len(k, i)
         more = (k.r.slots[i].flags & NS_MOREFRAG) != 0
-        i = ring_next(k.r, i)
+        i = side_next(k, i)
+        more = more and i != k.head
     wrote = -1
     while fits:
         wrote = writev(e.fd, v, n)
@@ -175,7 +178,7 @@ cdef int tap_read(tap_end *e, ring_side *k) noexcept nogil:
     for n in range(e.parts):
         v[n].iov_base = side_buf(k, i)
         v[n].iov_len = k.buf_size
-        i = ring_next(k.r, i)
+        i = side_next(k, i)
     got = readv(e.fd, v, <int>e.parts)
     if got < 0:
         return 1 if errno == EINTR else device_error(e, errno)
@@ -190,11 +193,12 @@ cdef int tap_read(tap_end *e, ring_side *k) noexcept nogil:
         i = k.tail
         part = left if left < k.buf_size else k.buf_size
         left -= part
+        k.r.slots[i].buf_idx = k.good[i]
         k.r.slots[i].len = <uint16_t>part
         k.r.slots[i].flags = NS_MOREFRAG if left else 0
         memset(&k.meta[i], 0, sizeof(slot_meta))
         k.meta[i].time_ns = (<Clock>e.clock).read((<Clock>e.clock).self_)
-        k.tail = ring_next(k.r, i)
+        k.tail = side_next(k, i)
         if left == 0:
             break
     k.r.tail = k.tail
@@ -238,7 +242,8 @@ cdef class TapPort(Port):
     cdef readonly str device            # the kernel's name of it
     cdef bint made                      # the descriptors are ours to close
 
-    def __cinit__(self, str device, int fd, uint32_t mtu, bytes mac, uint32_t slots, uint32_t buf_size, uint32_t spares, clock):
+    def __cinit__(self, str device, int fd, uint32_t mtu, bytes mac, uint32_t slots, uint32_t buf_size,
+                  uint32_t spares, clock):
         cdef epoll_event event
         cdef bytes raw = os.fsencode(device)
         self.e.fd = fd
@@ -301,25 +306,30 @@ cdef class TapPort(Port):
 
 
 def _attach(device):
-    """(descriptor, name) of the device, which is created when it is not there; the kernel numbers a name like "tap%d"."""
+    """(descriptor, name) of the device, which is created when it is not there; the kernel numbers a name like
+    "tap%d"."""
     try:
         fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in (ENOENT, ENODEV, ENXIO):
-            raise BackendUnavailable(error.errno, "no /dev/net/tun here: load the kernel's module (modprobe tun), or give the container the device") from None
-        if error.errno in (EACCES, EPERM):
-            raise BackendUnavailable(error.errno, "no permission to open /dev/net/tun: run as root or be given access to the device") from None
-        raise
+            what = "no /dev/net/tun here: load the kernel's module (modprobe tun), or give the container the device"
+        elif error.errno in (EACCES, EPERM):
+            what = "no permission to open /dev/net/tun: run as root or be given access to the device"
+        else:
+            raise
+        raise BackendUnavailable(error.errno, what) from None
     try:
         name = fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", ifreq_name(device), IFF_TAP | IFF_NO_PI))
     except OSError as error:
         os.close(fd)
         if error.errno == EPERM:
-            raise BackendUnavailable(EPERM, f"no permission to use {device}: CAP_NET_ADMIN is needed, or a device made for this user "
-                                            f"(ip tuntap add mode tap name {device} user $USER)") from None
+            what = (f"no permission to use {device}: CAP_NET_ADMIN is needed, or a device made for this user "
+                    f"(ip tuntap add mode tap name {device} user $USER)")
+            raise BackendUnavailable(EPERM, what) from None
         if error.errno == EBUSY:
             raise BackendUnavailable(EBUSY, f"{device} is in use by another program") from None
-        raise OSError(error.errno, f"{device}: {os.strerror(error.errno)} (is it a TAP device with one queue?)") from None
+        what = f"{device}: {os.strerror(error.errno)} (is it a TAP device with one queue?)"
+        raise OSError(error.errno, what) from None
     except BaseException:
         os.close(fd)
         raise
@@ -327,10 +337,12 @@ def _attach(device):
 
 
 def open_port(address, *, mtu=None, mac=None, slots=512, buf_size=2048, spares=0, clock=None):
-    """ "tap:NAME": opens the TAP device, or creates it (CAP_NET_ADMIN). The kernel's end is brought up by others, or by peer.configure_peer().
+    """ "tap:NAME": opens the TAP device, or creates it (CAP_NET_ADMIN). The kernel's end is brought up by others, or
+    by peer.configure_peer().
 
-    mtu: sets the device's, else it is taken from it. mac: ours; one made from the name if not given. slots: of each ring. buf_size, spares: bytes of a
-    buffer, number of spare ones. clock: CLOCK_MONOTONIC if not given. Raises BackendUnavailable, ValueError.
+    mtu: sets the device's, else it is taken from it. mac: ours; one made from the name if not given. slots: of each
+    ring. buf_size, spares: bytes of a buffer, number of spare ones. clock: CLOCK_MONOTONIC if not given. Raises
+    BackendUnavailable, ValueError.
     """
     ifreq_name(address)
     own = None if mac is None else mac_address(mac)
@@ -342,7 +354,8 @@ def open_port(address, *, mtu=None, mac=None, slots=512, buf_size=2048, spares=0
         if own == get_mac(address):
             raise ValueError(f"mac: {own.hex(':')} is the kernel's own end of {address}")
         duplicate = os.dup(fd)          # the port closes it also when it cannot be made
-        return TapPort(address, duplicate, get_mtu(address), own, slots, buf_size, spares, clock if clock is not None else MonotonicClock())
+        return TapPort(address, duplicate, get_mtu(address), own, slots, buf_size, spares,
+                       clock if clock is not None else MonotonicClock())
     finally:
         os.close(fd)
 

@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
 
 from usnet.backends.clock cimport Clock, MonotonicClock
-from usnet.backends.ring cimport NS_MOREFRAG, RING_RX, RING_TX, Port, port, ring, ring_buf, ring_next
+from usnet.backends.ring cimport LINK_GONE, NS_MOREFRAG, RING_RX, RING_TX, Port, port, ring, ring_buf, ring_next
 from usnet.backends.ring_memory cimport ring_keeps_rules
 from usnet.backends.wrappers.pcapng cimport (
     CAPTURE_IN, CAPTURE_OUT, PcapngWriter, capture_add, capture_begin, capture_end, capture_out,
@@ -22,9 +22,12 @@ cdef struct capture_port:
     uint32_t tx_seen[16]        # of each transmit ring: slots before it were written
     uint32_t tx_tail[16]        # ... where the user's part ended after the last sync
     uint32_t rx_seen[16]        # of each receive ring
+    uint32_t slots              # of a transmit ring, and bytes of its buffers: the ring's own words can be spoilt
+    uint32_t buf_size
 
 
-cdef void write_frames(capture_port *e, ring *r, uint32_t i, uint32_t end, int64_t now, int direction, uint32_t number) noexcept nogil:
+cdef void write_frames(capture_port *e, ring *r, uint32_t i, uint32_t end, int64_t now, int direction,
+                       uint32_t number) noexcept nogil:
     """The whole frames of slots [i, end)."""
     cdef uint32_t first, length
     cdef int64_t when
@@ -61,12 +64,14 @@ cdef int capture_tx_sync(void *self, uint32_t number) noexcept nogil:
         return e.inner.tx_sync(e.inner.self, number)
     r = e.inner.tx[number]
     # Written before the sync, after which the buffers may be anybody's; broken indices are left to the port
-    if ring_keeps_rules(r, r.num_slots, r.nr_buf_size, e.inner.n_bufs, e.tx_seen[number], e.tx_tail[number], True):
-        if e.tx_seen[number] != r.head:
-            write_frames(e, r, e.tx_seen[number], r.head, clock_of(e), RING_TX, number)
+    if r.num_slots == e.slots and r.nr_buf_size == e.buf_size and e.inner.link != LINK_GONE:
+        if ring_keeps_rules(r, e.slots, e.buf_size, e.inner.n_bufs, e.tx_seen[number], e.tx_tail[number], True):
+            if e.tx_seen[number] != r.head:
+                write_frames(e, r, e.tx_seen[number], r.head, clock_of(e), RING_TX, number)
     status = e.inner.tx_sync(e.inner.self, number)
-    e.tx_seen[number] = r.head
-    e.tx_tail[number] = r.tail
+    if status == 0 or status == -EINVAL:
+        e.tx_seen[number] = r.head
+        e.tx_tail[number] = r.tail
     mirror(e)
     return status
 
@@ -81,7 +86,7 @@ cdef int capture_rx_sync(void *self, uint32_t number) noexcept nogil:
     r = e.inner.rx[number]
     if status == -EINVAL:
         e.rx_seen[number] = r.head          # set up anew
-    if e.rx_seen[number] != r.tail:
+    if status == 0 and e.rx_seen[number] != r.tail:
         write_frames(e, r, e.rx_seen[number], r.tail, clock_of(e), RING_RX, number)
         e.rx_seen[number] = r.tail
     return status
@@ -93,10 +98,12 @@ cdef int capture_arm(void *self, bint for_tx) noexcept nogil:
 
 
 cdef class CapturePort(Port):
-    """`CapturePort(inner, file)`: the same rings as `inner`, of which all frames are written to a pcapng file as they are sent or arrive.
+    """`CapturePort(inner, file)`: the same rings as `inner`, of which all frames are written to a pcapng file as they
+    are sent or arrive.
 
-    file: a path, a binary file, or a PcapngWriter that several ports share (then it stays open). Use only this port from then on. Times are
-    the port's clock; with CLOCK_MONOTONIC they are moved to the time of day, or by `offset_ns` if given. `flush()`; close() closes the inner port too.
+    file: a path, a binary file, or a PcapngWriter that several ports share (then it stays open). Use only this port
+    from then on. Times are the port's clock; with CLOCK_MONOTONIC they are moved to the time of day, or by `offset_ns`
+    if given. `flush()`; close() closes the inner port too.
     """
     cdef capture_port e
     cdef readonly Port inner
@@ -118,6 +125,8 @@ cdef class CapturePort(Port):
         memcpy(&self.p, &inner.p, sizeof(port))
         self.p.self = &self.e
         self.p.tx_sync, self.p.rx_sync, self.p.arm = capture_tx_sync, capture_rx_sync, capture_arm
+        if inner.p.n_tx:
+            self.e.slots, self.e.buf_size = inner.p.tx[0].num_slots, inner.p.tx[0].nr_buf_size
         for i in range(inner.p.n_tx):
             self.e.tx_seen[i], self.e.tx_tail[i] = inner.p.tx[i].head, inner.p.tx[i].tail
         for i in range(inner.p.n_rx):

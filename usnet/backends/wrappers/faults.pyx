@@ -2,17 +2,17 @@
 import os
 
 from libc.errno cimport EINVAL, ENOBUFS, ENXIO, errno
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove, memset
 
 from usnet.backends.clock cimport Clock
 from usnet.backends.fates cimport Fates, fate, fate_flip, fate_set, fates_decide
 from usnet.backends.ring cimport (
-    LINK_GONE, META_CSUM_VALID, NS_MOREFRAG, PORT_CAN_SEND, PORT_FILENO, Port, port, ring, ring_buf, ring_next, ring_space, slot_meta,
+    LINK_GONE, META_CSUM_VALID, NS_MOREFRAG, PORT_FILENO, Port, port, ring, ring_buf, ring_next, ring_space, slot_meta,
 )
 from usnet.backends.ring_memory cimport (
-    FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take, side_room,
+    FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take, side_room, side_take,
 )
 
 cdef extern from "<time.h>" nogil:
@@ -69,6 +69,7 @@ cdef struct fault_port:
     uint64_t passed[2]          # frames of each direction that went on
     uint64_t dropped[2]
     uint64_t overflow           # dropped because too many were held
+    uint64_t too_long           # of the inner port's, already counted here
     uint64_t refused            # longer than the inner port can send
     int timer_fd
     int epoll_fd
@@ -78,7 +79,8 @@ cdef inline int64_t clock_of(fault_port *e) noexcept nogil:
     return (<Clock>e.clock).read((<Clock>e.clock).self_)
 
 
-cdef int hold(fault_port *e, int direction, uint32_t number, const uint8_t *frame, uint32_t length, const slot_meta *meta,
+cdef int hold(fault_port *e, int direction, uint32_t number, const uint8_t *frame, uint32_t length,
+              const slot_meta *meta,
               int64_t due, uint64_t behind) noexcept nogil:
     cdef uint32_t i = e.n_held
     cdef uint8_t *copy
@@ -104,7 +106,8 @@ cdef int hold(fault_port *e, int direction, uint32_t number, const uint8_t *fram
     return 0
 
 
-cdef int put_inner(fault_port *e, uint32_t number, const uint8_t *frame, uint32_t length, const slot_meta *meta) noexcept nogil:
+cdef int put_inner(fault_port *e, uint32_t number, const uint8_t *frame, uint32_t length,
+                   const slot_meta *meta) noexcept nogil:
     """Into the inner port's transmit ring: 0 or -ENOBUFS."""
     cdef ring *r = e.inner.tx[number]
     cdef uint32_t need = (length + r.nr_buf_size - 1) // r.nr_buf_size
@@ -133,7 +136,8 @@ cdef int put_inner(fault_port *e, uint32_t number, const uint8_t *frame, uint32_
     return 0
 
 
-cdef int deliver(fault_port *e, int direction, uint32_t number, const uint8_t *frame, uint32_t length, const slot_meta *meta) noexcept nogil:
+cdef int deliver(fault_port *e, int direction, uint32_t number, const uint8_t *frame, uint32_t length,
+                 const slot_meta *meta) noexcept nogil:
     """On to where it goes: 0 (passed, or can never pass) or -ENOBUFS."""
     cdef ring_side *k
     cdef uint32_t at
@@ -183,7 +187,8 @@ cdef void release_out(fault_port *e, int64_t now) noexcept nogil:
             e.inner.tx_sync(e.inner.self, i)
 
 
-cdef void strike(fault_port *e, int direction, uint32_t number, const uint8_t *frame, uint32_t length, const slot_meta *meta, int64_t now) noexcept nogil:
+cdef void strike(fault_port *e, int direction, uint32_t number, const uint8_t *frame, uint32_t length,
+                 const slot_meta *meta, int64_t now) noexcept nogil:
     """Decides about a frame and does it."""
     cdef fate f
     cdef slot_meta m = meta[0]
@@ -213,6 +218,8 @@ cdef void strike(fault_port *e, int direction, uint32_t number, const uint8_t *f
 cdef void mirror(fault_port *e) noexcept nogil:
     e.outer.link = e.inner.link
     e.outer.stats.rx_overruns = e.inner.stats.rx_overruns
+    e.outer.stats.rx_too_long += e.inner.stats.rx_too_long - e.too_long
+    e.too_long = e.inner.stats.rx_too_long
     e.outer.stats.tx_errors = e.inner.stats.tx_errors + e.refused
 
 
@@ -232,7 +239,7 @@ cdef int fault_tx_sync(void *self, uint32_t number) noexcept nogil:
     i = k.done
     while release(e, OUT, now) and e.n_held + MAX_COPIES < e.max_held:
         first = i
-        got = ring_take(k.r, &i, k.r.head, e.scratch, &frame, &length)
+        got = side_take(k, &i, k.r.head, e.scratch, &frame, &length)
         if got == 0:
             break
         k.done = i
@@ -299,11 +306,13 @@ cdef int fault_arm(void *self, bint for_tx) noexcept nogil:
 
 
 cdef class FaultPort(Port):
-    """`FaultPort(inner, rules, seed=0)`: frames sent through it (a->b) and arriving through it (b->a) meet the fates that `rules` say.
+    """`FaultPort(inner, rules, seed=0)`: frames sent through it (a->b) and arriving through it (b->a) meet the fates
+    that `rules` say.
 
-    rules: `Fate`s or tables, or a `Fates`. It has rings of its own, of the same sizes; use only this port from then on. Up to `max_held` frames are held
-    back for a delay or for others to pass, copies at a time; more are dropped and counted. A wait wakes for a held frame when the inner port
-    has a descriptor; else it moves on at the next sync. close() closes the inner port too.
+    rules: `Fate`s or tables, or a `Fates`. It has rings of its own, of the same sizes; use only this port from then
+    on. Up to `max_held` frames are held back for a delay or for others to pass, copies at a time; more are dropped and
+    counted. A wait wakes for a held frame when the inner port has a descriptor; else it moves on at the next sync.
+    close() closes the inner port too.
     """
     cdef fault_port e
     cdef readonly Port inner
@@ -347,7 +356,8 @@ cdef class FaultPort(Port):
         event.events = EPOLLIN
         self.e.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
         self.e.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
-        if self.e.timer_fd < 0 or self.e.epoll_fd < 0 or epoll_ctl(self.e.epoll_fd, EPOLL_CTL_ADD, inner_fd, &event) < 0 \
+        if self.e.timer_fd < 0 or self.e.epoll_fd < 0 or epoll_ctl(self.e.epoll_fd, EPOLL_CTL_ADD, inner_fd,
+                                                                   &event) < 0 \
                 or epoll_ctl(self.e.epoll_fd, EPOLL_CTL_ADD, self.e.timer_fd, &event) < 0:
             raise OSError(errno, os.strerror(errno), self.name)
         self.p.caps |= PORT_FILENO
@@ -375,8 +385,10 @@ cdef class FaultPort(Port):
         return up and self.p.link != LINK_GONE
 
     def fault_counts(self):
-        """What was done: frames dropped in each direction (a->b, b->a), held now, dropped because too many were held; and (matched, fired) of each rule."""
-        return {"dropped": tuple(self.e.dropped), "held": self.e.n_held, "overflow": self.e.overflow, "rules": self.fates.counts()}
+        """What was done: frames dropped in each direction (a->b, b->a), held now, dropped because too many were held;
+        and (matched, fired) of each rule."""
+        return {"dropped": tuple(self.e.dropped), "held": self.e.n_held, "overflow": self.e.overflow,
+                "rules": self.fates.counts()}
 
     def fileno(self):
         if self.e.epoll_fd < 0:

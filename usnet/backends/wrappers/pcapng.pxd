@@ -15,7 +15,8 @@ cdef struct capture_out:
     uint64_t frames             # written
     uint64_t lost               # not written because of `error`
 
-# Begins a packet block of `length` bytes of frame: the caller appends them with capture_add and ends it with capture_end. 0 or the error.
+# Begins a packet block of `length` bytes of frame: the caller appends them with capture_add and ends it with
+# capture_end. 0 or the error.
 cdef int capture_begin(capture_out *c, uint32_t interface, int64_t time_ns, uint32_t length) noexcept nogil
 cdef void capture_add(capture_out *c, const uint8_t *p, uint32_t n) noexcept nogil
 cdef void capture_end(capture_out *c, uint32_t length, uint32_t direction) noexcept nogil

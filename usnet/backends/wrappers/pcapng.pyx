@@ -80,7 +80,7 @@ cdef void capture_end(capture_out *c, uint32_t length, uint32_t direction) noexc
 
 
 def _option(code, value):
-    return struct.pack("=HH", code, len(value)) + value + b"\0" * (-len(value) % 4)
+    return struct.pack("=HH", code, len(value)) + value + b"\0" * ((4 - len(value) % 4) % 4)
 
 
 def _block(kind, body):
@@ -88,10 +88,11 @@ def _block(kind, body):
 
 
 cdef class PcapngWriter:
-    """`PcapngWriter(file)`: a path, or a binary file open for writing (which stays open). Buffered: flush() or close() before others read it.
+    """`PcapngWriter(file)`: a path, or a binary file open for writing (which stays open). Buffered: flush() or close()
+    before others read it.
 
-    Context manager. Raises OSError as open() does. A write that fails ends the capture, not the traffic: flush() and close() raise it, and the
-    frames not written are counted in `lost`.
+    Context manager. Raises OSError as open() does. A write that fails ends the capture, not the traffic: flush() and
+    close() raise it, and the frames not written are counted in `lost`.
     """
     def __cinit__(self, file, *, application="usnet"):
         self.c.fd = -1
@@ -128,7 +129,8 @@ cdef class PcapngWriter:
         return self.interfaces - 1
 
     def write(self, const uint8_t[::1] frame not None, int64_t time_ns, uint32_t interface=0, uint32_t direction=0):
-        """One frame. `direction`: 1 inbound, 2 outbound, 0 unknown. IndexError for an interface that was not described."""
+        """One frame. `direction`: 1 inbound, 2 outbound, 0 unknown. IndexError for an interface that was not
+        described."""
         cdef uint32_t n = <uint32_t>frame.shape[0]
         if interface >= self.interfaces:
             raise IndexError(f"interface {interface} of {self.interfaces}")

@@ -1,7 +1,7 @@
 """NewReno: how much may fly. What is lost is decided in tcp/recovery."""
 from libc.stdint cimport int64_t, uint32_t
 
-from usnet.tcp.congestion.ops cimport cc_ops, cc_state
+from usnet.tcp.congestion.ops cimport cc_state
 
 cdef enum:
     WINDOW_LIMIT = 1 << 30      # bytes: the largest window that RFC 7323 can express

@@ -1,0 +1,39 @@
+"""The examples run, and do the same again."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.sources import ROOT
+
+
+def run(name: str, *arguments: str) -> str:
+    command = [sys.executable, "-W", "error", str(ROOT / "examples" / name), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def test_two_hosts_talk_over_a_lossy_link_and_repeat_to_the_byte():
+    first = run("two_hosts.py")
+    assert re.fullmatch(r"b'hello'\n[0-9a-f]{32}\n", first)
+    assert run("two_hosts.py") == first
+
+
+def test_a_lossy_transfer_takes_longer_the_more_is_lost():
+    rows = [line.split() for line in run("lossy_transfer.py").splitlines()[1:]]
+    seconds = [float(row[2]) for row in rows]
+    again = [int(row[4]) for row in rows]
+    assert len(rows) == 4
+    assert seconds == sorted(seconds) and seconds[-1] > 2 * seconds[0]
+    assert again[0] == 0 and 0 < again[1] < again[2] < again[3]
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_the_seed_decides_what_is_lost(seed):
+    assert run("lossy_transfer.py", "--loss", "0.05", "--seed", seed) == run(
+        "lossy_transfer.py", "--loss", "0.05", "--seed", seed
+    )
+    assert run("lossy_transfer.py", "--loss", "0.05", "--seed", seed) != run(
+        "lossy_transfer.py", "--loss", "0.05", "--seed", "3"
+    )

@@ -1,0 +1,221 @@
+"""Worlds: hosts, links, switches and routers with whole stacks, and their digests."""
+
+import contextlib
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+import usnet
+from usnet.lab import programs
+from usnet.lab.environment import SimulationStalled
+from usnet.lab.programs import sleep
+
+SERVER = ("10.0.0.2", 7)
+
+
+def echo_server(address, connections=1):
+    with usnet.create_server(address) as listener:
+        for _ in range(connections):
+            connection, _ = listener.accept()
+            with connection:
+                while data := connection.recv(1 << 16):
+                    connection.sendall(data)
+
+
+def fetch(address, payload, got):
+    with usnet.create_connection(address) as sock:
+        sock.sendall(payload)
+        sock.shutdown(usnet.SHUT_WR)
+        while data := sock.recv(1 << 16):
+            got += data
+
+
+def two_hosts(seed=1, **link):
+    world = usnet.World(seed=seed)
+    client, server = world.host("client", "10.0.0.1/24"), world.host("server", "10.0.0.2/24")
+    world.link(client, server, **{"rate": "10Mbit", "delay": "5ms", **link})
+    return world, client, server
+
+
+def echo_run(seed=1, **link):
+    world, client, server = two_hosts(seed, **link)
+    got = bytearray()
+    payload = bytes(i * 7 % 251 for i in range(50_000))
+    server.run(echo_server, SERVER)
+    client.run(fetch, SERVER, payload, got)
+    world.run()
+    assert got == payload
+    return world
+
+
+def test_an_echo_over_a_lossy_link_arrives_whole_and_leaves_nothing_behind():
+    world = echo_run(loss=0.05, duplicate=0.01, corrupt=0.01, jitter="1ms")
+    for host in world.hosts.values():
+        memory = host.statistics()["memory"]
+        assert {k: memory[k] for k in ("connections", "chunks", "timers", "out_of_order")} == dict.fromkeys(
+            ("connections", "chunks", "timers", "out_of_order"), 0
+        )
+
+
+def test_the_same_seed_gives_the_same_digest_and_another_seed_another():
+    assert echo_run(3, loss=0.05).digest() == echo_run(3, loss=0.05).digest()
+    assert echo_run(3, loss=0.05).digest() != echo_run(4, loss=0.05).digest()
+
+
+def test_the_digest_is_the_same_in_other_processes_and_under_other_hash_seeds():
+    here = echo_run(5, loss=0.05).digest()
+    code = "from tests.lab.test_world import echo_run; print(echo_run(5, loss=0.05).digest())"
+    for hash_seed in ("0", "1234"):
+        env = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        there = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+        assert there.stdout.strip() == here
+
+
+def test_the_digest_counts_what_calls_return_even_when_no_frame_shows_it():
+    digests = set()
+    for piece in (100, 1000):
+        world, client, server = two_hosts()
+
+        def read_in_pieces(n=piece):
+            with usnet.create_server(SERVER) as listener:
+                connection, _ = listener.accept()
+                with connection:
+                    sleep("1s")
+                    while connection.recv(n):
+                        pass
+
+        server.run(read_in_pieces)
+        client.run(fetch, SERVER, b"x" * 1000, bytearray())
+        world.run()
+        digests.add(world.digest())
+    assert len(digests) == 2
+
+
+def test_a_router_joins_two_networks_and_the_way_is_as_long_as_its_links():
+    world = usnet.World(seed=1)
+    near = world.host("near", "10.0.1.1/24", gateway="10.0.1.254")
+    far = world.host("far", "10.0.2.1/24", gateway="10.0.2.254")
+    router = world.router("router", "10.0.1.254/24", "10.0.2.254/24")
+    world.link(near, router, delay="10ms")
+    world.link(router, far, delay="30ms")
+    got, connected = bytearray(), []
+
+    def client():
+        before = world.now
+        fetch(("10.0.2.1", 7), b"through" * 1000, got)
+        connected.append(world.now - before)
+
+    far.run(echo_server, ("10.0.2.1", 7))
+    near.run(client)
+    world.run()
+    assert got == b"through" * 1000
+    assert router.statistics()["ip"]["forwarded"] > 10
+    # ARP on both networks (20 and 60 ms), the handshake, then two windows of data at most, 80 ms each, and the end
+    assert 240_000_000 <= connected[0] <= 500_000_000
+
+
+def test_a_smaller_mtu_between_routers_is_found_out_by_icmp():
+    world = usnet.World(seed=1)
+    near = world.host("near", "10.0.1.1/24", gateway="10.0.1.254")
+    first = world.router("first", "10.0.1.254/24", "10.0.3.1/24", gateway="10.0.3.2")
+    second = world.router("second", "10.0.3.2/24", "10.0.2.254/24", routes=[("10.0.1.0/24", "10.0.3.1")])
+    far = world.host("far", "10.0.2.1/24", gateway="10.0.2.254")
+    world.link(near, first, delay="1ms")
+    world.link(first, second, delay="1ms", ports={"mtu": 900})
+    world.link(second, far, delay="1ms")
+    got = bytearray()
+    far.run(echo_server, ("10.0.2.1", 7))
+    near.run(fetch, ("10.0.2.1", 7), b"m" * 30_000, got)
+    world.run()
+    assert got == b"m" * 30_000
+    assert first.statistics()["ip"]["icmp_out"] >= 1
+    assert second.statistics()["ip"]["icmp_out"] >= 1
+
+
+def test_many_hosts_on_a_switch_talk_to_each_other():
+    world = usnet.World(seed=2)
+    switch = world.switch("switch")
+    hosts = [world.host(f"h{i}", f"10.0.0.{i + 1}/24") for i in range(6)]
+    results = [bytearray() for _ in hosts]
+    for host in hosts:
+        world.link(host, switch, rate="100Mbit", delay="1ms")
+    for i, host in enumerate(hosts):
+        host.run(echo_server, (host.address, 7))
+        neighbour = hosts[(i + 1) % len(hosts)]
+        host.run(fetch, (neighbour.address, 7), bytes([i]) * 5000, results[i])
+    world.run()
+    assert [bytes(r) for r in results] == [bytes([i]) * 5000 for i in range(6)]
+
+
+def test_nobody_at_the_address_is_an_error_in_time_and_a_closed_port_at_once():
+    world, client, _ = two_hosts()
+    seen = []
+
+    def knock():
+        for address in (("10.0.0.2", 9), ("10.0.0.77", 9)):
+            began = world.now
+            try:
+                usnet.create_connection(address)
+            except OSError as error:
+                seen.append((error.errno, world.now - began))
+
+    client.run(knock)
+    world.run()
+    assert [e for e, _ in seen] == [errno.ECONNREFUSED, errno.EHOSTUNREACH]
+    assert seen[0][1] < 100_000_000
+    assert seen[1][1] < 10_000_000_000
+
+
+def test_a_program_that_nobody_will_wake_is_named():
+    world, client, _ = two_hosts()
+
+    def wait_for_nobody():
+        with usnet.create_server(("10.0.0.1", 7)) as listener:
+            listener.accept()
+
+    client.run(wait_for_nobody)
+    with pytest.raises(SimulationStalled, match="client:wait_for_nobody"):
+        world.run()
+
+
+@pytest.mark.parametrize("ask", ["recv", "poll"])
+def test_a_loop_in_which_no_time_passes_is_named(ask, monkeypatch):
+    monkeypatch.setattr(programs, "NO_PROGRESS_LIMIT", 1000)
+    world, client, _ = two_hosts()
+
+    def spin():
+        with usnet.socket(usnet.AF_INET, usnet.SOCK_DGRAM) as sock, usnet.epoll() as epoll:
+            sock.bind(("10.0.0.1", 9))
+            sock.setblocking(False)
+            epoll.register(sock, usnet.EPOLLIN)
+            while True:
+                if ask == "poll":
+                    epoll.poll(0)
+                else:
+                    with contextlib.suppress(BlockingIOError):
+                        sock.recv(100)
+
+    client.run(spin)
+    with pytest.raises(programs.NoProgress, match="client:spin"):
+        world.run()
+
+
+def test_an_exception_of_a_program_comes_out_of_run_with_its_name():
+    world, client, _ = two_hosts()
+
+    def fail():
+        raise ValueError("on purpose")
+
+    client.run(fail)
+    with pytest.raises(ValueError, match="on purpose") as caught:
+        world.run()
+    assert any("client:fail" in note for note in caught.value.__notes__)
+
+
+def test_host_names_are_given_once():
+    world, _, _ = two_hosts()
+    with pytest.raises(ValueError, match="client"):
+        world.host("client", "10.0.0.9/24")

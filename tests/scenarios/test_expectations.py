@@ -1,0 +1,265 @@
+"""Each expectation fails when it is wrong, or when what it is about is broken, and says what it expected and saw."""
+
+import re
+
+import pytest
+
+from tests.sources import ROOT
+from usnet.lab import scenario
+from usnet.lab.scenario_format import overlay, variants
+
+
+def changed(name, changes, expect_only=None):
+    """The scenario `name` (or "name/case") with tables laid over it. `expect_only`: instead of all that it expects."""
+    file, _, case = name.partition("/")
+    path = ROOT / "sim_scenarios" / f"{file}.toml"
+    raw = dict(variants(scenario.read(path), str(path)))[case]
+    if expect_only is not None:
+        raw["expect"] = expect_only
+    return scenario.from_tables(path, overlay(raw, changes), case)
+
+
+def failures(*args, **kwargs):
+    return "\n".join(scenario.run(changed(*args, **kwargs)).failures)
+
+
+def drop(at, **match):
+    return {"at": at, "match": match, "do": "drop"}
+
+
+TO_SERVER, TO_CLIENT = "client->server", "server->client"
+BROKEN = {
+    "one loss more": (
+        "single-loss-mid",
+        {"actions": [drop(TO_CLIENT, flag="data", nth=[8, 21])]},
+        "retransmits: expected 1, saw 2",
+    ),
+    "no loss": ("single-loss-mid", {"actions": []}, "window.after_loss: server: the window was never reduced"),
+    "loss at the end": (
+        "single-loss-mid",
+        {"actions": [drop(TO_CLIENT, flag="data", nth=20)]},
+        "rto_count: expected 0, saw 1",
+    ),
+    "another factor": (
+        "single-loss-mid",
+        {"expect": {"window": {"after_loss": "0.9"}}},
+        r"window.after_loss: server: with \d+ bytes in flight expected",
+    ),
+    "the retransmission is lost too": (
+        "multi-loss-no-sack",
+        {"actions": [drop(TO_SERVER, flag="data", bytes="86880..86881", nth="1..2")]},
+        "rto_count: expected 0, saw 1",
+    ),
+    "completion": (
+        "single-loss-mid",
+        {"expect": {"completion_max": "100ms"}},
+        "completion_max: expected to take at most 100ms, took 226.6",
+    ),
+    "too early": (
+        "single-loss-mid",
+        {"expect": {"completion_min": "1s"}},
+        "completion_min: expected to take at least 1s, took 226.6",
+    ),
+    "one SYN more": (
+        "handshake-loss/syn-1",
+        {"actions": [drop(TO_SERVER, flag="syn", nth="1..2")]},
+        r"connect: expected 1.02 s \(within 1 ms\), saw 3.02012 s",
+    ),
+    "first flight": (
+        "handshake-loss/syn-1",
+        {"actions": []},
+        "window.first_flight: client: expected 1 data segments before the first ACK of data, saw 10",
+    ),
+    "another timer": (
+        "handshake-loss/syn-1",
+        {"stack": {"rto_initial": "3s"}},
+        "connect: expected 1.02 s .* saw 3.02012 s",
+    ),
+    "no RST": (
+        "rst-on-syn",
+        {"actions": [drop(TO_CLIENT, flag="rst")], "duration": "200s"},
+        "errors: client: expected ECONNREFUSED, saw ETIMEDOUT from connect",
+    ),
+    "not an error": ("syn-blackhole", {"actions": []}, "errors: client: expected ETIMEDOUT, saw none"),
+    "an error": (
+        "syn-blackhole",
+        {"expect": {"errors": {"client": []}}},
+        r"errors: client: expected none, saw ETIMEDOUT from connect\(\) at 123 s",
+    ),
+    "fewer retries": (
+        "syn-blackhole",
+        {"stack": {"syn_retries": 3}},
+        "backoff: client: expected at least 5 gaps between retransmissions, saw gaps of 2 s, 4 s",
+    ),
+    "time is up": (
+        "syn-blackhole",
+        {"duration": "100s"},
+        r"liveness: not done within 100 s; these wait: client:bulk \(in ",
+    ),
+    "a cap": (
+        "syn-blackhole",
+        {"stack": {"rto_max": "5s"}},
+        "backoff: client: expected gaps of 2 s, 4 s, 8 s, 16 s, 32 s, saw gaps of 2 s, 4 s, 5 s, 5 s, 5 s",
+    ),
+    "no backoff": ("rto-backoff", {"stack": {"rto_max": "400ms"}}, "backoff: client: expected gaps of "),
+    "not dead": ("rto-backoff", {"actions": []}, "completion_min: expected to take at least 61s, took"),
+    "goodput": (
+        "clean-lan",
+        {
+            "hosts": {"client": {"app": "bulk:1MB"}},
+            "links": [{"a": "client", "b": "server", "rate": "1Gbit", "delay": "20ms"}],
+        },
+        r"goodput: expected at least 0.94\*link \(940 Mbit/s\), saw",
+    ),
+    "loss on the LAN": (
+        "clean-lan",
+        {"hosts": {"client": {"app": "bulk:1MB"}}, "actions": [drop(TO_SERVER, flag="data", nth=100)]},
+        "retransmits: expected 0, saw",
+    ),
+    "no delay of the ACK": (
+        "nagle-delack/nagle",
+        {"stack": {"delack": "10ms"}},
+        "call.rpc: expected 80 ms, 80 ms, 80 ms .* saw 50 ms, 50 ms, 50 ms",
+    ),
+    "no Nagle": (
+        "nagle-delack/nodelay",
+        {"hosts": {"client": {"app": "rpc:3*200@1s(writes=2)"}}},
+        "call.rpc: expected 20 ms, .* saw 80 ms",
+    ),
+    "FIN not lost": ("fin-loss/fin-1", {"actions": []}, "frames.client.fin: expected 2, saw 1"),
+    "no TIME-WAIT": (
+        "fin-loss/fin-1",
+        {"stack": {"msl": "100ms"}},
+        "conn_end: client: 1 s after the programs ended expected TIME_WAIT, saw none",
+    ),
+    "2 MSL not begun anew": (
+        "fin-loss/last-ack",
+        {"actions": []},
+        "conn_end: client: 60.1 s after the programs ended expected TIME_WAIT, saw none",
+    ),
+    "no crossing": (
+        "simultaneous-close",
+        {"hosts": {"server": {"app": "sink(limit=1000, close_at=2100ms)"}}},
+        "conn_end: server: .* expected TIME_WAIT, saw no",
+    ),
+    "no crossing SYNs": (
+        "simultaneous-open",
+        {"hosts": {"server": {"app": "cross:7000(bind=5000, port=5000, start=100ms)"}}},
+        "errors: client: expected none, saw ECONNREFUSED",
+    ),
+    "nothing unread": (
+        "close-with-unread",
+        {"hosts": {"server": {"app": "sink"}}},
+        "errors: client: expected ECONNRESET, saw none",
+    ),
+    "not all read": (
+        "close-with-unread",
+        {"expect": {"delivered": "exact"}},
+        "delivered: .*: expected all 100000 bytes, saw 1000",
+    ),
+    "something read": (
+        "close-with-unread",
+        {"expect": {"delivered": "nothing"}},
+        "delivered: .*: expected nothing, saw 1000 bytes",
+    ),
+    "no stop": (
+        "zero-window-deadlock",
+        {"hosts": {"server": {"app": "sink(rcvbuf=32KiB)"}}},
+        "probes: expected 7 to 12, saw 0",
+    ),
+    "no corruption": ("corruption", {"actions": []}, "corrupted_dropped: no frame was altered"),
+    "corruption goes unnoticed": (
+        "corruption",
+        {"hosts": {"server": {"stack": {"verify_checksums": 0}}}},
+        "corrupted_dropped: .* altered frames arrived|delivered: .* is not what was sent",
+    ),
+    "a counter": (
+        "rst-on-syn",
+        {"expect": {"counters": {"client:tcp.segments_out": 2}}},
+        "counters.client:tcp.segments_out: expected 2, saw 1",
+    ),
+    "no such counter": (
+        "rst-on-syn",
+        {"expect": {"counters": {"tcp.segments": 2}}},
+        "counters.tcp.segments: there is no such counter",
+    ),
+    "few packets": (
+        "duplicates/all",
+        {"expect": {"amplification": 0}},
+        r"packets: \d+ were sent; \d+ would do, and 0 are allowed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "changes", "message"), BROKEN.values(), ids=list(BROKEN))
+def test_an_expectation_fails_when_it_should(name, changes, message):
+    assert re.search(message, failures(name, changes)), failures(name, changes)
+
+
+def test_late_acks_of_a_stack_are_found():
+    assert "delayed_ack: at " in failures("nagle-delack/nagle", {"stack": {"delack": "600ms", "rto_min": "1s"}}, expect_only={})
+
+
+def test_a_rule_is_switched_off_with_a_reason():
+    late = {"stack": {"delack": "600ms", "rto_min": "1s"}}
+    assert (
+        failures(
+            "nagle-delack/nagle",
+            late,
+            expect_only={"invariants": {"delayed_ack": "the timer is what is being looked at"}},
+        )
+        == ""
+    )
+
+
+def test_what_is_left_at_rest_is_found():
+    """Keepalive with a peer that is gone: a connection that nobody closes."""
+    hook = {"hosts": {"client": {"app": "python:tests.scenarios.hooks:connects_and_leaves"}, "server": {"app": "sink"}}}
+    text = failures("half-close", hook, expect_only={"delivered": "prefix"})
+    assert "buffers: client: nothing should be left at rest, but there are {'connections': 1}" in text
+
+
+def test_segments_at_rest_are_found():
+    hook = {
+        "hosts": {
+            "client": {"app": "python:tests.scenarios.hooks:connects_and_keeps_alive"},
+            "server": {"app": "python:tests.scenarios.hooks:accepts_and_leaves"},
+        }
+    }
+    assert re.search(
+        r"quiescence: \d+ TCP segments were sent at rest, the first at ",
+        failures("half-close", hook, expect_only={"delivered": "prefix"}),
+    )
+
+
+def test_wrong_bytes_are_found():
+    hook = {"hosts": {"client": {"app": "python:tests.scenarios.hooks:sends_wrong_bytes"}, "server": {"app": "sink"}}}
+    text = failures("half-close", hook, expect_only={"delivered": "prefix"})
+    assert "byte 700 of the stream is not what was sent (of 1000 read at 0)" in text
+
+
+def test_heal_ends_all_faults_and_demands_the_end():
+    faults = {"actions": [{"do": "drop", "match": {"flag": "tcp"}}], "heal": {"t": "20s", "within": "40s"}}
+    assert failures("lossy-5", faults, expect_only={}) == ""
+    faults["heal"]["within"] = "10s"
+    assert "liveness: not done within 30 s" in failures("lossy-5", faults, expect_only={})
+
+
+EVENTS = {
+    "down": ({"t": "100ms", "do": "down", "for": "3s"}, (3.1, 9)),
+    "one way": ({"t": "100ms", "do": "down", "at": "server->client", "for": "3s"}, (3.1, 9)),
+    "partition": ({"t": "100ms", "do": "partition", "hosts": ["client"], "for": "3s"}, (3.1, 9)),
+    "slower": ({"t": "100ms", "do": "change", "set": {"rate": "1Mbit"}}, (3.5, 9)),
+    "slower for a while": ({"t": "100ms", "do": "change", "set": {"rate": "1Mbit"}, "for": "1s"}, (1.3, 2)),
+    "none": ({"t": "100s", "do": "up"}, (0.4, 0.6)),
+}
+
+
+@pytest.mark.parametrize(("event", "seconds"), EVENTS.values(), ids=list(EVENTS))
+def test_events_change_links_and_end(event, seconds):
+    """500,000 bytes at 10 Mbit/s take 0.45 s when nothing happens."""
+    hosts = {"client": {"app": "bulk:500000"}, "server": {"app": "sink(rcvbuf=64KiB)"}}
+    quiet = [{"a": "client", "b": "server", "rate": "10Mbit", "delay": "10ms"}]
+    outcome = scenario.run(changed("lossy-5", {"hosts": hosts, "links": quiet, "events": [event]}, expect_only={}))
+    assert outcome.failures == []
+    assert seconds[0] <= outcome.virtual_seconds <= seconds[1]

@@ -1,0 +1,160 @@
+"""What a scenario file may not say, and that the message names file and key; that the documentation lists every key."""
+
+import re
+
+import pytest
+
+from tests.sources import ROOT
+from usnet.lab import scenario, scenario_format
+from usnet.lab.expect import INVARIANTS
+from usnet.lab.scenario_words import OPTIONS, SHAPES, parse
+
+GOOD = """
+schema = 1
+name = "example"
+about = "nothing much"
+source = ["RFC 9293"]
+duration = "10s"
+[hosts.client]
+app = "bulk:1000"
+[hosts.server]
+app = "sink"
+[[links]]
+a = "client"
+b = "server"
+rate = "10Mbit"
+delay = "5ms"
+"""
+
+
+def load(tmp_path, text, name="example.toml"):
+    path = tmp_path / name
+    path.write_text(text)
+    return scenario.load(path)
+
+
+def test_a_small_file_is_enough(tmp_path):
+    outcome = scenario.run(load(tmp_path, GOOD))
+    assert outcome.ok and outcome.scenario == "example" and outcome.seed == 1
+
+
+WRONG = {
+    "unknown key": (GOOD.replace("about", "abuot"), "abuot: there is no such key"),
+    "missing key": (GOOD.replace('about = "nothing much"\n', ""), "about: is missing"),
+    "unknown key in a link": (GOOD + 'dealy = "1ms"\n', r"links\[0\].dealy: there is no such key"),
+    "wrong kind": (GOOD.replace('duration = "10s"', "duration = 1.5"), "duration: Expected"),
+    "no unit": (GOOD.replace('"10s"', '"10"'), "duration: '10': a time ends in one of"),
+    "other schema": (GOOD.replace("schema = 1", "schema = 2"), "schema: "),
+    "other name": (GOOD.replace('"example"', '"sample"'), "name: it is 'sample', but the file is example.toml"),
+    "no TOML": (GOOD + "[links", r": .*\(at "),
+    "rate": (GOOD.replace("10Mbit", "10Mb"), r"links\[0\]: '10Mb': a rate ends in"),
+    "end of link": (GOOD.replace('b = "server"', 'b = "sever"'), r"links\[0\]: there is no host 'sever'"),
+    "workload": (GOOD.replace("bulk:1000", "bulky:1000"), "hosts.client.app: 'bulky:1000' is no workload"),
+    "workload without a number": (GOOD.replace("bulk:1000", "bulk"), "hosts.client.app: 'bulk': it is written bulk:N"),
+    "option of workload": (
+        GOOD.replace('"sink"', '"sink(slow=1)"'),
+        "hosts.server.app: sink: there is no option 'slow=1'",
+    ),
+    "value of option": (GOOD.replace('"sink"', '"sink(every=1)"'), "hosts.server.app: sink: every: "),
+    "hook": (
+        GOOD.replace("bulk:1000", "python:usnet.lab.nothing:there"),
+        "hosts.client.app: 'python:usnet.lab.nothing:there': No module",
+    ),
+    "peer": (GOOD.replace("bulk:1000", "bulk:1000(to=nobody)"), "hosts.client.app: to: 'nobody' is no other host"),
+    "setting of stack": (
+        GOOD + '[stack]\ndelayed = "1ms"\n',
+        "hosts.client.stack: delayed: a stack has no such setting",
+    ),
+    "direction": (
+        GOOD + '[[actions]]\nat = "server->nobody"\ndo = "drop"\n',
+        r"actions\[0\]: at: 'server->nobody' is none of",
+    ),
+    "match": (GOOD + '[[actions]]\nmatch = { flg = "data" }\ndo = "drop"\n', r"actions\[0\]: match.flg: no such key"),
+    "do": (GOOD + '[[actions]]\ndo = "lose"\n', r"actions\[0\]: do: 'lose' is none of"),
+    "link of action": (
+        GOOD + '[[actions]]\nlink = "other"\ndo = "drop"\n',
+        r"actions\[0\].link: there is no link 'other'",
+    ),
+    "event": (GOOD + '[[events]]\nt = "1s"\ndo = "explode"\n', r"events\[0\].do: "),
+    "event without change": (GOOD + '[[events]]\nt = "1s"\ndo = "change"\n', r"events\[0\]: set: belongs to"),
+    "partition": (
+        GOOD + '[[events]]\nt = "1s"\ndo = "partition"\nhosts = ["nobody"]\n',
+        r"events\[0\]: hosts: nobody: no such host",
+    ),
+    "queue": (
+        GOOD.replace('delay = "5ms"', 'queue = { bytes = "1bdp" }'),
+        r"links\[0\]: queue.bytes: '1bdp' of a link without",
+    ),
+    "rule": (
+        GOOD + '[expect]\ninvariants = { checksum = "no" }\n',
+        "expect: invariants.checksum: there is no such rule",
+    ),
+    "rule without a reason": (
+        GOOD + '[expect]\ninvariants = { nagle = "" }\n',
+        "expect: invariants.nagle: a rule is switched off with a reason",
+    ),
+    "host of expectation": (GOOD + '[expect]\nerrors = { clinet = ["EPIPE"] }\n', "expect: there is no host 'clinet'"),
+    "case": (GOOD + '[[case]]\nname = "one"\n[[case]]\nname = "one"\n', "case: the name 'one' occurs twice"),
+    "in a case": (
+        GOOD + '[[case]]\nname = "one"\n[case.expect]\nretransmit = 1\n',
+        "case one: expect.retransmit: there is no such key",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=list(WRONG))
+def test_mistakes_are_told_with_file_and_key(tmp_path, text, message):
+    with pytest.raises(scenario.ScenarioError, match=f"example.toml.*{message}"):
+        load(tmp_path, text)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(scenario.ScenarioError, match=r"nowhere\.toml: No such file"):
+        scenario.load(tmp_path / "nowhere.toml")
+
+
+def test_a_case_lies_over_the_file(tmp_path):
+    text = (
+        GOOD
+        + '[expect]\nretransmits = 0\n[[case]]\nname = "slow"\nseed = 9\n'
+        + '[case.hosts.client]\napp = "bulk:7"\n[case.expect]\nrto_count = 0\n'
+    )
+    whole = load(tmp_path, text)
+    (case,) = whole.cases
+    assert case.name == "example/slow" and case.table.seed == 9
+    assert case.table.hosts["client"].app == "bulk:7" and case.table.hosts["server"].app == "sink"
+    assert (case.table.expect.retransmits, case.table.expect.rto_count) == (0, 0)
+
+
+def test_texts_of_workloads():
+    spec = parse("rpc:10*1kB@50ms(writes=2, nodelay=true)")
+    assert (spec.name, spec.count, spec.size, spec.at, spec.options) == (
+        "rpc",
+        10,
+        1000,
+        50_000_000,
+        {"writes": 2, "nodelay": True},
+    )
+    assert parse("request:1@2s").at == 2_000_000_000
+    assert parse("respond:20000(after=eof)").options == {"after": "eof"}
+    assert parse("python:tests.scenarios.test_hooks:client(port=80)").hook == ("tests.scenarios.test_hooks", "client")
+
+
+def documented(heading):
+    """The names in bold code at the beginnings of the items below a heading of docs/scenarios.md."""
+    text = (ROOT / "docs" / "scenarios.md").read_text()
+    body = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert body, f"docs/scenarios.md has no part {heading!r}"
+    return re.findall(r"^- \*\*`([^`]+)`\*\*", body[1], re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", scenario_format.TABLES, ids=lambda path: path or "the file")
+def test_every_key_is_documented(path):
+    heading = f"Keys of `{path}`" if path else "Keys of the file"
+    assert documented(heading) == scenario_format.keys(scenario_format.TABLES[path])
+
+
+def test_every_workload_option_and_rule_is_documented():
+    assert documented("Workloads") == list(SHAPES.values())
+    assert documented("Options of workloads") == list(OPTIONS)
+    assert documented("What holds in every scenario") == list(INVARIANTS)

@@ -1,0 +1,274 @@
+"""Each rule of the passive observer is broken by frames made by hand, and found; orderly talk breaks none."""
+
+from types import MappingProxyType, SimpleNamespace
+
+import pytest
+
+from usnet.lab.observe import RULES, Observer
+from usnet.lab.observe_frames import ACK, FIN, PSH, RST, SYN
+from usnet.wire.mirror import EthHeader, Ipv4Header, TcpHeader
+
+MS = 1_000_000
+CLIENT, SERVER = "10.0.0.1", "10.0.0.2"
+DATA = bytes(range(256)) * 16
+MSS = 1448
+
+
+class Wire:
+    """A link between client and server whose frames are made by hand. Numbers count from each SYN; times are ms."""
+
+    ISN = MappingProxyType({"client": 0xFFFFFC00, "server": 1000})
+
+    def __init__(self):
+        ports = SimpleNamespace(name="client"), SimpleNamespace(name="server")
+        hosts = {
+            "client": SimpleNamespace(ports=[ports[0]], addresses=[CLIENT + "/24"]),
+            "server": SimpleNamespace(ports=[ports[1]], addresses=[SERVER + "/24"]),
+        }
+        self.link = SimpleNamespace(number=0, a=ports[0], b=ports[1])
+        self.observer = Observer(SimpleNamespace(hosts=hosts))
+        self.t = 0
+
+    def frame(self, src, seq, flags, ack=0, payload=b"", window=1000, timestamps=(1, 1), **options):
+        mine, its = self.ISN[src], self.ISN["server" if src == "client" else "client"]
+        addresses = (CLIENT, SERVER) if src == "client" else (SERVER, CLIENT)
+        ports = (4000, 80) if src == "client" else (80, 4000)
+        numbers = {"seq": (mine + seq) & 0xFFFFFFFF, "ack": (its + ack) & 0xFFFFFFFF if flags & ACK else 0}
+        tcp = TcpHeader(*ports, flags=flags, window=window, timestamps=timestamps, **numbers, **options).to_bytes(payload, *addresses)
+        ip = Ipv4Header(*addresses, proto=6, total_len=20 + len(tcp)).to_bytes()
+        return EthHeader("02:00:00:00:00:02", "02:00:00:00:00:01", 0x0800).to_bytes() + ip + tcp
+
+    def happens(self, what, src, frame, ms=None):
+        self.t = self.t if ms is None else ms * MS
+        direction = 0 if src == "client" else 1
+        self.observer(SimpleNamespace(what=what, link=self.link, direction=direction, time=self.t, frame=frame, altered=False, index=0))
+
+    def sent(self, src, *args, ms=None, **kwargs):
+        """Leaves, and is lost."""
+        self.happens("sent", src, self.frame(src, *args, **kwargs), ms)
+
+    def passes(self, src, *args, ms=None, **kwargs):
+        """Leaves, and arrives at once."""
+        frame = self.frame(src, *args, **kwargs)
+        self.happens("sent", src, frame, ms)
+        self.happens("delivered", src, frame)
+
+    def open(self, wscale=4, window=1000):
+        """The handshake; both ends offer 16,000 bytes (a SYN's window is not scaled). What follows counts from 1."""
+        self.passes("client", 0, SYN, window=window << wscale, mss=1460, wscale=wscale, timestamps=(1, 0))
+        self.passes("server", 0, SYN | ACK, 1, window=window << wscale, mss=1460, wscale=wscale)
+        self.passes("client", 1, ACK, 1, window=window)
+
+    def broken(self):
+        self.observer.finish(self.t + 1000 * MS)
+        return sorted(self.observer.violations)
+
+
+@pytest.fixture
+def wire():
+    return Wire()
+
+
+def test_an_orderly_conversation_breaks_no_rule(wire):
+    wire.open()
+    wire.passes("client", 1, ACK, 1, DATA[:MSS], ms=1)
+    wire.passes("client", 1 + MSS, ACK | PSH, 1, DATA[MSS : 2 * MSS], ms=2)
+    wire.passes("server", 1, ACK, 1 + 2 * MSS, ms=2)
+    wire.passes("client", 1 + 2 * MSS, ACK | FIN | PSH, 1, b"the end", ms=3)
+    wire.passes("server", 1, ACK | FIN, 9 + 2 * MSS, ms=3)
+    wire.passes("client", 9 + 2 * MSS, ACK, 2, ms=3)
+    assert wire.broken() == []
+
+
+def test_a_retransmission_and_a_gap_break_no_rule(wire):
+    wire.open()
+    wire.sent("client", 1, ACK, 1, DATA[:MSS], ms=1)
+    wire.passes("client", 1 + MSS, ACK, 1, DATA[MSS : 2 * MSS], ms=2)
+    wire.passes("server", 1, ACK, 1, ms=2)
+    wire.passes("client", 1, ACK, 1, DATA[:MSS], ms=300)
+    wire.passes("server", 1, ACK, 1 + 2 * MSS, ms=300)
+    assert wire.broken() == []
+
+
+def checksums(wire):
+    frame = bytearray(wire.frame("client", 0, SYN))
+    frame[-1] ^= 1
+    wire.happens("sent", "client", bytes(frame))
+
+
+def sequence(wire):
+    wire.open()
+    wire.sent("client", 1 + MSS, ACK, 1, DATA[:MSS])
+
+
+def sequence_behind_fin(wire):
+    wire.open()
+    wire.sent("client", 1, ACK | FIN, 1)
+    wire.sent("client", 2, ACK, 1, DATA[:MSS])
+
+
+def sequence_of_syn(wire):
+    wire.open()
+    wire.sent("client", 500, SYN, mss=1460, wscale=4)
+
+
+def same_bytes(wire):
+    wire.open()
+    wire.sent("client", 1, ACK, 1, DATA[:MSS])
+    wire.sent("client", 1, ACK, 1, DATA[1 : MSS + 1])
+
+
+def ack_of_what_did_not_arrive(wire):
+    wire.open()
+    wire.sent("client", 1, ACK, 1, DATA[:MSS])
+    wire.sent("server", 1, ACK, 1 + MSS)
+
+
+def ack_goes_back(wire):
+    wire.open()
+    wire.passes("client", 1, ACK, 1, DATA[:MSS])
+    wire.passes("client", 1 + MSS, ACK, 1, DATA[MSS : 2 * MSS])
+    wire.sent("server", 1, ACK, 1 + 2 * MSS)
+    wire.sent("server", 1, ACK, 2 * MSS, window=1001)
+
+
+def right_edge(wire):
+    wire.open()
+    wire.passes("client", 1, ACK, 1, DATA[:MSS])
+    wire.passes("server", 1, ACK, 1 + MSS, window=900)
+
+
+def window(wire):
+    wire.open(wscale=0, window=2 * MSS - 1)
+    for start in (0, MSS):
+        wire.sent("client", 1 + start, ACK, 1, DATA[start : start + MSS], window=2 * MSS - 1)
+
+
+def mss(wire):
+    wire.open()
+    wire.sent("client", 1, ACK, 1, DATA[: MSS + 1])
+
+
+def options_not_agreed_on(wire):
+    wire.passes("client", 0, SYN, mss=1460, timestamps=None)
+    wire.sent("server", 0, SYN | ACK, 1, mss=1460, wscale=4)
+
+
+def options_missing(wire):
+    wire.open()
+    wire.sent("client", 1, ACK, 1, DATA[:MSS], timestamps=None)
+
+
+def options_sack(wire):
+    wire.open()
+    wire.passes("client", 1, ACK, 1, DATA[:MSS])
+    wire.sent("server", 1, ACK, 1 + MSS, sack=((5000, 6000),))
+
+
+def timestamps_go_back(wire):
+    wire.open()
+    wire.sent("client", 1, ACK, 1, DATA[:MSS], timestamps=(0, 1))
+
+
+def timestamps_invented(wire):
+    wire.open()
+    wire.sent("client", 1, ACK, 1, DATA[:MSS], timestamps=(1, 77))
+
+
+def nagle(wire):
+    wire.open()
+    wire.sent("client", 1, ACK | PSH, 1, b"small")
+    wire.sent("client", 6, ACK | PSH, 1, b"again")
+
+
+def delayed_ack_of_second_segment(wire):
+    wire.open()
+    wire.passes("client", 1, ACK, 1, DATA[:MSS], ms=1)
+    wire.passes("client", 1 + MSS, ACK, 1, DATA[MSS : 2 * MSS], ms=2)
+    wire.passes("server", 1, ACK, 1 + 2 * MSS, ms=3)
+
+
+def delayed_ack_too_late(wire):
+    wire.open()
+    wire.passes("client", 1, ACK | PSH, 1, b"small", ms=1)
+    wire.passes("server", 1, ACK, 6, ms=502)
+
+
+def delayed_ack_of_gap(wire):
+    wire.open()
+    wire.sent("client", 1, ACK, 1, DATA[:MSS], ms=1)
+    wire.passes("client", 1 + MSS, ACK, 1, DATA[MSS : 2 * MSS], ms=2)
+    wire.passes("server", 1, ACK, 1, ms=3)
+
+
+def delayed_ack_of_fin(wire):
+    wire.open()
+    wire.passes("client", 1, ACK | FIN, 1, ms=1)
+    wire.passes("server", 1, ACK, 2, ms=2)
+
+
+def ack_volume(wire):
+    wire.open()
+    for _ in range(4):
+        wire.sent("server", 1, ACK, 1)
+
+
+def rst_answers_rst(wire):
+    wire.open()
+    wire.passes("client", 1, RST)
+    wire.sent("server", 1, RST)
+
+
+def rst_with_any_number(wire):
+    wire.open()
+    wire.sent("client", 50_000, RST)
+
+
+def resurrection(wire):
+    wire.open()
+    wire.sent("client", 1, RST)
+    wire.sent("client", 1, ACK, 1, ms=1)
+
+
+BREAKS = {
+    checksums: "checksums",
+    sequence: "sequence",
+    sequence_behind_fin: "sequence",
+    sequence_of_syn: "sequence",
+    same_bytes: "same_bytes",
+    ack_of_what_did_not_arrive: "ack",
+    ack_goes_back: "ack",
+    right_edge: "right_edge",
+    window: "window",
+    mss: "mss",
+    options_not_agreed_on: "options",
+    options_missing: "options",
+    options_sack: "options",
+    timestamps_go_back: "timestamps",
+    timestamps_invented: "timestamps",
+    nagle: "nagle",
+    delayed_ack_of_second_segment: "delayed_ack",
+    delayed_ack_too_late: "delayed_ack",
+    delayed_ack_of_gap: "delayed_ack",
+    delayed_ack_of_fin: "delayed_ack",
+    ack_volume: "ack_volume",
+    rst_answers_rst: "rst",
+    rst_with_any_number: "rst",
+    resurrection: "resurrection",
+}
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.__name__)
+def test_a_broken_rule_is_found(wire, broken):
+    broken(wire)
+    assert wire.broken() == [BREAKS[broken]], wire.observer.violations
+
+
+def test_every_rule_is_broken_here():
+    assert sorted(set(BREAKS.values())) == sorted(RULES)
+
+
+def test_what_is_told_names_host_and_time(wire):
+    nagle(wire)
+    (text,) = wire.observer.violations["nagle"]
+    assert text == f"at 0.000000000 s client ({CLIENT}:4000 to {SERVER}:80): 5 bytes leave at offset 6 while 5 are unacknowledged"

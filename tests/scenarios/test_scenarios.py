@@ -1,0 +1,96 @@
+"""Every scenario of sim_scenarios/, each case an item: its expectations hold, and the same seed gives the same run."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.sources import ROOT
+from usnet.lab import scenario
+
+FILES = sorted((ROOT / "sim_scenarios").glob("*.toml"))
+ITEMS = [item for path in FILES for item in scenario.items(path)]
+FIRST = """
+    clean-lan clean-wan handshake-loss syn-blackhole simultaneous-open rst-on-syn single-loss-mid multi-loss-no-sack
+    rto-backoff ack-loss-50 duplicates corruption zero-window-deadlock silly-window nagle-delack fin-loss half-close
+    simultaneous-close close-with-unread lossy-5
+""".split()
+ACROSS_PROCESSES = ("handshake-loss", "lossy-5", "duplicates", "simultaneous-open")
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)
+def test_scenario_holds_and_repeats(item):
+    first = scenario.run(item)
+    assert first.failures == []
+    second = scenario.run(item)
+    assert (second.digest, second.packets, second.virtual_seconds) == (
+        first.digest,
+        first.packets,
+        first.virtual_seconds,
+    )
+
+
+def test_the_first_set_is_complete():
+    assert [name for name in FIRST if name not in {path.stem for path in FILES}] == []
+
+
+def test_another_seed_gives_another_run_of_what_is_left_to_chance():
+    lossy = scenario.load(ROOT / "sim_scenarios" / "lossy-5.toml")
+    one, two = scenario.run(lossy, seed=1), scenario.run(lossy, seed=2)
+    assert one.digest != two.digest
+    assert (one.seed, two.seed) == (1, 2)
+
+
+@pytest.mark.parametrize("seed", range(10, 15))
+def test_loss_of_five_percent_is_survived_with_any_seed(seed):
+    assert scenario.run(scenario.load(ROOT / "sim_scenarios" / "lossy-5.toml"), seed=seed).failures == []
+
+
+@pytest.mark.parametrize("seed", range(20, 23))
+def test_corruption_is_found_with_any_seed(seed):
+    assert scenario.run(scenario.load(ROOT / "sim_scenarios" / "corruption.toml"), seed=seed).failures == []
+
+
+def test_digests_agree_across_processes_and_hash_seeds():
+    program = (
+        "import json, sys\nfrom usnet.lab import scenario\n"
+        "print(json.dumps({path: scenario.run(scenario.load(path)).digest for path in sys.argv[1:]}))"
+    )
+    paths = [str(ROOT / "sim_scenarios" / f"{name}.toml") for name in ACROSS_PROCESSES]
+    here = {path: scenario.run(scenario.load(path)).digest for path in paths}
+    for hash_seed in ("0", "4711"):
+        command = [sys.executable, "-c", program, *paths]
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=True)
+        assert json.loads(done.stdout) == here
+
+
+def test_a_file_with_cases_is_summed_up():
+    whole = scenario.run(scenario.load(ROOT / "sim_scenarios" / "fin-loss.toml"))
+    assert whole.ok and whole.scenario == "fin-loss"
+    assert [case.scenario for case in whole.cases] == [
+        "fin-loss/fin-1",
+        "fin-loss/fin-3",
+        "fin-loss/answer",
+        "fin-loss/last-ack",
+    ]
+    assert whole.packets == sum(case.packets for case in whole.cases)
+    assert len(whole.digest) == 32
+
+
+def test_captures_hold_what_each_end_saw(tmp_path):
+    lossy = scenario.load(ROOT / "sim_scenarios" / "lossy-5.toml")
+    plain = scenario.run(lossy)
+    outcome = scenario.run(lossy, pcap_dir=tmp_path)
+    assert outcome.digest == plain.digest
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == ["lossy-5.client-server.client.pcapng", "lossy-5.client-server.server.pcapng"]
+
+    from usnet.backends.pcap.reader import CaptureReader
+
+    counts = {path.name: sum(1 for _ in CaptureReader(path)) for path in tmp_path.iterdir()}
+    link = outcome.statistics["links"]["client-server"]
+    assert counts[files[0]] == link["up"]["sent"] + link["down"]["delivered"]
+    assert counts[files[1]] == link["down"]["sent"] + link["up"]["delivered"]

@@ -1,0 +1,9 @@
+from usnet.backends.sim.network import Network
+
+class Switch:
+    name: str
+    network: Network
+    def table(self) -> dict[bytes, int]: ...
+    @property
+    def ports(self) -> int: ...
+    def statistics(self) -> dict[str, int]: ...

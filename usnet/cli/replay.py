@@ -1,0 +1,137 @@
+"""usnet replay: runs scenario files and says whether what they expect holds."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from usnet.cli.commands import Unreadable, one_line
+from usnet.cli.screen import console
+
+
+def scenario_files(given: Iterable[Path]) -> list[Path]:
+    """The files, with directories replaced by all *.toml in them, in order of name. Unreadable when there is none."""
+    files: list[Path] = []
+    for path in given:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        inside = sorted(path.glob("*.toml"))
+        if not inside:
+            raise Unreadable(f"{path}: no *.toml in this directory")
+        files += inside
+    return files
+
+
+def load_all(files: list[Path]) -> list[Any]:
+    """Reads all before the first is run: a mistake in the last one costs nobody a wait."""
+    from usnet.lab.scenario import load
+
+    scenarios = []
+    for path in files:
+        try:
+            scenarios.append(load(path))
+        except OSError as error:
+            raise Unreadable(f"{path}: {error.strerror or one_line(error)}") from None
+        except ValueError as error:
+            text = one_line(error)
+            raise Unreadable(text if str(path) in text else f"{path}: {text}") from None
+    return scenarios
+
+
+def play(scenario: Any, seed: int | None, pcap: Path | None, twice: bool) -> dict[str, Any]:
+    """Runs a scenario, again if `twice`, and returns what --json prints."""
+    from usnet.lab.scenario import run
+
+    outcome = run(scenario, seed=seed, pcap_dir=pcap)
+    result: dict[str, Any] = {
+        "scenario": outcome.scenario,
+        "seed": outcome.seed,
+        "ok": bool(outcome.ok),
+        "digest": outcome.digest,
+        "failures": [str(failure) for failure in outcome.failures],
+        "packets": outcome.packets,
+        "virtual_seconds": outcome.virtual_seconds,
+        "cpu_seconds": round(outcome.cpu_seconds, 6),
+    }
+    if twice:
+        again = run(scenario, seed=seed).digest
+        if again != outcome.digest:
+            result["ok"] = False
+            result["failures"].append(f"not deterministic: the digest was {outcome.digest}, and {again} when run again")
+    return result
+
+
+class Report:
+    """Prints results as they come: JSON lines, or rows of a table with the reasons of failures below."""
+
+    def __init__(self, as_json: bool, count: int) -> None:
+        self.as_json, self.count = as_json, count
+        self.results: list[dict[str, Any]] = []
+
+    def add(self, result: dict[str, Any]) -> None:
+        self.results.append(result)
+        if self.as_json:
+            click.echo(json.dumps(result))
+
+    @property
+    def failed(self) -> list[dict[str, Any]]:
+        return [result for result in self.results if not result["ok"]]
+
+    def finish(self) -> None:
+        if not self.as_json:
+            self._table()
+        for result in self.failed:
+            for failure in result["failures"] or ["failed"]:
+                click.echo(f"{result['scenario']} (seed {result['seed']}): {failure}", err=True)
+
+    def _table(self) -> None:
+        from rich.table import Table
+
+        table = Table("scenario", "seed", "result", "packets", "virtual s", "CPU s", "digest")
+        for name in ("seed", "packets", "virtual s", "CPU s"):
+            next(column for column in table.columns if column.header == name).justify = "right"
+        for column in table.columns:
+            column.no_wrap = True
+        for r in self.results:
+            table.add_row(
+                r["scenario"],
+                str(r["seed"]),
+                "[green]ok[/]" if r["ok"] else "[red]FAILED[/]",
+                str(r["packets"]),
+                f"{r['virtual_seconds']:.3f}",
+                f"{r['cpu_seconds']:.2f}",
+                r["digest"],
+            )
+        console().print(table)
+        click.echo(f"{len(self.results) - len(self.failed)} of {self.count} as expected")
+
+
+@click.command("replay")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.option("--seed", type=click.IntRange(min=0), help="In place of the scenario's own.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option(
+    "--pcap", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write a capture of each run there."
+)
+@click.option("--check-determinism", is_flag=True, help="Run each twice, and compare digests.")
+def command(
+    files: tuple[Path, ...], seed: int | None, as_json: bool, pcap: Path | None, check_determinism: bool
+) -> int:
+    """Run scenarios (files, or directories of *.toml), and say whether what they expect holds."""
+    scenarios = load_all(scenario_files(files))
+    if pcap is not None:
+        try:
+            os.makedirs(pcap, exist_ok=True)
+        except OSError as error:
+            raise Unreadable(one_line(error)) from None
+    report = Report(as_json, len(scenarios))
+    for scenario in scenarios:
+        report.add(play(scenario, seed, pcap, check_determinism))
+    report.finish()
+    return 1 if report.failed else 0

@@ -1,0 +1,156 @@
+"""Scenarios: a TOML file becomes a world, runs, and is judged.
+
+    outcome = run(load("sim_scenarios/fin-loss.toml"))
+    if not outcome.ok:
+        print("\\n".join(outcome.failures))
+
+docs/scenarios.md explains the files. Their words are in scenario_format and scenario_words, the programs in
+workloads, the rules in observe and expect.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from usnet.backends.sim.digest import Digest
+from usnet.lab.expect import Run
+from usnet.lab.observe import Observer
+from usnet.lab.scenario_check import Scenario, from_tables
+from usnet.lab.scenario_format import ScenarioError, read, table, variants
+from usnet.lab.scenario_ledger import Ledger
+from usnet.lab.scenario_play import Sampler, build, play
+from usnet.lab.world import World
+
+__all__ = ["Outcome", "Scenario", "ScenarioError", "from_tables", "items", "load", "run"]
+
+
+@dataclass
+class Outcome:
+    """What became of a run. `packets`: frames sent on all links; `cases`: outcomes of a file's cases, summed up."""
+
+    scenario: str
+    seed: int
+    ok: bool
+    digest: str
+    failures: list[str]
+    packets: int
+    virtual_seconds: float
+    cpu_seconds: float
+    cases: list["Outcome"] = field(default_factory=list)
+    statistics: dict[str, Any] = field(default_factory=dict)
+
+
+def load(path: str | Path) -> Scenario:
+    """The scenario of a file. ScenarioError, naming file and key, when something in it cannot be."""
+    path = Path(path)
+    raw = read(path)
+    made = [from_tables(path, tables, name) for name, tables in variants(raw, str(path))]
+    if len(made) == 1 and made[0].name == path.stem:
+        return made[0]
+    return Scenario(path.stem, path, table(raw, str(path)), cases=tuple(made))
+
+
+def run(
+    scenario: Scenario,
+    seed: int | None = None,
+    pcap_dir: str | Path | None = None,
+    *,
+    progress: Callable[[World], None] | None = None,
+) -> Outcome:
+    """Runs a scenario (all cases of it) and judges it.
+
+    seed: instead of the file's. pcap_dir: a pcapng of each end of each link goes there.
+    progress: called with each world before it runs.
+    """
+    if scenario.cases:
+        return _sum_up(scenario, seed, [run(case, seed, pcap_dir, progress=progress) for case in scenario.cases])
+    used = scenario.table.seed if seed is None else seed
+    began = time.process_time()
+    with ExitStack() as stack:
+        world = World(used)
+        build(scenario, world)
+        observer = Observer(world, frozenset(host for host, spec in scenario.apps if spec.options.get("nodelay")))
+        judged = Run(scenario, world, Ledger(world), observer)
+        if pcap_dir is not None:
+            stack.callback(_capture(scenario, world, Path(pcap_dir)))
+        world.network.tap(observer)
+        if scenario.table.expect.window is not None:
+            observer.watchers.append(Sampler(judged))
+        if progress is not None:
+            progress(world)
+        play(scenario, judged)
+        failures = judged.failures()
+        outcome = Outcome(
+            scenario.name,
+            used,
+            not failures,
+            world.digest(),
+            failures,
+            observer.packets,
+            (judged.completed_at if judged.completed_at is not None else world.now) / 1e9,
+            0.0,
+            statistics=judged.statistics,
+        )
+        for host in world.hosts.values():
+            host.stack.close(linger=0)
+    outcome.cpu_seconds = time.process_time() - began
+    return outcome
+
+
+def _sum_up(scenario: Scenario, seed: int | None, cases: list[Outcome]) -> Outcome:
+    digest = Digest(0)
+    for case in cases:
+        digest.update(case.digest.encode())
+    return Outcome(
+        scenario.name,
+        scenario.table.seed if seed is None else seed,
+        all(case.ok for case in cases),
+        digest.hexdigest(),
+        [f"{case.scenario.partition('/')[2]}: {failure}" for case in cases for failure in case.failures],
+        sum(case.packets for case in cases),
+        sum(case.virtual_seconds for case in cases),
+        sum(case.cpu_seconds for case in cases),
+        cases,
+    )
+
+
+def _capture(scenario: Scenario, world: World, directory: Path) -> Callable[[], None]:
+    """Writes SCENARIO.LINK.HOST.pcapng of each end of each link; returns what closes them."""
+    from usnet.backends.wrappers.pcapng import PcapngWriter
+
+    directory.mkdir(parents=True, exist_ok=True)
+    writers: dict[tuple[int, int], Any] = {}
+
+    def writer(link: Any, end: int) -> Any:
+        key = link.number, end
+        if key not in writers:
+            port = (link.a, link.b)[end]
+            name = re.sub(r"[^\w.-]+", "-", f"{scenario.name}.{link.name}.{port.name.removeprefix('sim:')}.pcapng")
+            writers[key] = PcapngWriter(directory / name)
+            writers[key].add_interface(port.name, getattr(port, "mac", None))
+        return writers[key]
+
+    def tap(seen: Any) -> None:
+        if seen.what == "sent":
+            writer(seen.link, seen.direction).write(seen.frame, seen.time, 0, 2)
+        elif seen.what == "delivered":
+            writer(seen.link, 1 - seen.direction).write(seen.frame, seen.time, 0, 1)
+
+    world.network.tap(tap)
+
+    def close() -> None:
+        world.network.untap(tap)
+        for made in writers.values():
+            made.close()
+
+    return close
+
+
+def items(path: str | Path) -> Iterator[Scenario]:
+    """The scenarios of a file one by one: itself, or each of its cases."""
+    scenario = load(path)
+    yield from scenario.cases or (scenario,)

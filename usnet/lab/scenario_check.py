@@ -1,0 +1,211 @@
+"""From the tables of a scenario file to a scenario that can run: what can be known to be wrong before is told here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from usnet.backends.fate import Fate
+from usnet.backends.sim import units
+from usnet.backends.sim.pair import MODEL
+from usnet.lab.expect import INVARIANTS
+from usnet.lab.scenario_format import EventTable, LinkModel, LinkTable, QueueTable, ScenarioError, ScenarioTable, table
+from usnet.lab.scenario_words import Spec, check_hook, parse
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario that can be run: checked tables, or for a file with cases those."""
+
+    name: str
+    path: Path
+    table: ScenarioTable
+    cases: tuple["Scenario", ...] = ()
+    apps: tuple[tuple[str, Spec], ...] = ()
+    stacks: dict[str, dict[str, int]] = field(default_factory=dict)
+    links: tuple[dict[str, Any], ...] = ()
+    fates: tuple[tuple[Fate, ...], ...] = ()
+
+    @property
+    def options(self) -> set[str]:
+        """All options that its workloads use."""
+        return {option for _host, spec in self.apps for option in spec.options}
+
+
+def from_tables(path: Path, raw: dict[str, Any], case: str = "") -> Scenario:
+    """The scenario of a file's tables, of which `case` names the variant. ScenarioError when it cannot be."""
+    where = f"{path}: case {case}" if case else str(path)
+    t = table(raw, where)
+
+    def checked(key: str, function: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return function(*args)
+        except ScenarioError:
+            raise
+        except (ValueError, TypeError) as error:
+            raise ScenarioError(f"{where}: {key}: {error}") from None
+
+    if t.name != path.stem:
+        raise ScenarioError(f"{where}: name: it is {t.name!r}, but the file is {path.name}")
+    checked("duration", units.time, t.duration)
+    names = [*t.hosts, *t.routers, *t.switches]
+    for name in {n for n in names if names.count(n) > 1}:
+        raise ScenarioError(f"{where}: hosts: the name {name!r} occurs twice")
+    apps, stacks = [], {}
+    for name, host in t.hosts.items():
+        texts = [host.app] if isinstance(host.app, str) else host.app or []
+        for text in texts:
+            spec = checked(f"hosts.{name}.app", parse, text)
+            checked(f"hosts.{name}.app", check_hook, spec)
+            checked(f"hosts.{name}.app", _check_peer, t, name, spec)
+            apps.append((name, spec))
+        stacks[name] = checked(f"hosts.{name}.stack", settings, {**t.stack, **host.stack})
+    for name, router in t.routers.items():
+        stacks[name] = checked(f"routers.{name}.stack", settings, {**t.stack, **router.stack})
+    if not t.links:
+        raise ScenarioError(f"{where}: links: there is none")
+    links = [checked(f"links[{i}]", _link, link, names) for i, link in enumerate(t.links)]
+    fates: list[list[Fate]] = [[] for _ in t.links]
+    for i, action in enumerate(t.actions):
+        number = checked(f"actions[{i}].link", find_link, t.links, action.link)
+        ends = (t.links[number].a, t.links[number].b)
+        fates[number].append(
+            checked(f"actions[{i}]", Fate.from_dict, {"at": action.at, "match": action.match, "do": action.do}, ends)
+        )
+    for i, event in enumerate(t.events):
+        checked(f"events[{i}]", _check_event, t, event)
+    if t.heal is not None:
+        checked("heal.t", units.time, t.heal.t)
+        checked("heal.within", units.time, t.heal.within)
+    checked("expect", _check_expect, t)
+    return Scenario(
+        f"{t.name}/{case}" if case else t.name, path, t, (), tuple(apps), stacks, tuple(links), tuple(map(tuple, fates))
+    )
+
+
+def settings(table: dict[str, Any]) -> dict[str, int]:
+    """Settings of a stack in numbers: times as ns, sizes as bytes. ValueError for a name that no stack knows."""
+    from usnet.stack import StackCore
+
+    known = StackCore(0, 16, 16, 16).configuration()
+    made = {}
+    for key, value in table.items():
+        if key not in known:
+            raise ValueError(f"{key}: a stack has no such setting (but {', '.join(sorted(known))})")
+        if isinstance(value, str):
+            try:
+                value = units.time(value)
+            except ValueError:
+                value = units.size(value)
+        made[key] = int(value)
+    return made
+
+
+def _check_peer(t: ScenarioTable, host: str, spec: Spec) -> None:
+    to = spec.options.get("to")
+    if to is not None and (to not in t.hosts or to == host):
+        raise ValueError(f"to: {to!r} is no other host")
+    if len(t.hosts) < 2:
+        raise ValueError("there is no other host to talk to")
+
+
+def find_link(links: list[LinkTable], name: str | None) -> int:
+    """The number of the link that is meant: by its name, "a-b", or the only one."""
+    if name is None:
+        if len(links) > 1:
+            raise ValueError("which link is meant? There are several")
+        return 0
+    for i, link in enumerate(links):
+        if name == (link.name or f"{link.a}-{link.b}"):
+            return i
+    raise ValueError(f"there is no link {name!r}")
+
+
+def link_model(link: LinkModel) -> dict[str, Any]:
+    """What a table says of a link, as Network.link() takes it; the size of the queue in "bdp" is left."""
+    raw: dict[str, Any] = msgspec.structs.asdict(link)
+    model = {key: raw[key] for key in MODEL if raw[key] is not None}
+    for key, check in (("rate", units.rate), ("delay", units.time), ("jitter", units.time)):
+        if key in model:
+            model[key] = check(model[key])
+    for key in ("loss", "duplicate", "corrupt"):
+        if key in model:
+            model[key] = units.probability(model[key])
+    return model
+
+
+def queue_limits(queue: QueueTable, rate: int, delay: int) -> dict[str, Any]:
+    """Limits of a queue; "1bdp" is the bandwidth times the round trip of the link."""
+    size = queue.bytes
+    if isinstance(size, str) and size.endswith("bdp"):
+        if not rate or not delay:
+            raise ValueError(f"queue.bytes: {size!r} of a link without a rate and a delay")
+        size = int(Fraction(size.removesuffix("bdp").strip() or "1") * rate * 2 * delay / (8 * 10**9))
+    limits = {"packets": queue.packets, "bytes": size}
+    units.queue(limits)
+    return limits
+
+
+def _link(link: LinkTable, names: list[str]) -> dict[str, Any]:
+    for end in (link.a, link.b):
+        if end not in names:
+            raise ValueError(f"there is no host {end!r}")
+    model = link_model(link)
+    ways = {
+        way: {**model, **(link_model(table) if table is not None else {})}
+        for way, table in (("up", link.up), ("down", link.down))
+    }
+    for way in ways.values():
+        if "queue" in way:
+            way["queue"] = queue_limits(way["queue"], way.get("rate", 0), way.get("delay", 0))
+    return ways
+
+
+def _check_event(t: ScenarioTable, event: EventTable) -> None:
+    units.time(event.t)
+    if event.for_ is not None:
+        units.time(event.for_)
+    if event.do == "partition":
+        unknown = [name for name in event.hosts if name not in t.hosts]
+        if unknown or not event.hosts:
+            raise ValueError(f"hosts: {', '.join(unknown) or 'none'}: no such host")
+        return
+    link = t.links[find_link(t.links, event.link)]
+    directions(event, link)
+    if (event.do == "change") != (event.set is not None):
+        raise ValueError('set: belongs to do = "change", and to nothing else')
+    if event.set is not None:
+        link_model(event.set)
+
+
+def directions(event: EventTable, link: LinkTable) -> tuple[str, ...]:
+    at = (event.at or "both").replace(" ", "")
+    ways = {"both": ("up", "down"), f"{link.a}->{link.b}": ("up",), f"{link.b}->{link.a}": ("down",)}
+    if at not in ways:
+        raise ValueError(f"at: {at!r} is none of {', '.join(ways)}")
+    return ways[at]
+
+
+def _check_expect(t: ScenarioTable) -> None:
+    e = t.expect
+    for rule, reason in e.invariants.items() if isinstance(e.invariants, dict) else ():
+        if rule not in INVARIANTS:
+            raise ValueError(f"invariants.{rule}: there is no such rule (but {', '.join(INVARIANTS)})")
+        if not reason.strip():
+            raise ValueError(f"invariants.{rule}: a rule is switched off with a reason")
+    for key in [
+        *e.errors,
+        *e.conn_end,
+        *([e.backoff.at] if e.backoff else []),
+        *([e.window.host] if e.window else []),
+        *(key.split(".")[0] for key in e.frames),
+    ]:
+        if key not in t.hosts:
+            raise ValueError(f"there is no host {key!r}")
+    times = {"completion_min": e.completion_min, "completion_max": e.completion_max, "conn_end_after": e.conn_end_after}
+    for value in times.values():
+        if value is not None:
+            units.time(value)

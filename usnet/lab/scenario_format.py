@@ -1,0 +1,280 @@
+"""The words of a scenario file: what sim_scenarios/*.toml may say. docs/scenarios.md explains each key.
+
+Reading a file is strict: a key that does not exist, a value of the wrong kind or a time without a unit raises
+ScenarioError, which names file and key.
+"""
+
+import copy
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+SCHEMA = 1
+
+Time = str | int
+Number = int | float | str
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class ScenarioError(ValueError):
+    """A scenario file says something that it cannot say. The message begins with the file and the key."""
+
+
+class Table(msgspec.Struct, forbid_unknown_fields=True):
+    """A table of the file."""
+
+
+class Bound(Table, kw_only=True):
+    """Limits of a number, both included."""
+
+    min: int | None = None
+    max: int | None = None
+
+
+Limits = int | Bound
+
+
+class HostTable(Table, kw_only=True):
+    app: str | list[str] | None = None
+    address: str | list[str] | None = None
+    gateway: str | None = None
+    routes: list[list[str]] = []
+    stack: dict[str, int | str | bool] = {}
+    granularity: Time = "1ns"
+
+
+class RouterTable(Table, kw_only=True):
+    address: list[str]
+    routes: list[list[str]] = []
+    gateway: str | None = None
+    stack: dict[str, int | str | bool] = {}
+
+
+class SwitchTable(Table, kw_only=True):
+    ageing: Time = "300s"
+    table: int = 1024
+
+
+class QueueTable(Table, kw_only=True):
+    kind: Literal["droptail"] = "droptail"
+    packets: int | None = None
+    bytes: str | int | None = None
+
+
+class LinkModel(Table, kw_only=True):
+    rate: str | int | None = None
+    delay: Time | None = None
+    jitter: Time | None = None
+    reorder: bool | None = None
+    mtu: int | None = None
+    overhead: int | None = None
+    queue: QueueTable | None = None
+    loss: Number | None = None
+    duplicate: Number | None = None
+    corrupt: Number | None = None
+
+
+class LinkTable(LinkModel, kw_only=True):
+    a: Name
+    b: Name
+    name: str | None = None
+    up: LinkModel | None = None
+    down: LinkModel | None = None
+    ports: dict[str, int] = {}
+
+
+class ActionTable(Table, kw_only=True):
+    do: str
+    at: str = "both"
+    match: dict[str, Any] = {}
+    link: str | None = None
+
+
+class EventTable(Table, kw_only=True):
+    t: Time
+    do: Literal["down", "up", "change", "partition"]
+    link: str | None = None
+    at: str | None = None
+    hosts: list[str] = []
+    set: LinkModel | None = None
+    for_: Time | None = msgspec.field(name="for", default=None)
+
+
+class HealTable(Table, kw_only=True):
+    t: Time
+    within: Time
+
+
+class GoodputTable(Table, kw_only=True):
+    min: Number | None = None
+    max: Number | None = None
+
+
+class ConnectTable(Table, kw_only=True):
+    times: list[Time]
+    tolerance: Time = "0ns"
+
+
+class BackoffTable(Table, kw_only=True):
+    at: str
+    first: Time | None = None
+    max: Time
+    count: int
+    tolerance: Time = "2ms"
+
+
+class WindowTable(Table, kw_only=True):
+    """What became of the sender's congestion window, sampled at each frame that the host sends."""
+
+    host: Name
+    first_flight: int | None = None
+    after_loss: str | None = None
+    ack_clocked: bool = False
+
+
+class ExpectTable(Table, kw_only=True):
+    delivered: Literal["exact", "prefix", "nothing"] = "exact"
+    completion_min: Time | None = None
+    completion_max: Time | None = None
+    goodput: GoodputTable | None = None
+    connect: ConnectTable | None = None
+    call: dict[str, ConnectTable] = {}
+    errors: dict[str, list[str]] = {}
+    retransmits: Limits | None = None
+    fast_retransmits: Limits | None = None
+    rto_count: Limits | None = None
+    probes: Limits | None = None
+    resets: Limits | None = None
+    counters: dict[str, Limits] = {}
+    conn_end: dict[str, list[str]] = {}
+    conn_end_after: Time = "1s"
+    frames: dict[str, Limits] = {}
+    backoff: BackoffTable | None = None
+    window: WindowTable | None = None
+    small_segments: Limits | None = None
+    small_updates: Limits | None = None
+    corrupted_dropped: bool = False
+    amplification: int = 8
+    invariants: Literal["all"] | dict[str, str] = "all"
+
+
+class CaseTable(Table, kw_only=True):
+    """A variant: its tables are laid over those of the file, its arrays and values replace them."""
+
+    name: Name
+    about: str | None = None
+    seed: int | None = None
+    duration: Time | None = None
+    stack: dict[str, Any] | None = None
+    hosts: dict[str, Any] | None = None
+    links: list[dict[str, Any]] | None = None
+    actions: list[dict[str, Any]] | None = None
+    events: list[dict[str, Any]] | None = None
+    heal: dict[str, Any] | None = None
+    expect: dict[str, Any] | None = None
+
+
+class ScenarioTable(Table, kw_only=True):
+    schema: Literal[1]
+    name: Name
+    about: str
+    source: list[str]
+    duration: Time
+    seed: int = 1
+    stack: dict[str, int | str | bool] = {}
+    hosts: dict[str, HostTable]
+    routers: dict[str, RouterTable] = {}
+    switches: dict[str, SwitchTable] = {}
+    links: list[LinkTable]
+    actions: list[ActionTable] = []
+    events: list[EventTable] = []
+    heal: HealTable | None = None
+    expect: ExpectTable = msgspec.field(default_factory=ExpectTable)
+    case: list[CaseTable] = []
+
+
+TABLES: dict[str, type[msgspec.Struct]] = {
+    "": ScenarioTable,
+    "hosts.NAME": HostTable,
+    "routers.NAME": RouterTable,
+    "switches.NAME": SwitchTable,
+    "links": LinkTable,
+    "links.queue": QueueTable,
+    "actions": ActionTable,
+    "events": EventTable,
+    "heal": HealTable,
+    "expect": ExpectTable,
+    "expect.connect": ConnectTable,
+    "expect.backoff": BackoffTable,
+    "expect.window": WindowTable,
+    "expect.goodput": GoodputTable,
+    "case": CaseTable,
+}
+"""Every table of the format by the path that a file writes: the documentation lists their keys, and a test compares."""
+
+
+def keys(table: type[msgspec.Struct]) -> list[str]:
+    """The keys that a table may have, as files write them."""
+    return [field.encode_name for field in msgspec.structs.fields(table)]
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The raw tables of a file. ScenarioError when it is no TOML."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{path}: {error}") from None
+    except OSError as error:
+        raise ScenarioError(f"{path}: {error.strerror}") from None
+
+
+def table(raw: Mapping[str, Any], where: str) -> ScenarioTable:
+    """The checked tables. ScenarioError names `where` and the key."""
+    try:
+        return msgspec.convert(raw, ScenarioTable)
+    except msgspec.ValidationError as error:
+        raise ScenarioError(f"{where}: {readable(str(error))}") from None
+
+
+def readable(message: str) -> str:
+    """msgspec's message with the key in front: "links[0].rate: Expected ..."."""
+    found = re.fullmatch(r"(.*) - at `(?:key in )?\$\.?(.*)`", message, re.DOTALL)
+    text, place = (found[1], found[2]) if found else (message, "")
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text)
+    if unknown:
+        return f"{place}{'.' if place else ''}{unknown[1]}: there is no such key"
+    missing = re.fullmatch(r"Object missing required field `(.*)`", text)
+    if missing:
+        return f"{place}{'.' if place else ''}{missing[1]}: is missing"
+    return f"{place}: {text}" if place else text
+
+
+def overlay(base: Any, over: Any) -> Any:
+    """`base` with `over` laid over it: tables key by key, everything else replaced."""
+    if isinstance(base, Mapping) and isinstance(over, Mapping):
+        merged = dict(base)
+        for key, value in over.items():
+            merged[key] = overlay(base[key], value) if key in base else copy.deepcopy(value)
+        return merged
+    return copy.deepcopy(over)
+
+
+def variants(raw: Mapping[str, Any], where: str) -> list[tuple[str, dict[str, Any]]]:
+    """(name, raw tables) of each case; without cases one with the name "". ScenarioError for names that occur twice."""
+    checked = table(raw, where)
+    base = {key: value for key, value in raw.items() if key != "case"}
+    if not checked.case:
+        return [("", base)]
+    names = [case.name for case in checked.case]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ScenarioError(f"{where}: case: the name {twice[0]!r} occurs twice")
+    made = []
+    for name, case in zip(names, raw["case"], strict=True):
+        over = {key: value for key, value in case.items() if key != "name"}
+        made.append((name, overlay(base, over)))
+    return made

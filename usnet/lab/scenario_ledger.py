@@ -1,0 +1,105 @@
+"""What the programs of a scenario did: every byte of every stream, every error, how long calls took."""
+
+import errno
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+PERIOD = 65521
+"""Bytes after which a pattern repeats: a prime, so that no shift by whole segments looks right."""
+
+Stream = tuple[tuple[str, int], tuple[str, int]]
+"""(sender's end, receiver's end)."""
+
+
+class Pattern:
+    """The bytes of one stream: at offset i always the same, different in another stream."""
+
+    def __init__(self, stream: Stream):
+        once = hashlib.shake_128(repr(stream).encode()).digest(PERIOD)
+        self._table = memoryview(once + once)
+
+    def at(self, offset: int, length: int) -> memoryview:
+        """Up to `length` bytes from `offset` on; at most PERIOD."""
+        start = offset % PERIOD
+        return self._table[start : start + min(length, PERIOD)]
+
+    def mismatch(self, offset: int, data: bytes) -> int | None:
+        """The offset of the first byte that is not the pattern's; None when all are."""
+        for done in range(0, len(data), PERIOD):
+            part = data[done : done + PERIOD]
+            wanted = self.at(offset + done, len(part))
+            if part != wanted:
+                return offset + done + next(i for i, (a, b) in enumerate(zip(part, wanted, strict=True)) if a != b)
+        return None
+
+
+@dataclass
+class Transfer:
+    """What became of one stream: bytes that send() took, bytes that recv() gave, and whether its end was read."""
+
+    pattern: Pattern
+    written: int = 0
+    read: int = 0
+    shut: bool = False
+    eof: bool = False
+    began: int = 0
+    ended: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A call that raised: where and when."""
+
+    host: str
+    call: str
+    error: str
+    t: int
+
+
+@dataclass(frozen=True)
+class Took:
+    """A call, or a round of calls, that took a while (ns)."""
+
+    host: str
+    what: str
+    began: int
+    ended: int
+
+    @property
+    def duration(self) -> int:
+        return self.ended - self.began
+
+
+class Ledger:
+    """What the programs of a run did: streams, errors, times. Every entry goes into the world's digest too."""
+
+    def __init__(self, world: Any):
+        self.world = world
+        self.streams: dict[Stream, Transfer] = {}
+        self.errors: list[Failed] = []
+        self.times: list[Took] = []
+        self.ended: dict[str, int] = {}
+
+    def note(self, host: str, what: str, *results: Any) -> None:
+        self.world.note(host, what, *results)
+
+    def transfer(self, stream: Stream) -> Transfer:
+        known = self.streams.get(stream)
+        if known is None:
+            known = self.streams[stream] = Transfer(Pattern(stream), began=self.world.now)
+        return known
+
+    def fail(self, host: str, call: str, error: OSError) -> None:
+        name = (
+            "TIMEOUT"
+            if isinstance(error, TimeoutError) and error.errno is None
+            else errno.errorcode.get(error.errno or 0, repr(error))
+        )
+        self.errors.append(Failed(host, call, name, self.world.now))
+        self.note(host, call, name)
+
+    def took(self, host: str, what: str, began: int) -> None:
+        self.times.append(Took(host, what, began, self.world.now))
+        self.note(host, what, self.world.now - began)

@@ -1,0 +1,133 @@
+"""Workloads as texts: `bulk:1000000`, `request:1@2s`, `respond:20000(after=eof)`, `rpc:10*100@50ms(writes=2)`."""
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from usnet.backends.sim import units
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A parsed text: the workload's name, its number(s), and options."""
+
+    text: str
+    name: str
+    size: int = 0
+    count: int = 1
+    at: int = 0
+    hook: tuple[str, str] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def serves(self) -> bool:
+        """Whether it waits for connections: it may be left waiting when all else is done."""
+        return self.name in ("sink", "respond", "echo")
+
+
+def _switch(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return text == "true"
+
+
+def _amount(text: str) -> int | str:
+    return text if text == "eof" else units.size(int(text) if text.isdigit() else text)
+
+
+OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "port": (int, "the server's port; 7000"),
+    "to": (str, "the host to connect to; the first other host that serves"),
+    "bind": (int, "the client's own port; any"),
+    "nodelay": (_switch, "TCP_NODELAY"),
+    "sndbuf": (_amount, "SO_SNDBUF, bytes"),
+    "rcvbuf": (_amount, "SO_RCVBUF, bytes"),
+    "chunk": (_amount, "bytes that a call of send() offers; 64 KiB"),
+    "read": (_amount, "bytes that a call of recv() asks for; 64 KiB"),
+    "every": (units.time, "pause after each recv()"),
+    "stop": (units.time, "how long to stop reading, once"),
+    "after": (_amount, "bytes that are read first: before the pause of `stop`, before respond answers (or `eof`)"),
+    "limit": (_amount, "bytes to read; then the socket is closed, whatever waits"),
+    "close_at": (units.time, "when to close both directions at once, instead of ending one's own first"),
+    "count": (int, "connections to serve; 1"),
+    "writes": (int, "pieces that rpc sends a request in; 1"),
+    "unit": (_amount, "bytes that echo answers at a time; whatever came"),
+    "timeout": (units.time, "how long a call may block"),
+    "start": (units.time, "when the first call is made; 0s"),
+}
+"""Options of workloads, how they are read, and what they mean."""
+
+SHAPES = {
+    "bulk": "bulk:N",
+    "request": "request:N@T",
+    "half_close": "half_close:N",
+    "rpc": "rpc:N*SIZE@GAP",
+    "cross": "cross:N",
+    "sink": "sink",
+    "respond": "respond:N",
+    "echo": "echo",
+    "python": "python:MODULE:FUNCTION",
+}
+"""How each workload is written, without options."""
+
+
+def parse(text: str) -> Spec:
+    """The workload that `text` names. ValueError says what is wrong with it."""
+    found = re.fullmatch(r"\s*(\w+)((?:[:@][^(]*)?)\s*(?:\((.*)\))?\s*", text)
+    if not found or found[1] not in SHAPES:
+        raise ValueError(f"{text!r} is no workload (there are: {', '.join(SHAPES.values())})")
+    name, rest = found[1], found[2].strip()
+    options = _options(name, found[3])
+    if name == "python":
+        module, _, function = rest[1:].partition(":")
+        if not module or not function:
+            raise ValueError(f"{text!r}: a hook is written {SHAPES[name]}")
+        return Spec(text, name, hook=(module, function), options=options)
+    shape = re.fullmatch(r"(?::(?:(\d+)\*)?(\d\w*))?(?:@(.+))?", rest)
+    wants = SHAPES[name]
+    if (
+        not shape
+        or (":" in wants) != (shape[2] is not None)
+        or ("*" in wants) != (shape[1] is not None)
+        or (shape[3] and "@" not in wants)
+    ):
+        raise ValueError(f"{text!r}: it is written {wants}")
+    size = shape[2] or "0"
+    return Spec(
+        text,
+        name,
+        size=units.size(int(size) if size.isdigit() else size),
+        count=int(shape[1] or 1),
+        at=units.time(shape[3] or 0),
+        options=options,
+    )
+
+
+def _options(name: str, text: str | None) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for part in (text or "").split(","):
+        if not part.strip():
+            continue
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if key not in OPTIONS or not equals:
+            raise ValueError(f"{name}: there is no option {part.strip()!r} (but {', '.join(OPTIONS)})")
+        try:
+            options[key] = OPTIONS[key][0](value)
+        except ValueError as error:
+            raise ValueError(f"{name}: {key}: {error}") from None
+    return options
+
+
+def check_hook(spec: Spec) -> None:
+    """ValueError unless the function of a hook exists."""
+    if spec.hook is None:
+        return
+    try:
+        function = getattr(importlib.import_module(spec.hook[0]), spec.hook[1])
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{spec.text!r}: {error}") from None
+    if not inspect.isfunction(function):
+        raise ValueError(f"{spec.text!r}: {spec.hook[1]} is no function")

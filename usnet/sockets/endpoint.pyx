@@ -1,0 +1,239 @@
+"""What every socket object has: its stack and descriptor, timeouts and how to wait, names, options."""
+import math
+import operator
+import socket as std
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.errno cimport EAGAIN, EBADF
+from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t
+
+from usnet.sockets.api cimport usn_bind, usn_getpeername, usn_getsockname, usn_getsockopt, usn_setsockopt, usn_socket
+from usnet.sockets.constants cimport (
+    AF_INET, SO_DOMAIN, SO_PROTOCOL, SO_TYPE, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET,
+)
+from usnet.sockets.convert cimport format_address, os_error, parse_address
+from usnet.sockets.host cimport Stack
+from usnet.tcp.calls cimport OPT_STATE, tcp_get
+from usnet.wire.addr cimport ip_addr
+
+from usnet.sockets import context
+from usnet.sockets.host import seconds_to_ns
+from usnet.tcp.states import NAMES as STATE_NAMES
+
+cdef enum:
+    MOMENT = 10_000_000         # ns
+
+
+cdef class Endpoint:
+    """Base of usnet.socket: everything but connecting, sending and receiving."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.fd = -1
+
+    def __init__(self, family=-1, type=-1, proto=-1, fileno=None, *, stack=None):
+        cdef int fd
+        if self.fd >= 0:
+            raise RuntimeError("a socket is set up once")
+        self.stack_ = <Stack?>(context.current() if stack is None else stack)
+        self.stack_.enter()
+        if fileno is None:
+            self.family_ = AF_INET if family == -1 else family
+            self.type_ = SOCK_STREAM if type == -1 else type
+            self.proto_ = 0 if proto == -1 else proto
+            fd = usn_socket(&self.stack_.n, self.family_, self.type_, self.proto_)
+            if fd < 0:
+                raise os_error(fd)
+            self.fd = fd
+        else:
+            fd = fileno
+            self.family_ = self.option(fd, SO_DOMAIN)
+            self.type_ = self.option(fd, SO_TYPE) if type == -1 else type
+            self.proto_ = self.option(fd, SO_PROTOCOL) if proto == -1 else proto
+            self.fd = fd
+        self.settimeout(std.getdefaulttimeout())
+        if self.type_ & SOCK_NONBLOCK:
+            self.timeout_ns = 0
+        self.type_ &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC)
+
+    def option(self, int fd, int name):
+        cdef int value = 0
+        cdef uint32_t size = sizeof(int)
+        cdef int status = usn_getsockopt(&self.stack_.n, fd, SOL_SOCKET, name, &value, &size)
+        if status < 0:
+            raise os_error(status)
+        return value
+
+    cdef int enter(self) except -1:
+        """Raises unless the socket can be used."""
+        if self.fd < 0 or not self.stack_.is_open:
+            raise os_error(-EBADF)
+        return self.stack_.enter()
+
+    # What it is
+
+    @property
+    def family(self):
+        return std.AddressFamily(self.family_)
+
+    @property
+    def type(self):
+        return std.SocketKind(self.type_)
+
+    @property
+    def proto(self):
+        return self.proto_
+
+    @property
+    def stack(self):
+        """The Stack that it belongs to."""
+        return self.stack_
+
+    def fileno(self):
+        """Its descriptor, a number of the stack's own; -1 when closed."""
+        return self.fd
+
+    @property
+    def state(self):
+        """A stream's state by RFC 9293's name; None for datagrams and when closed."""
+        if self.fd < 0 or not self.stack_.is_open or self.type_ != SOCK_STREAM:
+            return None
+        return STATE_NAMES[tcp_get(&self.stack_.n.s.tcp, self.stack_.n.socks[self.fd].pcb, OPT_STATE)]
+
+    def __repr__(self):
+        text = f"<usnet.{self.__class__.__name__}{' [closed]' if self.fd < 0 else ''} fd={self.fd}"
+        text += f", family={self.family_}, type={self.type_}, proto={self.proto_}"
+        for name, ask in (("laddr", self.getsockname), ("raddr", self.getpeername)):
+            try:
+                text += f", {name}={ask()}"
+            except (OSError, RuntimeError):
+                pass
+        return f"{text}, state={self.state}>" if self.state else text + ">"
+
+    # Timeouts
+
+    def settimeout(self, timeout):
+        """Seconds that a call may block; None: for ever; 0: never."""
+        if timeout is None:
+            self.timeout_ns = FOREVER
+            return
+        if isinstance(timeout, float) and math.isnan(timeout):
+            raise ValueError("Invalid value NaN (not a number)")
+        if not isinstance(timeout, (int, float)):
+            timeout = float(timeout) if hasattr(timeout, "__float__") else operator.index(timeout)
+        if timeout < 0:
+            raise ValueError("Timeout value out of range")
+        if timeout > INT64_MAX // 1_000_000_000:
+            raise OverflowError("timestamp too large to convert to C _PyTime_t")
+        self.timeout_ns = seconds_to_ns(timeout)
+
+    def gettimeout(self):
+        return None if self.timeout_ns == FOREVER else self.timeout_ns / 1e9
+
+    @property
+    def timeout(self):
+        return self.gettimeout()
+
+    def setblocking(self, flag):
+        self.timeout_ns = FOREVER if flag else 0
+
+    def getblocking(self):
+        return self.timeout_ns != 0
+
+    cdef int64_t start(self) noexcept:
+        """The deadline of a call that begins now."""
+        cdef int64_t now = self.stack_.now()
+        return INT64_MAX if self.timeout_ns == FOREVER or self.timeout_ns > INT64_MAX - now else now + self.timeout_ns
+
+    cdef bint wait(self, uint32_t mask, int64_t deadline) except -1:
+        """After EAGAIN: True to try again. BlockingIOError where the socket does not block, TimeoutError when its time
+        is up.
+        """
+        if self.timeout_ns == 0:
+            if self.stack_.look():
+                return True
+            raise os_error(-EAGAIN)
+        if not self.stack_.block(<uint32_t>self.fd, mask, deadline):
+            raise TimeoutError("timed out")
+        self.enter()
+        return True
+
+    cdef int pause(self, int64_t deadline) except -1:
+        """Waits until anything at all happens, or for a moment."""
+        cdef int64_t now = self.stack_.now()
+        if now >= deadline:
+            raise TimeoutError("timed out")
+        self.stack_.block(<uint32_t>self.fd, 0, min(deadline, now + MOMENT))
+        self.enter()
+        return 0
+
+    # Names
+
+    def bind(self, address, /):
+        cdef ip_addr addr
+        cdef uint16_t port
+        cdef int status
+        self.enter()
+        parse_address(address, "bind", &addr, &port)
+        status = usn_bind(&self.stack_.n, self.fd, &addr, port)
+        if status < 0:
+            raise os_error(status)
+
+    def getsockname(self):
+        cdef ip_addr addr
+        cdef uint16_t port
+        cdef int status
+        self.enter()
+        status = usn_getsockname(&self.stack_.n, self.fd, &addr, &port)
+        if status < 0:
+            raise os_error(status)
+        return format_address(&addr, port)
+
+    def getpeername(self):
+        cdef ip_addr addr
+        cdef uint16_t port
+        cdef int status
+        self.enter()
+        status = usn_getpeername(&self.stack_.n, self.fd, &addr, &port)
+        if status < 0:
+            raise os_error(status)
+        return format_address(&addr, port)
+
+    # Options
+
+    def getsockopt(self, int level, int optname, int buflen=0, /):
+        """An int, or with `buflen` up to so many bytes."""
+        cdef int value = 0
+        cdef uint32_t size = sizeof(int)
+        cdef int status
+        cdef bytearray raw
+        self.enter()
+        if buflen < 0 or buflen > 1024:
+            raise OSError("getsockopt buflen out of range")
+        if buflen == 0:
+            status = usn_getsockopt(&self.stack_.n, self.fd, level, optname, &value, &size)
+            if status < 0:
+                raise os_error(status)
+            return value
+        raw = bytearray(buflen)
+        size = buflen
+        status = usn_getsockopt(&self.stack_.n, self.fd, level, optname, <char *>raw, &size)
+        if status < 0:
+            raise os_error(status)
+        return bytes(raw[:size])
+
+    def setsockopt(self, int level, int optname, value, /):
+        """value: an int, or bytes where the kernel takes a struct (SO_LINGER)."""
+        cdef int number
+        cdef int status
+        cdef Py_buffer b
+        self.enter()
+        if isinstance(value, int):
+            number = value
+            status = usn_setsockopt(&self.stack_.n, self.fd, level, optname, &number, sizeof(int))
+        else:
+            PyObject_GetBuffer(value, &b, PyBUF_SIMPLE)
+            status = usn_setsockopt(&self.stack_.n, self.fd, level, optname, b.buf, <uint32_t>b.len)
+            PyBuffer_Release(&b)
+        self.stack_.flush()
+        if status < 0:
+            raise os_error(status)

@@ -1,0 +1,4 @@
+NAMES: tuple[str, ...]
+LEGAL: dict[str, tuple[str, ...]]
+
+def illegal_transitions() -> int: ...
