@@ -43,7 +43,8 @@ from usnet.memory.chunks cimport chunks_free, chunks_init, chunks_reset
 from usnet.memory.idset cimport idset_free, idset_init, idset_pop, idset_push, idset_reset
 from usnet.memory.random cimport rng_seed
 from usnet.memory.wheel cimport wheel_free, wheel_init, wheel_next, wheel_pop, wheel_reset
-from usnet.tcp.input cimport tcp_icmp_error, tcp_input
+from usnet.tcp.icmp cimport tcp_icmp_error
+from usnet.tcp.input cimport tcp_input
 from usnet.tcp.output cimport tcp_output
 from usnet.tcp.state cimport tcb_at, tcp_config
 from usnet.tcp.tables cimport tcp_free, tcp_init, tcp_reset

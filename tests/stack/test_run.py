@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from usnet.stack import StackCore
 
 from usnet.backends.clock import ManualClock
 from usnet.backends.pair import make_pair
+from usnet.stack import StackCore
 from usnet.testing.peer import US, conversation, established, last_ack, listening, stream, time_wait
 
 PXD = Path(__file__).parents[2] / "usnet" / "tcp"
