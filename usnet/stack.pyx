@@ -151,11 +151,18 @@ cdef bint send_all(stack *s, int64_t now) noexcept nogil:
     return False
 
 
+cdef bint waiting_for_itself(stack *s) noexcept nogil:
+    """What this stack sent to itself is still to be received."""
+    return s.ip.n_loopback > 0 or s.ip.n_unreachable > 0
+
+
 cdef int64_t after_send(stack *s, bint blocked, int64_t now) noexcept nogil:
     """The next deadline; a full transmit ring is asked to say when it has room, and is looked at again soon in any case."""
     cdef uint32_t netif
     cdef port *link
     cdef int64_t deadline = wheel_next(&s.timers)
+    if waiting_for_itself(s) and now < deadline:
+        deadline = now
     if blocked:
         for netif in range(s.ip.n_netifs):
             link = s.ip.netifs[netif].link
@@ -174,7 +181,7 @@ cdef int64_t stack_run(stack *s, int64_t now) noexcept nogil:
     for _i in range(ROUNDS):
         got = receive_all(s, now)
         blocked = send_all(s, now)
-        if got == 0:
+        if got == 0 and not waiting_for_itself(s):
             break
     if got:
         return now                          # more is waiting: the caller comes back at once
@@ -187,7 +194,7 @@ cdef int64_t stack_flush(stack *s, int64_t now) noexcept nogil:
 
 
 cdef int64_t stack_next_deadline(stack *s) noexcept nogil:
-    return wheel_next(&s.timers)
+    return s.now if waiting_for_itself(s) else wheel_next(&s.timers)
 
 
 # --- The Python side ----------------------------------------------------------------------------------------------------------

@@ -187,6 +187,22 @@ def test_a_stack_talks_to_itself():
     assert tcp.cable.wire.receive() == []
 
 
+def test_what_is_sent_to_ourselves_is_a_reason_to_wake_at_once():
+    tcp = listening()
+    core, now = tcp.cable.stack.core, tcp.cable.clock.now()
+    with tcp.cable.stack.socket() as client:
+        client.setblocking(False)
+        client.connect_ex((US, 80))
+        assert core.flush(now) == now
+        core.run(now)
+        conn, _ = tcp.listener.accept()
+        client.send(b"hello")
+        assert core.flush(now) == now
+        assert core.run(now) > now
+        assert conn.recv(10) == b"hello"
+        conn.close()
+
+
 # Reset, memory
 
 
