@@ -43,7 +43,8 @@ from usnet.memory.chunks cimport chunks_free, chunks_init, chunks_reset
 from usnet.memory.idset cimport idset_free, idset_init, idset_pop, idset_push, idset_reset
 from usnet.memory.random cimport rng_seed
 from usnet.memory.wheel cimport wheel_free, wheel_init, wheel_next, wheel_pop, wheel_reset
-from usnet.tcp.input cimport tcp_icmp_error, tcp_input
+from usnet.tcp.icmp cimport tcp_icmp_error
+from usnet.tcp.input cimport tcp_input
 from usnet.tcp.output cimport tcp_output
 from usnet.tcp.state cimport tcb_at, tcp_config
 from usnet.tcp.tables cimport tcp_free, tcp_init, tcp_reset
@@ -150,11 +151,18 @@ cdef bint send_all(stack *s, int64_t now) noexcept nogil:
     return False
 
 
+cdef bint waiting_for_itself(stack *s) noexcept nogil:
+    """What this stack sent to itself is still to be received."""
+    return s.ip.n_loopback > 0 or s.ip.n_unreachable > 0
+
+
 cdef int64_t after_send(stack *s, bint blocked, int64_t now) noexcept nogil:
     """The next deadline; a full transmit ring is asked to say when it has room, and is looked at again soon in any case."""
     cdef uint32_t netif
     cdef port *link
     cdef int64_t deadline = wheel_next(&s.timers)
+    if waiting_for_itself(s) and now < deadline:
+        deadline = now
     if blocked:
         for netif in range(s.ip.n_netifs):
             link = s.ip.netifs[netif].link
@@ -173,7 +181,7 @@ cdef int64_t stack_run(stack *s, int64_t now) noexcept nogil:
     for _i in range(ROUNDS):
         got = receive_all(s, now)
         blocked = send_all(s, now)
-        if got == 0:
+        if got == 0 and not waiting_for_itself(s):
             break
     if got:
         return now                          # more is waiting: the caller comes back at once
@@ -186,7 +194,7 @@ cdef int64_t stack_flush(stack *s, int64_t now) noexcept nogil:
 
 
 cdef int64_t stack_next_deadline(stack *s) noexcept nogil:
-    return wheel_next(&s.timers)
+    return s.now if waiting_for_itself(s) else wheel_next(&s.timers)
 
 
 # --- The Python side ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 """What tests open is closed behind them."""
+
 import pytest
 
 from usnet.testing.peer import close_all

@@ -1,4 +1,5 @@
 """A hundred thousand frames that nobody sane sends, at a live stack: it goes on, and gives every buffer back."""
+
 import random
 import struct
 
@@ -26,17 +27,17 @@ def mend(frame):
     if len(frame) < ETH + IP or frame[12:14] != b"\x08\x00":
         return
     header = (frame[ETH] & 15) * 4
-    end = min(len(frame), ETH + int.from_bytes(frame[ETH + 2:ETH + 4], "big"))
+    end = min(len(frame), ETH + int.from_bytes(frame[ETH + 2 : ETH + 4], "big"))
     if header < IP or ETH + header > end:
         return
-    frame[ETH + 10:ETH + 12] = b"\0\0"
-    struct.pack_into("!H", frame, ETH + 10, checksum(frame[ETH:ETH + header]))
+    frame[ETH + 10 : ETH + 12] = b"\0\0"
+    struct.pack_into("!H", frame, ETH + 10, checksum(frame[ETH : ETH + header]))
     proto, start = frame[ETH + 9], ETH + header
     place = {6: 16, 17: 6, 1: 2}.get(proto)
     if place is None or start + place + 2 > end:
         return
     struct.pack_into("!H", frame, start + place, 0)
-    pseudo = b"" if proto == 1 else frame[ETH + 12:ETH + 20] + struct.pack("!HH", proto, end - start)
+    pseudo = b"" if proto == 1 else frame[ETH + 12 : ETH + 20] + struct.pack("!HH", proto, end - start)
     struct.pack_into("!H", frame, start + place, checksum(bytes(pseudo) + bytes(frame[start:end])))
 
 
@@ -48,18 +49,37 @@ def seeds(tcp, rng):
     """Frames that make sense, in and around the connections of `tcp`."""
     window = rng.choice(["", " win 0", " win 100"])
     texts = [
-        "S 0:0(0) <mss 1460,sackOK,TS,wscale 7>", "S 0:0(0)", "S. 0:0(0) ack 1 <mss 1000>", "R 1:1(0)", "R. 1:1(0) ack 1", "F. 1:1(0) ack 1",
-        f". 1:1(0) ack 1{window}", f"P. 1:101(100) ack 1{window}", ". 501:1001(500) ack 1 <TS val 9 ecr 1>", "PU. 1:11(10) ack 1 urg 5",
-        ". 1:1(0) ack 1 <sack 1:100 200:300>", "FP. 1:501(500) ack 1", ". 0:1(1) ack 1", ". 1401:2801(1400) ack 1",
+        "S 0:0(0) <mss 1460,sackOK,TS,wscale 7>",
+        "S 0:0(0)",
+        "S. 0:0(0) ack 1 <mss 1000>",
+        "R 1:1(0)",
+        "R. 1:1(0) ack 1",
+        "F. 1:1(0) ack 1",
+        f". 1:1(0) ack 1{window}",
+        f"P. 1:101(100) ack 1{window}",
+        ". 501:1001(500) ack 1 <TS val 9 ecr 1>",
+        "PU. 1:11(10) ack 1 urg 5",
+        ". 1:1(0) ack 1 <sack 1:100 200:300>",
+        "FP. 1:501(500) ack 1",
+        ". 0:1(1) ack 1",
+        ". 1401:2801(1400) ack 1",
     ]
     frames = [packet(6, tcp.build(parse_segment(text))) for text in texts]
     body = tcp.build(parse_segment("P. 1:1001(1000) ack 1"))
     frames += [packet(6, body[:400], ident=77, more_fragments=True), packet(6, body[400:], ident=77, frag_offset=400)]
     frames += [packet(1, IcmpHeader(8, 0, 1).to_bytes(stream(0, n))) for n in (0, 56, 1400)]
-    ours = TcpHeader(tcp.us_port, tcp.port, (tcp.us_isn or 0) + rng.randrange(4) & 0xFFFFFFFF, 0, 16).to_bytes(b"", US, PEER)
+    ours = TcpHeader(tcp.us_port, tcp.port, (tcp.us_isn or 0) + rng.randrange(4) & 0xFFFFFFFF, 0, 16).to_bytes(
+        b"", US, PEER
+    )
     quoted = Ipv4Header(US, PEER, 6, total_len=IP + len(ours)).to_bytes() + ours
-    frames += [packet(1, IcmpHeader(kind, code, rest).to_bytes(quoted)) for kind, code, rest in ((3, 4, 600), (3, 3, 0), (11, 0, 0), (4, 0, 0))]
-    frames += [packet(17, UdpHeader(5000, port, 8 + n).to_bytes(stream(0, n), PEER, US)) for port, n in ((9, 0), (5353, 100), (68, 300))]
+    frames += [
+        packet(1, IcmpHeader(kind, code, rest).to_bytes(quoted))
+        for kind, code, rest in ((3, 4, 600), (3, 3, 0), (11, 0, 0), (4, 0, 0))
+    ]
+    frames += [
+        packet(17, UdpHeader(5000, port, 8 + n).to_bytes(stream(0, n), PEER, US))
+        for port, n in ((9, 0), (5353, 100), (68, 300))
+    ]
     for op in (1, 2):
         arp = ArpPacket(op, PEER_MAC, PEER, US_MAC, US).to_bytes()
         frames.append(EthHeader(US_MAC, PEER_MAC, 0x0806).to_bytes() + arp)
@@ -79,7 +99,7 @@ def mutate(frame, rng):
         elif kind < 0.65:
             data[at] = rng.choice((0, 1, 127, 128, 255))
         elif kind < 0.75:
-            del data[rng.randrange(ETH, len(data) + 1):]
+            del data[rng.randrange(ETH, len(data) + 1) :]
         elif kind < 0.85:
             data += rng.randbytes(rng.randrange(1, 40))
         elif kind < 0.95 and len(data) > ETH + IP + 20:
@@ -87,7 +107,7 @@ def mutate(frame, rng):
             data[start] = rng.randrange(256)
         else:
             size = rng.randrange(1, 9)
-            data[at:at + size] = rng.randbytes(size)
+            data[at : at + size] = rng.randbytes(size)
         if len(data) <= ETH:
             break
     if rng.random() < 0.5:
@@ -100,7 +120,9 @@ class Storm:
 
     def __init__(self, seed):
         self.rng = random.Random(seed)
-        self.tcp = listening(backlog=4, rcvbuf=8192, sndbuf=8192, max_syn_queue=128, limits={"max_connections": 256, "max_chunks": 1024})
+        self.tcp = listening(
+            backlog=4, rcvbuf=8192, sndbuf=8192, max_syn_queue=128, limits={"max_connections": 256, "max_chunks": 1024}
+        )
         self.port = 1025
         self.baseline = self.tcp.cable.memory()
         self.live: list[Tcp] = []
@@ -113,7 +135,7 @@ class Storm:
         peer = self.tcp.another(self.port, isn=self.rng.getrandbits(32))
         peer.rx("S 0:0(0) <mss 1460,wscale 3,TS>")
         peer.take()
-        if peer.us_isn is None:             # the queues are full of the storm's own
+        if peer.us_isn is None:  # the queues are full of the storm's own
             return
         peer.timestamps = True
         peer.rx(". 1:1(0) ack 1")
@@ -142,8 +164,11 @@ class Storm:
     def frames(self, n):
         for _ in range(n):
             if self.rng.random() < 0.05:
-                yield self.rng.randbytes(self.rng.randrange(1, 200)) if self.rng.random() < 0.3 else \
-                    ETH_HEADER + self.rng.randbytes(self.rng.randrange(0, 100))
+                yield (
+                    self.rng.randbytes(self.rng.randrange(1, 200))
+                    if self.rng.random() < 0.3
+                    else ETH_HEADER + self.rng.randbytes(self.rng.randrange(0, 100))
+                )
             else:
                 yield mutate(self.rng.choice(self.pool), self.rng)
 
@@ -196,12 +221,12 @@ def test_a_storm_of_mutated_frames_leaves_a_working_stack_and_no_debt(seed):
     storm.settle()
     tcp = storm.tcp
     after = tcp.cable.memory()
-    assert {**after, "neighbours": 1} == {**storm.baseline, "neighbours": 1}    # forged ones stay, within their limit
+    assert {**after, "neighbours": 1} == {**storm.baseline, "neighbours": 1}  # forged ones stay, within their limit
     assert after["neighbours"] <= 1024
     tcp.cable.stack.core.add_neighbour(0, PEER, bytes.fromhex(PEER_MAC.replace(":", "")))
     tcp.cable.put(1, IcmpHeader(8, 0, 5).to_bytes(b"alive?"))
     tcp.cable.run()
-    assert any(frame[ETH + IP:ETH + IP + 1] == b"\0" and frame.endswith(b"alive?") for frame in tcp.cable.strays)
+    assert any(frame[ETH + IP : ETH + IP + 1] == b"\0" and frame.endswith(b"alive?") for frame in tcp.cable.strays)
     peer = tcp.another(60001).handshake()
     peer.rx("P. 1:101(100) ack 1")
     data = peer.recv()
@@ -226,4 +251,5 @@ def test_the_same_storm_gives_the_same_results():
         storm = Storm(11)
         storm.run(4000)
         return storm.tcp.cable.statistics()
+
     assert run() == run()

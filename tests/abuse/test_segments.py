@@ -1,4 +1,5 @@
-"""The rows of abuse that are about TCP, each as an exact answer: malformed bytes, lies about lengths, nonsense flags."""
+"""Malformed bytes, lies about lengths, nonsense flags: each has an exact answer. Numbers are of the table of abuse."""
+
 import pytest
 from scapy.layers.inet import IP, TCP
 
@@ -21,7 +22,7 @@ def put(tcp: Tcp, segment: TCP, **ip):
 def unharmed(tcp):
     """The connection still takes the next byte."""
     assert tcp.state == "ESTABLISHED"
-    seq = ((tcp.snapshot()["rcv_nxt"] - tcp.isn) & 0xFFFFFFFF)
+    seq = (tcp.snapshot()["rcv_nxt"] - tcp.isn) & 0xFFFFFFFF
     tcp.take()
     tcp.rx(f"P. {seq}:{seq + 5}(5) ack 1")
     assert tcp.recv() == stream(seq, 5)
@@ -59,11 +60,13 @@ def test_a2_a_datagram_longer_than_its_frame_is_dropped():
 def eth():
     from usnet.testing.peer import PEER_MAC, US_MAC
     from usnet.wire.mirror import EthHeader
+
     return EthHeader(US_MAC, PEER_MAC, 0x0800).to_bytes()
 
 
 def parse(text):
     from usnet.testing.segments import parse_segment
+
     return parse_segment(text)
 
 
@@ -76,20 +79,40 @@ def test_a7_a_data_offset_below_5_or_behind_the_segment_is_dropped(offset):
     unharmed(tcp)
 
 
-@pytest.mark.parametrize("options", [
-    b"\x02\x00\x05\xb4", b"\x02\x01\x05\xb4", b"\x02\x03\x05\xb4", b"\x02\x28\x05\xb4", b"\x08\x00\x00\x00", b"\x08\x01\x01\x01", b"\xfd\x00\x00\x00",
-    b"\xfd\x01\x01\x01", b"\xfd\xff\x00\x00", b"\x01\x01\x01\x02", b"\x01\x01\x01\x08", b"\x05\x02\x00\x00", b"\x05\x0b\x00\x00", b"\x01" * 40,
-    b"\x00\x02\x04\x05", b"\x03\x00\x00\x00", b"\x03\x02\x00\x00", b"\x02\x04\x05\xb4" * 10, b"\x22\x02\x22\x02",
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        b"\x02\x00\x05\xb4",
+        b"\x02\x01\x05\xb4",
+        b"\x02\x03\x05\xb4",
+        b"\x02\x28\x05\xb4",
+        b"\x08\x00\x00\x00",
+        b"\x08\x01\x01\x01",
+        b"\xfd\x00\x00\x00",
+        b"\xfd\x01\x01\x01",
+        b"\xfd\xff\x00\x00",
+        b"\x01\x01\x01\x02",
+        b"\x01\x01\x01\x08",
+        b"\x05\x02\x00\x00",
+        b"\x05\x0b\x00\x00",
+        b"\x01" * 40,
+        b"\x00\x02\x04\x05",
+        b"\x03\x00\x00\x00",
+        b"\x03\x02\x00\x00",
+        b"\x02\x04\x05\xb4" * 10,
+        b"\x22\x02\x22\x02",
+    ],
+)
 @pytest.mark.parametrize("flags", ["S", "A"])
 def test_a8_options_that_lie_always_end(options, flags):
-    """Lengths of 0 and 1, behind the end, wrong sizes, duplicates, forty bytes of NOP: never a loop, never a wrong reading."""
+    """Lengths of 0 and 1, behind the end, wrong sizes, duplicates, forty bytes of NOP: never a loop."""
     tcp = listening() if flags == "S" else established()
     segment = TCP(seq=0 if flags == "S" else 1, ack=0 if flags == "S" else 1, flags=flags, window=1000)
     raw = bytearray(bytes(segment)[:20]) + options + b"\0" * (-len(options) % 4)
     raw[12] = (len(raw) // 4) << 4
     fields = bytes(raw)
     import struct
+
     seq = (tcp.isn + segment.seq) & 0xFFFFFFFF
     ack = ((tcp.us_isn or 0) + segment.ack) & 0xFFFFFFFF if flags == "A" else 0
     fields = struct.pack("!HHII", tcp.port, tcp.us_port, seq, ack) + fields[12:16] + b"\0\0" + fields[18:]
@@ -107,6 +130,7 @@ def test_a8_options_that_lie_always_end(options, flags):
 def summed(body):
     """With the right checksum."""
     import struct
+
     pseudo = bytes(map(int, PEER.split("."))) + bytes(map(int, US.split("."))) + struct.pack("!HH", 6, len(body))
     data = pseudo + body + b"\0" * (len(body) & 1)
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
@@ -115,7 +139,9 @@ def summed(body):
     return body[:16] + struct.pack("!H", ~total & 0xFFFF) + body[18:]
 
 
-@pytest.mark.parametrize("blocks", ["1:1", "100:50", "5000:6000", "-500:-100", "1:3000 1:3000 1:3000", "2001:3001 1001:2001"])
+@pytest.mark.parametrize(
+    "blocks", ["1:1", "100:50", "5000:6000", "-500:-100", "1:3000 1:3000 1:3000", "2001:3001 1001:2001"]
+)
 def test_a9_sack_blocks_never_move_what_is_acknowledged(blocks):
     tcp = established(mss=1000)
     tcp.send(3000)
@@ -132,7 +158,11 @@ def test_a9_sack_blocks_never_move_what_is_acknowledged(blocks):
 @pytest.mark.parametrize("flags", ["U.", "PU.", "FU.", "SU", "SU.", "RU"])
 def test_a10_the_urgent_pointer_does_no_harm(flags, urgent):
     tcp = established()
-    tcp.rx(f"{flags} 1:6(5) ack 1 urg {urgent}" if "S" not in flags and "R" not in flags else f"{flags} 70000:70000(0) urg {urgent}")
+    tcp.rx(
+        f"{flags} 1:6(5) ack 1 urg {urgent}"
+        if "S" not in flags and "R" not in flags
+        else f"{flags} 70000:70000(0) urg {urgent}"
+    )
     tcp.take()
     if "F" not in flags:
         unharmed_after = (tcp.snapshot()["rcv_nxt"] - tcp.isn) & 0xFFFFFFFF
@@ -144,7 +174,7 @@ def test_a10_the_urgent_pointer_does_no_harm(flags, urgent):
 
 @pytest.mark.parametrize("bits", range(512))
 def test_a11_all_combinations_of_flags_have_a_defined_answer(bits):
-    """In ESTABLISHED, outside and inside the window: no RST is ever answered, nothing ends but by a right RST, nothing opens."""
+    """In ESTABLISHED, beside and at the next number: no RST is ever answered, nothing ends but by a right RST."""
     tcp = established()
     flags = "".join(letter for i, letter in enumerate("FSRPAUECN") if bits >> i & 1)
     put(tcp, TCP(seq=5000, ack=1, flags=flags, window=1000))

@@ -1,4 +1,5 @@
 """What tests open is closed behind them, and no test may have made a transition that RFC 9293 does not know."""
+
 import pytest
 
 from usnet.tcp.states import illegal_transitions

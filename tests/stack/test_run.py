@@ -1,4 +1,5 @@
 """The burst loop: deadlines, wake-ups, bursts, full rings, and the memory that is given back."""
+
 import re
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def test_a_burst_of_acks_earns_one_pass_of_output():
 
 
 # Deadlines
+
 
 def exercised():
     """Conversations in many states with timers of every kind."""
@@ -83,7 +85,9 @@ def test_the_next_deadline_is_never_later_than_the_earliest_true_one():
         for _ in range(12):
             deadline = tcp.cable.run()
             tcp.take()
-            due = [d for c in tcp.cable.stack.core.connections() for d in tcp.cable.stack.core.snapshot(c)["deadline"] if d]
+            due = [
+                d for c in tcp.cable.stack.core.connections() for d in tcp.cable.stack.core.snapshot(c)["deadline"] if d
+            ]
             if not due:
                 break
             assert deadline is not None and deadline <= min(due)
@@ -112,6 +116,7 @@ def test_a_quiet_stack_has_no_deadline():
 
 # Rings
 
+
 @pytest.mark.parametrize("slots", [4, 8, 16])
 def test_a_small_transmit_ring_loses_nothing(slots):
     tcp = established(mss=1000, wscale=7, win=60000, slots=slots)
@@ -120,7 +125,7 @@ def test_a_small_transmit_ring_loses_nothing(slots):
     tcp.send(total)
     for _ in range(2000):
         clock.advance(100_000)
-        core.run(clock.now())               # as much as the ring takes
+        core.run(clock.now())  # as much as the ring takes
         tcp.cable.collect()
         for s in tcp.take():
             if s.length and s.seq == len(got) + 1:
@@ -136,14 +141,19 @@ def frame_of(tcp, text):
     from usnet.testing.peer import PEER, PEER_MAC, US_MAC
     from usnet.testing.segments import parse_segment
     from usnet.wire.mirror import EthHeader, Ipv4Header
+
     body = tcp.build(parse_segment(text))
-    return EthHeader(US_MAC, PEER_MAC, 0x0800).to_bytes() + Ipv4Header(PEER, US, 6, total_len=20 + len(body)).to_bytes() + body
+    return (
+        EthHeader(US_MAC, PEER_MAC, 0x0800).to_bytes()
+        + Ipv4Header(PEER, US, 6, total_len=20 + len(body)).to_bytes()
+        + body
+    )
 
 
 def test_an_ack_that_met_a_full_ring_is_sent_later():
     tcp = established(slots=4)
     core, now = tcp.cable.stack.core, tcp.cable.clock.now()
-    for i in range(12):                     # each earns an ACK; nobody takes them from the ring
+    for i in range(12):  # each earns an ACK; nobody takes them from the ring
         seq = 101 + 200 * i
         tcp.cable.wire.send(frame_of(tcp, f". {seq}:{seq + 10}(10) ack 1"))
         core.run(now)
@@ -157,6 +167,7 @@ def test_an_ack_that_met_a_full_ring_is_sent_later():
 
 
 # Ourselves
+
 
 def test_a_stack_talks_to_itself():
     tcp = listening()
@@ -176,11 +187,29 @@ def test_a_stack_talks_to_itself():
     assert tcp.cable.wire.receive() == []
 
 
+def test_what_is_sent_to_ourselves_is_a_reason_to_wake_at_once():
+    tcp = listening()
+    core, now = tcp.cable.stack.core, tcp.cable.clock.now()
+    with tcp.cable.stack.socket() as client:
+        client.setblocking(False)
+        client.connect_ex((US, 80))
+        assert core.flush(now) == now
+        core.run(now)
+        conn, _ = tcp.listener.accept()
+        client.send(b"hello")
+        assert core.flush(now) == now
+        assert core.run(now) > now
+        assert conn.recv(10) == b"hello"
+        conn.close()
+
+
 # Reset, memory
+
 
 def script(core, port, wire, clock):
     """The frames that leave during a fixed conversation."""
     from usnet.wire.mirror import EthHeader, Ipv4Header, TcpHeader
+
     out = []
     for step in range(40):
         header = TcpHeader(1000 + step % 7, 80 + step % 3, step * 1000, step, [2, 16, 18, 4, 1, 0][step % 6], 1000)
@@ -217,6 +246,7 @@ def test_the_same_seed_gives_the_same_bytes_in_another_stack():
         tcp.rx("P. 1:11(10) ack 1461")
         frames = tcp.watch(s=3)
         return tcp.us_isn, tcp.us_ts, frames
+
     assert run(3) == run(3)
     assert run(3)[:2] != run(4)[:2]
 
@@ -236,6 +266,7 @@ def test_every_arena_is_empty_at_the_end():
 
 
 # Names
+
 
 def enum_names(text, name):
     body = re.search(rf"cdef enum {name}:\n((?:    .*\n)+)", text)[1]
@@ -269,7 +300,9 @@ def test_a_snapshot_of_nothing_is_an_index_error():
         conversation().cable.stack.core.snapshot(0)
 
 
-@pytest.mark.parametrize(("settings", "match"), [({"nonsense": 1}, "nonsense"), ({"rcvbuf": -1}, "rcvbuf"), ({"sack": 300}, "large")])
+@pytest.mark.parametrize(
+    ("settings", "match"), [({"nonsense": 1}, "nonsense"), ({"rcvbuf": -1}, "rcvbuf"), ({"sack": 300}, "large")]
+)
 def test_impossible_settings_change_nothing(settings, match):
     core = conversation().cable.stack.core
     before = core.configuration()

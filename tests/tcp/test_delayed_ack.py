@@ -1,4 +1,5 @@
 """When an ACK is owed: RFC 9293, 3.8.6.3; RFC 5681, 4.2; RFC 2525, 2.13."""
+
 import pytest
 
 from usnet.testing.peer import established

@@ -1,4 +1,5 @@
 """Keepalive: RFC 9293, 3.8.4; RFC 2525, 2.9 and 2.11."""
+
 import socket
 
 import pytest
@@ -95,6 +96,7 @@ def test_switched_off_again_nothing_is_sent():
 
 def test_accepted_connections_inherit_it():
     from usnet.testing.peer import listening
+
     tcp = listening()
     tcp.listener.setsockopt(*IDLE, 10)
     tcp.listener.setsockopt(*KEEPALIVE, 1)

@@ -1,4 +1,5 @@
 """Ten ways in which libusnet failed when it was run: each must pass here."""
+
 import pytest
 
 from usnet.testing.peer import US, conversation, established, listening, stream
@@ -61,7 +62,7 @@ def test_f5_a_window_that_closed_opens_again_when_the_application_reads():
 def test_f6_a_fin_is_told_to_the_application_and_everything_is_freed():
     tcp = established()
     with tcp.cable.stack.epoll() as poll:
-        poll.register(tcp.sock, 0x2001)                         # EPOLLIN | EPOLLRDHUP
+        poll.register(tcp.sock, 0x2001)  # EPOLLIN | EPOLLRDHUP
         tcp.rx("F. 1:1(0) ack 1")
         tcp.expect(". 1:1(0) ack 2")
         assert poll.poll(0) == [(tcp.sock.fileno(), 0x2001)]
@@ -71,9 +72,9 @@ def test_f6_a_fin_is_told_to_the_application_and_everything_is_freed():
     tcp.expect("F. 1:1(0) ack 2")
     tcp.rx(". 2:2(0) ack 2")
     assert tcp.state is None
-    assert tcp.cable.memory()["connections"] == 1               # the listener
+    assert tcp.cable.memory()["connections"] == 1  # the listener
     tcp.us_isn = None
-    tcp.isn += 100000                                           # the same four-tuple again
+    tcp.isn += 100000  # the same four-tuple again
     tcp.handshake()
 
 
@@ -112,8 +113,8 @@ def test_f8_pings_of_every_length_are_answered_with_a_right_checksum(length):
     tcp.cable.run()
     (frame,) = tcp.cable.strays
     eth = EthHeader.from_bytes(frame)
-    ip = Ipv4Header.from_bytes(frame[eth.header_len:])
-    reply = frame[eth.header_len + ip.header_len:eth.header_len + ip.total_len]
+    ip = Ipv4Header.from_bytes(frame[eth.header_len :])
+    reply = frame[eth.header_len + ip.header_len : eth.header_len + ip.total_len]
     assert (ip.src, ip.proto) == (US, 1)
     assert reply == IcmpHeader(0, 0, 0x00070003).to_bytes(stream(1, length))
 

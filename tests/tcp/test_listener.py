@@ -1,5 +1,7 @@
 """Queues of listeners, and limits: RFC 9293, 3.9.1; RFC 4987; abuse R1, R2."""
+
 import errno
+from itertools import pairwise
 
 import pytest
 
@@ -34,7 +36,7 @@ def test_connections_are_accepted_in_the_order_of_their_completion():
 
 def test_a_full_queue_drops_syns_and_does_not_refuse_them():
     tcp = listening(backlog=2)
-    for i in range(3):                      # one more than the backlog, as on Linux and BSD
+    for i in range(3):  # one more than the backlog, as on Linux and BSD
         opened(tcp, 41000 + i)
     late = tcp.another(42000)
     late.rx("S 0:0(0)")
@@ -126,6 +128,7 @@ def test_a_new_backlog_counts_from_then_on():
 def test_ports_run_out_with_an_errno_and_come_back():
     """28,232 ports to one destination; TIME-WAIT holds them (abuse R7)."""
     from usnet.testing.peer import conversation
+
     tcp = conversation(limits={"max_connections": 30000, "max_sockets": 30000})
     stack = tcp.cable.stack
     socks, ports = [], set()
@@ -158,6 +161,7 @@ def eth_port(frame):
 def test_ephemeral_ports_are_hard_to_guess():
     """RFC 6056: other destinations, other offsets; one destination, no port twice in a row."""
     from usnet.testing.peer import conversation
+
     tcp = conversation(seed=5)
     firsts = []
     for i in range(8):
@@ -166,4 +170,4 @@ def test_ephemeral_ports_are_hard_to_guess():
         sock.connect_ex(("10.0.0.2", 5000 + i))
         firsts.append(sock.getsockname()[1])
         sock.close()
-    assert len({b - a for a, b in zip(firsts, firsts[1:], strict=False)}) > 4
+    assert len({b - a for a, b in pairwise(firsts)}) > 4

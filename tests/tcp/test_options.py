@@ -1,29 +1,36 @@
 """What SYNs negotiate: MSS, window scale, timestamps and PAWS (RFC 9293, 3.7.1; RFC 7323)."""
+
 import pytest
 
 from usnet.testing.peer import established, listening, stream, syn_sent
 
 
-@pytest.mark.parametrize(("offered", "answer"), [
-    ("mss 1460", "mss 1460"),
-    ("", "mss 1460"),
-    ("mss 1460,wscale 7", "mss 1460,wscale 5"),
-    ("mss 1460,TS val 5 ecr 0", "mss 1460,TS val 0 ecr 5"),
-    ("mss 1460,sackOK", "mss 1460"),
-    ("mss 1460,sackOK,TS val 5 ecr 0,wscale 7", "mss 1460,TS val 0 ecr 5,wscale 5"),
-    ("wscale 0", "mss 1460,wscale 5"),
-])
+@pytest.mark.parametrize(
+    ("offered", "answer"),
+    [
+        ("mss 1460", "mss 1460"),
+        ("", "mss 1460"),
+        ("mss 1460,wscale 7", "mss 1460,wscale 5"),
+        ("mss 1460,TS val 5 ecr 0", "mss 1460,TS val 0 ecr 5"),
+        ("mss 1460,sackOK", "mss 1460"),
+        ("mss 1460,sackOK,TS val 5 ecr 0,wscale 7", "mss 1460,TS val 0 ecr 5,wscale 5"),
+        ("wscale 0", "mss 1460,wscale 5"),
+    ],
+)
 def test_the_syn_ack_holds_only_what_was_offered(offered, answer):
     tcp = listening()
     tcp.rx(f"S 0:0(0) <{offered}>")
     tcp.expect(f"S. 0:0(0) ack 1 <{answer}>")
 
 
-@pytest.mark.parametrize(("config", "answer"), [
-    ({"timestamps": 0}, "mss 1460,wscale 5"),
-    ({"window_scaling": 0}, "mss 1460,TS"),
-    ({"mss": 1000}, "mss 1000,wscale 5,TS"),
-])
+@pytest.mark.parametrize(
+    ("config", "answer"),
+    [
+        ({"timestamps": 0}, "mss 1460,wscale 5"),
+        ({"window_scaling": 0}, "mss 1460,TS"),
+        ({"mss": 1000}, "mss 1000,wscale 5,TS"),
+    ],
+)
 def test_switched_off_options_are_neither_offered_nor_answered(config, answer):
     tcp = listening(**config)
     tcp.rx("S 0:0(0) <mss 1460,sackOK,TS val 5 ecr 0,wscale 7>")
@@ -35,10 +42,21 @@ def test_switched_off_options_are_neither_offered_nor_answered(config, answer):
 
 # MSS
 
-@pytest.mark.parametrize(("mss", "timestamps", "payload"), [
-    (1460, False, 1460), (1460, True, 1448), (1000, False, 1000), (1000, True, 988), (None, False, 536), (9000, False, 1460), (0, False, 536),
-    (1, False, 48), (47, True, 36),
-])
+
+@pytest.mark.parametrize(
+    ("mss", "timestamps", "payload"),
+    [
+        (1460, False, 1460),
+        (1460, True, 1448),
+        (1000, False, 1000),
+        (1000, True, 988),
+        (None, False, 536),
+        (9000, False, 1460),
+        (0, False, 536),
+        (1, False, 48),
+        (47, True, 36),
+    ],
+)
 def test_no_segment_is_larger_than_the_peer_takes_options_counted(mss, timestamps, payload):
     """RFC 9293, 3.7.1; RFC 6691. Absurdly small ones are raised (CVE-2019-11479)."""
     tcp = established(mss=mss, timestamps=timestamps)
@@ -54,6 +72,7 @@ def test_the_mss_follows_the_interfaces_mtu():
 
 
 # Window scale
+
 
 def test_windows_are_scaled_only_if_both_offer():
     scaled = established(wscale=7, win=100)
@@ -79,6 +98,7 @@ def test_the_scale_offered_covers_the_receive_buffer(rcvbuf, wscale):
 
 
 # Timestamps
+
 
 def test_every_segment_carries_timestamps_once_negotiated():
     tcp = established(timestamps=True)
@@ -133,6 +153,7 @@ def test_a_segment_without_the_timestamps_that_were_negotiated_is_tolerated():
 
 # PAWS (RFC 7323, 5)
 
+
 def test_an_old_timestamp_is_acknowledged_and_dropped():
     tcp = established(timestamps=True)
     tcp.rx("P. 1:11(10) ack 1 <TS val 6999 ecr 0>")
@@ -145,7 +166,7 @@ def test_an_old_timestamp_is_acknowledged_and_dropped():
 def test_paws_compares_modulo_2_32():
     tcp = established(timestamps=True)
     tcp.rx("P. 1:11(10) ack 1 <TS val 2147490000 ecr 0>")
-    tcp.watch(ms=40)                        # acknowledged, and so remembered
+    tcp.watch(ms=40)  # acknowledged, and so remembered
     tcp.rx("P. 11:21(10) ack 1 <TS val 4294967295 ecr 0>")
     tcp.watch(ms=40)
     tcp.rx("P. 21:31(10) ack 1 <TS val 5 ecr 0>")
@@ -180,7 +201,7 @@ def test_an_echo_from_the_future_measures_nothing():
     tcp.send(100)
     tcp.take()
     tcp.at(ms=200)
-    tcp.expect("P. 1:101(100) ack 1")       # resent: only timestamps could measure now
+    tcp.expect("P. 1:101(100) ack 1")  # resent: only timestamps could measure now
     rto = tcp.snapshot()["rto"]
     tcp.rx(". 1:1(0) ack 101 <TS val 7200 ecr 999999>")
     assert tcp.snapshot()["rto"] == rto

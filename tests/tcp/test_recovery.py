@@ -1,4 +1,5 @@
 """Fast retransmit and fast recovery: RFC 5681, 3.2; RFC 6582; RFC 3042."""
+
 import pytest
 
 from usnet.testing.peer import established
@@ -40,11 +41,14 @@ def test_the_new_data_behind_a_loss_has_new_numbers():
     tcp.expect("P. 10001:11001(1000) ack 1")
 
 
-@pytest.mark.parametrize("twist", [
-    "P. 1:2(1) ack 1",                  # data
-    ". 1:1(0) ack 1 win 60000",         # a window update
-    "F. 1:1(0) ack 1",
-])
+@pytest.mark.parametrize(
+    "twist",
+    [
+        "P. 1:2(1) ack 1",  # data
+        ". 1:1(0) ack 1 win 60000",  # a window update
+        "F. 1:1(0) ack 1",
+    ],
+)
 def test_what_is_no_duplicate_does_not_count(twist):
     """RFC 5681, 2."""
     tcp = in_flight()

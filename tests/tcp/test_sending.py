@@ -1,5 +1,7 @@
 """When data may leave: Nagle, silly windows, closed windows and their probes (RFC 9293, 3.7.4, 3.8.6)."""
+
 import socket
+from itertools import pairwise
 
 import pytest
 
@@ -9,6 +11,7 @@ TCP_NODELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 # Nagle
+
 
 def test_small_writes_wait_while_something_is_out():
     tcp = established()
@@ -64,6 +67,7 @@ def test_the_last_segment_of_a_write_is_pushed():
 
 
 # Windows
+
 
 def test_no_byte_behind_the_window_is_sent():
     tcp = established(mss=1000, win=2500)
@@ -124,6 +128,7 @@ def test_resending_respects_a_window_that_shrank():
 
 # Closed windows (RFC 9293, 3.8.6.1)
 
+
 def test_a_closed_window_is_probed_ever_more_rarely():
     tcp = established(win=0)
     tcp.send(100)
@@ -132,7 +137,7 @@ def test_a_closed_window_is_probed_ever_more_rarely():
     assert all(text.startswith("P. 1:2(1) ack 1") for _, text in seen)
     tcp.watch(s=200)
     at = [ms / 1000 for ms, _ in tcp.watch(s=200)]
-    assert all(b - a == 60 for a, b in zip(at, at[1:], strict=False))
+    assert all(b - a == 60 for a, b in pairwise(at))
 
 
 def test_a_probed_window_that_stays_closed_keeps_the_connection():
@@ -169,7 +174,7 @@ def test_a_probe_that_was_taken_is_not_sent_again():
     tcp.after(ms=400)
     tcp.expect("P. 2:3(1) ack 1")
     tcp.rx(". 1:1(0) ack 3 win 5000")
-    tcp.expect(". 3:1003(1000) ack 1", ". 1003:2003(1000) ack 1")       # the rest is Nagle's
+    tcp.expect(". 3:1003(1000) ack 1", ". 1003:2003(1000) ack 1")  # the rest is Nagle's
 
 
 def test_a_closed_window_does_not_stop_acknowledgments():
@@ -223,7 +228,7 @@ def test_a_full_ring_does_not_stop_probing(win):
     tcp.rx(f". 1:1(0) ack 10001 win {win}")
     core, clock, start = tcp.cable.stack.core, tcp.cable.clock, tcp.cable.clock.now()
     clock.set(start + 150_000_000)
-    for _ in range(40):                     # pings whose answers fill the ring: the far end takes nothing
+    for _ in range(40):  # pings whose answers fill the ring: the far end takes nothing
         tcp.cable.put(1, ping())
         core.run(clock.now())
     clock.set(start + 250_000_000)
@@ -234,10 +239,12 @@ def test_a_full_ring_does_not_stop_probing(win):
 
 def ping():
     from usnet.wire.mirror import IcmpHeader
+
     return IcmpHeader(8, 0, 1).to_bytes(b"x" * 56)
 
 
 # The send queue
+
 
 def test_a_full_send_buffer_says_try_again_and_frees_with_acks():
     tcp = established(sndbuf=4096, mss=1000)

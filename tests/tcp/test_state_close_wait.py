@@ -1,4 +1,5 @@
 """CLOSE-WAIT (RFC 9293, 3.10.7.4): the peer has said all."""
+
 from usnet.testing.peer import close_wait
 
 

@@ -1,20 +1,24 @@
 """CLOSED (RFC 9293, 3.10.7.1): all that arrives for nobody is answered by a RST, unless it is one."""
+
 import pytest
 
 from usnet.testing.peer import closed
 
 
-@pytest.mark.parametrize(("arrives", "answer"), [
-    ("S 0:0(0)", "R. 0:0(0) ack 1"),
-    ("S 0:10(10)", "R. 0:0(0) ack 11"),
-    ("F 5:5(0)", "R. 0:0(0) ack 6"),
-    ("P 5:15(10)", "R. 0:0(0) ack 15"),
-    ("- 5:5(0)", "R. 0:0(0) ack 5"),
-    (". 5:5(0) ack 77", "R 77:77(0)"),
-    ("P. 5:15(10) ack 77", "R 77:77(0)"),
-    ("S. 0:0(0) ack 77", "R 77:77(0)"),
-    ("FSPUEW. 0:0(0) ack 77", "R 77:77(0)"),
-])
+@pytest.mark.parametrize(
+    ("arrives", "answer"),
+    [
+        ("S 0:0(0)", "R. 0:0(0) ack 1"),
+        ("S 0:10(10)", "R. 0:0(0) ack 11"),
+        ("F 5:5(0)", "R. 0:0(0) ack 6"),
+        ("P 5:15(10)", "R. 0:0(0) ack 15"),
+        ("- 5:5(0)", "R. 0:0(0) ack 5"),
+        (". 5:5(0) ack 77", "R 77:77(0)"),
+        ("P. 5:15(10) ack 77", "R 77:77(0)"),
+        ("S. 0:0(0) ack 77", "R 77:77(0)"),
+        ("FSPUEW. 0:0(0) ack 77", "R 77:77(0)"),
+    ],
+)
 def test_a_segment_for_nobody_is_reset(arrives, answer):
     tcp = closed()
     tcp.rx(arrives)

@@ -1,4 +1,5 @@
 """CLOSING (RFC 9293, 3.6, figure 13): both closed at once."""
+
 from usnet.testing.peer import closing
 
 

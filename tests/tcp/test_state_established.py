@@ -1,4 +1,5 @@
 """ESTABLISHED (RFC 9293, 3.10.7.4): acceptability, RST, SYN, ACK, text, FIN. What needs more has a file of its own."""
+
 import errno
 
 import pytest
@@ -24,7 +25,9 @@ def test_an_ack_rides_on_data():
     tcp.expect_nothing()
 
 
-@pytest.mark.parametrize("arrives", ["P. 0:1(1) ack 1", "P. -99:1(100) ack 1", "P. 65536:65636(100) ack 1", "F. 65536:65536(0) ack 1"])
+@pytest.mark.parametrize(
+    "arrives", ["P. 0:1(1) ack 1", "P. -99:1(100) ack 1", "P. 65536:65636(100) ack 1", "F. 65536:65536(0) ack 1"]
+)
 def test_text_outside_the_window_is_acknowledged_at_once_and_dropped(arrives):
     tcp = established()
     tcp.rx(arrives)
@@ -53,6 +56,7 @@ def test_nothing_behind_the_window_is_taken():
 
 
 # RST (RFC 5961, section 3)
+
 
 def test_a_reset_at_the_next_number_ends_the_connection():
     tcp = established()
@@ -101,16 +105,29 @@ def test_after_a_reset_writing_fails():
 
 # SYN (RFC 5961, section 4)
 
-@pytest.mark.parametrize("arrives", ["S 1:1(0)", "S 100:100(0)", "S 0:0(0)", "S -5:-5(0)", "S 99999999:99999999(0)", "S. 1:1(0) ack 1", "S. 0:0(0) ack 1"])
+
+@pytest.mark.parametrize(
+    "arrives",
+    [
+        "S 1:1(0)",
+        "S 100:100(0)",
+        "S 0:0(0)",
+        "S -5:-5(0)",
+        "S 99999999:99999999(0)",
+        "S. 1:1(0) ack 1",
+        "S. 0:0(0) ack 1",
+    ],
+)
 def test_a_syn_earns_a_challenge_and_nothing_else(arrives):
     tcp = established()
     tcp.rx(arrives)
     tcp.expect(". 1:1(0) ack 1")
     assert tcp.state == "ESTABLISHED"
-    assert tcp.snapshot()["rcv_nxt"] == (tcp.isn + 1) & 0xffffffff
+    assert tcp.snapshot()["rcv_nxt"] == (tcp.isn + 1) & 0xFFFFFFFF
 
 
 # ACK (RFC 5961, section 5)
+
 
 def test_an_ack_of_something_never_sent_is_answered_and_its_text_dropped():
     tcp = established()
@@ -151,7 +168,7 @@ def test_an_old_ack_does_not_touch_the_window():
     tcp.send(100)
     tcp.expect("P. 1:101(100) ack 1")
     tcp.rx(". 1:1(0) ack 101 win 5000")
-    tcp.rx("P. 1:11(10) ack 50 win 60000")
+    tcp.rx("P. 11:21(10) ack 50 win 60000")
     assert tcp.snapshot()["snd_wnd"] == 5000
 
 
@@ -164,6 +181,7 @@ def test_the_window_follows_the_newest_segment_only():
 
 
 # FIN
+
 
 def test_a_fin_is_acknowledged_at_once_and_ends_the_stream():
     tcp = established()

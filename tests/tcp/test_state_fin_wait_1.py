@@ -1,4 +1,5 @@
 """FIN-WAIT-1 (RFC 9293, 3.10.7.4): our FIN is out, and not acknowledged."""
+
 import pytest
 
 from usnet.testing.peer import fin_wait_1, stream
@@ -34,7 +35,10 @@ def test_a_fin_that_does_not_leads_to_closing():
 
 def test_the_fin_is_sent_again():
     tcp = fin_wait_1()
-    assert [(ms, text[:16]) for ms, text in tcp.watch(s=1)] == [(200.0, "F. 1:1(0) ack 1 "), (600.0, "F. 1:1(0) ack 1 ")]
+    assert [(ms, text[:16]) for ms, text in tcp.watch(s=1)] == [
+        (200.0, "F. 1:1(0) ack 1 "),
+        (600.0, "F. 1:1(0) ack 1 "),
+    ]
 
 
 def test_data_still_arrives():

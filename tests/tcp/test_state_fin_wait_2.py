@@ -1,4 +1,5 @@
 """FIN-WAIT-2 (RFC 9293, 3.10.7.4): half closed."""
+
 import pytest
 
 from usnet.testing.peer import fin_wait_2, stream

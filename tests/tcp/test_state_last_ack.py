@@ -1,4 +1,5 @@
 """LAST-ACK (RFC 9293, 3.10.7.4): the peer closed first; our FIN is out."""
+
 import pytest
 
 from usnet.testing.peer import last_ack

@@ -1,4 +1,5 @@
 """LISTEN (RFC 9293, 3.10.7.2)."""
+
 import pytest
 
 from usnet.testing.peer import listening, stream

@@ -1,4 +1,5 @@
 """SYN-RECEIVED (RFC 9293, 3.10.7.4), and simultaneous opens (3.5, figure 8)."""
+
 import errno
 
 import pytest
@@ -104,6 +105,7 @@ def test_after_a_lost_syn_ack_the_first_data_waits_three_seconds():
 
 
 # Simultaneous opens
+
 
 def simultaneous(options="<mss 1000,wscale 7>"):
     tcp = syn_sent()

@@ -1,4 +1,5 @@
 """SYN-SENT (RFC 9293, 3.10.7.3)."""
+
 import errno
 
 import pytest
@@ -53,15 +54,17 @@ def test_what_has_no_syn_is_dropped(arrives):
 
 def test_the_syn_is_sent_again_at_one_second_and_doubles():
     tcp = syn_sent()
-    assert tcp.watch(s=300) == [(ms, "S 0:0(0) win 65535 <mss 1460,wscale 5,TS val %d ecr 0>" % ms)
-                                for ms in (1000, 3000, 7000, 15000, 31000, 63000)]
+    assert tcp.watch(s=300) == [
+        (ms, f"S 0:0(0) win 65535 <mss 1460,wscale 5,TS val {ms} ecr 0>")
+        for ms in (1000, 3000, 7000, 15000, 31000, 63000)
+    ]
     assert tcp.state == "CLOSED"
     assert tcp.sock.getsockopt(*SO_ERROR) == errno.ETIMEDOUT
 
 
 def connect_again(tcp):
     tcp.us_isn = None
-    assert tcp.sock.connect_ex(("10.0.0.2", 40000)) == errno.ECONNABORTED      # as Linux says it, once
+    assert tcp.sock.connect_ex(("10.0.0.2", 40000)) == errno.ECONNABORTED  # as Linux says it, once
     assert tcp.sock.connect_ex(("10.0.0.2", 40000)) == errno.EINPROGRESS
 
 

@@ -1,4 +1,5 @@
 """TIME-WAIT (RFC 9293, 3.10.7.4 and 3.6.1; RFC 1337; RFC 6191)."""
+
 import pytest
 
 from usnet.testing.peer import time_wait
@@ -36,7 +37,7 @@ def test_a_reset_does_not_cut_it_short(seq):
 
 def test_old_data_is_acknowledged_and_dropped():
     tcp = time_wait(close=True)
-    tcp.rx("P. 1:11(10) ack 2")             # reaches into the window: its text is ignored
+    tcp.rx("P. 1:11(10) ack 2")  # reaches into the window: its text is ignored
     tcp.expect_nothing()
     tcp.rx("P. -10:1(11) ack 2")
     tcp.expect(". 2:2(0) ack 2")
@@ -69,6 +70,7 @@ def test_a_reopened_connection_numbers_above_a_fast_predecessor():
 
 def time_wait_after(total):
     from usnet.testing.peer import established
+
     tcp = established(wscale=7)
     while len(tcp.sent) < total:
         tcp.send(60000)
@@ -114,6 +116,7 @@ def test_an_older_timestamp_does_not_reopen_whatever_the_sequence_number():
 
 def test_an_unread_rest_is_freed_when_the_application_lets_go():
     from usnet.testing.peer import fin_wait_2
+
     tcp = fin_wait_2()
     tcp.rx("FP. 1:1001(1000) ack 2")
     tcp.expect(". 2:2(0) ack 1002")

@@ -1,6 +1,6 @@
 """An arriving segment (RFC 9293, section 3.10.7.4). The parent, `synchronized`, holds the order of the steps; each step is a function that says
 whether to go on."""
-from libc.errno cimport ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH
+from libc.errno cimport ECONNREFUSED, ECONNRESET
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.ip.state cimport packet
@@ -17,7 +17,6 @@ from usnet.tcp.state cimport (
     TDROP_BAD_ACK,
     TDROP_CHECKSUM,
     TDROP_DUPLICATE,
-    TDROP_ICMP,
     TDROP_NO_ACK,
     TDROP_NO_CONNECTION,
     TDROP_OFFSET,
@@ -61,13 +60,6 @@ from usnet.tcp.teardown cimport (
     tcp_fin_received,
 )
 from usnet.tcp.timers cimport tcp_disarm
-from usnet.wire.icmp cimport (
-    ICMP_FRAG_NEEDED,
-    ICMP_NET,
-    ICMP_PORT,
-    ICMP_PROTO,
-    ICMP_UNREACHABLE,
-)
 from usnet.wire.seq cimport seq_diff, seq_ge, seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
     TCP_CHECKSUM,
@@ -343,8 +335,8 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
 
 
 cdef bint check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
-    """Eighth step. A FIN ahead of missing data is held until that is here; of several the first in the stream counts. True if it is held, and an
-    ACK due at once."""
+    """Eighth step. A FIN ahead of missing data is held until that is here; of several the first counts. True if it is
+    held, and an ACK due at once."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint64_t pos
     cdef bint at_once = False
@@ -475,36 +467,3 @@ cdef void tcp_input(tcp_state *t, const packet *p, int64_t now) noexcept nogil:
     s.fin = 1 if r.flags & TH_FIN else 0
     s.syn = 1 if r.flags & TH_SYN else 0
     dispatch(t, p, &r, &s, now)
-
-
-# --- ICMP ---------------------------------------------------------------------------------------------------------------------
-
-cdef void lower_mss(tcp_state *t, uint32_t c, uint32_t mtu) noexcept nogil:
-    """Path MTU discovery (RFC 1191): never below 552 (RFC 5927's floor), and the segments out are cut anew."""
-    cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t mss = (mtu if mtu > 552 else 552) - 40 - (12 if k.flags & TF_TIMESTAMPS else 0)
-    if mss >= k.mss or k.state < TCPS_ESTABLISHED:      # a SYN is as small as it can be
-        return
-    k.mss = <uint16_t>mss
-    k.cc.mss = mss
-    k.snd_nxt = k.snd_una
-    tcp_want_output(t, c)
-
-
-cdef void tcp_icmp_error(tcp_state *t, const packet *p, int64_t now) noexcept nogil:
-    cdef uint32_t c = tcb_find(t, &p.src, p.quoted_src_port, &p.dst, p.quoted_dst_port)
-    cdef tcb *k
-    if c == NONE:
-        count_drop(t, TDROP_ICMP)
-        return
-    k = tcb_at(t, c)
-    if seq_lt(p.quoted_seq, k.snd_una) or seq_ge(p.quoted_seq, k.snd_max):
-        count_drop(t, TDROP_ICMP)
-        return
-    if p.icmp_type != ICMP_UNREACHABLE:
-        return
-    if p.icmp_code == ICMP_FRAG_NEEDED:
-        lower_mss(t, c, p.icmp_rest & 0xffff)
-    elif k.state == TCPS_SYN_SENT:          # soft errors for established connections (RFC 5461): the timers decide
-        tcp_end(t, c, ECONNREFUSED if p.icmp_code == ICMP_PORT or p.icmp_code == ICMP_PROTO
-                else (ENETUNREACH if p.icmp_code == ICMP_NET else EHOSTUNREACH))

@@ -7,136 +7,44 @@
     tcp.at(ms=40)
     tcp.expect_nothing()
 
-Segments are written as in usnet.testing.segments. `expect` means exactly these and nothing else, now; `at` moves time and fails if anything leaves before.
-Payload is checked too: what the peer sends is stream(first number, length), what usnet sends must be what the test gave to send().
+Segments are written as in usnet.testing.segments. `expect` means exactly these and nothing else, now; `at` moves time
+and fails if anything leaves before. Payload is checked too: what the peer sends is stream(first number, length), what
+usnet sends must be what the test gave to send().
 """
+
 import socket
-from typing import Any, ClassVar
+from typing import Any
 
-from usnet.backends.clock import ManualClock
-from usnet.backends.pair import make_pair
-from usnet.backends.poller import Poller
-from usnet.sockets.host import Stack
+from usnet.testing.cable import MASK, PEER, PEER_MAC, SPIN_LIMIT, US, US_MAC, Cable, close_all, signed, stream
 from usnet.testing.segments import Segment, flags_of, parse_segment
-from usnet.wire.mirror import EthHeader, IcmpHeader, Ipv4Header, TcpHeader
+from usnet.wire.mirror import IcmpHeader, Ipv4Header, TcpHeader
 
-US, PEER = "10.0.0.1", "10.0.0.2"
-US_MAC, PEER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
-START = 1_000_000_000           # ns: reading of the clock when a test begins
-PEER_ISN = 0xFFFFF000           # sequence numbers wrap within the first 4,096 bytes
-TS_BASE = 7000                  # the peer's TSval when a test begins; it counts milliseconds
-SPIN_LIMIT = 10_000             # wake-ups of the stack between two times that a test names
-PATTERN = bytes((i * 167 + (i >> 8) * 13 + 5) & 0xFF for i in range(1 << 16))
-MASK = 0xFFFFFFFF
+__all__ = ["PEER", "PEER_MAC", "US", "US_MAC", "Cable", "Tcp", "close_all", "stream"]
 
-
-def stream(seq: int, length: int) -> bytes:
-    """The bytes that a side sends at a relative sequence number, unless a test gives others."""
-    start = seq % len(PATTERN)
-    return (PATTERN[start:] + PATTERN * (length // len(PATTERN) + 1))[:length]
-
-
-def signed(difference: int) -> int:
-    """A difference of sequence numbers, modulo 2**32, nearest to 0."""
-    return ((difference + (1 << 31)) & MASK) - (1 << 31)
-
-
-class Unblocked(Poller):
-    """Nothing waits in these tests: time moves only by hand."""
-
-    def add_port(self, port: Any) -> None:
-        pass
-
-    def wait(self, deadline: int) -> bool:
-        raise AssertionError("a call blocked")
-
-
-class Cable:
-    """A stack, its clock, and the far end of its cable; shared by all conversations of a test."""
-
-    opened: ClassVar[list["Cable"]] = []    # those that close_all() closes
-
-    def __init__(self, *, seed: int = 1, start: int = START, slots: int = 512, mtu: int = 1500, limits: dict[str, int] | None = None,
-                 **config: int) -> None:
-        self.clock = ManualClock(start)
-        self.start = start
-        self.port, self.wire = make_pair(slots=slots, mtu=mtu, mac=(US_MAC, PEER_MAC), clock=self.clock)
-        sizes = {"max_connections": 1024, "max_chunks": 8192, "max_sockets": 1024, **(limits or {})}
-        self.stack = Stack(self.port, f"{US}/24", seed=seed, poller=Unblocked(), config=config, **sizes)
-        self.stack.core.add_neighbour(0, PEER, bytes.fromhex(PEER_MAC.replace(":", "")))
-        self.inbox: dict[tuple[int, int], list[tuple[int, TcpHeader, bytes]]] = {}
-        self.strays: list[bytes] = []       # what is no TCP segment for the peer
-        self.conversations: list[Tcp] = []
-        self.opened.append(self)
-
-    def run(self) -> int | None:
-        """Everything that can happen now. Returns the next deadline in ns, or None."""
-        deadline = self.stack.run_once()
-        for _ in range(SPIN_LIMIT):
-            if not self.collect() and (deadline is None or deadline > self.clock.now()):
-                return deadline
-            deadline = self.stack.run_once()
-        raise AssertionError("the stack never comes to rest")
-
-    def collect(self) -> int:
-        """Sorts what arrived at the far end; how many frames."""
-        frames = self.wire.receive()
-        for frame, _ in frames:
-            eth = EthHeader.from_bytes(frame)
-            ip = Ipv4Header.from_bytes(frame[eth.header_len:]) if eth.type == 0x0800 else None
-            if ip is None or ip.proto != 6 or ip.dst != PEER or ip.frag_offset or ip.more_fragments:
-                self.strays.append(frame)
-                continue
-            body = frame[eth.header_len + ip.header_len:eth.header_len + ip.total_len]
-            tcp = TcpHeader.from_bytes(body, ip.src, ip.dst, verify=True)
-            self.inbox.setdefault((tcp.src_port, tcp.dst_port), []).append((self.clock.now(), tcp, body[tcp.header_len:]))
-        return len(frames)
-
-    def put(self, proto: int, body: bytes, **ip: Any) -> None:
-        """A packet from the peer, into the ring."""
-        header = Ipv4Header(ip.pop("src", PEER), ip.pop("dst", US), proto, total_len=20 + len(body), **ip)
-        self.put_frame(EthHeader(US_MAC, PEER_MAC, 0x0800).to_bytes() + header.to_bytes() + body)
-
-    def put_frame(self, frame: bytes) -> None:
-        assert self.wire.send(frame), "the cable is full: run the stack between"
-
-    def statistics(self) -> dict[str, Any]:
-        return self.stack.statistics()
-
-    def memory(self) -> dict[str, int]:
-        """What is in use of every arena."""
-        return self.stack.statistics()["memory"]
-
-    @property
-    def elapsed(self) -> int:
-        """ns since the test began."""
-        return self.clock.now() - self.start
-
-
-def close_all() -> None:
-    """Closes the stacks and sockets of all tests so far: for a fixture."""
-    while Cable.opened:
-        Cable.opened.pop().stack.close(linger=0)
+PEER_ISN = 0xFFFFF000  # sequence numbers wrap within the first 4,096 bytes
+TS_BASE = 7000  # the peer's TSval when a test begins; it counts milliseconds
 
 
 class Tcp:
     """The peer's end of one connection, and usnet's socket for it (`sock`, not blocking)."""
 
-    def __init__(self, cable: Cable, *, port: int = 40000, us_port: int = 80, isn: int = PEER_ISN, win: int = 65535) -> None:
+    def __init__(
+        self, cable: Cable, *, port: int = 40000, us_port: int = 80, isn: int = PEER_ISN, win: int = 65535
+    ) -> None:
         self.cable = cable
         self.port = port
         self.us_port = us_port
         self.isn = isn
         self.us_isn: int | None = None
-        self.us_ts: int | None = None       # usnet's TSval at the start of the test
-        self.last_ts = 0                    # and its newest
-        self.timestamps = False             # negotiated: rx adds them where none are written
-        self.win = win                      # window field of what rx sends without one
-        self.us_end = 0                     # relative number behind all that usnet sent
-        self.sent = bytearray()             # what the test gave to send()
+        self.us_ts: int | None = None  # usnet's TSval at the start of the test
+        self.last_ts = 0  # and its newest
+        self.timestamps = False  # negotiated: rx adds them where none are written
+        self.win = win  # window field of what rx sends without one
+        self.us_end = 0  # relative number behind all that usnet sent
+        self.sent = bytearray()  # what the test gave to send()
         self.listener: Any = None
         self.sock: Any = None
-        cable.conversations.append(self)    # its sockets live as long as the stack
+        cable.conversations.append(self)  # its sockets live as long as the stack
 
     # Time
 
@@ -161,7 +69,7 @@ class Tcp:
         raise AssertionError("the stack wakes too often")
 
     def watch(self, *, s: float = 0, ms: float = 0) -> list[tuple[float, str]]:
-        """Lets so much time pass: [(ms since the test's beginning, segment)] of all that leaves meanwhile, also at its end."""
+        """Lets so much time pass: [(ms since the beginning, segment)] of all that leaves meanwhile, also at its end."""
         then = self.cable.clock.now() + round(s * 1e9) + round(ms * 1e6)
         seen = []
         for _ in range(SPIN_LIMIT):
@@ -176,7 +84,7 @@ class Tcp:
     # Segments
 
     def rx(self, *texts: str, data: bytes | None = None, us_seq: int | None = None) -> None:
-        """The peer sends these segments, which the stack finds in its ring as one burst. `data`: payload other than stream(...)."""
+        """The peer sends these segments, which the stack finds as one burst. `data`: payload other than stream(...)."""
         for text in texts:
             self.cable.put(6, self.build(parse_segment(text), data))
         self.cable.run()
@@ -191,10 +99,20 @@ class Tcp:
         if options is None:
             options = {"TS": None} if self.timestamps and "R" not in segment.flags else {}
         header = TcpHeader(
-            self.port, self.us_port, (self.isn + segment.seq) & MASK, ((self.us_isn or 0) + ack) & MASK if "." in segment.flags else 0,
-            segment.bits, self.win if segment.win is None else segment.win, segment.urg or 0, mss=options.get("mss"),
-            wscale=options.get("wscale"), sack_ok="sackOK" in options, timestamps=self.peer_ts(options) if "TS" in options else None,
-            sack=tuple(((self.us_isn or 0) + a & MASK, (self.us_isn or 0) + b & MASK) for a, b in options.get("sack", ())),
+            self.port,
+            self.us_port,
+            (self.isn + segment.seq) & MASK,
+            ((self.us_isn or 0) + ack) & MASK if "." in segment.flags else 0,
+            segment.bits,
+            self.win if segment.win is None else segment.win,
+            segment.urg or 0,
+            mss=options.get("mss"),
+            wscale=options.get("wscale"),
+            sack_ok="sackOK" in options,
+            timestamps=self.peer_ts(options) if "TS" in options else None,
+            sack=tuple(
+                ((self.us_isn or 0) + a & MASK, (self.us_isn or 0) + b & MASK) for a, b in options.get("sack", ())
+            ),
         )
         return header.to_bytes(payload, PEER, US)
 
@@ -237,7 +155,9 @@ class Tcp:
         segments = [self.read(*one) for one in seen]
         for segment in segments:
             if segment.length and len(self.sent) >= segment.end - 1 and segment.seq >= 1:
-                assert segment.data == self.sent[segment.seq - 1:segment.end - 1], f"other bytes than were given to send(): {segment}"
+                assert segment.data == bytes(self.sent[segment.seq - 1 : segment.end - 1]), (
+                    f"other bytes than were given to send(): {segment}"
+                )
         return segments
 
     def expect(self, *texts: str) -> list[Segment]:
@@ -246,7 +166,9 @@ class Tcp:
         seen = self.take()
         wanted = [parse_segment(text) for text in texts]
         if len(seen) != len(wanted) or not all(s.matches(w) for s, w in zip(seen, wanted, strict=True)):
-            raise AssertionError("expected:\n  " + "\n  ".join(map(str, wanted)) + "\nseen:\n  " + "\n  ".join(map(str, seen)))
+            raise AssertionError(
+                "expected:\n  " + "\n  ".join(map(str, wanted)) + "\nseen:\n  " + "\n  ".join(map(str, seen))
+            )
         return seen
 
     def expect_nothing(self) -> None:
@@ -328,7 +250,7 @@ class Tcp:
 
 
 def conversation(*, port: int = 40000, us_port: int = 80, isn: int = PEER_ISN, win: int = 65535, **cable: Any) -> Tcp:
-    """A stack and a peer, and nothing between them yet. Other keywords: those of Cable, and settings of the stack by name."""
+    """A stack and a peer, and nothing between them yet. Other keywords: those of Cable, and settings by name."""
     return Tcp(Cable(**cable), port=port, us_port=us_port, isn=isn, win=win)
 
 
@@ -354,7 +276,9 @@ def syn_text(mss: int | None, timestamps: bool, wscale: int | None, sack: bool) 
     return f"0:0(0) <{','.join(options)}>"
 
 
-def syn_received(*, mss: int | None = 1460, timestamps: bool = False, wscale: int | None = None, sack: bool = False, **kwargs: Any) -> Tcp:
+def syn_received(
+    *, mss: int | None = 1460, timestamps: bool = False, wscale: int | None = None, sack: bool = False, **kwargs: Any
+) -> Tcp:
     """The peer's SYN came, and was answered."""
     tcp = listening(**kwargs)
     tcp.timestamps = timestamps
@@ -374,9 +298,17 @@ def syn_sent(**kwargs: Any) -> Tcp:
     return tcp
 
 
-def established(*, mss: int | None = 1460, win: int = 65535, timestamps: bool = False, wscale: int | None = None, sack: bool = False,
-                active: bool = False, **kwargs: Any) -> Tcp:
-    """The handshake is done, `sock` accepted. active: usnet opened it. win: the peer's window field from its first ACK on."""
+def established(
+    *,
+    mss: int | None = 1460,
+    win: int = 65535,
+    timestamps: bool = False,
+    wscale: int | None = None,
+    sack: bool = False,
+    active: bool = False,
+    **kwargs: Any,
+) -> Tcp:
+    """The handshake is done, `sock` accepted. active: usnet opened it. win: the peer's window field from then on."""
     if active:
         tcp = syn_sent(win=win, **kwargs)
         tcp.timestamps = timestamps
@@ -399,7 +331,7 @@ def close_wait(**kwargs: Any) -> Tcp:
 
 
 def last_ack(*, close: bool = True, **kwargs: Any) -> Tcp:
-    """Both have closed, the peer first. close: the application let go; else it only shut down its side, and holds the socket."""
+    """Both have closed, the peer first. close: the application let go; else it shut down its side, and holds on."""
     tcp = close_wait(**kwargs)
     let_go(tcp, close)
     tcp.expect("F. 1:1(0) ack 2")

@@ -4,10 +4,11 @@
     P. 1:101(100) ack 1 win 512
     R 1
 
-Flags (F S R P . U E W, where `.` is ACK; `-` for none), first and last sequence number and the length, acknowledgment, window field as it stands in the
-header, urgent pointer, options. Sequence numbers are relative: the SYN of each side has number 0. Options: mss N, wscale N, sackOK,
-TS val N ecr N, sack A:B, nop.
+Flags (F S R P . U E W, where `.` is ACK; `-` for none), first and last sequence number and the length, acknowledgment,
+window field as it stands in the header, urgent pointer, options. Sequence numbers are relative: the SYN of each side
+has number 0. Options: mss N, wscale N, sackOK, TS val N ecr N, sack A:B, nop.
 """
+
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,9 @@ SEGMENT = re.compile(
     (?:\s+ack\s+(?P<ack>-?\d+))?
     (?:\s+win\s+(?P<win>\d+))?
     (?:\s+urg\s+(?P<urg>\d+))?
-    (?:\s*<(?P<options>[^>]*)>)?""", re.VERBOSE)
+    (?:\s*<(?P<options>[^>]*)>)?""",
+    re.VERBOSE,
+)
 ORDER = "FSRPUEW."
 BITS = {"F": 1, "S": 2, "R": 4, "P": 8, ".": 16, "U": 32, "E": 64, "W": 128}
 
@@ -53,7 +56,7 @@ class Segment:
         return text if self.options is None else f"{text} <{options_text(self.options)}>"
 
     def matches(self, expected: "Segment") -> bool:
-        """Whether this segment, seen on the wire, is what was expected: flags, numbers and length always, the rest as far as it was said."""
+        """Whether this segment is what was expected: flags, numbers and length always, the rest as far as said."""
         if (self.flags, self.seq, self.length) != (expected.flags, expected.seq, expected.length):
             return False
         if expected.ack != self.ack and (expected.ack is not None or "." in self.flags):
@@ -72,7 +75,7 @@ def flags_of(bits: int) -> str:
 
 
 def parse_options(text: str) -> dict[str, Any]:
-    """"mss 1460,TS val 1 ecr 0" as a dict; of `TS` alone, the value is None: any."""
+    """ "mss 1460,TS val 1 ecr 0" as a dict; of `TS` alone, the value is None: any."""
     options: dict[str, Any] = {}
     for part in filter(None, (p.strip() for p in text.split(","))):
         words = part.split()

@@ -41,7 +41,7 @@ cdef void restart_timer(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
 
 
 cdef uint32_t wanted(const tcb *k, uint32_t acked, uint32_t flight) noexcept nogil:
-    """Bytes that would be in flight if cwnd did not matter: those that were, and those that wait, as far as the peer's window goes."""
+    """Bytes that would be in flight if cwnd did not matter: that were, or wait, as far as the peer's window goes."""
     cdef uint32_t out = tcp_flight(k), window = k.snd_wnd + acked
     if k.snd.span > out:
         flight += k.snd.span - out
@@ -58,8 +58,8 @@ cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight
     if seq_gt(k.snd_una, k.recover):
         k.recover = k.snd_una - 1       # follows, so that it never falls behind by half the sequence space
     if not (k.flags & TF_RECOVERY):
-        # cwnd grows only if it was what held the sender back: in slow start half of it in use, later nearly all (RFC 7661's concern). Within a burst
-        # of ACKs nothing is sent, so what could leave at once counts as in flight.
+        # cwnd grows only if it was what held the sender back: in slow start half of it in use, later nearly all
+        # (RFC 7661's concern). Within a burst of ACKs nothing is sent, so what could leave at once counts as in flight.
         used = wanted(k, acked, flight)
         limited = used < (k.cc.cwnd // 2 if k.cc.cwnd < k.cc.ssthresh else k.cc.cwnd - k.mss)
         cc.on_ack(&k.cc, acked, limited, now)
