@@ -1,7 +1,7 @@
-"""A network namespace: the kernel at one end of a TAP device, usnet at the other, and processes that belong to nobody else.
+"""A network namespace: the kernel at one end of a TAP device, usnet at the other, and processes that are nobody else's.
 
-The namespace lives as long as its processes do, so nothing is left behind even if the tests are killed: the one that holds it ends with its
-standard input, all others with the thread that started them.
+The namespace lives as long as its processes do, so nothing is left behind even if the tests are killed: the one that
+holds it ends with its standard input, all others with the thread that started them.
 """
 import contextlib
 import ctypes
@@ -15,14 +15,12 @@ import time
 from pathlib import Path
 
 from tests.conftest import SBIN
+from tests.interop.addresses import DEVICE, KERNEL, PREFIX, USNET
 from tests.interop.captures import bad_frames
 
 ROOT = Path(__file__).parents[2]
-KERNEL, USNET, NOBODY = "10.9.0.1", "10.9.0.2", "10.9.0.77"
-PREFIX = 24
-DEVICE = "usnet0"
 PATIENCE = 100
-"""Seconds after which something that should have happened has not: far more than it takes, for a machine that is busy."""
+"""Seconds after which something has not happened: far more than it takes, for a machine that is busy."""
 
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -33,7 +31,7 @@ def environment() -> dict[str, str]:
 
 
 class Machine:
-    """Machine(folder): start() and run() programs inside, serve() usnet's servers, open kernel sockets and stacks under entered()."""
+    """Machine(folder): start() and run() programs inside, serve() usnet's servers, open sockets and stacks."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -86,12 +84,12 @@ class Machine:
         self._cleanup.callback(_end, process)
         return process
 
-    def run(self, *words: object, timeout: float = PATIENCE, check: bool = True, **options) -> subprocess.CompletedProcess:
-        """A program inside, until it ends. AssertionError with what it said if its exit code is not 0."""
-        data = options.pop("input", None)
-        options = {"stdin": subprocess.DEVNULL if data is None else subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        done = self.start(*words, **options)
-        out, err = done.communicate(data, timeout=timeout)
+    def run(self, *words: object, data: bytes | None = None, check: bool = True,
+            stdin=None) -> subprocess.CompletedProcess:
+        """A program inside, fed with `data`, until it ends. AssertionError with what it said if it ended badly."""
+        stdin = stdin or (subprocess.DEVNULL if data is None else subprocess.PIPE)
+        done = self.start(*words, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        out, err = done.communicate(data, timeout=PATIENCE)
         assert not check or done.returncode == 0, f"{words[0]} ended with {done.returncode}: {_text(out)} {_text(err)}"
         return subprocess.CompletedProcess(words, done.returncode, out, err)
 
@@ -124,7 +122,7 @@ class Machine:
         return made
 
     def stack(self, capture: bool = False, **options):
-        """A stack of this process on a new TAP device, whose other end is the kernel's. Its calls block no longer than PATIENCE."""
+        """A stack of this process on a new TAP device, whose other end is the kernel's."""
         from usnet import Stack
         from usnet.backends.registry import open_port
         from usnet.backends.tap.peer import configure_peer
@@ -159,8 +157,9 @@ class Server:
         self.said = machine.folder / f"{what}.stderr"
         with self.said.open("w") as errors:
             self.process = machine.start(
-                sys.executable, "-u", "-m", "usnet", "serve", what, "--backend", f"tap:{DEVICE}", "--address", f"{USNET}/{PREFIX}",
-                "--peer-address", f"{KERNEL}/{PREFIX}", *options, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+                sys.executable, "-u", "-m", "usnet", "serve", what, "--backend", f"tap:{DEVICE}",
+                "--address", f"{USNET}/{PREFIX}", "--peer-address", f"{KERNEL}/{PREFIX}", *options,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
         machine._cleanup.callback(self.process.stdout.close)
         self.pid = self.process.pid
         line = read_line(self.process)

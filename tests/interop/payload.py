@@ -12,5 +12,7 @@ def difference(got: bytes, wanted: bytes) -> str:
     """Where they differ, in a line; "" when they do not. For bytes of which nobody wants to see megabytes."""
     if got == wanted:
         return ""
-    at = next((n for n, (a, b) in enumerate(zip(got, wanted, strict=False)) if a != b), min(len(got), len(wanted)))
-    return f"{len(got)} bytes instead of {len(wanted)}, other ones from {at} on: {got[at:at + 16].hex()} instead of {wanted[at:at + 16].hex()}"
+    pairs = zip(got, wanted, strict=False)
+    at = next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(got), len(wanted)))
+    here, there = got[at:at + 16].hex(), wanted[at:at + 16].hex()
+    return f"{len(got)} bytes instead of {len(wanted)}, other ones from {at} on: {here} instead of {there}"

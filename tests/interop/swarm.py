@@ -1,4 +1,4 @@
-"""swarm.py HOST PORT CONNECTIONS ECHOES: that many connections at once, each with so many echoes of its own random bytes, all compared."""
+"""swarm.py HOST PORT CONNECTIONS ECHOES: so many connections at once, each with so many echoes of its own bytes."""
 import asyncio
 import random
 import sys

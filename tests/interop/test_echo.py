@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.machine import KERNEL, PATIENCE, USNET
+from tests.interop.addresses import KERNEL, USNET
+from tests.interop.machine import PATIENCE
 from tests.interop.payload import difference, read_all
 
 pytestmark = pytest.mark.needs("root", "tun")
@@ -24,12 +25,22 @@ def test_nc_gets_back_what_it_sent_and_ends_with_its_half_close(machine, noise, 
     assert machine.complaints() == []
 
 
+@pytest.mark.needs("nc", "tshark")
+@pytest.mark.parametrize("delay", ["0ms", "3ms"])
+def test_nc_gets_back_what_it_sent_over_a_bad_link(machine, noise, delay):
+    """Both ends send and receive at once, while frames of both are lost, late, or there twice."""
+    machine.serve("echo", "--faults", f"loss=0.02,reorder=0.02,duplicate=0.02,delay={delay}", capture=True)
+    back = machine.run("nc", "-N", USNET, 7, data=noise(MB)).stdout
+    assert difference(back, noise(MB)) == ""
+    assert machine.complaints() == []
+
+
 @pytest.mark.needs("nc")
 @pytest.mark.parametrize("size", [0, 1, 1460, 100_000])
 def test_what_follows_a_half_close_still_arrives(machine, noise, size):
     """nc says all it has, and that this is all, before it reads; echo answers after that."""
     machine.serve("echo")
-    back = machine.run("nc", "-N", USNET, 7, input=noise(size)).stdout
+    back = machine.run("nc", "-N", USNET, 7, data=noise(size)).stdout
     assert difference(back, noise(size)) == ""
 
 
@@ -74,6 +85,7 @@ def test_a_slow_reader_is_waited_for(machine, noise):
 
 def test_usnet_as_a_client_half_closes_and_reads_on(machine, noise):
     """A kernel's server that answers only once it knows that it has all."""
+    stack = machine.stack()
     data, listener = noise(2 * MB), machine.listen(7000)
 
     def answer():
@@ -84,7 +96,7 @@ def test_usnet_as_a_client_half_closes_and_reads_on(machine, noise):
 
     server = threading.Thread(target=answer)
     server.start()
-    with machine.stack().create_connection((KERNEL, 7000), timeout=PATIENCE) as sock:
+    with stack.create_connection((KERNEL, 7000), timeout=PATIENCE) as sock:
         sock.sendall(data)
         sock.shutdown(socket.SHUT_WR)
         back = read_all(sock)

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from tests.interop.machine import USNET
+from tests.interop.addresses import USNET
 
 pytestmark = pytest.mark.needs("root", "tun", "ping")
 SIZES = [*range(1, 65, 7), 56, 1000, 1471, 1472, 1473, 4000, 65000]

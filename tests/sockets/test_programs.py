@@ -214,10 +214,10 @@ def test_a_blocked_program_sleeps_through_what_does_not_concern_it():
     waits = 0
 
     class Counting(type(a.stack.poller)):
-        def wait(self, deadline):
+        def wait_for(self, deadline, token):
             nonlocal waits
             waits += 1
-            return super().wait(deadline)
+            return super().wait_for(deadline, token)
 
     a.stack.poller.__class__ = Counting
 

@@ -197,6 +197,15 @@ def test_data_behind_a_fin_is_dropped():
     assert tcp.drops() == {"after_fin": 1}
 
 
+def test_a_forged_fin_ahead_does_not_hide_the_true_one():
+    tcp = established()
+    tcp.rx("F. 5001:5001(0) ack 1")
+    tcp.expect(". 1:1(0) ack 1")
+    tcp.rx("FP. 1:11(10) ack 1")
+    tcp.expect(". 1:1(0) ack 12")
+    assert tcp.state == "CLOSE_WAIT"
+
+
 def test_urgent_data_is_ordinary_data():
     tcp = established()
     tcp.rx("PU. 1:11(10) ack 1 urg 5")

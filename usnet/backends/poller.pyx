@@ -3,7 +3,7 @@ import os
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EINTR, errno
-from libc.stdint cimport INT64_MAX, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 
 from usnet.backends.clock cimport Clock, clock_now
 from usnet.backends.ring cimport PORT_FILENO, Port
@@ -71,6 +71,10 @@ cdef class Poller:
     cpdef bint wait(self, int64_t deadline_ns) except -1:
         """Blocks until something may have happened (True) or the clock reads `deadline_ns` (False)."""
         raise NotImplementedError
+
+    cpdef bint wait_for(self, int64_t deadline_ns, uint32_t token) except -1:
+        """wait(), by the one of several whom `token` names."""
+        return self.wait(deadline_ns)
 
     cpdef object ring_doorbell(self):
         """Wakes a wait, or the next one, from any thread or signal handler."""

@@ -208,7 +208,8 @@ class SimPoller(Poller):
         self.env = env
         self.ports = []
         self._hosts = []
-        self._waiters = []              # programs, in the order in which they began to wait
+        self.is_woken = None            # of the stack: whether the program whose wait has that token should look again
+        self._waiters = {}              # program -> its token or None, in the order in which they began to wait
         self._news = 0                  # so many times there was something
         self._seen = {}                 # program (None: the main one) -> news that it was woken for
         self._alarm = Alarm(env.network.scheduler, self._time_came)
@@ -236,8 +237,9 @@ class SimPoller(Poller):
     def ring_doorbell(self):
         """Wakes all who wait, or the next wait of each program. From the thread of the environment only."""
         self._news += 1
-        for program in self._waiters:
-            program._wake()
+        for program, token in self._waiters.items():
+            if token is None or self.is_woken(token):
+                program._wake()
 
     def give_way(self):
         """Counts a call that would not wait as a wait at this instant: a loop of such calls is NoProgress in the end."""
@@ -249,6 +251,13 @@ class SimPoller(Poller):
         self._timed_out = True
 
     def wait(self, deadline_ns):
+        return self._wait(deadline_ns, None)
+
+    def wait_for(self, deadline_ns, token):
+        """As wait(), but woken only by what is_woken(token) confirms: many programs on one host do not wake each other."""
+        return self._wait(deadline_ns, None if self.is_woken is None else token)
+
+    def _wait(self, deadline_ns, token):
         program = current()
         for host in self._hosts:
             if host.native:             # calls may have left it something to do, or another deadline
@@ -257,15 +266,15 @@ class SimPoller(Poller):
             deadline_ns = self._hosts[0].instant(deadline_ns)
         if program is None:
             return self._drive(deadline_ns)
-        if deadline_ns > self.env.now and self._take_news(program):
+        if deadline_ns > self.env.now and (self._take_news(program) if token is None else self.is_woken(token)):
             program._count_wait()
             return True
-        self._waiters.append(program)
+        self._waiters[program] = token
         try:
             program._block("a wait for its host", deadline_ns)
         finally:
-            self._waiters.remove(program)
-        return self._take_news(program)
+            del self._waiters[program]
+        return token is not None or self._take_news(program)
 
     def _take_news(self, program):
         """Whether there was something that this program was not woken for yet."""

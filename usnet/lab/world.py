@@ -35,14 +35,16 @@ class Host:
         if gateway is not None:
             self._routes.append(("0.0.0.0/0", gateway))
         self.simulated = world.network.host(name, granularity)
+        poller = SimPoller(world.env)
         self.stack = Stack(
             None,
             config=config,
             seed=world.seed_for(name),
             clock=self.simulated.clock,
-            poller=SimPoller(world.env),
+            poller=poller,
             **limits,
         )
+        poller.is_woken = self.stack.is_woken
         attach(self.stack, self.simulated, world.network, len(world.hosts))
 
     @property

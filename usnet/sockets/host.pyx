@@ -265,7 +265,7 @@ cdef class Stack:
             try:
                 if self.must_poll:
                     until = min(until, now + POLL_INTERVAL)
-                self.poller.wait(min(until, deadline))
+                self.poller.wait_for(min(until, deadline), w)
             finally:
                 gone = waiter_at(&self.n, w).fd == NONE
                 waiter_drop(&self.n, w)
@@ -275,6 +275,10 @@ cdef class Stack:
             if gone or mask == 0:
                 self.run()
                 return True
+
+    def is_woken(self, uint32_t token):
+        """Whether the blocked program whose wait has that number (Poller.wait_for) should look again."""
+        return waiter_at(&self.n, token).woken != 0 or waiter_at(&self.n, token).mask == 0
 
     def run_once(self):
         """Does everything that can be done now, without waiting. Returns the next deadline (ns of the clock), or None.

@@ -1,7 +1,7 @@
 """An arriving segment (RFC 9293, section 3.10.7.4). The parent, `synchronized`, holds the order of the steps; each step is a function that says
 whether to go on."""
 from libc.errno cimport ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
@@ -337,12 +337,16 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
 
 
 cdef bint check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
-    """Eighth step. A FIN ahead of missing data is held until that is here. True if it is, and an ACK due at once."""
+    """Eighth step. A FIN ahead of missing data is held until that is here; of several the first in the stream counts. True if it is held, and an
+    ACK due at once."""
     cdef tcb *k = tcb_at(t, c)
+    cdef uint64_t pos
     cdef bint at_once = False
-    if s.fin and not k.flags & (TF_FIN_RECEIVED | TF_FIN_HELD) and seq_ge(s.seq + s.n, k.rcv_nxt):
+    if s.fin and not k.flags & TF_FIN_RECEIVED and seq_ge(s.seq + s.n, k.rcv_nxt):
+        pos = k.rcv_pos + <uint32_t>seq_diff(s.seq + s.n, k.rcv_nxt)
+        if not k.flags & TF_FIN_HELD or pos < k.fin_pos:
+            k.fin_pos = pos
         k.flags |= TF_FIN_HELD
-        k.fin_pos = k.rcv_pos + <uint32_t>seq_diff(s.seq + s.n, k.rcv_nxt)
         at_once = k.fin_pos != k.rcv_pos
     if k.flags & TF_FIN_HELD and k.rcv_pos == k.fin_pos and not k.flags & TF_FIN_RECEIVED:
         tcp_fin_received(t, c, now)

@@ -40,17 +40,28 @@ cdef void restart_timer(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
 
 
+cdef uint32_t wanted(const tcb *k, uint32_t acked, uint32_t flight) noexcept nogil:
+    """Bytes that would be in flight if cwnd did not matter: those that were, and those that wait, as far as the peer's window goes."""
+    cdef uint32_t out = tcp_flight(k), window = k.snd_wnd + acked
+    if k.snd.span > out:
+        flight += k.snd.span - out
+    return flight if flight < window else window
+
+
 cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef const cc_ops *cc = cc_table(k.cc_ops)
     cdef bint limited
+    cdef uint32_t used
     k.dupacks = 0
     restart_timer(t, c, now)
     if seq_gt(k.snd_una, k.recover):
         k.recover = k.snd_una - 1       # follows, so that it never falls behind by half the sequence space
     if not (k.flags & TF_RECOVERY):
-        # cwnd grows only if it was what held the sender back: in slow start half of it in use, later nearly all (RFC 7661's concern)
-        limited = flight < (k.cc.cwnd // 2 if k.cc.cwnd < k.cc.ssthresh else k.cc.cwnd - k.mss)
+        # cwnd grows only if it was what held the sender back: in slow start half of it in use, later nearly all (RFC 7661's concern). Within a burst
+        # of ACKs nothing is sent, so what could leave at once counts as in flight.
+        used = wanted(k, acked, flight)
+        limited = used < (k.cc.cwnd // 2 if k.cc.cwnd < k.cc.ssthresh else k.cc.cwnd - k.mss)
         cc.on_ack(&k.cc, acked, limited, now)
     elif seq_ge(k.snd_una, k.recover):
         k.flags &= ~<uint32_t>(TF_RECOVERY | TF_REXMT_NOW)
