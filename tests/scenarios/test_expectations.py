@@ -144,7 +144,7 @@ BROKEN = {
     ),
     "no crossing SYNs": (
         "simultaneous-open",
-        {"hosts": {"server": {"app": "cross:7000(bind=5000, port=5000, start=100ms)"}}},
+        {"hosts": {"server": {"app": "cross:7000(bind=5001, port=5001, start=100ms)"}}},
         "errors: client: expected none, saw ECONNREFUSED",
     ),
     "nothing unread": (

@@ -13,12 +13,12 @@ APPS = {
     "half-closed": ("half_close:20000", "respond:60000(after=eof)"),
     "slow reader": ("bulk:60000", "sink(read=700, every=3ms, rcvbuf=8192)"),
     "small buffers": ("bulk:20000(chunk=100, sndbuf=4096)", "sink(rcvbuf=3000)"),
-    "crossing": ("cross:9000(bind=5000, port=5000)", "cross:7000(bind=5000, port=5000)"),
+    "crossing": ("cross:9000(bind=5001, port=5001)", "cross:7000(bind=5001, port=5001)"),
     "many": ("bulk:3000(bind=4001), bulk:4000(bind=4002), rpc:5*100@1ms(bind=4003)", "echo(count=3)"),
 }
 FAULTS = {
     "loss": ({"loss": 0.05}, []),
-    "heavy loss": ({}, [{"match": {"flag": "tcp", "p": 0.2}, "do": "drop"}]),
+    "heavy loss": ({}, [{"match": {"flag": "tcp", "p": 0.1}, "do": "drop"}]),
     "duplicates": ({"duplicate": 0.3, "loss": 0.02}, []),
     "reordering": ({"jitter": "40ms", "reorder": True, "loss": 0.02}, []),
     "corruption": ({}, [{"match": {"ip": 4, "p": 0.03}, "do": "corrupt"}]),

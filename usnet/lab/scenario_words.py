@@ -39,7 +39,7 @@ def _amount(text: str) -> int | str:
 
 
 OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "port": (int, "the server's port; 7000"),
+    "port": (int, "the server's port; 7777"),
     "to": (str, "the host to connect to; the first other host that serves"),
     "bind": (int, "the client's own port; any"),
     "nodelay": (_switch, "TCP_NODELAY"),

@@ -13,7 +13,7 @@ from typing import Any
 from usnet.lab.scenario_ledger import Ledger, Transfer
 from usnet.lab.scenario_words import Spec
 
-PORT = 7000
+PORT = 7777
 CHUNK = 1 << 16
 
 
