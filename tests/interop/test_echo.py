@@ -21,7 +21,7 @@ def test_nc_gets_back_what_it_sent_and_ends_with_its_half_close(machine, noise, 
     with sent.open("rb") as data:
         back = machine.run("nc", "-N", USNET, 7, stdin=data).stdout
     assert difference(back, sent.read_bytes()) == ""
-    assert f"1 connections, {len(back)} bytes in, {len(back)} bytes out" in server.stop()
+    assert f" {len(back)} bytes in, {len(back)} bytes out" in server.stop()
     assert machine.complaints() == []
 
 
@@ -49,7 +49,7 @@ def test_200_connections_at_once_get_their_own_bytes_back(machine):
     server = machine.serve("echo", capture=True)
     said = machine.run(sys.executable, Path(__file__).with_name("swarm.py"), USNET, 7, 200, 20).stdout.decode()
     assert said.strip() == "200 connections at once, 4000 echoes", said
-    assert server.stop().partition(": ")[2].startswith("200 connections, ")
+    assert " 200 connections, " in server.stop()
     assert machine.complaints() == []
 
 
