@@ -83,9 +83,8 @@ def test_a_slow_reader_is_waited_for(machine, noise):
     assert difference(back, data) == ""
 
 
-def test_usnet_as_a_client_half_closes_and_reads_on(machine, noise):
+def test_usnet_as_a_client_half_closes_and_reads_on(machine, stack, noise):
     """A kernel's server that answers only once it knows that it has all."""
-    stack = machine.stack()
     data, listener = noise(2 * MB), machine.listen(7000)
 
     def answer():
