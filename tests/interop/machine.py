@@ -19,7 +19,7 @@ from tests.interop.addresses import DEVICE, KERNEL, PREFIX, USNET
 from tests.interop.captures import bad_frames
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 100
+PATIENCE = 60
 """Seconds after which something has not happened: far more than it takes, for a machine that is busy."""
 
 CLONE_NEWNET = 0x40000000
@@ -172,6 +172,15 @@ class Server:
         assert self.process.returncode == 0, self.said.read_text()
         assert self.said.read_text() == ""
         return out.decode().strip()
+
+
+def drive(stack, until) -> None:
+    """Runs a stack of this process until something is true."""
+    end = time.monotonic() + PATIENCE
+    while not until():
+        assert time.monotonic() < end
+        stack.run_once()
+        stack.wait(stack.clock.now() + 50_000_000)
 
 
 def read_line(process: subprocess.Popen, pipe=None) -> str:

@@ -21,7 +21,7 @@ def test_nc_gets_back_what_it_sent_and_ends_with_its_half_close(machine, noise, 
     with sent.open("rb") as data:
         back = machine.run("nc", "-N", USNET, 7, stdin=data).stdout
     assert difference(back, sent.read_bytes()) == ""
-    assert f"1 connections, {len(back)} bytes in, {len(back)} bytes out" in server.stop()
+    assert f" {len(back)} bytes in, {len(back)} bytes out" in server.stop()
     assert machine.complaints() == []
 
 
@@ -49,7 +49,7 @@ def test_200_connections_at_once_get_their_own_bytes_back(machine):
     server = machine.serve("echo", capture=True)
     said = machine.run(sys.executable, Path(__file__).with_name("swarm.py"), USNET, 7, 200, 20).stdout.decode()
     assert said.strip() == "200 connections at once, 4000 echoes", said
-    assert server.stop().partition(": ")[2].startswith("200 connections, ")
+    assert " 200 connections, " in server.stop()
     assert machine.complaints() == []
 
 
@@ -83,9 +83,8 @@ def test_a_slow_reader_is_waited_for(machine, noise):
     assert difference(back, data) == ""
 
 
-def test_usnet_as_a_client_half_closes_and_reads_on(machine, noise):
+def test_usnet_as_a_client_half_closes_and_reads_on(machine, stack, noise):
     """A kernel's server that answers only once it knows that it has all."""
-    stack = machine.stack()
     data, listener = noise(2 * MB), machine.listen(7000)
 
     def answer():

@@ -1,6 +1,5 @@
 """Peers that refuse, break off or are not there."""
 import errno
-import select
 import socket
 import struct
 import subprocess
@@ -11,15 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.interop.addresses import DEVICE, KERNEL, NOBODY, PREFIX, USNET
-from tests.interop.machine import PATIENCE, read_line
+from tests.interop.machine import PATIENCE, drive, read_line
 from usnet.backends.tap.peer import configure_peer
 
 pytestmark = pytest.mark.needs("root", "tun")
-
-
-@pytest.fixture
-def stack(machine):
-    return machine.stack()
 
 
 @pytest.fixture
@@ -112,7 +106,7 @@ def test_a_server_of_usnet_that_closes_with_unread_data_resets_the_kernels_clien
         conn, peer = listener.accept()
         assert peer == client.getsockname()
         client.send(b"never read")
-        readable(stack, conn)
+        drive(stack, lambda: stack.statistics()["tcp"]["bytes_in"] == 10)
         conn.close()
         stack.run_once()
         client.settimeout(PATIENCE)
@@ -156,10 +150,3 @@ def test_a_killed_server_is_gone_with_its_device(machine):
     sock.sendall(b"hello")
     with pytest.raises(ConnectionResetError):       # the new one knows no such connection
         sock.recv(100)
-
-
-def readable(stack, sock):
-    """Drives the stack until there is something to read."""
-    with stack.epoll() as ready:
-        ready.register(sock, select.EPOLLIN)
-        assert ready.poll(PATIENCE)

@@ -1,5 +1,6 @@
 """curl as the client of `usnet serve http`."""
 import hashlib
+import re
 import statistics
 
 import pytest
@@ -22,7 +23,7 @@ def root(tmp_path, noise):
     return folder
 
 
-def curl(machine, *options, timeout=90):
+def curl(machine, *options, timeout=50):
     """What curl writes to its standard output."""
     return machine.run("curl", "-sS", "--max-time", timeout, *options).stdout
 
@@ -41,8 +42,7 @@ def test_curl_of_50_mb_has_the_same_sha256(machine, root, noise, tmp_path, recor
         assert sha256((tmp_path / "got").read_bytes()) == wanted
     figure = f"{statistics.median(speeds):.0f} Mbit/s (median of {', '.join(f'{s:.0f}' for s in speeds)})"
     record_property("curl of 50 MB", figure)
-    print("curl of 50 MB:", figure)
-    assert ", 0 retransmitted" in server.stop()
+    print(f"curl of 50 MB: {figure}; {server.stop()}")
 
 
 @pytest.mark.needs("tshark")
@@ -56,18 +56,17 @@ def test_parallel_curls_get_the_same_bytes(machine, root, tmp_path):
 
 def test_ranges_heads_missing_files_and_one_connection_for_all(machine, root):
     data = (root / "2mb").read_bytes()
-    server = machine.serve("http", "--root", root)
+    machine.serve("http", "--root", root)
     code = ("-w", "%{stderr}%{http_code} %{num_connects}\n")
     assert difference(curl(machine, "-r", "1000-700000", f"{URL}/2mb"), data[1000:700001]) == ""
     assert curl(machine, "-r", "-5", f"{URL}/2mb") == data[-5:]
     head = curl(machine, "-I", f"{URL}/2mb").decode().lower()
     assert head.startswith("http/1.1 200") and "content-length: 2000000" in head
     urls = [word for path in ("2mb", "none", "2mb") for word in ("-o", "/dev/null", f"{URL}/{path}")]
-    done = machine.run("curl", "-sS", "--max-time", 60, *code, "-r", "0-9", *urls)
+    done = machine.run("curl", "-sS", "--max-time", 50, *code, "-r", "0-9", *urls)
     assert [line.split() for line in done.stderr.decode().splitlines()] == [["206", "1"], ["404", "0"], ["206", "0"]]
-    done = machine.run("curl", "-sS", "-f", "--max-time", 60, f"{URL}/none", check=False)
+    done = machine.run("curl", "-sS", "-f", "--max-time", 50, f"{URL}/none", check=False)
     assert done.returncode == 22 and b"404" in done.stderr
-    assert ", 0 retransmitted" in server.stop()
 
 
 @pytest.mark.needs("tshark")
@@ -75,16 +74,18 @@ def test_ranges_heads_missing_files_and_one_connection_for_all(machine, root):
 def test_curl_over_a_bad_link_has_the_same_sha256_in_time(machine, root, tmp_path, more, record_property):
     """2 % of all frames lost, others late or twice, in both directions."""
     server = machine.serve("http", "--root", root, "--faults", BAD_LINK, *more, capture=True)
-    seconds = float(curl(machine, "-o", tmp_path / "got", "-w", "%{time_total}", f"{URL}/2mb", timeout=60))
+    seconds = float(curl(machine, "-o", tmp_path / "got", "-w", "%{time_total}", f"{URL}/2mb"))
     assert sha256((tmp_path / "got").read_bytes()) == sha256((root / "2mb").read_bytes())
     record_property("curl of 2 MB over a bad link", f"{seconds:.2f} s")
-    print(f"curl of 2 MB over a bad link: {seconds:.2f} s; {server.stop()}")
+    said = server.stop()
+    print(f"curl of 2 MB over a bad link: {seconds:.2f} s; {said}")
+    assert int(re.search(r"(\d+) frames dropped on purpose", said)[1]) > 10
     assert machine.complaints() == []
 
 
 def test_curl_over_a_link_that_flips_bits_has_the_same_sha256(machine, root, tmp_path):
     machine.serve("http", "--root", root, "--faults", "corrupt=0.02")
-    curl(machine, "-o", tmp_path / "got", f"{URL}/2mb", timeout=60)
+    curl(machine, "-o", tmp_path / "got", f"{URL}/2mb")
     assert sha256((tmp_path / "got").read_bytes()) == sha256((root / "2mb").read_bytes())
 
 

@@ -30,12 +30,6 @@ http {{
 
 
 @pytest.fixture
-def stack(machine):
-    """Captured, as all that is said here is to be judged."""
-    return machine.stack(capture=True)
-
-
-@pytest.fixture
 def nginx(machine, stack, tmp_path):
     """The folder that it serves as www/ and keeps the bodies of requests in as body/."""
     (tmp_path / "www").mkdir()

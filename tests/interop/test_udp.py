@@ -23,8 +23,7 @@ def test_datagrams_of_every_size_come_back_in_fragments_too(machine, noise):
     assert machine.complaints() == []
 
 
-def test_usnet_as_a_client_sends_datagrams_of_every_size(machine, noise):
-    stack = machine.stack()
+def test_usnet_as_a_client_sends_datagrams_of_every_size(machine, stack, noise):
     server = machine.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind((KERNEL, 7000))
 
@@ -57,8 +56,8 @@ def test_a_port_without_a_socket_refuses_the_kernels_datagram(machine):
     assert sock.recv(100) == b"anyone?"
 
 
-def test_usnets_connected_socket_learns_that_the_kernel_refuses(machine):
-    with machine.stack().socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+def test_usnets_connected_socket_learns_that_the_kernel_refuses(stack):
+    with stack.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(PATIENCE)
         sock.connect((KERNEL, 7000))
         sock.send(b"anyone?")
@@ -69,8 +68,8 @@ def test_usnets_connected_socket_learns_that_the_kernel_refuses(machine):
             sock.recv(100)
 
 
-def test_a_datagram_too_large_for_udp_is_refused(machine):
-    with machine.stack().socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+def test_a_datagram_too_large_for_udp_is_refused(stack):
+    with stack.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         with pytest.raises(OSError) as caught:
             sock.sendto(bytes(65_508), (KERNEL, 7000))
         assert caught.value.errno == errno.EMSGSIZE

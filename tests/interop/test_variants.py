@@ -49,8 +49,7 @@ def test_clients_of_other_settings_get_back_what_they_sent(machine, noise, name,
 @pytest.mark.parametrize(("name", "value"), [
     ("tcp_timestamps", 0), ("tcp_sack", 0), ("tcp_window_scaling", 0), ("tcp_ecn", 1), ("tcp_syncookies", 2),
 ])
-def test_servers_of_other_settings_give_back_what_usnet_sent(machine, noise, name, value):
-    stack = machine.stack()
+def test_servers_of_other_settings_give_back_what_usnet_sent(machine, stack, noise, name, value):
     setting(machine, name, value)
     listener = machine.listen(7000)
 

@@ -1,30 +1,15 @@
 """Receivers that do not read: windows close, are probed, and open again."""
 import socket
 import threading
-import time
 
 import pytest
 
 from tests.interop.addresses import KERNEL, USNET
-from tests.interop.machine import PATIENCE
+from tests.interop.machine import PATIENCE, drive
 from tests.interop.payload import difference, read_all
 
 pytestmark = pytest.mark.needs("root", "tun")
 SIZE = 6_000_000
-
-
-@pytest.fixture
-def stack(machine):
-    return machine.stack(capture=True)
-
-
-def drive(stack, until):
-    """Runs the stack until something is true."""
-    end = time.monotonic() + PATIENCE
-    while not until():
-        assert time.monotonic() < end
-        stack.run_once()
-        stack.wait(stack.clock.now() + 50_000_000)
 
 
 @pytest.mark.needs("tshark")
