@@ -36,22 +36,9 @@ from usnet.tcp.state cimport (
 )
 from usnet.tcp.tables cimport tcb_find, tcb_find_listener, tcp_notify
 from usnet.tcp.tcb cimport (
-    T_REXMT,
-    TCPS_ESTABLISHED,
-    TCPS_FIN_WAIT_1,
-    TCPS_FIN_WAIT_2,
-    TCPS_SYN_RECEIVED,
-    TCPS_SYN_SENT,
-    TCPS_TIME_WAIT,
-    TF_ACK_NOW,
-    TF_DELACK,
-    TF_FIN_HELD,
-    TF_FIN_RECEIVED,
-    TF_HELD,
-    TF_PROBE,
-    TF_RTT_TIMED,
-    TF_TIMESTAMPS,
-    tcb,
+    T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
+    TCPS_TIME_WAIT, TF_ACK_NOW, TF_DELACK, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_PROBE, TF_RTT_TIMED,
+    TF_TIMESTAMPS, tcb,
 )
 from usnet.tcp.teardown cimport (
     tcp_end,
