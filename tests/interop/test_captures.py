@@ -17,7 +17,7 @@ def capture(machine, noise):
     """A good one, of TCP and ICMP, written by usnet."""
     machine.serve("echo", capture=True)
     machine.run("nc", "-N", USNET, 7, data=noise(20_000))
-    machine.run("ping", "-c", 1, USNET)
+    machine.run("ping", "-c", 1, "-w", PATIENCE, USNET)
     assert machine.complaints() == []
     return machine.captures[0]
 
