@@ -18,7 +18,7 @@ APPS = {
 }
 FAULTS = {
     "loss": ({"loss": 0.05}, []),
-    "heavy loss": ({}, [{"match": {"flag": "tcp", "p": 0.1}, "do": "drop"}]),
+    "heavy loss": ({}, [{"match": {"flag": "tcp", "p": 0.2}, "do": "drop"}]),
     "duplicates": ({"duplicate": 0.3, "loss": 0.02}, []),
     "reordering": ({"jitter": "40ms", "reorder": True, "loss": 0.02}, []),
     "corruption": ({}, [{"match": {"ip": 4, "p": 0.03}, "do": "corrupt"}]),

@@ -98,6 +98,7 @@ class Report:
             next(column for column in table.columns if column.header == name).justify = "right"
         for column in table.columns:
             column.no_wrap = True
+        table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"  # a narrow terminal breaks the digest, nothing else
         for r in self.results:
             table.add_row(
                 r["scenario"],

@@ -131,7 +131,7 @@ cdef void forget_attempt(tcp_state *t, tcb *k) noexcept nogil:
     k.backoff = k.unanswered = k.syn_retries = k.dupacks = 0
     k.snd_wscale = k.rcv_wscale = 0
     k.stalled_since = 0
-    k.srtt = k.rttvar = 0
+    k.srtt = k.rttvar = k.min_rtt = 0
     k.rto = t.config.rto_initial
     k.rcv_nxt = k.rcv_adv = k.last_ack_sent = 0
 

@@ -202,7 +202,7 @@ cdef bint echoes_lost_ack(tcp_state *t, const tcb *k, int64_t rtt, int64_t now) 
     """Whether that time began before the last retransmission although the answer may well be to it: the first copy had arrived, its ACK was lost, and
     what was measured is how long we waited."""
     cdef int64_t since = now - k.rexmt_at
-    return k.rexmt_at != 0 and rtt > since + t.config.granularity and since >= k.srtt // 2
+    return k.rexmt_at != 0 and rtt > since + t.config.granularity and since >= k.min_rtt // 2
 
 
 cdef void sample_rtt(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noexcept nogil:

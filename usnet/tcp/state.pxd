@@ -45,7 +45,7 @@ cdef struct tcp_config:
     uint8_t syn_retries         # default 6
     uint8_t synack_retries      # default 5
     uint8_t data_retries        # default 15 (R2 of RFC 9293, 3.8.3)
-    uint8_t orphan_retries      # default 8 (as Linux)
+    uint8_t orphan_retries      # default 7
     uint8_t timestamps          # 1: offered
     uint8_t window_scaling      # 1: offered
     uint8_t sack                # 0 until the stack uses it

@@ -47,7 +47,7 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.syn_retries = 6
     g.synack_retries = 5
     g.data_retries = 15
-    g.orphan_retries = 8
+    g.orphan_retries = 7
     g.timestamps = g.window_scaling = 1
     g.cc = CC_NEWRENO
     g.rto_initial = 1000 * <int64_t>MS

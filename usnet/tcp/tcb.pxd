@@ -94,6 +94,7 @@ cdef struct tcb:
     int64_t rtt_start           # ns when rtt_seq was sent
     int64_t srtt                # ns; 0 before the first sample (RFC 6298)
     int64_t rttvar              # ns
+    int64_t min_rtt             # ns: the shortest ever measured; 0 before the first sample
     int64_t rto                 # ns, without backoff
     int64_t last_recv           # ns of the last segment (keepalive)
     int64_t stalled_since       # ns of the first unanswered retransmission or probe; 0 (RFC 9293, 3.8.3: R2)
