@@ -17,6 +17,7 @@ from usnet.backends.ring cimport (
     slot_meta,
 )
 from usnet.ip.config cimport (
+    MAX_NEIGHBOURS,
     ip_add_addr,
     ip_add_netif,
     ip_add_route,
@@ -30,6 +31,7 @@ from usnet.ip.neighbour cimport neighbour_set, neighbour_timeout
 from usnet.ip.output cimport ip_flush
 from usnet.ip.reassembly cimport reassembly_timeout
 from usnet.ip.state cimport (
+    MAX_REASSEMBLIES,
     PACKET_ICMP_ERROR,
     PACKET_TCP,
     TIMER_NEIGHBOUR,
@@ -241,7 +243,8 @@ cdef class StackCore:
         rng_seed(&self.s.random, seed & 0xffffffffffffffff)
         self.s.gather = <uint8_t *>malloc(GATHER_BYTES)
         if (self.s.gather == NULL or chunks_init(&self.s.chunks, max_chunks)
-                or wheel_init(&self.s.timers, max_connections + 4096, 0) or idset_init(&self.s.notify, max_sockets)
+                or wheel_init(&self.s.timers, max_connections + MAX_NEIGHBOURS + MAX_REASSEMBLIES, 0)
+                or idset_init(&self.s.notify, max_sockets)
                 or ip_init(&self.s.ip, &self.s.chunks, &self.s.timers, &self.s.notify, &self.s.random, max_sockets)
                 or tcp_init(&self.s.tcp, &self.s.ip, &self.s.chunks, &self.s.timers, &self.s.notify, &self.s.random,
                             max_connections)):

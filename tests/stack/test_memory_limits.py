@@ -1,0 +1,47 @@
+"""A stack whose memory is nearly used up goes on, and one timer, packet or byte more never stops it for good."""
+
+import socket
+
+import pytest
+
+import usnet
+from usnet.backends.clock import ManualClock
+from usnet.backends.pair import make_pair
+
+NONE = 0xFFFFFFFF
+
+
+@pytest.fixture()
+def alone():
+    """Makes a stack on a wire that nobody listens to, without blocking."""
+    stacks = []
+
+    def make(address="10.9.0.1/16", **options):
+        clock = ManualClock(1_000_000_000)
+        port, _ = make_pair(clock=clock)
+        stacks.append(usnet.Stack(port, address, seed=1, clock=clock, **options))
+        return stacks[-1]
+
+    yield make
+    for stack in stacks:
+        stack.close(linger=0)
+
+
+def nonblocking(stack, kind=socket.SOCK_STREAM):
+    sock = stack.socket(type=kind)
+    sock.setblocking(False)
+    return sock
+
+
+def test_a_sweep_over_absent_neighbours_leaves_connections_their_timers(alone):
+    stack = alone(max_connections=4, config={"max_neighbours": 65536, "neighbour_bytes": 1 << 24})
+    udp = nonblocking(stack, socket.SOCK_DGRAM)
+    for i in range(6000):
+        udp.sendto(b"?", (f"10.9.{1 + i // 250}.{1 + i % 250}", 9))
+    assert stack.statistics()["memory"]["timers"] == 6000
+    tcp = nonblocking(stack)
+    tcp.connect_ex(("10.9.99.1", 80))
+    stack.run_once()
+    assert [stack.core.snapshot(c)["timer"] != NONE for c in stack.core.connections()] == [True]
+    for sock in (udp, tcp):
+        sock.close()
