@@ -157,6 +157,8 @@ cdef int64_t after_send(stack *s, bint blocked, int64_t now) noexcept nogil:
     cdef uint32_t netif
     cdef port *link
     cdef int64_t deadline = wheel_next(&s.timers)
+    if s.ip.n_loopback or s.ip.n_unreachable:
+        deadline = now                      # what is on its way to ourselves needs no timer
     if blocked:
         for netif in range(s.ip.n_netifs):
             link = s.ip.netifs[netif].link

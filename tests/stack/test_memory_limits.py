@@ -45,3 +45,28 @@ def test_a_sweep_over_absent_neighbours_leaves_connections_their_timers(alone):
     assert [stack.core.snapshot(c)["timer"] != NONE for c in stack.core.connections()] == [True]
     for sock in (udp, tcp):
         sock.close()
+
+
+def connected_to_itself(stack):
+    listener, client = nonblocking(stack), nonblocking(stack)
+    listener.bind(("10.9.0.1", 80))
+    listener.listen()
+    client.connect_ex(("10.9.0.1", 80))
+    for _ in range(10):
+        stack.run_once()
+    server, _ = listener.accept()
+    server.setblocking(False)
+    listener.close()
+    return client, server
+
+
+def test_what_is_on_its_way_to_ourselves_is_due_at_once(alone):
+    stack = alone()
+    client, server = connected_to_itself(stack)
+    client.send(b"x")  # leaves with the call, into the queue of what comes back in
+    now = stack.clock.now()
+    assert stack.core.flush(now) == now
+    stack.run_once()
+    assert server.recv(10) == b"x"
+    client.close()
+    server.close()
