@@ -1,5 +1,6 @@
 """A stack whose memory is nearly used up goes on, and one timer, packet or byte more never stops it for good."""
 
+import errno
 import socket
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 import usnet
 from usnet.backends.clock import ManualClock
 from usnet.backends.pair import make_pair
-from usnet.testing.peer import stream
+from usnet.testing.peer import established, stream
 
 NONE = 0xFFFFFFFF
 
@@ -87,3 +88,15 @@ def test_a_packet_to_ourselves_passes_however_little_may_wait(alone):
     assert got == stream(1, 5000)
     client.close()
     server.close()
+
+
+def test_what_waits_to_be_sent_leaves_a_quarter_of_the_memory_to_what_arrives():
+    tcp = established(limits={"max_chunks": 16}, win=0)
+    with pytest.raises(OSError) as error:
+        while True:
+            tcp.send(1000)
+    assert error.value.errno == errno.ENOBUFS
+    assert 10 <= tcp.cable.memory()["chunks"] <= 12
+    for i in range(4):
+        tcp.rx(f". {1 + i * 1000}:{1001 + i * 1000}(1000) ack 1 win 0")
+    assert tcp.recv() == stream(1, 4000)
