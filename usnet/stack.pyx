@@ -215,6 +215,9 @@ cdef int prefix128(object address, object prefix) except -1:
     return prefix + (96 if ipaddress.ip_address(address).version == 4 else 0)
 
 
+MOST = 10 ** 18                 # of any setting: ns of 31 years, twice which can still be added to a clock
+
+
 cdef dict changed(dict current, dict settings, str what):
     """`current` with those of `settings` that it knows; they are taken out of settings."""
     for key in list(settings):
@@ -222,8 +225,8 @@ cdef dict changed(dict current, dict settings, str what):
             value = settings.pop(key)
             if isinstance(value, bool):
                 value = int(value)
-            if not isinstance(value, int) or value < 0:
-                raise ValueError(f"setting {key!r} of {what} must be a number >= 0, not {value!r}")
+            if not isinstance(value, int) or not 0 <= value <= MOST:
+                raise ValueError(f"setting {key!r} of {what} must be a number from 0 to {MOST}, not {value!r}")
             current[key] = value
     return current
 

@@ -100,3 +100,9 @@ def test_what_waits_to_be_sent_leaves_a_quarter_of_the_memory_to_what_arrives():
     for i in range(4):
         tcp.rx(f". {1 + i * 1000}:{1001 + i * 1000}(1000) ack 1 win 0")
     assert tcp.recv() == stream(1, 4000)
+
+
+@pytest.mark.parametrize("setting", ["msl", "rto_max", "keep_idle", "arp_timeout", "reassembly_timeout"])
+def test_times_that_would_pass_the_end_of_the_clock_are_refused(alone, setting):
+    with pytest.raises(ValueError, match="from 0 to 10"):
+        alone().configure(**{setting: 1 << 62})
