@@ -1,6 +1,7 @@
 """What all tests share: Hypothesis's settings, and skipping where the machine lacks something, with what it lacks."""
 import os
 import shutil
+import sys
 
 import pytest
 from hypothesis import settings
@@ -43,3 +44,14 @@ def pytest_runtest_setup(item):
     lacking = [m for mark in item.iter_markers("needs") for what in mark.args if (m := missing(what))]
     if lacking:
         pytest.skip("missing: " + ", ".join(lacking))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """No test may make a connection go from a state to another that RFC 9293 does not know (usnet/tcp/states)."""
+    states = sys.modules.get("usnet.tcp.states")
+    before = states.illegal_transitions() if states else 0
+    result = yield
+    states = sys.modules.get("usnet.tcp.states")
+    assert not states or states.illegal_transitions() == before, "an illegal transition: see usnet.tcp.states.LEGAL"
+    return result

@@ -17,6 +17,7 @@ from usnet.backends.ring cimport (
     slot_meta,
 )
 from usnet.ip.config cimport (
+    MAX_NEIGHBOURS,
     ip_add_addr,
     ip_add_netif,
     ip_add_route,
@@ -30,6 +31,7 @@ from usnet.ip.neighbour cimport neighbour_set, neighbour_timeout
 from usnet.ip.output cimport ip_flush
 from usnet.ip.reassembly cimport reassembly_timeout
 from usnet.ip.state cimport (
+    MAX_REASSEMBLIES,
     PACKET_ICMP_ERROR,
     PACKET_TCP,
     TIMER_NEIGHBOUR,
@@ -161,8 +163,13 @@ cdef int64_t after_send(stack *s, bint blocked, int64_t now) noexcept nogil:
     cdef uint32_t netif
     cdef port *link
     cdef int64_t deadline = wheel_next(&s.timers)
+<<<<<<< HEAD
     if waiting_for_itself(s) and now < deadline:
         deadline = now
+=======
+    if s.ip.n_loopback or s.ip.n_unreachable:
+        deadline = now                      # what is on its way to ourselves needs no timer
+>>>>>>> room/asan
     if blocked:
         for netif in range(s.ip.n_netifs):
             link = s.ip.netifs[netif].link
@@ -219,6 +226,9 @@ cdef int prefix128(object address, object prefix) except -1:
     return prefix + (96 if ipaddress.ip_address(address).version == 4 else 0)
 
 
+MOST = 10 ** 18                 # of any setting: ns of 31 years, twice which can still be added to a clock
+
+
 cdef dict changed(dict current, dict settings, str what):
     """`current` with those of `settings` that it knows; they are taken out of settings."""
     for key in list(settings):
@@ -226,8 +236,8 @@ cdef dict changed(dict current, dict settings, str what):
             value = settings.pop(key)
             if isinstance(value, bool):
                 value = int(value)
-            if not isinstance(value, int) or value < 0:
-                raise ValueError(f"setting {key!r} of {what} must be a number >= 0, not {value!r}")
+            if not isinstance(value, int) or not 0 <= value <= MOST:
+                raise ValueError(f"setting {key!r} of {what} must be a number from 0 to {MOST}, not {value!r}")
             current[key] = value
     return current
 
@@ -249,7 +259,8 @@ cdef class StackCore:
         rng_seed(&self.s.random, seed & 0xffffffffffffffff)
         self.s.gather = <uint8_t *>malloc(GATHER_BYTES)
         if (self.s.gather == NULL or chunks_init(&self.s.chunks, max_chunks)
-                or wheel_init(&self.s.timers, max_connections + 4096, 0) or idset_init(&self.s.notify, max_sockets)
+                or wheel_init(&self.s.timers, max_connections + MAX_NEIGHBOURS + MAX_REASSEMBLIES, 0)
+                or idset_init(&self.s.notify, max_sockets)
                 or ip_init(&self.s.ip, &self.s.chunks, &self.s.timers, &self.s.notify, &self.s.random, max_sockets)
                 or tcp_init(&self.s.tcp, &self.s.ip, &self.s.chunks, &self.s.timers, &self.s.notify, &self.s.random,
                             max_connections)):

@@ -5,6 +5,7 @@ from libc.string cimport memcpy, memset
 
 from usnet.memory.arena cimport (NONE, arena_at, arena_free, arena_give, arena_init, arena_reset, arena_take)
 from usnet.memory.mapping cimport map_release, map_reserve, page_round
+from usnet.memory.poison cimport poison, unpoison
 
 cdef enum:
     SPAN_MAX = 0x7fffffff   # bytes of a chain at most, so that no sum of positions overflows
@@ -33,6 +34,8 @@ cdef int chunks_init(chunk_pool *pool, uint32_t max_chunks) noexcept nogil:
 
 
 cdef void chunks_free(chunk_pool *pool) noexcept nogil:
+    if pool.bytes != NULL:
+        unpoison(pool.bytes, <uint64_t>pool.heads.touched * CHUNK_BYTES)
     map_release(pool.bytes, pool.mapped)
     pool.bytes = NULL
     pool.mapped = 0
@@ -40,6 +43,7 @@ cdef void chunks_free(chunk_pool *pool) noexcept nogil:
 
 
 cdef void chunks_reset(chunk_pool *pool) noexcept nogil:
+    poison(pool.bytes, <uint64_t>pool.heads.used * CHUNK_BYTES)
     arena_reset(&pool.heads)
 
 
@@ -53,12 +57,17 @@ cdef void chain_init(chain *c) noexcept nogil:
     c.cursor_no = 0
 
 
+cdef inline void give(chunk_pool *pool, uint32_t chunk) noexcept nogil:
+    poison(bytes_of(pool, chunk), CHUNK_BYTES)
+    arena_give(&pool.heads, chunk)
+
+
 cdef void give_from(chunk_pool *pool, uint32_t chunk) noexcept nogil:
     """Gives back `chunk` and all that follow it."""
     cdef uint32_t following
     while chunk != NONE:
         following = next_of(pool, chunk)[0]
-        arena_give(&pool.heads, chunk)
+        give(pool, chunk)
         chunk = following
 
 
@@ -76,6 +85,7 @@ cdef int grow(chunk_pool *pool, chain *c, uint32_t n_chunks) noexcept nogil:
         return -ENOBUFS
     while c.n_chunks < n_chunks:
         chunk = arena_take(&pool.heads)
+        unpoison(bytes_of(pool, chunk), CHUNK_BYTES)
         next_of(pool, chunk)[0] = NONE
         if c.first == NONE:
             c.first = chunk
@@ -172,7 +182,7 @@ cdef void chain_drop(chunk_pool *pool, chain *c, uint32_t n) noexcept nogil:
     while gone:
         chunk = c.first
         c.first = next_of(pool, chunk)[0]
-        arena_give(&pool.heads, chunk)
+        give(pool, chunk)
         gone -= 1
 
 

@@ -17,7 +17,7 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint8_t
 from usnet.ip.config cimport ip_is_local, ip_source
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
 from usnet.memory.arena cimport NONE, arena_take
-from usnet.memory.chunks cimport chain_drop, chain_read, chain_write
+from usnet.memory.chunks cimport CHUNK_BYTES, chain_drop, chain_read, chain_write
 from usnet.tcp.calls cimport (
     OPT_ACCEPTCONN,
     OPT_KEEPALIVE,
@@ -182,6 +182,13 @@ cdef int64_t end_status(tcb *k) noexcept nogil:
     return -err if err else -EPIPE
 
 
+cdef bint may_hold(const tcp_state *t, uint32_t n) noexcept nogil:
+    """Whether n more bytes may wait to be sent. A quarter of the memory is for what arrives: two stacks full of what they want to say to each other
+    could take nothing in, and would never say it."""
+    cdef uint32_t most = t.chunks.heads.capacity - t.chunks.heads.capacity // 4
+    return t.chunks.heads.live + n // CHUNK_BYTES < most
+
+
 cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t room
@@ -200,7 +207,7 @@ cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, in
         n = room
     if n == 0:
         return -EAGAIN
-    while n and chain_write(t.chunks, &k.snd, k.snd.span, p, n):
+    while n and not (may_hold(t, n) and chain_write(t.chunks, &k.snd, k.snd.span, p, n) == 0):
         n //= 2                             # memory runs low: as much as there is
     if n == 0:
         return -ENOBUFS                     # nobody would be told when there is some again
