@@ -163,13 +163,8 @@ cdef int64_t after_send(stack *s, bint blocked, int64_t now) noexcept nogil:
     cdef uint32_t netif
     cdef port *link
     cdef int64_t deadline = wheel_next(&s.timers)
-<<<<<<< HEAD
     if waiting_for_itself(s) and now < deadline:
         deadline = now
-=======
-    if s.ip.n_loopback or s.ip.n_unreachable:
-        deadline = now                      # what is on its way to ourselves needs no timer
->>>>>>> room/asan
     if blocked:
         for netif in range(s.ip.n_netifs):
             link = s.ip.netifs[netif].link
