@@ -332,12 +332,16 @@ class App:
             assert not self.world.peer_of(conn), f"{conn.out} waits in {conn.sock.state}, and so does its peer"
             return True
         except OSError as error:
-            if conn.sock.state == "SYN_SENT" or conn.sock.state == "SYN_RECEIVED":
-                return False
-            assert conn.sock.state == "CLOSED", f"{conn.out}: {error} in {conn.sock.state}"
-            patient = error.errno == errno.ETIMEDOUT and not conn.impatient
-            assert not patient or not self.world.peer_of(conn), f"{conn.out} gave up on a peer that is there"
-            return True
+            return self.failed(conn, error)
+        return True
+
+    def failed(self, conn, error):
+        """Whether the error is the connection's end; it must be a fair one."""
+        if conn.sock.state == "SYN_SENT" or conn.sock.state == "SYN_RECEIVED":
+            return False
+        assert conn.sock.state == "CLOSED", f"{conn.out}: {error} in {conn.sock.state}"
+        patient = error.errno == errno.ETIMEDOUT and not conn.impatient
+        assert not patient or not self.world.peer_of(conn), f"{conn.out} gave up on a peer that is there"
         return True
 
     # Violence
