@@ -171,3 +171,13 @@ def test_a_capture_directory_that_cannot_be_made_is_exit_2(write, tmp_path):
     (tmp_path / "file").write_text("")
     result = replay(write("one"), "--pcap", tmp_path / "file" / "x")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+
+
+def test_a_capture_that_cannot_be_written_is_one_line_and_exit_1(write, tmp_path):
+    scenario = write("one")
+    replay(scenario, "--pcap", tmp_path / "good")
+    for path in (tmp_path / "good").iterdir():
+        (tmp_path / "bad" / path.name).mkdir(parents=True)
+    result = replay(scenario, "--pcap", tmp_path / "bad")
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert "bad" in result.stderr

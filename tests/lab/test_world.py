@@ -2,9 +2,11 @@
 
 import contextlib
 import errno
+import gc
 import os
 import subprocess
 import sys
+import weakref
 
 import pytest
 
@@ -219,3 +221,65 @@ def test_host_names_are_given_once():
     world, _, _ = two_hosts()
     with pytest.raises(ValueError, match="client"):
         world.host("client", "10.0.0.9/24")
+
+
+def abandon(fails):
+    """A world whose server waits for ever; weak references to it and to one of its stacks."""
+    with usnet.World(seed=1) as world:
+        client = world.host("client", "10.0.0.1/24")
+        server = world.host("server", SERVER[0])
+        world.link(client, server, delay="1ms")
+        server.run(echo_server, SERVER, 2)
+        client.run(fetch, SERVER, b"x" * 1000, [])
+        with contextlib.suppress(SimulationStalled):
+            world.run("1ms" if fails else None)
+        return weakref.ref(world), weakref.ref(server.stack)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_closed_world_is_freed_with_programs_that_still_waited(fails):
+    references = abandon(fails)
+    gc.collect()
+    assert [reference() for reference in references] == [None, None]
+
+
+def test_closing_a_world_runs_what_programs_do_at_their_end_once_and_closes_its_stacks():
+    ended = []
+
+    def wait():
+        try:
+            sleep("1h")
+        finally:
+            ended.append("program")
+
+    world = usnet.World()
+    host = world.host("a", "10.0.0.1/24")
+    host.run(wait)
+    world.run("1s")
+    world.close()
+    world.close()
+    assert ended == ["program"] and host.stack.closed
+
+
+def test_an_error_at_a_programs_end_comes_out_of_close_and_all_else_is_closed():
+    def wait():
+        try:
+            sleep("1h")
+        finally:
+            raise ValueError("at the end")
+
+    world = usnet.World()
+    hosts = [world.host(name, address) for name, address in (("a", "10.0.0.1/24"), ("b", "10.0.0.2/24"))]
+    for host in hosts:
+        host.run(wait)
+    world.run("1s")
+    with pytest.raises(ValueError, match="at the end"):
+        world.close()
+    assert not world.env.programs and all(host.stack.closed for host in hosts)
+
+
+def test_a_program_cannot_close_its_world():
+    world = usnet.World()
+    world.host("a", "10.0.0.1/24").run(world.close)
+    with pytest.raises(RuntimeError, match="closed by what runs in it"):
+        world.run()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import math
 import os
 import signal
 import sys
@@ -39,6 +40,26 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     return " ".join(text.split()) or type(error).__name__
+
+
+class Seed(click.IntRange):
+    """A seed: 64 bits."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 2**64 - 1)
+
+
+class Chance(click.FloatRange):
+    """A number from 0 to `most`; "nan" is none."""
+
+    def __init__(self, most: float = 1.0) -> None:
+        super().__init__(0, most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is no number", param, ctx)
+        return number
 
 
 class Failed(click.ClickException):

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from usnet.cli.commands import Failed, one_line
+from usnet.cli.commands import Chance, Failed, Seed, one_line
 from usnet.cli.screen import console
 
 CAPTURE = "usnet-demo.pcapng"
@@ -20,12 +20,12 @@ INBOUND, OUTBOUND = 1, 2  # of pcapng
 
 @click.command("demo")
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of everything that is left to chance."
+    "--seed", type=Seed(), default=1, show_default=True, help="Of everything that is left to chance."
 )
 @click.option("--clients", type=click.IntRange(1, 1000), default=64, show_default=True, help="How many.")
 @click.option(
     "--loss",
-    type=click.FloatRange(0, 0.3),
+    type=Chance(0.3),
     default=0.02,
     show_default=True,
     help="Chance that a client's link loses a frame, each way.",

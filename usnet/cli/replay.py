@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from usnet.cli.commands import Unreadable, one_line
+from usnet.cli.commands import Failed, Seed, Unreadable, one_line
 from usnet.cli.screen import console
 
 
@@ -115,7 +115,7 @@ class Report:
 
 @click.command("replay")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--seed", type=click.IntRange(min=0), help="In place of the scenario's own.")
+@click.option("--seed", type=Seed(), help="In place of the scenario's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.option(
     "--pcap", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write a capture of each run there."
@@ -133,6 +133,11 @@ def command(
             raise Unreadable(one_line(error)) from None
     report = Report(as_json, len(scenarios))
     for scenario in scenarios:
-        report.add(play(scenario, seed, pcap, check_determinism))
+        try:
+            report.add(play(scenario, seed, pcap, check_determinism))
+        except OSError as error:
+            if pcap is None or error.filename is None:
+                raise
+            raise Failed(one_line(error)) from None  # a capture that cannot be written
     report.finish()
     return 1 if report.failed else 0

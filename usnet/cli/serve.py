@@ -14,8 +14,16 @@ from typing import Any
 import click
 
 from usnet.backends.fate import Fate
-from usnet.cli.commands import Failed, one_line
+from usnet.cli.commands import Failed, Seed, one_line
 from usnet.cli.faults import parse_faults
+
+
+def is_one_host(interface: ipaddress.IPv4Interface) -> bool:
+    """Neither 0.0.0.0, nor a group, nor a loopback or broadcast address, nor the name of its network."""
+    ip, network = interface.ip, interface.network
+    if ip.is_unspecified or ip.is_multicast or ip.is_loopback or ip.is_reserved:
+        return False
+    return network.prefixlen >= 31 or ip not in (network.network_address, network.broadcast_address)
 
 
 class InterfaceAddress(click.ParamType):
@@ -30,6 +38,8 @@ class InterfaceAddress(click.ParamType):
             self.fail(f"{value!r} is no address with a prefix, such as 10.9.0.2/24", param, ctx)
         if "/" not in str(value):
             self.fail(f"{value!r} has no prefix: /24, say", param, ctx)
+        if not is_one_host(interface):
+            self.fail(f"{value!r} is no address that a host can have", param, ctx)
         return str(interface)
 
 
@@ -69,6 +79,17 @@ class Where:
     seed: int
 
 
+def check_neighbours(where: Where) -> None:
+    """BadParameter when the gateway, or the kernel's end, cannot be a neighbour of the server's address."""
+    own = ipaddress.IPv4Interface(where.address)
+    peer = where.peer_address and ipaddress.IPv4Interface(where.peer_address).ip
+    for hint, ip in (("'--gateway'", where.gateway and ipaddress.IPv4Address(where.gateway)), ("'--peer-address'", peer)):
+        if ip and ip not in own.network:
+            raise click.BadParameter(f"{ip} does not lie in {where.address}'s network", param_hint=hint)
+        if ip and ip == own.ip:
+            raise click.BadParameter(f"{ip} is the server's own address", param_hint=hint)
+
+
 def where_options(port: int) -> Callable:
     options = [
         click.option(
@@ -97,7 +118,7 @@ def where_options(port: int) -> Callable:
             help="Harms frames of both directions: loss=0.02,reorder=0.01,duplicate=0.01,corrupt=0.001,delay=5ms.",
         ),
         click.option(
-            "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the faults' chances."
+            "--seed", type=Seed(), default=1, show_default=True, help="Of the faults' chances."
         ),
     ]
 
@@ -105,13 +126,7 @@ def where_options(port: int) -> Callable:
         @functools.wraps(function)
         def wrapped(**values: Any) -> Any:
             where = Where(**{name: values.pop(name) for name in Where.__dataclass_fields__})
-            if (
-                where.gateway
-                and ipaddress.IPv4Address(where.gateway) not in ipaddress.IPv4Interface(where.address).network
-            ):
-                raise click.BadParameter(
-                    f"{where.gateway} does not lie in {where.address}'s network", param_hint="'--gateway'"
-                )
+            check_neighbours(where)
             return function(where, **values)
 
         for option in reversed(options):

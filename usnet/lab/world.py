@@ -10,6 +10,7 @@
     print(world.digest())
 """
 
+import contextlib
 import contextvars
 
 from usnet.backends.sim.network import Network
@@ -92,7 +93,9 @@ class Host:
 
 
 class World:
-    """World(seed=0): an empty world at 0 ns. The same calls with the same seed give the same run, to the byte: digest() shows it."""
+    """World(seed=0): an empty world at 0 ns. The same calls with the same seed give the same run, to the byte:
+    digest() shows it. In a `with` statement it is closed at the end.
+    """
 
     def __init__(self, seed=0):
         self.seed = seed
@@ -185,6 +188,24 @@ class World:
             return True
         self.env.run(self.env.any_of([everyone, self.env.timeout(stop - self.now)]))
         return everyone.triggered
+
+    def close(self):
+        """Ends the programs that still wait (their `finally` clauses run) and closes all stacks. May be called again.
+
+        A world that is dropped with programs in it, as after an error, is not freed otherwise. Take the digest before."""
+        if self.env.running:
+            raise RuntimeError("a world cannot be closed by what runs in it")
+        with contextlib.ExitStack() as ending:
+            for host in self.hosts.values():
+                ending.callback(host.stack.close, linger=0)
+            for program in reversed(self.env.programs.values()):
+                ending.callback(program.kill)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
 
     def digest(self):
         """128 bits, as hex, over every frame on every wire with its time, the results of all socket calls with the bytes they gave, and
