@@ -273,8 +273,7 @@ cdef int64_t tcp_send_some(net *n, sock *so, const uint8_t *p, uint32_t length, 
         if done == TCPS_SYN_SENT or done == TCPS_SYN_RECEIVED:
             return -EAGAIN
         return 0 if done == TCPS_ESTABLISHED or done == TCPS_CLOSE_WAIT else -EPIPE
-    done = tcp_send(&n.s.tcp, so.pcb, p, length, now)
-    return -EPIPE if done == -ENOTCONN else done    # Linux's answer for a stream that never was connected
+    return tcp_send(&n.s.tcp, so.pcb, p, length, now)
 
 
 cdef int64_t do_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, ip_addr *addr, uint16_t *port,
