@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.cli.kit import usnet_program
+from tests.sources import ROOT
 from usnet.cli.commands import root
 from usnet.lab.demo import GROUPS, Demo
 
@@ -58,6 +59,10 @@ def test_other_options_give_another_digest(tmp_path, other):
 def test_only_the_default_options_are_compared_with_the_readme(tmp_path):
     assert "compare with the README" in demo(tmp_path)
     assert "compare with the README" not in demo(tmp_path, "--clients", "3")
+
+
+def test_the_digest_is_the_one_that_the_readme_shows():
+    assert Demo().run().digest in (ROOT / "README.md").read_text()
 
 
 def test_looking_on_changes_nothing():

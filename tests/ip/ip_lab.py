@@ -2,8 +2,8 @@
 
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import ARP, Ether
-from usnet.backends.pair import make_pair
 
+from usnet.backends.pair import make_pair
 from usnet.ip.host import IpHost
 
 S = 1_000_000_000

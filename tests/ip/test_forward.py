@@ -3,9 +3,9 @@
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_Timestamp
 from scapy.layers.l2 import ARP, Dot1Q, Ether
-from usnet.backends.pair import make_pair
 
 from tests.ip.ip_lab import S
+from usnet.backends.pair import make_pair
 from usnet.ip.host import IpHost
 
 A, A_MAC = "10.1.0.2", "02:00:00:00:0a:02"

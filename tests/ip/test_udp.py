@@ -235,7 +235,6 @@ def test_at_most_so_many_endpoints():
 
 def test_two_hosts_talk():
     from usnet.backends.pair import make_pair
-
     from usnet.ip.host import IpHost
 
     ports = make_pair()

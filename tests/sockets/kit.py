@@ -6,11 +6,10 @@ The same bodies run on both.
 import select
 import socket
 
+import usnet
 from usnet.backends.clock import ManualClock
 from usnet.backends.pair import make_pair
 from usnet.backends.poller import Poller
-
-import usnet
 
 FOREVER = 2**63 - 1
 

@@ -13,7 +13,7 @@ from usnet.testing.peer import established, stream
 NONE = 0xFFFFFFFF
 
 
-@pytest.fixture()
+@pytest.fixture
 def alone():
     """Makes a stack on a wire that nobody listens to, without blocking."""
     stacks = []
@@ -90,11 +90,15 @@ def test_a_packet_to_ourselves_passes_however_little_may_wait(alone):
     server.close()
 
 
+def send_forever(tcp):
+    while True:
+        tcp.send(1000)
+
+
 def test_what_waits_to_be_sent_leaves_a_quarter_of_the_memory_to_what_arrives():
     tcp = established(limits={"max_chunks": 16}, win=0)
-    with pytest.raises(OSError) as error:
-        while True:
-            tcp.send(1000)
+    with pytest.raises(OSError, match="buffer") as error:
+        send_forever(tcp)
     assert error.value.errno == errno.ENOBUFS
     assert 10 <= tcp.cable.memory()["chunks"] <= 12
     for i in range(4):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -46,7 +46,7 @@ def nanoseconds(value: int | str, key: str = "time") -> int:
     return int(Fraction(found[1]) * UNITS[found[2]])
 
 
-def span(value: Range, key: str, low: int, high: int, number=int) -> tuple[int, int]:
+def span(value: Range, key: str, low: int, high: int, number: Callable[[Any], int] = int) -> tuple[int, int]:
     """(first, last) of a number, a pair, or "first..last". ValueError names `key`."""
     parts: Sequence[object]
     if value is None:
@@ -82,7 +82,7 @@ def ordinals(value: Range) -> list[tuple[int, int]]:
     return [span(item.strip() if isinstance(item, str) else item, "nth", 1, FOREVER) for item in items]
 
 
-def parse_action(text: str) -> tuple[str, dict[str, int]]:
+def parse_action(text: object) -> tuple[str, dict[str, int]]:
     """ "dup(2, gap=1ms)" -> ("dup", {"n": 2, "gap": 1000000}). ValueError names what is wrong."""
     found = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text) if isinstance(text, str) else None
     if not found or found[1] not in ACTIONS:

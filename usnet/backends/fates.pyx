@@ -3,9 +3,9 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
-from usnet.backends.glance cimport frame_glance, glance
 from usnet.backends.keyed cimport keyed_below, keyed_draw
 from usnet.wire.eth cimport ETH_P_ARP
+from usnet.wire.glance cimport frame_glance, glance
 from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_RST, TH_SYN
 
 from usnet.backends.fate import Fate

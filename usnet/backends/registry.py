@@ -4,6 +4,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from typing import Any
 
 from usnet.backends.errors import BackendUnavailable
 
@@ -37,8 +38,8 @@ def _function(scheme: str, name: str | None = None) -> Callable:
         raise BackendUnavailable(f"the {scheme} backend is not part of this installation: {error}") from error
 
 
-def open_port(name: str, **settings):
-    """Opens a port: "tap:tap0", "pcap:trace.pcapng", "netmap:em0". `settings` are the backend's own.
+def open_port(name: str, **settings: Any) -> Any:
+    """A port (usnet.backends.ring.Port): "tap:tap0", "pcap:trace.pcapng", "netmap:em0". `settings` are the backend's own.
 
     Raises ValueError for an unknown scheme or a bad setting, BackendUnavailable (an OSError) when something is
     missing, other OSErrors as the device gives them.

@@ -6,7 +6,6 @@ from usnet.backends.ring cimport META_CSUM_NEEDED, slot_meta
 from usnet.ip.fragment cimport packet_send
 from usnet.ip.icmp cimport icmp_error
 from usnet.ip.neighbour cimport neighbour_put, neighbour_use
-from usnet.ip.peek cimport ipv4_decrement_ttl
 from usnet.ip.routes cimport ip_route
 from usnet.ip.state cimport (
     DROP_IP_NO_ROUTE, DROP_IP_NOT_OURS, DROP_IP_TOO_BIG, DROP_IP_TTL, DROP_NEIGHBOUR_QUEUE, DROP_TX_NO_MEMORY,
@@ -19,6 +18,7 @@ from usnet.wire.bytes cimport store16
 from usnet.wire.checksum cimport csum_add, csum_fold
 from usnet.wire.icmp cimport ICMP_FRAG_NEEDED, ICMP_HOST, ICMP_NET, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE
 from usnet.wire.ipv4 cimport ipv4_repr
+from usnet.wire.peek cimport ipv4_decrement_ttl
 
 
 cdef void finish_checksum(uint8_t *l3, uint32_t n, const slot_meta *meta, uint32_t l3_at) noexcept nogil:

@@ -5,7 +5,6 @@ from libc.string cimport memcpy, memset
 
 from usnet.ip.output cimport ip_count_lost, ip_send, ip_tx_close, ip_tx_open
 from usnet.ip.paths cimport path_learn, path_slot
-from usnet.ip.peek cimport l4_dst_port, l4_src_port, tcp_seq
 from usnet.ip.routes cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_mtu, ip_source
 from usnet.ip.state cimport (
     DROP_ICMP_BAD, DROP_ICMP_RATE, DROP_ICMP_TYPE, DROP_NO_WAY_BACK, PACKET_ICMP_ERROR, PACKET_NONE, QUOTE_BYTES,
@@ -19,6 +18,7 @@ from usnet.wire.icmp cimport (
     ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, icmp_emit, icmp_parse, icmp_repr,
 )
 from usnet.wire.ipv4 cimport IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPV4_HLEN, IPV4_MAX_LEN, ipv4_parse, ipv4_repr
+from usnet.wire.peek cimport l4_dst_port, l4_src_port, tcp_seq
 
 cdef int64_t SECOND = 1000000000
 

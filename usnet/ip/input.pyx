@@ -7,7 +7,6 @@ from usnet.backends.ring cimport META_CSUM_NEEDED, META_CSUM_VALID, META_VLAN, P
 from usnet.ip.forward cimport forward_input
 from usnet.ip.icmp cimport icmp_error, icmp_input, quote_parse
 from usnet.ip.neighbour cimport neighbour_input
-from usnet.ip.peek cimport l4_dst_port, l4_src_port, tcp_seq
 from usnet.ip.queue cimport queue_peek, queue_pop
 from usnet.ip.reassembly cimport reassembly_input
 from usnet.ip.routes cimport V4_BROADCAST, ip_broadcast_netif, ip_is_group, ip_is_local
@@ -28,6 +27,7 @@ from usnet.wire.ipv4 cimport (
     IPV4_SOURCE_ROUTE, IPV4_VERSION,
     ipv4_parse, ipv4_repr,
 )
+from usnet.wire.peek cimport l4_dst_port, l4_src_port, tcp_seq
 
 # How a packet came.
 cdef struct arrival:

@@ -4,7 +4,6 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from usnet.ip.icmp cimport icmp_error
-from usnet.ip.peek cimport tcp_header_whole
 from usnet.ip.state cimport (
     DROP_FRAG_BAD, DROP_FRAG_LIMIT, DROP_FRAG_OVERLAP, DROP_FRAG_TIMEOUT, MAX_REASSEMBLIES, TIMER_REASSEMBLY,
     ip_state,
@@ -16,6 +15,7 @@ from usnet.memory.wheel cimport wheel_add, wheel_cancel
 from usnet.wire.addr cimport addr_eq, ip_addr
 from usnet.wire.icmp cimport ICMP_REASSEMBLY_TIMEOUT, ICMP_TIME_EXCEEDED
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN, IPV4_MAX_LEN, ipv4_emit, ipv4_repr
+from usnet.wire.peek cimport tcp_header_whole
 from usnet.wire.tcp cimport TCP_HLEN
 
 cdef enum:

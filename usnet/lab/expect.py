@@ -230,7 +230,7 @@ def check_corruption(run: Run) -> Iterator[str]:
         return
     reasons = {
         "ip_drops": ("ip_short", "ip_version", "ip_ihl", "ip_length", "ip_checksum"),
-        "tcp_drops": ("checksum",),
+        "tcp_drops": ("checksum", "short", "offset"),
     }
     dropped = 0
     for statistics in run.statistics["hosts"].values():

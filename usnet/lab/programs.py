@@ -8,6 +8,8 @@ on instead.
 While a program computes no time passes. Programs wake in the order in which what they wait for happened; at one instant
 after the network has settled, in line with SimPy's events.
 """
+from typing import Any
+
 from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped, unused-ignore]
 from simpy.events import NORMAL, Event
 
@@ -208,7 +210,7 @@ class SimPoller(Poller):
         self.env = env
         self.ports = []
         self._hosts = []
-        self.is_woken = None            # of the stack: whether the program whose wait has that token should look again
+        self.is_woken: Any = None       # of the stack: whether the program whose wait has that token should look again
         self._waiters = {}              # program -> its token or None, in the order in which they began to wait
         self._news = 0                  # so many times there was something
         self._seen = {}                 # program (None: the main one) -> news that it was woken for

@@ -156,8 +156,8 @@ class World:
         return self.network.switch(name, **options)
 
     def link(self, a, b, *, ports=None, **model):
-        """A link between two hosts, or a host and a switch (objects or names); `model` as usnet.backends.sim's Network.link: rate, delay, jitter, mtu,
-        loss, duplicate, corrupt, queue, fates, up={...}, down={...}. `ports`: ring sizes of the new ports (mtu=, tx_slots=, rx_slots=)."""
+        """A link between two hosts, or a host and a switch (objects or names); `model` as usnet.backends.sim's Network.link: rate, delay, jitter,
+        mtu, loss, duplicate, corrupt, queue, fates, up={...}, down={...}. `ports`: ring sizes of the new ports (mtu=, tx_slots=, rx_slots=)."""
         ends = [self._end(end, ports or {}) for end in (a, b)]
         return self.network.link(*ends, **model)
 
@@ -170,8 +170,8 @@ class World:
         return self.env.process(generator)
 
     def run(self, until=None):
-        """Runs until all programs have ended and nothing is left to happen, or up to a time (ns or "2s"), or until an event. Raises what programs raise;
-        SimulationStalled when nothing is left to happen and a program still waits."""
+        """Runs until all programs have ended and nothing is left to happen, or up to a time (ns or "2s"), or until an event. Raises what programs
+        raise; SimulationStalled when nothing is left to happen and a program still waits."""
         return self.env.run(until)
 
     def run_programs(self, limit=None):
@@ -208,7 +208,8 @@ class World:
         self.close()
 
     def digest(self):
-        """128 bits, as hex, over every frame on every wire with its time, the results of all socket calls with the bytes they gave, and what note() added."""
+        """128 bits, as hex, over every frame on every wire with its time, the results of all socket calls with the bytes they gave, and
+        what note() added."""
         return self.network.digest()
 
     def note(self, *results):

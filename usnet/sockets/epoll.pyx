@@ -13,8 +13,8 @@ from usnet.sockets.convert cimport os_error
 from usnet.sockets.host cimport Stack
 from usnet.sockets.ready cimport CTL_ADD, CTL_DEL, CTL_MOD, usn_epoll_event
 
+from usnet.backends.bell import Bell
 from usnet.sockets import context
-from usnet.sockets.bell import Bell
 from usnet.sockets.host import seconds_to_ns
 
 cdef enum:
@@ -141,6 +141,10 @@ cdef class epoll:
         self.enter()
         return usn_ready(&self.stack_.n, self.fd) > 0
 
+    def step(self, deadline):
+        """The stack was driven and wants to be again at `deadline` (ns): its own fileno() follows."""
+        self.bell.step(self.has_ready(), deadline)
+
     def fileno(self):
         """A real descriptor of the operating system that polls readable when there is something to do: then call
         poll(0), which drives the stack.
@@ -150,8 +154,8 @@ cdef class epoll:
         """
         self.enter()
         if self.bell is None:
-            self.bell = Bell(self.stack_, self)
-            self.stack_.add_bell(self.bell)
+            self.bell = Bell(self.stack_.clock, self.stack_.poller)
+            self.stack_.add_follower(self)
             self.stack_.run()
         return self.bell.fileno()
 
@@ -169,7 +173,7 @@ cdef class epoll:
         cdef int fd = self.fd
         self.fd = -1
         if self.bell is not None:
-            self.stack_.remove_bell(self.bell)
+            self.stack_.remove_follower(self)
             self.bell.close()
             self.bell = None
         if fd >= 0 and self.stack_.is_open:

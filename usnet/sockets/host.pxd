@@ -28,7 +28,7 @@ cdef class Stack:
     cdef deadline_hook hook             # not NULL: a scheduler drives the stack, not the calls
     cdef void *hook_ctx
     cdef uint32_t rung                  # waiters that were woken when the doorbell last rang
-    cdef list bells                     # descriptors that follow the readiness of epoll instances
+    cdef list followers                 # epoll instances whose descriptors follow what the stack has
     cdef list tokens                    # of `with stack:`
     cdef object __weakref__
     # A scheduler takes over: it calls host_run(&stack.n, now) and the hook tells it of deadlines.

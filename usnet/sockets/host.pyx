@@ -73,7 +73,7 @@ cdef class Stack:
     """
     def __cinit__(self, *args, **kwargs):
         self.thread = PyThread_get_thread_ident()
-        self.bells = []
+        self.followers = []
         self.tokens = []
 
     def __init__(self, backend=None, address=None, gateway=None, routes=(), vlan=None, config=None, *, seed=None,
@@ -202,8 +202,8 @@ cdef class Stack:
             return INT64_MAX                    # the scheduler knows
         with nogil:
             deadline = usn_run(&self.n, now)
-        if self.bells:
-            self.ring_bells(deadline)
+        if self.followers:
+            self.tell_followers(deadline)
         return deadline
 
     cdef int flush(self) except -1:
@@ -211,8 +211,8 @@ cdef class Stack:
         if self.hook != NULL:
             self.hook(self.hook_ctx, deadline)
             self.tell()
-        elif self.bells:
-            self.ring_bells(deadline)
+        elif self.followers:
+            self.tell_followers(deadline)
         return 0
 
     cdef int tell(self) except -1:
@@ -233,19 +233,19 @@ cdef class Stack:
         self.run()
         return True
 
-    def ring_bells(self, int64_t deadline):
+    def tell_followers(self, int64_t deadline):
         if isinstance(self.poller, OSPoller):
             (<OSPoller>self.poller).arm_ports()  # nobody calls wait(): the ports' descriptors must wake by themselves
-        for bell in self.bells:
-            bell.step(deadline)
+        for follower in self.followers:
+            follower.step(deadline)
 
-    def add_bell(self, bell):
-        """Has bell.step(next deadline in ns) called whenever the stack has been driven."""
-        self.bells.append(bell)
+    def add_follower(self, follower):
+        """Has follower.step(next deadline in ns) called whenever the stack has been driven."""
+        self.followers.append(follower)
 
-    def remove_bell(self, bell):
-        if bell in self.bells:
-            self.bells.remove(bell)
+    def remove_follower(self, follower):
+        if follower in self.followers:
+            self.followers.remove(follower)
 
     cdef bint block(self, uint32_t fd, uint32_t mask, int64_t deadline) except -1:
         cdef int64_t until, now

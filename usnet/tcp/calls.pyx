@@ -185,11 +185,12 @@ cdef int64_t end_status(tcb *k) noexcept nogil:
     return -err if err else -EPIPE
 
 
-cdef bint may_hold(const tcp_state *t, uint32_t n) noexcept nogil:
+cdef bint may_hold(const tcp_state *t, const tcb *k, uint32_t n) noexcept nogil:
     """Whether n more bytes may wait to be sent. A quarter of the memory is for what arrives: two stacks full of what they want to say to each other
     could take nothing in, and would never say it."""
-    cdef uint32_t most = t.chunks.heads.capacity - t.chunks.heads.capacity // 4
-    return t.chunks.heads.live + n // CHUNK_BYTES < most
+    cdef uint32_t tail = k.snd.n_chunks * CHUNK_BYTES - k.snd.offset - k.snd.span
+    cdef uint32_t fresh = (n - tail + CHUNK_BYTES - 1) // CHUNK_BYTES if n > tail else 0
+    return fresh == 0 or t.chunks.heads.live + fresh <= t.chunks.heads.capacity - t.chunks.heads.capacity // 4
 
 
 cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, int64_t now) noexcept nogil:
@@ -210,7 +211,7 @@ cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, in
         n = room
     if n == 0:
         return -EAGAIN
-    while n and not (may_hold(t, n) and chain_write(t.chunks, &k.snd, k.snd.span, p, n) == 0):
+    while n and not (may_hold(t, k, n) and chain_write(t.chunks, &k.snd, k.snd.span, p, n) == 0):
         n //= 2                             # memory runs low: as much as there is
     if n == 0:
         return -ENOBUFS                     # nobody would be told when there is some again

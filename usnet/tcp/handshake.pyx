@@ -63,7 +63,7 @@ from usnet.wire.tcp cimport (
 cdef enum:
     MIN_SEND_MSS = 48           # a peer that asks for less gets this (CVE-2019-11479's class)
     BEHIND_OLD = 65537          # sequence numbers that a reopened connection keeps from the last of its predecessor
-    AFTER_SYN_LOSS = 3000000000 # ns: RTO of the first data when a SYN had to be sent again and nothing was measured
+    AFTER_SYN_LOSS = 3000000000     # ns: RTO of the first data when a SYN had to be sent again and nothing was measured
 
 
 cdef uint8_t scale_for(uint32_t rcvbuf) noexcept nogil:

@@ -1,6 +1,4 @@
-"""A descriptor of the operating system that is readable while an epoll instance of ours has something to do (Linux:
-epoll, eventfd, timerfd).
-"""
+"""A descriptor of the operating system that is readable while a stack has something for its user (Linux: epoll, eventfd, timerfd)."""
 import os
 
 from libc.errno cimport errno
@@ -46,29 +44,27 @@ cdef extern from *:
 
 
 cdef class Bell:
-    """Follows `epoll` of `stack`: readable when events are ready, when a port has frames, or when a timer of the stack
-    is due.
+    """Readable when events are ready, when a port of `poller` has frames (if that has a descriptor), or when a timer of
+    the stack is due (if `clock` is the system's). OSError when the system refuses a descriptor.
 
     step() after each time that the stack was driven keeps it so; it makes a system call only when something changed.
     """
-    cdef object epoll
     cdef int fds[3]                 # epoll, eventfd, timerfd
     cdef bint ringing
     cdef bint timed                 # the stack's clock is the timer's
     cdef int64_t deadline
 
-    def __cinit__(self, stack, epoll):
+    def __cinit__(self, clock, poller):
         cdef int i
-        self.epoll = epoll
         self.deadline = INT64_MAX
-        self.timed = isinstance(stack.clock, MonotonicClock)
+        self.timed = isinstance(clock, MonotonicClock)
         self.fds[0] = epoll_create1(EPOLL_CLOEXEC)
         self.fds[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         self.fds[2] = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
         for i in range(3):
             if self.fds[i] < 0 or (i and us_watch(self.fds[0], self.fds[i]) < 0):
                 raise OSError(errno, os.strerror(errno))
-        poller_fd = getattr(stack.poller, "fileno", None)
+        poller_fd = getattr(poller, "fileno", None)
         if poller_fd is not None and us_watch(self.fds[0], poller_fd()) < 0:
             raise OSError(errno, os.strerror(errno))
 
@@ -83,12 +79,12 @@ cdef class Bell:
             self.fds[i] = -1
 
     def fileno(self):
+        """The descriptor; -1 when closed."""
         return self.fds[0]
 
-    def step(self, int64_t deadline):
-        """The stack was driven; `deadline` is when it wants to be driven again, ns."""
+    def step(self, bint ready, int64_t deadline):
+        """The stack was driven: whether it has events now, and when (ns) it wants to be driven again."""
         cdef uint64_t one = 1
-        cdef bint ready = self.epoll.has_ready()
         if ready and not self.ringing:
             write(self.fds[1], &one, 8)
         elif self.ringing and not ready:
@@ -99,5 +95,5 @@ cdef class Bell:
             self.deadline = deadline
 
     def close(self):
+        """Gives the descriptors back. May be called again."""
         self.shut()
-        self.epoll = None

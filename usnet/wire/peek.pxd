@@ -1,4 +1,4 @@
-"""The few places of a header that this room reads or changes where they lie, without parsing the rest."""
+"""The few places of a header that are read or changed where they lie, without parsing the rest."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from usnet.wire.bytes cimport load16, load32, store16
