@@ -125,6 +125,8 @@ def test_calls_on_a_closed_socket_say_ebadf(net):
         (sock.bind, (("", 0),)),
         (sock.getsockname, ()),
         (sock.listen, ()),
+        (sock.settimeout, (1,)),
+        (sock.setblocking, (False,)),
     ):
         assert code(call, *args) == errno.EBADF
 
