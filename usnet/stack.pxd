@@ -29,7 +29,6 @@ cdef struct stack:
 cdef int64_t stack_run(stack *s, int64_t now) noexcept nogil
 # After calls that may have queued output (send, recv, close ...): sends it. Cheaper than stack_run: looks at no receive ring and no timer.
 cdef int64_t stack_flush(stack *s, int64_t now) noexcept nogil
-cdef int64_t stack_next_deadline(stack *s) noexcept nogil
 
 
 cdef class StackCore:

@@ -195,10 +195,6 @@ cdef int64_t stack_flush(stack *s, int64_t now) noexcept nogil:
     return after_send(s, send_all(s, now), now)
 
 
-cdef int64_t stack_next_deadline(stack *s) noexcept nogil:
-    return s.now if waiting_for_itself(s) else wheel_next(&s.timers)
-
-
 # --- The Python side ----------------------------------------------------------------------------------------------------------
 
 cdef int parse_ip(object text, ip_addr *out) except -1:
@@ -222,6 +218,7 @@ cdef int prefix128(object address, object prefix) except -1:
 
 
 MOST = 10 ** 18                 # of any setting: ns of 31 years, twice which can still be added to a clock
+MOST_BUF = 1 << 30              # bytes of a send or receive buffer: the largest window (RFC 7323, section 2.3)
 
 
 cdef dict changed(dict current, dict settings, str what):
@@ -326,6 +323,8 @@ cdef class StackCore:
         bytes, switches 0 or 1. ValueError for an unknown name or an impossible value; then nothing changes."""
         tcp = changed(self.s.tcp.config, settings, "tcp")
         ip = changed(self.s.ip.config, settings, "ip")
+        if max(tcp["sndbuf"], tcp["rcvbuf"]) > MOST_BUF:
+            raise ValueError(f"a buffer has at most {MOST_BUF} bytes")
         if settings:
             raise ValueError(f"unknown settings: {', '.join(sorted(settings))}")
         cdef tcp_config new_tcp

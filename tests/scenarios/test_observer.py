@@ -5,8 +5,8 @@ from types import MappingProxyType, SimpleNamespace
 import pytest
 
 from usnet.lab.observe import RULES, Observer
-from usnet.lab.observe_frames import ACK, FIN, PSH, RST, SYN
 from usnet.wire.mirror import EthHeader, Ipv4Header, TcpHeader
+from usnet.wire.observe import ACK, FIN, PSH, RST, SYN
 
 MS = 1_000_000
 CLIENT, SERVER = "10.0.0.1", "10.0.0.2"

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from usnet.testing.peer import established
+from usnet.testing.peer import close_wait, established
 
 KEEPALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 IDLE, INTERVAL = (socket.IPPROTO_TCP, 4), (socket.IPPROTO_TCP, 5)
@@ -103,3 +103,11 @@ def test_accepted_connections_inherit_it():
     tcp.handshake()
     tcp.at(s=10)
     tcp.expect(". 0:0(0) ack 1")
+
+
+def test_another_time_of_silence_holds_at_once_also_when_the_peer_has_closed():
+    tcp = close_wait()
+    tcp.sock.setsockopt(*KEEPALIVE, 1)
+    tcp.sock.setsockopt(*IDLE, 10)
+    tcp.at(s=10)
+    tcp.expect(". 0:0(0) ack 2")

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from usnet.testing.peer import listening
+from usnet.testing.peer import PEER, listening
 
 
 def opened(tcp, port):
@@ -71,6 +71,14 @@ def test_a_connection_that_was_reset_before_accept_says_so():
     conn.setblocking(False)
     with pytest.raises(ConnectionResetError):
         conn.recv(1)
+    conn.close()
+
+
+def test_a_connection_that_was_reset_before_accept_still_has_its_peers_address():
+    tcp = listening()
+    opened(tcp, 41000).rx("R 1:1(0)")
+    conn, peer = tcp.listener.accept()
+    assert peer == (PEER, 41000)
     conn.close()
 
 

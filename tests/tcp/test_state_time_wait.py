@@ -1,8 +1,11 @@
 """TIME-WAIT (RFC 9293, 3.10.7.4 and 3.6.1; RFC 1337; RFC 6191)."""
 
+import socket
+import struct
+
 import pytest
 
-from usnet.testing.peer import time_wait
+from usnet.testing.peer import fin_wait_2, time_wait
 
 
 def test_it_lasts_two_maximum_segment_lifetimes():
@@ -123,5 +126,18 @@ def test_an_unread_rest_is_freed_when_the_application_lets_go():
     assert tcp.cable.memory()["chunks"] == 1
     tcp.close()
     tcp.expect_nothing()
+    assert tcp.state == "TIME_WAIT"
+    assert tcp.cable.memory()["chunks"] == 0
+
+
+def test_what_nobody_will_read_is_given_back_when_the_holder_aborts():
+    tcp = fin_wait_2()
+    tcp.rx("P. 1:101(100) ack 2")
+    tcp.rx("F. 101:101(0) ack 2")
+    tcp.expect(". 2:2(0) ack 102")
+    assert tcp.state == "TIME_WAIT"
+    assert tcp.cable.memory()["chunks"] == 1
+    tcp.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    tcp.close()
     assert tcp.state == "TIME_WAIT"
     assert tcp.cable.memory()["chunks"] == 0

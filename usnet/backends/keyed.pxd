@@ -9,9 +9,6 @@ cdef enum:
     # do not meet)
     KEYED_LOSS = 1
     KEYED_DELAY = 2
-    KEYED_QUEUE = 3
-    KEYED_MARK = 4
-    KEYED_USER = 64
 
 
 cdef inline uint64_t keyed_mix(uint64_t z) noexcept nogil:

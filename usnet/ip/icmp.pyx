@@ -13,8 +13,8 @@ from usnet.ip.state cimport (
 from usnet.ip.udp_table cimport udp_icmp_error
 from usnet.wire.addr cimport addr_v4, ip_addr
 from usnet.wire.icmp cimport (
-    ICMP_ECHO, ICMP_FRAG_NEEDED, ICMP_HLEN, ICMP_NET, ICMP_PARAM_PROBLEM, ICMP_PORT, ICMP_PROTO, ICMP_REDIRECT,
-    ICMP_SOURCE_QUENCH,
+    ICMP_ECHO, ICMP_ECHO_REPLY, ICMP_FRAG_NEEDED, ICMP_HLEN, ICMP_NET, ICMP_NET_PROHIBITED, ICMP_NET_TOS, ICMP_NET_UNKNOWN,
+    ICMP_PARAM_PROBLEM, ICMP_PORT, ICMP_PROTO, ICMP_REDIRECT, ICMP_SOURCE_QUENCH,
     ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, icmp_emit, icmp_parse, icmp_repr,
 )
 from usnet.wire.ipv4 cimport IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPV4_HLEN, IPV4_MAX_LEN, ipv4_parse, ipv4_repr
@@ -108,7 +108,7 @@ cdef void answer_echo(ip_state *ip, const ipv4_repr *r, const icmp_repr *request
     cdef icmp_repr m
     cdef tx_frame f
     cdef int status
-    m.type = 0
+    m.type = ICMP_ECHO_REPLY
     m.code = 0
     m.rest = request.rest
     if IPV4_HLEN + n <= ip_mtu(ip, &r.src):
@@ -133,7 +133,7 @@ cdef int32_t errno_of(const icmp_repr *m) noexcept nogil:
         return EHOSTUNREACH
     if m.type == ICMP_PARAM_PROBLEM:
         return EPROTO
-    if m.code == ICMP_NET or m.code == 6 or m.code == 9 or m.code == 11:
+    if m.code in (ICMP_NET, ICMP_NET_UNKNOWN, ICMP_NET_PROHIBITED, ICMP_NET_TOS):
         return ENETUNREACH
     if m.code == ICMP_PORT:
         return ECONNREFUSED

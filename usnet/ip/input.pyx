@@ -27,7 +27,7 @@ from usnet.wire.ipv4 cimport (
     IPV4_SOURCE_ROUTE, IPV4_VERSION,
     ipv4_parse, ipv4_repr,
 )
-from usnet.wire.peek cimport l4_dst_port, l4_src_port, tcp_seq
+from usnet.wire.peek cimport l4_dst_port, l4_src_port, mac_is_group, tcp_seq
 
 # How a packet came.
 cdef struct arrival:
@@ -166,10 +166,10 @@ cdef int ip_input(ip_state *ip, uint32_t number, const uint8_t *frame, uint32_t 
         return drop(ip, <int>DROP_VLAN)
     n = &ip.netifs[found]
     a.netif = <uint32_t>found
-    a.group = e.dst[0] & 1
+    a.group = mac_is_group(e.dst)
     if not a.group and memcmp(e.dst, n.mac, 6) != 0:
         return drop(ip, <int>DROP_ETH_NOT_OURS)
-    if e.src[0] & 1:
+    if mac_is_group(e.src):
         return drop(ip, <int>DROP_ETH_SOURCE)
     l3_len = length - e.header_len
     if l3_len > n.link.mtu and not (offload and meta.gso_size != 0):

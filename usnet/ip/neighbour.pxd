@@ -8,9 +8,7 @@ from usnet.wire.addr cimport ip_addr
 # The entry for addr, made (and asked for) if need be: its index, or NONE when out of memory. Its state says whether
 # it can be used.
 cdef uint32_t neighbour_use(ip_state *ip, uint32_t netif, const ip_addr *addr, int64_t now) noexcept nogil
-# Puts a packet (from its IP header on) behind an INCOMPLETE entry: 0 or -ENOBUFS; the oldest waiting one gives way.
-cdef int neighbour_enqueue(ip_state *ip, uint32_t index, const uint8_t *l3, uint32_t n) noexcept nogil
-# The same with the packet in two pieces.
+# Puts a packet (from its IP header on, in two pieces, the first of which may be empty) behind an INCOMPLETE entry: 0 or -ENOBUFS; the oldest waiting one gives way.
 cdef int neighbour_put(ip_state *ip, uint32_t index, const uint8_t *header, uint32_t h_len, const uint8_t *body,
                        uint32_t n_body) noexcept nogil
 # without making or asking: its index, or NONE

@@ -24,6 +24,7 @@ from usnet.wire.addr cimport addr_eq, addr_is_any, addr_is_v4, addr_set_v4, addr
 from usnet.wire.arp cimport ARP_LEN, ARP_REPLY, ARP_REQUEST, arp_emit, arp_parse, arp_repr
 from usnet.wire.bytes cimport store32
 from usnet.wire.eth cimport ETH_P_ARP
+from usnet.wire.peek cimport mac_is_group
 
 cdef int64_t DEFEND_INTERVAL = <int64_t>10 * 1000000000     # ns, RFC 5227: DEFEND_INTERVAL
 
@@ -270,10 +271,6 @@ cdef int neighbour_put(ip_state *ip, uint32_t index, const uint8_t *header, uint
     return 0
 
 
-cdef int neighbour_enqueue(ip_state *ip, uint32_t index, const uint8_t *l3, uint32_t n) noexcept nogil:
-    return neighbour_put(ip, index, NULL, 0, l3, n)
-
-
 cdef void send_queue(ip_state *ip, uint32_t index) noexcept nogil:
     cdef neighbour *n = entry_at(ip, index)
     cdef uint32_t length
@@ -381,7 +378,7 @@ cdef bint good_sender(const arp_repr *r) noexcept nogil:
     cdef ip_addr a
     memset(zero, 0, 6)
     addr_set_v4(&a, r.sender_ip)
-    if (r.op != ARP_REQUEST and r.op != ARP_REPLY) or r.sender_mac[0] & 1 or memcmp(r.sender_mac, zero, 6) == 0:
+    if (r.op != ARP_REQUEST and r.op != ARP_REPLY) or mac_is_group(r.sender_mac) or memcmp(r.sender_mac, zero, 6) == 0:
         return False
     if ip_is_group(&a) or addr_v4(&a) >> 24 == 127:
         return False

@@ -27,13 +27,14 @@ cdef enum:
     LOOPBACK_MTU = 1500         # bytes, towards 127.0.0.0/8
     NETIF_LOOPBACK = 255        # in place of an interface's number: the way from the stack to itself
     DEFAULT_TTL = 64
+    EPHEMERAL_FIRST = 32768     # of the ports given to those who asked for none (Linux's range)
+    EPHEMERAL_COUNT = 28232
 
 # What a timer of the stack's wheel is for (wheel_node.kind). arg is the index in the owner's arena.
 cdef enum timer_kind:
     TIMER_TCP = 1               # a connection (tcp/timeouts)
     TIMER_NEIGHBOUR = 2
     TIMER_REASSEMBLY = 3
-    TIMER_TCP_LISTENER = 4
 
 # Readiness of an endpoint, with the numbers of Linux's epoll.
 cdef enum readiness:
@@ -260,3 +261,8 @@ cdef struct tx_frame:
     uint8_t tos                 # 0; may be changed before ip_tx_close (ECN, DSCP)
     uint8_t ttl                 # the default; may be changed before ip_tx_close
     uint8_t scratch[2048]
+
+
+cdef inline uint32_t port_tag(uint16_t number) noexcept nogil:
+    """Tag of a local port in a hash table: an odd multiplier sends the 65536 ports to 65536 tags, spread over it."""
+    return number * <uint32_t>0x9e3779b1

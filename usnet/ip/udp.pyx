@@ -10,10 +10,10 @@ from usnet.ip.routes cimport V4_BROADCAST, ip_broadcast_netif, ip_is_group, ip_i
 from usnet.ip.state cimport (
     DROP_NO_MEMORY, DROP_UDP_BAD, DROP_UDP_CHECKSUM, DROP_UDP_NO_PORT, DROP_UDP_QUEUE_FULL, NETIF_LOOPBACK, READY_ERR,
     READY_IN, READY_OUT,
-    ip_state, tx_frame,
+    ip_state, port_tag, tx_frame,
 )
 from usnet.ip.udp_table cimport (
-    table_clash, table_free_port, table_insert, table_lookup, table_remove, table_score, table_tag, udp_at, udp_notify,
+    table_clash, table_free_port, table_insert, table_lookup, table_remove, table_score, udp_at, udp_notify,
 )
 from usnet.memory.arena cimport NONE, arena_give, arena_live, arena_take
 from usnet.memory.chunks cimport chain_clear, chain_drop, chain_init, chain_read, chain_truncate, chain_write
@@ -261,7 +261,7 @@ cdef int deliver_all(ip_state *ip, const ipv4_repr *r, const udp_repr *h, const 
                      const uint8_t *payload,
                      int64_t now) noexcept nogil:
     """A copy for each endpoint that takes a broadcast. 1: nobody; 0: somebody has it; else the last reason why not."""
-    cdef uint32_t tag = table_tag(h.dst_port)
+    cdef uint32_t tag = port_tag(h.dst_port)
     cdef uint32_t pos = hash_first(&ip.udp_ports, tag)
     cdef uint32_t u
     cdef int status

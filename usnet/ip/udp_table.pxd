@@ -25,7 +25,6 @@ cdef uint32_t table_lookup(ip_state *ip, const ip_addr *src, uint16_t sport, con
 # Whether the endpoint would take such a datagram: 0 no, else the higher the more specific.
 cdef int table_score(const udp_pcb *p, const ip_addr *src, uint16_t sport, const ip_addr *dst,
                      uint16_t dport) noexcept nogil
-cdef uint32_t table_tag(uint16_t port) noexcept nogil
 cdef void udp_notify(ip_state *ip, const udp_pcb *p) noexcept nogil
 cdef void udp_wake_blocked(ip_state *ip) noexcept nogil             # there is room to send again
 # An ICMP error quoted a datagram of ours from lport to raddr:rport. True if it was from an endpoint of ours.

@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from usnet.ip.state cimport ip_state
+from usnet.ip.state cimport EPHEMERAL_COUNT, EPHEMERAL_FIRST, ip_state, port_tag
 from usnet.ip.udp cimport udp_pcb
 from usnet.memory.arena cimport NONE, arena_live
 from usnet.memory.hash cimport hash_first, hash_insert, hash_next, hash_remove, siphash
@@ -10,26 +10,16 @@ from usnet.memory.idset cimport idset_push
 from usnet.memory.random cimport rng_below
 from usnet.wire.addr cimport addr_eq, addr_is_any, ip_addr
 
-cdef enum:
-    FIRST_PORT = 32768
-    PORTS = 28232               # 32768 .. 60999
-
-
-cdef uint32_t table_tag(uint16_t port) noexcept nogil:
-    # An odd multiplier sends the 65536 ports to 65536 different tags, spread over the table.
-    return <uint32_t>port * <uint32_t>0x9e3779b1
-
-
 cdef int table_insert(ip_state *ip, uint32_t u) noexcept nogil:
-    return hash_insert(&ip.udp_ports, table_tag(udp_at(ip, u).lport), u)
+    return hash_insert(&ip.udp_ports, port_tag(udp_at(ip, u).lport), u)
 
 
 cdef void table_remove(ip_state *ip, uint32_t u) noexcept nogil:
-    hash_remove(&ip.udp_ports, table_tag(udp_at(ip, u).lport), u)
+    hash_remove(&ip.udp_ports, port_tag(udp_at(ip, u).lport), u)
 
 
 cdef bint table_clash(ip_state *ip, uint32_t u, const ip_addr *laddr, uint16_t port, bint reuse) noexcept nogil:
-    cdef uint32_t tag = table_tag(port)
+    cdef uint32_t tag = port_tag(port)
     cdef uint32_t pos = hash_first(&ip.udp_ports, tag)
     cdef uint32_t other
     cdef udp_pcb *p
@@ -44,13 +34,13 @@ cdef bint table_clash(ip_state *ip, uint32_t u, const ip_addr *laddr, uint16_t p
 
 
 cdef uint16_t table_free_port(ip_state *ip, uint32_t u, const ip_addr *laddr) noexcept nogil:
-    cdef uint32_t at = rng_below(ip.random, PORTS)
+    cdef uint32_t at = rng_below(ip.random, EPHEMERAL_COUNT)
     cdef uint32_t i
-    for i in range(PORTS):
-        if not table_clash(ip, u, laddr, <uint16_t>(FIRST_PORT + at), False):
-            return <uint16_t>(FIRST_PORT + at)
+    for i in range(EPHEMERAL_COUNT):
+        if not table_clash(ip, u, laddr, <uint16_t>(EPHEMERAL_FIRST + at), False):
+            return <uint16_t>(EPHEMERAL_FIRST + at)
         # Each further draw is random too while that is likely to succeed; then every port gets its turn.
-        at = rng_below(ip.random, PORTS) if i < 16 else (at + 1) % PORTS
+        at = rng_below(ip.random, EPHEMERAL_COUNT) if i < 16 else (at + 1) % EPHEMERAL_COUNT
     return 0
 
 
@@ -82,7 +72,7 @@ cdef uint64_t flow_hash(ip_state *ip, const ip_addr *src, uint16_t sport, const 
 
 cdef uint32_t table_lookup(ip_state *ip, const ip_addr *src, uint16_t sport, const ip_addr *dst,
                            uint16_t dport) noexcept nogil:
-    cdef uint32_t tag = table_tag(dport)
+    cdef uint32_t tag = port_tag(dport)
     cdef uint32_t pos = hash_first(&ip.udp_ports, tag)
     cdef uint32_t best = NONE
     cdef int best_score = 0
@@ -138,7 +128,7 @@ cdef void udp_wake_blocked(ip_state *ip) noexcept nogil:
 
 cdef bint udp_icmp_error(ip_state *ip, const ip_addr *raddr, uint16_t rport, uint16_t lport,
                          int32_t err) noexcept nogil:
-    cdef uint32_t tag = table_tag(lport)
+    cdef uint32_t tag = port_tag(lport)
     cdef uint32_t pos = hash_first(&ip.udp_ports, tag)
     cdef bint found = False
     cdef udp_pcb *p

@@ -8,8 +8,8 @@ What the rules found is in `Observer.violations`, by rule; each end of a connect
 
 from typing import Any
 
-from usnet.lab.observe_frames import ACK, FIN, RST, SYN, Segment, bad_checksum, parse_tcp
 from usnet.lab.observe_side import Side
+from usnet.wire.observe import ACK, FIN, RST, SYN, Segment, bad_checksum, frame_kind, parse_tcp
 
 MOST_TOLD = 5
 
@@ -106,13 +106,7 @@ class Observer:
 
     def count(self, t: int, host: str, seg: Segment | None, frame: bytes) -> None:
         if seg is None:
-            kinds = (
-                ["arp"]
-                if frame[12:14] == b"\x08\x06"
-                else ["icmp"]
-                if frame[12:14] == b"\x08\x00" and frame[23] == 1
-                else ["other"]
-            )
+            kinds = [frame_kind(frame)]
         else:
             f = seg.flags
             kinds = [

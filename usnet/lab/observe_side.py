@@ -5,7 +5,7 @@ Offsets of what an end sent count from its SYN, which is 0; those of what reache
 
 from typing import Any, NamedTuple
 
-from usnet.lab.observe_frames import ACK, FIN, RST, SYN, Options, Segment, parse_options, signed
+from usnet.wire.observe import ACK, FIN, RST, SYN, Options, Segment, parse_options, signed
 
 HALF_SECOND = 500_000_000
 OVERRIDE = 100_000_000

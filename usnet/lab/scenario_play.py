@@ -5,13 +5,13 @@ from typing import Any
 
 from usnet.backends.sim import units
 from usnet.lab.expect import Run
-from usnet.lab.observe_frames import parse_tcp
 from usnet.lab.observe_side import Side
 from usnet.lab.scenario_check import Scenario, directions, find_link, link_model, queue_limits
 from usnet.lab.scenario_format import EventTable, ScenarioTable
 from usnet.lab.scenario_words import Spec
 from usnet.lab.workloads import App, start
 from usnet.lab.world import World
+from usnet.wire.observe import parse_tcp
 
 SMALL = {"max_connections": 64, "max_chunks": 1 << 14, "max_sockets": 64}
 """Limits of a scenario's stacks: a world is cheap."""

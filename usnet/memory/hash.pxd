@@ -19,15 +19,6 @@ cdef struct hash_table:
     uint32_t max_items
     uint32_t count
 
-cdef extern from *:
-    void __builtin_prefetch(const void *p) noexcept nogil
-
-
-cdef inline void hash_prefetch(hash_table *t, uint32_t tag) noexcept nogil:
-    """Fetches the line where a search for `tag` begins; of use when the search comes some work later."""
-    __builtin_prefetch(t.entries + (tag & t.mask))
-
-
 cdef int hash_init(hash_table *t, uint32_t max_items) noexcept nogil        # 0 or -ENOMEM
 cdef void hash_free(hash_table *t) noexcept nogil
 cdef void hash_reset(hash_table *t) noexcept nogil

@@ -28,7 +28,8 @@ from usnet.tcp.calls cimport (
     OPT_STATE, tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_get, tcp_listen, tcp_local, tcp_open,
     tcp_peer, tcp_recv, tcp_send, tcp_shutdown, tcp_take_error,
 )
-from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT
+from usnet.tcp.state cimport tcb_at
+from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, tcb
 from usnet.wire.addr cimport ip_addr
 
 cdef enum:
@@ -140,8 +141,7 @@ cdef int do_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil
     cdef sock *so
     cdef int status = find(n, fd, &so), made
     cdef uint32_t conn = NONE
-    cdef ip_addr peer
-    cdef uint16_t peer_port = 0
+    cdef tcb *k
     if status < 0:
         return status
     if so.kind != KIND_TCP:
@@ -161,12 +161,11 @@ cdef int do_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil
     news_consumed(n, fd, READY_IN)
     n.socks[made].pcb = conn
     n.socks[made].flags = SF_USED
-    memset(&peer, 0, sizeof(peer))
-    tcp_peer(&n.s.tcp, conn, &peer, &peer_port)
+    k = tcb_at(&n.s.tcp, conn)                  # not tcp_peer: it may have been reset while it waited
     if addr != NULL:
-        addr[0] = peer
+        addr[0] = k.raddr
     if port != NULL:
-        port[0] = peer_port
+        port[0] = k.rport
     return made
 
 

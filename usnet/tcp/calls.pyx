@@ -13,7 +13,7 @@ from libc.errno cimport (
     EOPNOTSUPP,
     EPIPE,
 )
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint8_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint16_t, uint32_t, uint8_t
 
 from usnet.ip.config cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_source
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
@@ -315,7 +315,7 @@ cdef void tcp_abort(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     if k.state == TCPS_CLOSED:
         tcb_drop(t, c)
     elif k.state == TCPS_TIME_WAIT:
-        return                              # it ends by itself
+        tcb_clear_queues(t, k, False)       # it ends by itself
     else:
         tcp_end_reset(t, c, ECONNRESET, now)
 
@@ -361,6 +361,12 @@ cdef uint32_t clamp_buffer(int64_t bytes) noexcept nogil:
     return MIN_BUF if bytes < MIN_BUF else (MAX_BUF if bytes > MAX_BUF else <uint32_t>bytes)
 
 
+cdef void arm_keepalive(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if k.flags & TF_KEEPALIVE and (k.state == TCPS_ESTABLISHED or k.state == TCPS_CLOSE_WAIT):
+        tcp_arm(t, c, T_KEEP, k.last_recv + k.keep_idle)
+
+
 cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     if option == OPT_NODELAY:
@@ -368,8 +374,7 @@ cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept n
         tcp_want_output(t, c)
     elif option == OPT_KEEPALIVE:
         set_flag(k, TF_KEEPALIVE, value != 0)
-        if value and (k.state == TCPS_ESTABLISHED or k.state == TCPS_CLOSE_WAIT):
-            tcp_arm(t, c, T_KEEP, k.last_recv + k.keep_idle)
+        arm_keepalive(t, c)
     elif option == OPT_KEEPIDLE or option == OPT_KEEPINTVL:
         if value < 1 or value > 32767:
             return -EINVAL
@@ -377,8 +382,7 @@ cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept n
             k.keep_interval = value * SECOND
         else:
             k.keep_idle = value * SECOND
-            if k.flags & TF_KEEPALIVE and k.state == TCPS_ESTABLISHED:
-                tcp_arm(t, c, T_KEEP, k.last_recv + k.keep_idle)
+            arm_keepalive(t, c)
     elif option == OPT_SNDBUF:
         k.sndbuf = clamp_buffer(value)
     elif option == OPT_RCVBUF:
@@ -388,7 +392,7 @@ cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept n
     elif option == OPT_REUSEPORT:
         set_flag(k, TF_REUSEPORT, value != 0)
     elif option == OPT_USER_TIMEOUT:
-        if value < 0:
+        if value < 0 or value > INT32_MAX:
             return -EINVAL
         k.user_timeout = value * 1000000
     else:

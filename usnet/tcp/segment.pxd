@@ -16,8 +16,6 @@ cdef int segment_send_syn(tcp_state *t, tcb *k, bint ack, int64_t now) noexcept 
 cdef void segment_refuse(tcp_state *t, const packet *p, const tcp_repr *r, uint32_t seg_len, int64_t now) noexcept nogil
 # RST of a connection that we give up.
 cdef void segment_reset(tcp_state *t, tcb *k, int64_t now) noexcept nogil
-# Bytes of TCP header that each segment of k carries besides SYN.
-cdef uint32_t segment_options(const tcb *k) noexcept nogil
 # Largest MSS that we can take from the peer of k: interface MTU less 40 (RFC 9293, 3.7.1).
 cdef uint32_t segment_our_mss(tcp_state *t, const tcb *k) noexcept nogil
 # The window to promise now: never retracts, and grows by whole steps only (RFC 9293, 3.8.6.2.2).

@@ -29,10 +29,6 @@ from usnet.wire.tcp cimport (
 )
 
 
-cdef uint32_t segment_options(const tcb *k) noexcept nogil:
-    return 12 if k.flags & TF_TIMESTAMPS else 0
-
-
 cdef uint32_t segment_our_mss(tcp_state *t, const tcb *k) noexcept nogil:
     cdef uint32_t mtu = ip_mtu(t.ip, &k.raddr)
     cdef uint32_t mss = mtu - IPV4_HLEN - TCP_HLEN if mtu > IPV4_HLEN + TCP_HLEN else 536

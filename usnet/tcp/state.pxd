@@ -37,18 +37,18 @@ cdef enum tcp_drop:
     TCP_DROPS
 
 cdef struct tcp_config:
-    uint32_t sndbuf             # bytes; default 1 MiB
-    uint32_t rcvbuf             # bytes; default 1 MiB
+    uint32_t sndbuf             # bytes, at most 1 GiB; default 1 MiB
+    uint32_t rcvbuf             # bytes, at most 1 GiB; default 1 MiB
     uint32_t max_backlog        # of listen(); default 4096
     uint32_t max_syn_queue      # half-open connections a listener; default 1024
     uint16_t mss                # 0: from the interface's MTU
-    uint8_t syn_retries         # default 6
-    uint8_t synack_retries      # default 5
+    uint8_t syn_retries         # SYNs sent again; default 6
+    uint8_t synack_retries      # SYN-ACKs sent again; default 5
     uint8_t data_retries        # default 15 (R2 of RFC 9293, 3.8.3)
-    uint8_t orphan_retries      # default 7
+    uint8_t orphan_retries      # the same for a connection that nobody holds any more; default 7
     uint8_t timestamps          # 1: offered
     uint8_t window_scaling      # 1: offered
-    uint8_t sack                # 0 until the stack uses it
+    uint8_t sack                # 1: SACK-permitted is offered, though blocks are neither sent nor read; default 0
     uint8_t cc                  # CC_*
     int64_t rto_initial         # ns; default 1 s (RFC 6298, 2.1)
     int64_t rto_min             # ns; default 200 ms (Linux's; RFC 6298, 2.4 says 1 s: an option)
@@ -56,9 +56,9 @@ cdef struct tcp_config:
     int64_t delack              # ns; default 40 ms (at most 500 ms)
     int64_t msl                 # ns; default 30 s: TIME-WAIT lasts two
     int64_t fin_wait_2          # ns an orphan waits there; default 60 s
-    int64_t keep_idle           # default 2 h
-    int64_t keep_interval       # default 75 s
-    uint8_t keep_count          # default 9
+    int64_t keep_idle           # ns; default 2 h
+    int64_t keep_interval       # ns; default 75 s
+    uint8_t keep_count          # unanswered probes that end a connection; default 9
     int64_t granularity         # ns: clock granularity G of RFC 6298; default 1 ms
 
 cdef struct tcp_counters:

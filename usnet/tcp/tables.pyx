@@ -3,7 +3,7 @@ from libc.errno cimport EADDRINUSE, EADDRNOTAVAIL, ENOMEM, ENOSPC
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from usnet.ip.state cimport ip_state
+from usnet.ip.state cimport EPHEMERAL_COUNT, EPHEMERAL_FIRST, ip_state, port_tag
 from usnet.memory.arena cimport NONE, arena_free, arena_give, arena_init, arena_reset, arena_take
 from usnet.memory.chunks cimport chain_clear, chain_init, chain_truncate, chunk_pool
 from usnet.memory.hash cimport (
@@ -33,8 +33,6 @@ from usnet.tcp.tcb cimport (
 from usnet.wire.addr cimport addr_eq, addr_is_any, ip_addr
 
 cdef enum:
-    PORT_FIRST = 32768          # of those given to connections that asked for none (Linux's range)
-    PORT_COUNT = 28232
     MS = 1000000                # ns
     TUPLE_BYTES = 36            # laddr, raddr, lport, rport as they lie in a tcb
 
@@ -212,10 +210,6 @@ cdef void tcb_leave(tcp_state *t, uint32_t c) noexcept nogil:
 
 # --- Ports ------------------------------------------------------------------------------------------------------------------
 
-cdef inline uint32_t port_tag(uint16_t port) noexcept nogil:
-    return port * <uint32_t>2654435761
-
-
 cdef bint port_conflicts(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil:
     """Whether another bound socket keeps c from (addr, port): as Linux, SO_REUSEADDR on both helps unless one listens."""
     cdef tcb *k = tcb_at(t, c)
@@ -244,9 +238,9 @@ cdef int tcb_bind(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) 
 
 
 cdef int tcb_pick_bound_port(tcp_state *t, uint32_t c, const ip_addr *addr) noexcept nogil:
-    cdef uint32_t i, start = rng_below(t.random, PORT_COUNT)
-    for i in range(PORT_COUNT):
-        if tcb_bind(t, c, addr, <uint16_t>(PORT_FIRST + (start + i) % PORT_COUNT)) == 0:
+    cdef uint32_t i, start = rng_below(t.random, EPHEMERAL_COUNT)
+    for i in range(EPHEMERAL_COUNT):
+        if tcb_bind(t, c, addr, <uint16_t>(EPHEMERAL_FIRST + (start + i) % EPHEMERAL_COUNT)) == 0:
             return 0
     return -EADDRINUSE
 
@@ -258,8 +252,8 @@ cdef int tcb_pick_port(tcp_state *t, uint32_t c) noexcept nogil:
     cdef uint16_t port
     k.lport = 0
     offset = <uint32_t>siphash(t.isn_key, <const uint8_t *>&k.laddr, TUPLE_BYTES)
-    for _i in range(PORT_COUNT):
-        port = <uint16_t>(PORT_FIRST + (offset + t.port_hint) % PORT_COUNT)
+    for _i in range(EPHEMERAL_COUNT):
+        port = <uint16_t>(EPHEMERAL_FIRST + (offset + t.port_hint) % EPHEMERAL_COUNT)
         t.port_hint += 1
         if hash_first(&t.ports, port_tag(port)) == NONE or not port_conflicts(t, c, &k.laddr, port):
             k.lport = port

@@ -114,8 +114,8 @@ cdef struct tcb:
     uint32_t rcvbuf             # bytes of rcv at most; the window never promises more
     # Recovery and congestion
     uint32_t recover            # RFC 6582
-    uint32_t iss
-    uint32_t irs
+    uint32_t iss                # initial sequence number of ours
+    uint32_t irs                # of the peer
     uint32_t max_window         # largest snd_wnd ever seen (silly-window avoidance, RFC 9293, 3.8.6.2.1)
     cc_state cc                 # what the controller remembers
     uint8_t cc_ops              # which controller
@@ -126,12 +126,12 @@ cdef struct tcb:
     uint16_t peer_mss           # as in its SYN; 536 when absent
     uint16_t rcv_mss            # payload bytes of the peer's full segments, as far as seen: delayed ACKs count by it
     uint32_t parent             # listener that made it, until it is accepted; NONE
-    uint32_t next               # in the listener's queue of those waiting for accept
-    uint32_t prev
+    uint32_t next               # in the listener's list of half-open connections, or its queue of those waiting for accept
+    uint32_t prev               # in the former
     uint32_t listener           # its struct listener while in LISTEN; NONE
     int32_t error               # errno that ended it, told once; 0
     # Settings of this connection
     int64_t keep_idle           # ns
     int64_t keep_interval       # ns
-    int64_t user_timeout        # ns; 0: the stack's
+    int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
     uint64_t retransmits        # segments sent again

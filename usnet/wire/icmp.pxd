@@ -16,7 +16,9 @@ cdef enum:
     ICMP_PROTO = 2
     ICMP_PORT = 3
     ICMP_FRAG_NEEDED = 4
-    ICMP_SOURCE_ROUTE_FAILED = 5
+    ICMP_NET_UNKNOWN = 6            # RFC 1122, section 3.2.2.1, as the next two
+    ICMP_NET_PROHIBITED = 9
+    ICMP_NET_TOS = 11
     ICMP_REASSEMBLY_TIMEOUT = 1     # code of ICMP_TIME_EXCEEDED
 
 cdef struct icmp_repr:

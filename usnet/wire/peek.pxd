@@ -1,8 +1,33 @@
 """The few places of a header that are read or changed where they lie, without parsing the rest."""
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.wire.bytes cimport load16, load32, store16
+from usnet.wire.eth cimport ETH_HLEN, ETH_P_8021AD, ETH_P_8021Q, ETH_VLAN_HLEN
 from usnet.wire.tcp cimport TCP_HLEN
+
+
+cdef inline const uint8_t *eth_dst(const uint8_t *l2) noexcept nogil:
+    return l2
+
+
+cdef inline const uint8_t *eth_src(const uint8_t *l2) noexcept nogil:
+    return l2 + 6
+
+
+cdef inline bint mac_is_group(const uint8_t *mac) noexcept nogil:
+    """The address of several stations, or of all (IEEE 802.3, 3.2.3)."""
+    return mac[0] & 1
+
+
+cdef inline uint64_t mac_number(const uint8_t *mac) noexcept nogil:
+    """A MAC address as a number of 48 bits."""
+    return <uint64_t>load16(mac) << 32 | load32(mac + 2)
+
+
+cdef inline uint32_t eth_header_len(const uint8_t *l2) noexcept nogil:
+    """Bytes in front of the network header in a frame of at least 14: one tag is looked behind."""
+    cdef uint16_t type = load16(l2 + 12)
+    return ETH_VLAN_HLEN if type == ETH_P_8021Q or type == ETH_P_8021AD else ETH_HLEN
 
 
 cdef inline void ipv4_decrement_ttl(uint8_t *l3) noexcept nogil:

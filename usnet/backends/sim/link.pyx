@@ -11,8 +11,8 @@ from usnet.backends.sim.journal cimport (
     FRAME_SENT, happening, observe,
 )
 from usnet.backends.sim.scheduler cimport event, sched_push, sched_register
-from usnet.wire.bytes cimport load16
-from usnet.wire.eth cimport ETH_HLEN, ETH_P_8021AD, ETH_P_8021Q, ETH_VLAN_HLEN
+from usnet.wire.eth cimport ETH_HLEN
+from usnet.wire.peek cimport eth_header_len
 
 cdef enum:
     NS_PER_S = 1000000000
@@ -152,14 +152,9 @@ cdef inline uint64_t draw_below(uint64_t r, uint64_t n) noexcept nogil:
 
 
 cdef inline bint too_large(link_dir *d, const uint8_t *p, uint32_t length) noexcept nogil:
-    cdef uint32_t header = ETH_HLEN
-    cdef uint32_t type
     if d.mtu == 0 or length <= ETH_HLEN + d.mtu:
         return False
-    type = load16(p + 12)
-    if type == ETH_P_8021Q or type == ETH_P_8021AD:
-        header = ETH_VLAN_HLEN
-    return length > header + d.mtu
+    return length > eth_header_len(p) + d.mtu
 
 
 cdef void link_send(link_dir *d, const uint8_t *p, uint32_t length) noexcept nogil:

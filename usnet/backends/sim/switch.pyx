@@ -2,22 +2,10 @@
 from libc.stdlib cimport free, malloc, realloc
 
 from usnet.backends.sim.link cimport link_send
-from usnet.wire.bytes cimport load16, load32
 from usnet.wire.eth cimport ETH_HLEN
-
-cdef enum:
-    DST = 0
-    SRC = 6
+from usnet.wire.peek cimport eth_dst, eth_src, mac_is_group, mac_number
 
 cdef uint64_t UNUSED = <uint64_t>-1
-
-
-cdef inline uint64_t load_mac(const uint8_t *p) noexcept nogil:
-    return <uint64_t>load16(p) << 32 | load32(p + 2)
-
-
-cdef inline bint is_group(const uint8_t *mac) noexcept nogil:
-    return mac[0] & 1
 
 
 cdef mac_entry *find(switch_state *w, uint64_t mac) noexcept nogil:
@@ -77,10 +65,10 @@ cdef int switch_forward(void *ctx, uint32_t number, const uint8_t *p, uint32_t l
     if length < ETH_HLEN:
         w.n.too_short += 1
         return 0
-    if not is_group(p + SRC):
-        learn(w, load_mac(p + SRC), number, now)
-    if not is_group(p + DST):
-        e = find(w, load_mac(p + DST))
+    if not mac_is_group(eth_src(p)):
+        learn(w, mac_number(eth_src(p)), number, now)
+    if not mac_is_group(eth_dst(p)):
+        e = find(w, mac_number(eth_dst(p)))
         if e.mac != UNUSED and now - e.heard < w.ageing:
             if e.number == number:
                 w.n.filtered += 1

@@ -70,6 +70,13 @@ def parse_options(raw: bytes) -> Options:
     return Options(mss, wscale, sack_ok, timestamps, sack)
 
 
+def frame_kind(frame: bytes) -> str:
+    """"arp", "icmp" or "other", of an Ethernet frame that holds no TCP segment."""
+    if frame[12:14] == b"\x08\x06":
+        return "arp"
+    return "icmp" if frame[12:14] == b"\x08\x00" and frame[23] == 1 else "other"
+
+
 def bad_checksum(frame: bytes) -> str | None:
     """The layer whose checksum is wrong in an Ethernet frame; None when all are right."""
     if frame[12:14] != b"\x08\x00":
