@@ -38,7 +38,15 @@ def test_a_small_file_is_enough(tmp_path):
     assert outcome.ok and outcome.scenario == "example" and outcome.seed == 1
 
 
+def test_rings_and_mtu_of_ports_are_as_the_file_says(tmp_path):
+    more = 'ports = { mtu = 576, tx_slots = 4, rx_slots = 8 }\n[expect]\nframes = { "client.data" = 39 }\n'
+    outcome = scenario.run(load(tmp_path, GOOD.replace("bulk:1000", "bulk:20000") + more))
+    assert outcome.ok, outcome.failures
+
+
 WRONG = {
+    "ports": (GOOD + "ports = { slots = 4 }\n", r"links\[0\].ports.slots: there is no such key"),
+    "ring of ports": (GOOD + "ports = { tx_slots = 1 }\n", r"links\[0\].ports.tx_slots: "),
     "unknown key": (GOOD.replace("about", "abuot"), "abuot: there is no such key"),
     "missing key": (GOOD.replace('about = "nothing much"\n', ""), "about: is missing"),
     "unknown key in a link": (GOOD + 'dealy = "1ms"\n', r"links\[0\].dealy: there is no such key"),

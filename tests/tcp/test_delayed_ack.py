@@ -83,3 +83,12 @@ def test_pure_acks_are_not_acknowledged():
     tcp.rx(*[". 1:1(0) ack 1"] * 5)
     tcp.at(s=10)
     tcp.expect_nothing()
+
+
+def test_every_second_full_segment_counts_also_where_full_ones_are_short():
+    """RFC 5681, 4.2: full is what the SYNs agreed on, less than 536 bytes here."""
+    tcp = established(mss=400)
+    tcp.rx(". 1:401(400) ack 1")
+    tcp.expect_nothing()
+    tcp.rx(". 401:801(400) ack 1")
+    tcp.expect(". 1:1(0) ack 801")

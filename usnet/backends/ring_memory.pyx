@@ -6,17 +6,11 @@ from libc.string cimport memcpy, memset
 from usnet.backends.ring cimport (
     NS_MOREFRAG, PORT_MAX_RINGS, PORT_SWAP, RING_RX, RING_TX, port, port_stats, ring, slot, slot_meta,
 )
-
-cdef extern from "<sys/mman.h>" nogil:
-    void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset)
-    int munmap(void *addr, size_t length)
-    int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS
-    void *MAP_FAILED
+from usnet.memory.mapping cimport map_release, map_reserve, page_round
 
 cdef enum:
     HEADER = 256                # bytes of struct ring before its slots
     LINE = 64
-    PAGE = 4096
 
 cdef uint32_t last_pool = 0x1000        # netmap's own region numbers stay below
 
@@ -197,11 +191,10 @@ cdef class RingMemory:
         slots = <uint64_t>n_tx * tx_slots + <uint64_t>n_rx * rx_slots
         self.n_tx, self.n_rx, self.buf_size, self.n_spare = n_tx, n_rx, buf_size, n_spare
         self.n_bufs = <uint32_t>(FIRST_BUFFER + slots + n_spare)
-        self.buffers = (ring_bytes + PAGE - 1) & ~<uint64_t>(PAGE - 1)
+        self.buffers = page_round(ring_bytes)
         self.size = self.buffers + <uint64_t>self.n_bufs * buf_size
-        self.base = <uint8_t *>mmap(NULL, self.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        if self.base == <uint8_t *>MAP_FAILED:
-            self.base = NULL
+        self.base = <uint8_t *>map_reserve(self.size)
+        if self.base == NULL:
             raise MemoryError(f"no {self.size} bytes for rings and buffers")
         self.metas = <slot_meta *>calloc(slots + 1, sizeof(slot_meta))
         self.good = <uint32_t *>calloc(slots + 1, sizeof(uint32_t))
@@ -245,7 +238,7 @@ cdef class RingMemory:
 
     def __dealloc__(self):
         if self.base != NULL:
-            munmap(self.base, self.size)
+            map_release(self.base, self.size)
         free(self.metas)
         free(self.good)
         free(self.spare)

@@ -17,6 +17,7 @@ SCHEMA = 1
 
 Time = str | int
 Number = int | float | str
+Slots = Annotated[int, msgspec.Meta(ge=2, le=1 << 20)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -65,6 +66,12 @@ class QueueTable(Table, kw_only=True):
     bytes: str | int | None = None
 
 
+class PortsTable(Table, kw_only=True):
+    mtu: Annotated[int, msgspec.Meta(ge=68, le=65535)] = 1500
+    tx_slots: Slots = 256
+    rx_slots: Slots = 512
+
+
 class LinkModel(Table, kw_only=True):
     rate: str | int | None = None
     delay: Time | None = None
@@ -84,7 +91,7 @@ class LinkTable(LinkModel, kw_only=True):
     name: str | None = None
     up: LinkModel | None = None
     down: LinkModel | None = None
-    ports: dict[str, int] = {}
+    ports: PortsTable = msgspec.field(default_factory=PortsTable)
 
 
 class ActionTable(Table, kw_only=True):
@@ -204,6 +211,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "switches.NAME": SwitchTable,
     "links": LinkTable,
     "links.queue": QueueTable,
+    "links.ports": PortsTable,
     "actions": ActionTable,
     "events": EventTable,
     "heal": HealTable,

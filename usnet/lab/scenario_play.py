@@ -49,7 +49,8 @@ def build(scenario: Scenario, world: World) -> None:
         ends[name] = world.switch(name, ageing=switch.ageing, table=switch.table)
     made = []
     for link, ways, fates in zip(t.links, scenario.links, scenario.fates, strict=True):
-        made.append(world.link(ends[link.a], ends[link.b], ports=link.ports, name=link.name, fates=fates, **ways))
+        rings = {"mtu": link.ports.mtu, "slots": (link.ports.tx_slots, link.ports.rx_slots)}
+        made.append(world.link(ends[link.a], ends[link.b], ports=rings, name=link.name, fates=fates, **ways))
     for event in t.events:
         _plan(scenario, world, made, event)
     if t.heal is not None:

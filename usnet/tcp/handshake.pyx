@@ -84,7 +84,7 @@ cdef void offer(tcp_state *t, tcb *k) noexcept nogil:
 
 cdef void take_options(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noexcept nogil:
     """The peer's SYN: what both offer holds from now on; never anything else (RFC 7323, 2.2 and 3.2; RFC 9293, 3.7.1)."""
-    cdef uint32_t mss
+    cdef uint32_t mss, options
     k.irs = r.seq
     k.rcv_nxt = k.rcv_adv = k.last_ack_sent = r.seq + 1
     if not r.options & TCPO_WSCALE:
@@ -103,9 +103,12 @@ cdef void take_options(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noe
     mss = segment_our_mss(t, k)
     if k.peer_mss < mss:
         mss = k.peer_mss
+    options = 12 if k.flags & TF_TIMESTAMPS else 0
+    if options < mss < k.rcv_mss + options:         # the peer's full segments are no longer than ours may be
+        k.rcv_mss = <uint16_t>(mss - options)
     if mss < MIN_SEND_MSS:
         mss = MIN_SEND_MSS
-    k.mss = <uint16_t>(mss - (12 if k.flags & TF_TIMESTAMPS else 0))
+    k.mss = <uint16_t>(mss - options)
     k.snd_wnd = k.max_window = r.window     # never scaled in a SYN
     k.snd_wl1 = r.seq
     k.snd_wl2 = r.ack if r.flags & TH_ACK else k.iss

@@ -124,8 +124,6 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
     k.rto = t.config.rto_initial
     k.peer_mss = 536
     k.rcv_mss = 536
-    if t.config.mss > 24 and t.config.mss < 536 + 12:       # the peer's full segments are no longer than what we tell it
-        k.rcv_mss = t.config.mss - 12 if t.config.timestamps else t.config.mss
     k.mss = 536
     k.keep_idle = t.config.keep_idle
     k.keep_interval = t.config.keep_interval
