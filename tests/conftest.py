@@ -1,6 +1,7 @@
 """What all tests share: Hypothesis's settings, and skipping where the machine lacks something, with what it lacks."""
 import os
 import shutil
+import signal
 import sys
 
 import pytest
@@ -30,6 +31,12 @@ def missing(what: str) -> str | None:
     if what not in PACKAGES:
         raise pytest.UsageError(f"needs({what!r}): unknown; see tests/conftest.py")
     return None if shutil.which(what, path=SBIN) else f"{what} (Debian package {PACKAGES[what]})"
+
+
+def pytest_configure():
+    """Whoever starts this in the background has SIGINT ignored, here and in all children; some tests are about Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

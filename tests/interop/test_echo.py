@@ -1,4 +1,6 @@
+import signal
 import socket
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -8,8 +10,10 @@ import pytest
 from tests.interop.addresses import KERNEL, USNET
 from tests.interop.machine import PATIENCE
 from tests.interop.payload import difference, read_all
+from tests.sources import ROOT
 
 pytestmark = pytest.mark.needs("root", "tun")
+ECHO = ROOT / "examples" / "echo.py"
 MB = 1_000_000
 
 
@@ -101,3 +105,18 @@ def test_usnet_as_a_client_half_closes_and_reads_on(machine, stack, noise):
         back = read_all(sock)
     assert difference(back, data[::-1]) == ""
     server.join()
+
+
+@pytest.mark.needs("ping", "ip")
+def test_the_example_that_runs_in_simulation_serves_the_kernels_clients(machine, noise):
+    """The same program, `sim:` in tests/sockets/test_example.py, on a device that stands already."""
+    for words in ("tuntap add dev tap0 mode tap", f"address add {KERNEL}/24 dev tap0", "link set tap0 up"):
+        machine.run("ip", *words.split())
+    server = machine.start(sys.executable, ECHO, "tap:tap0", "--address", f"{USNET}/24", stdout=subprocess.DEVNULL)
+    machine.run("ping", "-c", "1", "-w", PATIENCE, USNET)  # answered as soon as it listens
+    with machine.connect(7) as client:
+        client.sendall(noise(MB))
+        client.shutdown(socket.SHUT_WR)
+        assert difference(read_all(client), noise(MB)) == ""
+    server.send_signal(signal.SIGINT)
+    assert server.wait(PATIENCE) == 0

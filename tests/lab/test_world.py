@@ -283,3 +283,16 @@ def test_a_program_cannot_close_its_world():
     world.host("a", "10.0.0.1/24").run(world.close)
     with pytest.raises(RuntimeError, match="closed by what runs in it"):
         world.run()
+
+
+@pytest.mark.parametrize("address", ["here", "10.0.0.1/33", "10.0.0.300"])
+def test_what_is_no_address_is_refused_when_the_host_is_made(address):
+    with pytest.raises(ValueError, match=address):
+        usnet.World().host("a", address)
+
+
+@pytest.mark.parametrize("options", [{"gateway": "10.0.1.1"}, {"routes": [("10.2.0.0/16", "10.0.1.1")]}])
+def test_a_next_hop_that_no_link_can_reach_is_refused(options):
+    with pytest.raises(ValueError, match=r"host a: 10\.0\.1\.1"):
+        usnet.World().host("a", "10.0.0.1/24", **options)
+    usnet.World().host("a", "10.0.0.1/24", "10.0.1.2/24", **options)

@@ -125,6 +125,8 @@ def test_calls_on_a_closed_socket_say_ebadf(net):
         (sock.bind, (("", 0),)),
         (sock.getsockname, ()),
         (sock.listen, ()),
+        (sock.settimeout, (1,)),
+        (sock.setblocking, (False,)),
     ):
         assert code(call, *args) == errno.EBADF
 
@@ -175,6 +177,13 @@ def test_a_refusal_is_told_once_by_so_error(net):
 
 def test_connecting_to_where_no_route_leads_fails_at_once(us):
     assert us.tcp().connect_ex(("192.0.2.1", 80)) == errno.ENETUNREACH
+
+
+@pytest.mark.parametrize("host", ["255.255.255.255", "224.0.0.1", "10.9.0.255"])
+def test_a_group_or_broadcast_address_has_no_stream(us, host):
+    sock = us.tcp()
+    assert sock.connect_ex((host, 80)) == errno.ENETUNREACH
+    assert sock.connect_ex((us.dead, 80)) != errno.EISCONN
 
 
 def test_connecting_to_an_address_that_answers_no_arp_is_ehostunreach_or_times_out(us):

@@ -22,7 +22,7 @@ INBOUND, OUTBOUND = 1, 2  # of pcapng
 @click.option(
     "--seed", type=Seed(), default=1, show_default=True, help="Of everything that is left to chance."
 )
-@click.option("--clients", type=click.IntRange(1, 1000), default=64, show_default=True, help="How many.")
+@click.option("--clients", type=click.IntRange(1, 256), default=64, show_default=True, help="How many.")
 @click.option(
     "--loss",
     type=Chance(0.3),

@@ -35,6 +35,9 @@ class Host:
         self._routes = list(routes)
         if gateway is not None:
             self._routes.append(("0.0.0.0/0", gateway))
+        for network, hop in self._routes:
+            if not any(self._reaches(address, hop) for address in self.addresses):
+                raise ValueError(f"host {name}: {hop}, the next hop to {network}, lies in none of its networks")
         self.simulated = world.network.host(name, granularity)
         poller = SimPoller(world.env)
         self.stack = Stack(
@@ -137,7 +140,7 @@ class World:
         host = Host(
             self,
             name,
-            [a if "/" in a else f"{a}/{DEFAULT_PREFIX}" for a in addresses],
+            [self._interface(a) for a in addresses],
             gateway=gateway,
             routes=routes,
             config=config,
@@ -146,6 +149,13 @@ class World:
         )
         self.hosts[name] = host
         return host
+
+    @staticmethod
+    def _interface(address):
+        import ipaddress
+
+        text = str(address)
+        return str(ipaddress.ip_interface(text if "/" in text else f"{text}/{DEFAULT_PREFIX}"))
 
     def router(self, name, *addresses, **options):
         """A host that forwards, with an address for each link."""

@@ -113,6 +113,8 @@ cdef class Endpoint:
 
     def settimeout(self, timeout):
         """Seconds that a call may block; None: for ever; 0: never."""
+        if self.fd < 0:
+            raise os_error(-EBADF)
         if timeout is None:
             self.timeout_ns = FOREVER
             return
@@ -134,6 +136,8 @@ cdef class Endpoint:
         return self.gettimeout()
 
     def setblocking(self, flag):
+        if self.fd < 0:
+            raise os_error(-EBADF)
         self.timeout_ns = FOREVER if flag else 0
 
     def getblocking(self):

@@ -6,6 +6,7 @@ from libc.errno cimport (
     ECONNRESET,
     EINVAL,
     EISCONN,
+    ENETUNREACH,
     ENOBUFS,
     ENOPROTOOPT,
     ENOTCONN,
@@ -14,7 +15,7 @@ from libc.errno cimport (
 )
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint16_t, uint32_t, uint8_t
 
-from usnet.ip.config cimport ip_is_local, ip_source
+from usnet.ip.config cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_source
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
 from usnet.memory.arena cimport NONE, arena_take
 from usnet.memory.chunks cimport CHUNK_BYTES, chain_drop, chain_read, chain_write
@@ -156,6 +157,8 @@ cdef int tcp_connect(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t por
         return -EISCONN
     if port == 0 or addr_is_any(addr):
         return -EINVAL
+    if ip_is_group(addr) or ip_broadcast_netif(t.ip, addr) >= 0:
+        return -ENETUNREACH                 # MUST-46: a connection has one host at each end
     status = ip_source(t.ip, addr, &src)
     if status:
         return status
