@@ -8,7 +8,7 @@ from usnet.backends.tap import port as tap_port
 
 def test_the_shipped_backends_are_known_in_order():
     known = list(registry.backends())
-    assert known == sorted(known) and {"sim", "netmap", "tap", "pcap", "pair"} <= set(known)
+    assert known == sorted(known) and {"sim", "tap", "pcap", "pair"} <= set(known)
 
 
 def test_a_pair_opens_end_by_end():

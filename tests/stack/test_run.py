@@ -302,7 +302,7 @@ def test_a_snapshot_of_nothing_is_an_index_error():
 
 @pytest.mark.parametrize(
     ("settings", "match"),
-    [({"nonsense": 1}, "nonsense"), ({"rcvbuf": -1}, "rcvbuf"), ({"sack": 300}, "large"), ({"sndbuf": (1 << 30) + 1}, "buffer")],
+    [({"nonsense": 1}, "nonsense"), ({"rcvbuf": -1}, "rcvbuf"), ({"timestamps": 300}, "large"), ({"sndbuf": (1 << 30) + 1}, "buffer")],
 )
 def test_impossible_settings_change_nothing(settings, match):
     core = conversation().cable.stack.core

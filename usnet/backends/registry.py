@@ -12,7 +12,6 @@ GROUP = "usnet.backends"
 # Those that are shipped, should the installation's metadata not name them
 BUILT_IN = {
     "sim": "usnet.backends.sim.port:open_port",
-    "netmap": "usnet.backends.netmap.port:open_port",
     "tap": "usnet.backends.tap.port:open_port",
     "pcap": "usnet.backends.pcap.port:open_port",
     "pair": "usnet.backends.pair:open_port",
@@ -39,7 +38,7 @@ def _function(scheme: str, name: str | None = None) -> Callable:
 
 
 def open_port(name: str, **settings: Any) -> Any:
-    """A port (usnet.backends.ring.Port): "tap:tap0", "pcap:trace.pcapng", "netmap:em0". `settings` are the backend's own.
+    """A port (usnet.backends.ring.Port): "tap:tap0", "pcap:trace.pcapng". `settings` are the backend's own.
 
     Raises ValueError for an unknown scheme or a bad setting, BackendUnavailable (an OSError) when something is
     missing, other OSErrors as the device gives them.

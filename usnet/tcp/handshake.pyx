@@ -77,7 +77,6 @@ cdef uint8_t scale_for(uint32_t rcvbuf) noexcept nogil:
 cdef void offer(tcp_state *t, tcb *k) noexcept nogil:
     """What our SYN offers; the answer takes away what the peer does not."""
     k.flags |= (TF_TIMESTAMPS if t.config.timestamps else 0) | (TF_WSCALE if t.config.window_scaling else 0)
-    k.flags |= TF_SACK if t.config.sack else 0
     k.rcv_wscale = scale_for(k.rcvbuf) if t.config.window_scaling else 0
     k.ts_offset = tcp_ts_offset(t, k)
 

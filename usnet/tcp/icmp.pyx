@@ -35,10 +35,10 @@ cdef void tcp_icmp_error(tcp_state *t, const packet *p, int64_t now) noexcept no
     if seq_lt(p.quoted_seq, k.snd_una) or seq_ge(p.quoted_seq, k.snd_max):
         count_drop(t, TDROP_ICMP)
         return
-    if p.icmp_type != ICMP_UNREACHABLE:
-        return
-    if p.icmp_code == ICMP_FRAG_NEEDED:
+    if p.icmp_type == ICMP_UNREACHABLE and p.icmp_code == ICMP_FRAG_NEEDED:
         lower_mss(t, c, p.icmp_rest & 0xffff)
-    elif k.state == TCPS_SYN_SENT:          # soft errors for established connections (RFC 5461): the timers decide
+    elif p.icmp_type != ICMP_UNREACHABLE or k.state != TCPS_SYN_SENT:
+        count_drop(t, TDROP_ICMP)           # soft errors for established connections (RFC 5461): the timers decide
+    else:
         tcp_end(t, c, ECONNREFUSED if p.icmp_code == ICMP_PORT or p.icmp_code == ICMP_PROTO
                 else (ENETUNREACH if p.icmp_code == ICMP_NET else EHOSTUNREACH))

@@ -33,7 +33,7 @@ cdef enum tcp_drop:
     TDROP_OOO_LIMIT             # would make one gap too many
     TDROP_AFTER_FIN             # bytes behind the peer's FIN
     TDROP_TIME_WAIT
-    TDROP_ICMP                  # ICMP error that fits no connection or is outside its window
+    TDROP_ICMP                  # ICMP error that fits no connection, is outside its window, or is not acted upon (RFC 5461: soft ones)
     TCP_DROPS
 
 cdef struct tcp_config:
@@ -48,7 +48,6 @@ cdef struct tcp_config:
     uint8_t orphan_retries      # the same for a connection that nobody holds any more; default 7
     uint8_t timestamps          # 1: offered
     uint8_t window_scaling      # 1: offered
-    uint8_t sack                # 1: SACK-permitted is offered, though blocks are neither sent nor read; default 0
     uint8_t cc                  # CC_*
     int64_t rto_initial         # ns; default 1 s (RFC 6298, 2.1)
     int64_t rto_min             # ns; default 200 ms (Linux's; RFC 6298, 2.4 says 1 s: an option)

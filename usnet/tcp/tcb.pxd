@@ -28,7 +28,6 @@ cdef enum tcp_phase:
 cdef enum:
     TF_TIMESTAMPS = 0x0001      # negotiated (RFC 7323): every segment but RST carries them
     TF_WSCALE = 0x0002          # negotiated: windows are shifted
-    TF_SACK = 0x0004            # the peer takes SACK blocks (RFC 2018)
     TF_ACK_NOW = 0x0008         # an ACK is owed at once
     TF_FIN_QUEUED = 0x0010      # the application will write no more: FIN behind the last byte
     TF_FIN_SENT = 0x0020        # a FIN was sent at least once; it takes the number before snd_max
