@@ -9,14 +9,13 @@ from usnet.ip.state cimport packet, tx_frame
 from usnet.memory.chunks cimport chain, chain_peek, chunk_pool
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.state cimport tcp_state
-from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, tcb
+from usnet.tcp.tcb cimport TF_TIMESTAMPS, TF_WSCALE, tcb
 from usnet.wire.checksum cimport csum_copy, csum_fold
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
 from usnet.wire.seq cimport seq_diff
 from usnet.wire.tcp cimport (
     TCP_HLEN,
     TCPO_MSS,
-    TCPO_SACK_OK,
     TCPO_TIMESTAMP,
     TCPO_WSCALE,
     TH_ACK,
@@ -148,8 +147,6 @@ cdef int segment_send_syn(tcp_state *t, tcb *k, bint ack, int64_t now) noexcept 
     if k.flags & TF_WSCALE:
         r.options |= TCPO_WSCALE
         r.wscale = k.rcv_wscale
-    if k.flags & TF_SACK:
-        r.options |= TCPO_SACK_OK
     r.window = window_field(k, 0)
     if not ack:
         k.rcv_adv = promised                # nothing is promised before the peer's sequence numbers are known
