@@ -10,23 +10,11 @@ from usnet.backends.clock cimport Clock
 from usnet.backends.pcap.reader cimport READ_FRAME, CaptureReader, capture_file, capture_next, captured
 from usnet.backends.ring cimport LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_FILENO, Port, port
 from usnet.backends.ring_memory cimport RingMemory, ring_check, ring_put, ring_side
+from usnet.backends.timerfd cimport CLOCK_MONOTONIC, TFD_CLOEXEC, TFD_NONBLOCK, itimerspec, timerfd_create, timerfd_settime
 
 from usnet.backends.clock import MonotonicClock
 from usnet.backends.settings import mac_address, mac_from_name
 
-cdef extern from "<time.h>" nogil:
-    ctypedef long time_t
-    struct timespec:
-        time_t tv_sec
-        long tv_nsec
-    int CLOCK_MONOTONIC
-cdef extern from "<sys/timerfd.h>" nogil:
-    struct itimerspec:
-        timespec it_interval
-        timespec it_value
-    int timerfd_create(int clock, int flags)
-    int timerfd_settime(int fd, int flags, const itimerspec *new, itimerspec *old)
-    int TFD_CLOEXEC, TFD_NONBLOCK
 cdef extern from "<unistd.h>" nogil:
     int c_close "close"(int fd)
 

@@ -14,20 +14,8 @@ from usnet.backends.ring cimport (
 from usnet.backends.ring_memory cimport (
     FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take, side_room, side_take,
 )
+from usnet.backends.timerfd cimport CLOCK_MONOTONIC, TFD_CLOEXEC, TFD_NONBLOCK, itimerspec, timerfd_create, timerfd_settime
 
-cdef extern from "<time.h>" nogil:
-    ctypedef long time_t
-    struct timespec:
-        time_t tv_sec
-        long tv_nsec
-    int CLOCK_MONOTONIC
-cdef extern from "<sys/timerfd.h>" nogil:
-    struct itimerspec:
-        timespec it_interval
-        timespec it_value
-    int timerfd_create(int clock, int flags)
-    int timerfd_settime(int fd, int flags, const itimerspec *new, itimerspec *old)
-    int TFD_CLOEXEC, TFD_NONBLOCK
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
         int fd
