@@ -1,0 +1,108 @@
+"""The stand-in's own side of rings and ports: what the module keeps in kernel memory, beside what it shares.
+
+Names follow the module's, so that its documentation explains them: a kring is the kernel's side of one ring; hwcur and hwtail are what the port
+has done, rhead, rcur and rtail are copies of what the user said and was told at the last sync.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from usnet.backends.netmap.standin.memory cimport region
+from usnet.backends.ring cimport ring, slot
+
+cdef enum:
+    NR_TX = 0
+    NR_RX = 1
+    ADAPTER_MAX_RINGS = 256
+    # adapter.kind
+    KIND_NIC = 1                # rings with a wire behind them, and host rings
+    KIND_VALE = 2
+    KIND_PIPE = 3
+    KIND_MONITOR = 4
+    KIND_NULL = 5
+    # adapter.flags
+    NAF_ON = 0x01               # somebody has it in netmap mode
+    NAF_HOST_RINGS = 0x02
+    NAF_MEM_OWNER = 0x04        # its memory is its own, not a region that others share
+    NAF_OFFSETS = 0x08
+    NAF_MOREFRAG = 0x10         # frames may span slots
+    NAF_ZOMBIE = 0x20           # the interface is gone
+    NAF_BUSY = 0x40             # attached to a switch: cannot be registered
+    # flags of a sync
+    NAF_FORCE_READ = 1
+    NAF_FORCE_RECLAIM = 2
+
+cdef struct adapter
+cdef struct kring
+
+# 0 or -errno. Called with indices that the prologue found good; works on [hwcur, rhead), moves hwcur and hwtail
+ctypedef int (*kring_sync)(kring *k, int flags) noexcept nogil
+
+cdef struct kring:
+    ring *r                     # shared with the user; NULL while nobody has it registered
+    uint32_t num_slots
+    uint32_t hwcur              # next slot that the port will take (tx), or that the user will give back (rx)
+    uint32_t hwtail             # where the user's part ends, as the port knows it
+    uint32_t rhead
+    uint32_t rcur
+    uint32_t rtail
+    uint32_t users              # descriptors bound to it
+    uint32_t ring_id
+    uint32_t hdr                # bytes of virtio-net header in front of each frame: 0, 10, 12
+    int tx                      # NR_TX or NR_RX
+    bint exclusive
+    bint stopped                # syncs answer EIO
+    bint fake                   # no buffers of its own: a zero-copy monitor's
+    uint64_t offset_mask        # 0: no offsets
+    uint64_t offset_max
+    adapter *na
+    kring_sync sync
+    kring *pipe                 # the other end's ring
+    uint32_t pipe_tail          # hwtail as the other end has set it
+    kring **monitors            # copying monitors of this ring
+    uint32_t n_monitors
+    uint32_t mon_tail           # last slot that they have seen
+    kring *zmon_next[2]         # list of zero-copy monitors
+    kring *zmon_prev[2]
+    kring *monitored            # a monitor's ring: whom it watches, for [NR_TX] and [NR_RX] both
+    uint32_t lease              # VALE: slots promised to a sender
+    bint ready_hint             # notified since the last poll
+
+cdef struct adapter:
+    char name[64]
+    int kind
+    uint32_t flags
+    uint32_t n[2]               # NIC rings of each direction
+    uint32_t n_host[2]
+    uint32_t slots[2]
+    kring *krings[2]            # n + n_host of them, NIC's first
+    region *mem
+    uint32_t virt_hdr_len
+    uint32_t rx_buf_max         # bytes that the driver needs in one buffer: MTU against buf_size
+    int refs
+    int active                  # descriptors registered on it
+    void *own                   # the kind's own struct: nic, vale_port, pipe_end, monitor
+    # What the kind does
+    int (*krings_create)(adapter *na) noexcept nogil        # allocates krings, sets sync functions: 0 or -errno
+    void (*krings_delete)(adapter *na) noexcept nogil
+    int (*reg)(adapter *na, bint on) noexcept nogil         # enters and leaves netmap mode
+    void (*destroy)(adapter *na) noexcept nogil             # last reference gone
+    # Somebody must look: frames came, or room
+    void (*notify)(kring *k) noexcept nogil
+
+# The module's checks and their consequences, to the letter
+# The user's head when indices are good, num_slots when they are not
+cdef uint32_t txsync_prologue(kring *k) noexcept nogil
+cdef uint32_t rxsync_prologue(kring *k) noexcept nogil
+# Takes bad indices back, zeroes bad buffer indices and lengths; says nothing
+cdef int ring_reinit(kring *k) noexcept nogil
+# Publishes hwtail to the user
+cdef void sync_finalize(kring *k) noexcept nogil
+# Where slot's frame lies; the region's buffer 0 for a bad index
+cdef uint8_t *slot_buf(kring *k, const slot *s, uint64_t *room) noexcept nogil
+
+
+cdef inline uint32_t k_next(const kring *k, uint32_t i) noexcept nogil:
+    return 0 if i + 1 == k.num_slots else i + 1
+
+
+cdef inline uint32_t k_prev(const kring *k, uint32_t i) noexcept nogil:
+    return k.num_slots - 1 if i == 0 else i - 1
