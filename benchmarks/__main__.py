@@ -5,9 +5,9 @@ import json
 import statistics
 import sys
 
-from benchmarks import kernel, memory, sim
+from benchmarks import callgrind, kernel, memory, rings, sim
 
-# NAME -> (case, unit, peer's name, ours, peer): both functions return the cost of one unit of work in ns of CPU time.
+# NAME -> (case, unit, peer's name, ours, peer): both functions return the cost of one unit of work, in ns of CPU time or in instructions.
 CASES = {
     "bulk": [("one connection, 64 KiB calls", "ns/KiB", "kernel loopback", memory.bulk, kernel.bulk)],
     "echo": [
@@ -15,6 +15,10 @@ CASES = {
         ("60 bytes, 64 connections", "ns/request", "kernel loopback", lambda: memory.echo(64), lambda: kernel.echo(64)),
     ],
     "connect": [("connect, accept, close", "ns/connection", "kernel loopback", memory.connect, kernel.connect)],
+    "rings": [
+        ("60-byte echo, netmap pipe", "instructions", "simulator's link", lambda: rings.native("pipe"), lambda: rings.native("sim")),
+        ("60-byte echo, pair in memory", "instructions", "simulator's link", lambda: rings.native("pair"), lambda: rings.native("sim")),
+    ],
     "sim": [("bulk TCP over a switch", "ns/link-packet", "", sim.bulk, None)],
 }
 
@@ -50,6 +54,9 @@ def main(argv=None):
     if unknown:
         parser.error(f"no benchmark {unknown[0]}; there are {', '.join(CASES)}")
     for name in options.names or CASES:
+        if name == "rings" and not callgrind.available():
+            print("rings: counted by valgrind, which is missing (apt install valgrind)", file=sys.stderr)
+            continue
         for row in measure(name, options.runs):
             if options.json:
                 print(json.dumps(row), flush=True)

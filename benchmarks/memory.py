@@ -9,14 +9,13 @@ ADDRESS = ("10.0.0.2", 7)
 
 
 class Joined:
-    """Two stacks face to face, and a listener on the second."""
+    """Two stacks face to face, and a listener on the second. `ports`: theirs; a pair in memory when None. `options`: of both stacks."""
 
-    def __init__(self):
-        clock = MonotonicClock()
-        ports = make_pair(clock=clock)
+    def __init__(self, ports=None, **options):
+        ports = ports or make_pair(clock=MonotonicClock())
         config = {"msl": 1_000_000}  # ns: TIME-WAIT is not what is measured
-        self.near = usnet.Stack(ports[0], "10.0.0.1/24", seed=1, config=config)
-        self.far = usnet.Stack(ports[1], "10.0.0.2/24", seed=2, config=config)
+        self.near = usnet.Stack(ports[0], "10.0.0.1/24", seed=1, config=config, **options)
+        self.far = usnet.Stack(ports[1], "10.0.0.2/24", seed=2, config=config, **options)
         self.listener = self.far.socket()
         self.listener.setblocking(False)
         self.listener.bind(ADDRESS)
