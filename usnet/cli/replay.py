@@ -44,11 +44,11 @@ def load_all(files: list[Path]) -> list[Any]:
     return scenarios
 
 
-def play(scenario: Any, seed: int | None, pcap: Path | None, twice: bool) -> dict[str, Any]:
+def play(scenario: Any, seed: int | None, pcap: Path | None, twice: bool, rings: str) -> dict[str, Any]:
     """Runs a scenario, again if `twice`, and returns what --json prints."""
     from usnet.lab.scenario import run
 
-    outcome = run(scenario, seed=seed, pcap_dir=pcap)
+    outcome = run(scenario, seed=seed, pcap_dir=pcap, rings=rings)
     result: dict[str, Any] = {
         "scenario": outcome.scenario,
         "seed": outcome.seed,
@@ -60,7 +60,7 @@ def play(scenario: Any, seed: int | None, pcap: Path | None, twice: bool) -> dic
         "cpu_seconds": round(outcome.cpu_seconds, 6),
     }
     if twice:
-        again = run(scenario, seed=seed).digest
+        again = run(scenario, seed=seed, rings=rings).digest
         if again != outcome.digest:
             result["ok"] = False
             result["failures"].append(f"not deterministic: the digest was {outcome.digest}, and {again} when run again")
@@ -121,8 +121,15 @@ class Report:
     "--pcap", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write a capture of each run there."
 )
 @click.option("--check-determinism", is_flag=True, help="Run each twice, and compare digests.")
+@click.option(
+    "--rings",
+    type=click.Choice(["own", "netmap"]),
+    default="own",
+    show_default=True,
+    help="What stacks send through: the simulator's own rings, or netmap's as its stand-in keeps them. Digests are the same.",
+)
 def command(
-    files: tuple[Path, ...], seed: int | None, as_json: bool, pcap: Path | None, check_determinism: bool
+    files: tuple[Path, ...], seed: int | None, as_json: bool, pcap: Path | None, check_determinism: bool, rings: str
 ) -> int:
     """Run scenarios (files, or directories of *.toml), and say whether what they expect holds."""
     scenarios = load_all(scenario_files(files))
@@ -134,7 +141,7 @@ def command(
     report = Report(as_json, len(scenarios))
     for scenario in scenarios:
         try:
-            report.add(play(scenario, seed, pcap, check_determinism))
+            report.add(play(scenario, seed, pcap, check_determinism, rings))
         except OSError as error:
             if pcap is None or error.filename is None:
                 raise

@@ -59,19 +59,20 @@ def run(
     seed: int | None = None,
     pcap_dir: str | Path | None = None,
     *,
+    rings: str = "own",
     progress: Callable[[World], None] | None = None,
 ) -> Outcome:
     """Runs a scenario (all cases of it) and judges it.
 
-    seed: instead of the file's. pcap_dir: a pcapng of each end of each link goes there.
+    seed: instead of the file's. pcap_dir: a pcapng of each end of each link goes there. rings: of all ports, as Network() takes it.
     progress: called with each world before it runs.
     """
     if scenario.cases:
-        return _sum_up(scenario, seed, [run(case, seed, pcap_dir, progress=progress) for case in scenario.cases])
+        return _sum_up(scenario, seed, [run(case, seed, pcap_dir, rings=rings, progress=progress) for case in scenario.cases])
     used = scenario.table.seed if seed is None else seed
     began = time.process_time()
     with ExitStack() as stack:
-        world = World(used)
+        world = World(used, rings)
         build(scenario, world)
         observer = Observer(world, frozenset(host for host, spec in scenario.apps if spec.options.get("nodelay")))
         judged = Run(scenario, world, Ledger(world), observer)

@@ -97,12 +97,12 @@ class Host:
 
 class World:
     """World(seed=0): an empty world at 0 ns. The same calls with the same seed give the same run, to the byte:
-    digest() shows it. In a `with` statement it is closed at the end.
+    digest() shows it. In a `with` statement it is closed at the end. `rings`: as Network() takes it.
     """
 
-    def __init__(self, seed=0):
+    def __init__(self, seed=0, rings="own"):
         self.seed = seed
-        self.network = Network(seed)
+        self.network = Network(seed, rings)
         self.env = Environment(self.network)
         self.hosts = {}
 

@@ -16,3 +16,4 @@ cdef class Network:
     cdef list taps
     cdef public object environment      # what drives it instead of run(); None
     cdef readonly object seed
+    cdef readonly object rings          # class of the ports' Rings

@@ -22,6 +22,8 @@ class Happening(NamedTuple):
     altered: bool
     frame: bytes
 
+def ring_class(kind: str) -> type: ...
+
 class Network:
     scheduler: Scheduler
     clock: SimClock
@@ -32,7 +34,8 @@ class Network:
     environment: Any
     seed: int
     logging: bool
-    def __init__(self, seed: int = 0) -> None: ...
+    rings: type
+    def __init__(self, seed: int = 0, rings: str = "own") -> None: ...
     def host(self, name: str, granularity: int | str = "1ns") -> SimHost: ...
     def port(
         self, name: str, mac: bytes | str | None = None, *, host: SimHost | str | None = None,

@@ -7,7 +7,7 @@ from usnet.backends.sim.digest cimport digest_feed, digest_result, digest_start
 from usnet.backends.sim.frames cimport frame_pool_free
 from usnet.backends.sim.journal cimport EventLog, happening, journal_free
 from usnet.backends.sim.pair cimport Link
-from usnet.backends.sim.port cimport SimPort
+from usnet.backends.sim.port cimport OwnRings, SimPort
 from usnet.backends.sim.host cimport SimClock, SimHost
 from usnet.backends.sim.scheduler cimport Scheduler, keep_failure
 from usnet.backends.sim.switch cimport Switch
@@ -37,14 +37,26 @@ cdef void call_taps(void *owner, const happening *h, const uint8_t *p) noexcept 
         keep_failure(&net.scheduler.s, e)
 
 
+def ring_class(kind):
+    """The class of usnet.backends.sim.port.Rings by its name. ValueError for another one."""
+    if kind == "own":
+        return OwnRings
+    if kind == "netmap":
+        from usnet.backends.sim.netmap_rings import NetmapRings
+        return NetmapRings
+    raise ValueError(f"rings are own or netmap, not {kind!r}")
+
+
 cdef class Network:
     """Network(seed=0): ports, links and switches in one virtual time that begins at 0 ns.
 
     The same calls with the same seed give the same run: digest() says so. `seed` is an int from 0 to 2**64 - 1. Nothing
-    happens but in run(), step(), or the environment (usnet.lab) that the network belongs to.
+    happens but in run(), step(), or the environment (usnet.lab) that the network belongs to. `rings`: what its ports
+    have, "own" or "netmap": those of netmap's stand-in, each port a NIC. A run is the same on both.
     """
 
-    def __cinit__(self, seed=0):
+    def __cinit__(self, seed=0, rings="own"):
+        self.rings = ring_class(rings)
         self.scheduler = Scheduler()
         self.clock = SimClock(self.scheduler)
         self.hosts, self.ports, self.links, self.switches = {}, {}, {}, {}
@@ -84,7 +96,7 @@ cdef class Network:
         if (<SimHost?>host).scheduler is not self.scheduler:
             raise ValueError(f"host {host.name} belongs to another network")
         address = (0x020000000001 + len(self.ports)).to_bytes(6, "big") if mac is None else units.mac(mac)
-        port = self.ports[name] = SimPort(self, host, name, address, **rings)
+        port = self.ports[name] = SimPort(self, host, name, address, **{"rings": self.rings, **rings})
         (<SimPort>port).e.frames = &self.w.frames
         return port
 

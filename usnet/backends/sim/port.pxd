@@ -1,4 +1,4 @@
-"""Ports of the simulator: rings in memory, a link in front of them and a host behind.
+"""Ports of the simulator: rings, a link in front of them and a host behind.
 
 A transmit sync hands frames to the link at this instant. A frame that arrives is written into the receive ring, beyond what the user has
 seen: it shows at the next receive sync. One that finds the ring full waits in the port's FIFO, if it has one with room, or is dropped. The host is
@@ -13,10 +13,16 @@ from usnet.backends.sim.link cimport link_dir
 from usnet.backends.sim.host cimport SimHost
 from usnet.backends.sim.scheduler cimport host
 
+cdef struct port_end
+
+# Writes a frame into the receive ring: 0; -ENOBUFS: no room now; -EMSGSIZE: the ring can never hold it
+ctypedef int (*end_put)(port_end *e, const uint8_t *p, uint32_t length, int64_t time_ns) noexcept nogil
+
 cdef struct port_end:
     port *p
     host *h
-    ring_side *tx
+    end_put put
+    ring_side *tx               # of rings of its own; else NULL
     ring_side *rx
     uint32_t shown              # rx tail as of the last sync; frames from there to rx.tail have arrived since
     link_dir *out               # NULL: not connected
@@ -27,13 +33,31 @@ cdef struct port_end:
     uint32_t fifo_frames
     uint32_t fifo_max
 
+# Puts what waits in the FIFO into the receive ring, as far as there is room.
+cdef void drain_fifo(port_end *e) noexcept nogil
 # frame_sink of a port_end.
 cdef int port_deliver(void *ctx, uint32_t number, const uint8_t *p, uint32_t length, int64_t now) noexcept nogil
 
 
+cdef class SimPort(Port)
+
+cdef class Rings:
+    """Where the rings of a SimPort are; made for one port, of so many slots."""
+    cdef readonly uint32_t tx_slots
+    cdef readonly uint32_t rx_slots
+    cdef readonly uint32_t buf_size
+    cdef readonly uint32_t spares
+    cdef int attach(self, SimPort port) except -1      # fills port.p and port.e: rings, syncs, put
+
+
+cdef class OwnRings(Rings):
+    """In memory of their own, as every backend's that has no device."""
+    cdef RingMemory memory
+
+
 cdef class SimPort(Port):
     cdef port_end e
-    cdef RingMemory memory
+    cdef Rings rings
     cdef readonly SimHost host
     cdef readonly object network
     cdef void set_link(self, int state)

@@ -87,7 +87,7 @@ cdef void drain_fifo(port_end *e) noexcept nogil:
     cdef frame *f
     while e.fifo_first != NULL:
         f = e.fifo_first
-        if put_frame(e, frame_bytes(f), f.length, f.due) == -ENOBUFS:
+        if e.put(e, frame_bytes(f), f.length, f.due) == -ENOBUFS:
             break
         e.fifo_first = f.next
         e.fifo_frames -= 1
@@ -118,7 +118,7 @@ cdef int port_deliver(void *ctx, uint32_t number, const uint8_t *p, uint32_t len
     if e.p.link == LINK_GONE:
         return -ENXIO
     if e.fifo_first == NULL:
-        status = put_frame(e, p, length, host_clock(e.h))
+        status = e.put(e, p, length, host_clock(e.h))
     if status == -ENOBUFS:
         status = join_fifo(e, p, length)
         if status < 0:
@@ -128,40 +128,56 @@ cdef int port_deliver(void *ctx, uint32_t number, const uint8_t *p, uint32_t len
     return status
 
 
+cdef class Rings:
+    def __init__(self, uint32_t tx_slots, uint32_t rx_slots, uint32_t buf_size, uint32_t spares):
+        self.tx_slots, self.rx_slots, self.buf_size, self.spares = tx_slots, rx_slots, buf_size, spares
+
+    cdef int attach(self, SimPort port) except -1:
+        raise NotImplementedError
+
+
+cdef class OwnRings(Rings):
+    cdef int attach(self, SimPort port) except -1:
+        self.memory = RingMemory(1, 1, self.tx_slots, self.rx_slots, self.buf_size, self.spares)
+        self.memory.attach(&port.p)
+        port.e.tx = self.memory.side(RING_TX, 0)
+        port.e.rx = self.memory.side(RING_RX, 0)
+        port.e.shown = port.e.rx.tail
+        port.e.put = put_frame
+        port.p.tx_sync = sim_tx_sync
+        port.p.rx_sync = sim_rx_sync
+        return 0
+
+
 cdef class SimPort(Port):
     """A port of a Network, made by Network.port(). Its host is whoever receives; `host.callback` hears of frames where
-    no stack is attached."""
+    no stack is attached. `rings`: the class of Rings that it gets."""
 
     def __cinit__(self, network, SimHost host, str name, bytes mac, *, uint32_t mtu=1500, slots=(256, 512),
-                  uint32_t buf_size=0, uint32_t spares=64, uint32_t fifo=0):
+                  uint32_t buf_size=0, uint32_t spares=64, uint32_t fifo=0, rings=OwnRings):
         if not 68 <= mtu <= 65535:
             raise ValueError(f"MTU of {mtu} bytes: from 68 to 65535")
         if buf_size == 0:
             buf_size = min(2048 * ((mtu + 18 + 2047) // 2048), 32768)
         self.network = network
         self.host = host
-        tx_slots, rx_slots = (slots, slots) if isinstance(slots, int) else slots
-        self.memory = RingMemory(1, 1, tx_slots, rx_slots, buf_size, spares)
+        self.name = "sim:" + name
+        self.clock = host.clock
         self.e.scratch = <uint8_t *>malloc(FRAME_MAX)
         if self.e.scratch == NULL:
             raise MemoryError
-        self.memory.attach(&self.p)
         self.e.p = &self.p
         self.e.h = &host.h
-        self.e.tx = self.memory.side(RING_TX, 0)
-        self.e.rx = self.memory.side(RING_RX, 0)
         self.e.fifo_max = fifo
-        self.e.shown = self.e.rx.tail
         self.p.self = &self.e
-        self.p.tx_sync = sim_tx_sync
-        self.p.rx_sync = sim_rx_sync
         self.p.arm = sim_arm
         self.p.mtu = mtu
         self.p.caps |= PORT_CAN_SEND | PORT_CAN_RECEIVE
         self.p.link = LINK_DOWN
         memcpy(self.p.mac, <const uint8_t *>mac, 6)
-        self.name = "sim:" + name
-        self.clock = host.clock
+        tx_slots, rx_slots = (slots, slots) if isinstance(slots, int) else slots
+        self.rings = <Rings?>rings(tx_slots, rx_slots, buf_size, spares)
+        self.rings.attach(self)
 
     def __dealloc__(self):
         free(self.e.scratch)
