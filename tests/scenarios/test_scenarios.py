@@ -32,6 +32,13 @@ def test_scenario_holds_and_repeats(item):
     )
 
 
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)
+def test_scenario_is_the_same_on_the_rings_of_netmap(item):
+    own, netmap = scenario.run(item), scenario.run(item, rings="netmap")
+    assert netmap.failures == []
+    assert (netmap.digest, netmap.packets, netmap.virtual_seconds) == (own.digest, own.packets, own.virtual_seconds)
+
+
 def test_the_first_set_is_complete():
     assert [name for name in FIRST if name not in {path.stem for path in FILES}] == []
 

@@ -22,6 +22,7 @@ cdef struct port_end:
     port *p
     host *h
     end_put put
+    void *own                   # what the rings keep beside; they know what
     ring_side *tx               # of rings of its own; else NULL
     ring_side *rx
     uint32_t shown              # rx tail as of the last sync; frames from there to rx.tail have arrived since
