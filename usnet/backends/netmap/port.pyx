@@ -245,12 +245,12 @@ cdef class NetmapPort(Port):
     """A port of netmap's. `descriptors` (Descriptor, open; the port closes them): each is bound to one ring of a direction, or of both. Closing the port
     gives everything back."""
 
-    def __cinit__(self, Device device not None, request, list descriptors not None, uint32_t mtu, bytes mac not None, clock, str interface=None):
+    def __cinit__(self, str name not None, Device device not None, request, list descriptors not None, uint32_t mtu, bytes mac not None, clock, str interface=None):
         cdef Descriptor d
         cdef uint32_t i
         self.e.query_fd = self.e.query_socket = self.wait_fd = -1
         self.device, self.request, self.descriptors = device, request, descriptors
-        self.name = f"netmap:{request}"
+        self.name = name
         self.clock = <Clock?>clock
         self.e.p, self.e.device, self.e.clock = &self.p, <void *>device, <void *>self.clock
         self.nothing = <ring *>calloc(1, sizeof(ring) + 64)
@@ -295,6 +295,7 @@ cdef class NetmapPort(Port):
         k = &self.e.tx[n] if direction == RING_TX else &self.e.rx[n]
         k.r, k.desc, k.watch = r, self.e.descs[self.e.n_descs], self.e.n_descs
         k.buf_ofs, k.num_slots, k.buf_size, k.n_bufs = r.buf_ofs, r.num_slots, r.nr_buf_size, d.n_bufs
+        k.moves = bool(self.request.pipe)
         k.ringid, k.dir, k.flags, k.hdr = r.ringid, r.dir, r.flags, d.hdr_len
         k.own_mask = r.offset_mask if d.max_offset else 0
         k.offset_mask = ~<uint64_t>0 if k.hdr else k.own_mask
@@ -322,7 +323,8 @@ cdef class NetmapPort(Port):
         """What the link's state is asked with."""
         cdef bytes name = self.request.name.encode("utf-8", "surrogateescape")
         if interface is not None:
-            memcpy(self.e.interface, <const char *>(interface.encode()[:15]), min(15, len(interface.encode())))
+            name = os.fsencode(interface)[:15]
+            memcpy(self.e.interface, <const char *>name, len(name))
             self.e.query_socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)
             if self.e.query_socket < 0:
                 raise OSError(errno, os.strerror(errno), self.name)

@@ -14,7 +14,9 @@ cdef enum:
 cdef struct nm_side:
     ring *r
     slot_meta *meta             # num_slots of them
-    uint32_t *good              # num_slots of them: each slot's last good buf_idx
+    # num_slots of them: the buffer that the module has in each slot. Drivers look at buf_idx only where NS_BUF_CHANGED is set, so that it must be
+    # wherever the two differ
+    uint32_t *good
     void *desc                  # Descriptor that is bound to this ring, and to no other of its direction
     # The ring's header, as it was at the start
     int64_t buf_ofs
@@ -24,6 +26,7 @@ cdef struct nm_side:
     uint32_t num_slots
     uint32_t buf_size
     uint32_t n_bufs             # of the region
+    bint moves                  # a pipe: slots come back with other buffers than they went with
     uint32_t hdr                # bytes of virtio-net header: 0, 10, 12
     uint32_t flags
     uint16_t ringid

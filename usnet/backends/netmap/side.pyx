@@ -3,7 +3,7 @@ from libc.errno cimport EINVAL
 from libc.string cimport memmove, memset
 
 from usnet.backends.netmap.vnet cimport vnet_read, vnet_write
-from usnet.backends.ring cimport NS_MOREFRAG, RING_TX, slot
+from usnet.backends.ring cimport NS_BUF_CHANGED, NS_MOREFRAG, RING_TX, slot
 from usnet.backends.ring_memory cimport FIRST_BUFFER
 
 
@@ -40,9 +40,11 @@ cdef bint tx_check(nm_side *k, uint32_t *frames, uint64_t *bytes) noexcept nogil
         room = k.buf_size if more else k.buf_size - k.hdr
         if not buffer_good(k, s.buf_idx) or offset > k.max_offset or s.len > room or offset + s.len > k.buf_size:
             return False
-        k.good[i] = s.buf_idx
         if s.flags & ~SIDE_SLOT_FLAGS:
             s.flags &= SIDE_SLOT_FLAGS
+        if s.buf_idx != k.good[i]:
+            s.flags |= NS_BUF_CHANGED
+            k.good[i] = s.buf_idx
         more = (s.flags & NS_MOREFRAG) != 0
         count += not more
         total += s.len
@@ -66,9 +68,11 @@ cdef bint rx_check(nm_side *k) noexcept nogil:
         s = &r.slots[i]
         if not buffer_good(k, s.buf_idx) or (k.max_offset and not k.hdr and (s.ptr & k.offset_mask) > k.max_offset):
             return False
-        k.good[i] = s.buf_idx
         if s.flags & ~SIDE_SLOT_FLAGS:
             s.flags &= SIDE_SLOT_FLAGS
+        if s.buf_idx != k.good[i]:
+            s.flags |= NS_BUF_CHANGED
+            k.good[i] = s.buf_idx
         i = side_after(k, i)
     return True
 
@@ -87,12 +91,15 @@ cdef void restore_header(nm_side *k) noexcept nogil:
 cdef void side_reset(nm_side *k) noexcept nogil:
     cdef ring *r = k.r
     cdef uint32_t i
+    cdef uint32_t mine = side_distance(k, k.head, k.tail)
     cdef slot *s
     for i in range(k.num_slots):
         s = &r.slots[i]
         if not buffer_good(k, s.buf_idx):
             s.buf_idx = k.good[i]
             s.len = 0
+        elif not k.moves and side_distance(k, k.head, i) >= mine:
+            s.buf_idx = k.good[i]       # not the user's to write
         if k.own_mask and (s.ptr & k.own_mask) > k.max_offset:
             s.ptr &= ~k.own_mask
         elif k.hdr:
@@ -167,6 +174,16 @@ cdef int set_up_by_module(nm_side *k, port_stats *st) noexcept nogil:
     return -EINVAL
 
 
+cdef void returned(nm_side *k, slot *s, uint32_t i) noexcept nogil:
+    """A slot comes back with another buffer than it went with."""
+    if not buffer_good(k, s.buf_idx):
+        s.buf_idx = k.good[i]
+    elif k.moves:
+        k.good[i] = s.buf_idx
+    elif not s.flags & NS_BUF_CHANGED:
+        s.buf_idx = k.good[i]           # the user's doing; where the flag is set, a zero-copy monitor's
+
+
 cdef int tx_settle(nm_side *k, port_stats *st) noexcept nogil:
     cdef ring *r = k.r
     cdef uint32_t i = k.tail
@@ -175,12 +192,9 @@ cdef int tx_settle(nm_side *k, port_stats *st) noexcept nogil:
     if not tail_believable(k):
         return set_up_by_module(k, st)
     while i != r.tail:
-        # Pipes give other buffers back than they took; a slot has the room behind its header again
         s = &r.slots[i]
-        if buffer_good(k, s.buf_idx):
-            k.good[i] = s.buf_idx
-        else:
-            s.buf_idx = k.good[i]
+        if s.buf_idx != k.good[i]:
+            returned(k, s, i)
         if k.hdr:
             s.ptr = k.hdr
         i = side_after(k, i)
@@ -195,11 +209,11 @@ cdef void rx_slot(nm_side *k, uint32_t i, int64_t now) noexcept nogil:
     cdef uint64_t offset = s.ptr & k.own_mask
     memset(m, 0, sizeof(slot_meta))
     m.time_ns = now
-    if buffer_good(k, s.buf_idx):
-        k.good[i] = s.buf_idx
-    else:                       # the other end of a pipe can do that
+    if not buffer_good(k, s.buf_idx):           # the other end of a pipe can do that
         s.buf_idx = k.good[i]
         s.len = 0
+    elif k.moves:
+        k.good[i] = s.buf_idx
     if offset > k.max_offset or offset + s.len > k.buf_size:
         s.ptr &= ~k.own_mask
         s.len = 0
