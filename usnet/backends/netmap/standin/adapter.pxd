@@ -35,6 +35,8 @@ cdef struct kring
 
 # 0 or -errno. Called with indices that the prologue found good; works on [hwcur, rhead), moves hwcur and hwtail
 ctypedef int (*kring_sync)(kring *k, int flags) noexcept nogil
+# Somebody must look: frames came, or room. flags: NAF_FORCE_*, which wrappers pass on to the sync that they do
+ctypedef int (*kring_notify)(kring *k, int flags) noexcept nogil
 
 cdef struct kring:
     ring *r                     # shared with the user; NULL while nobody has it registered
@@ -50,7 +52,12 @@ cdef struct kring:
     int tx                      # NR_TX or NR_RX
     bint exclusive
     bint stopped                # syncs answer EIO
-    bint fake                   # no buffers of its own: a zero-copy monitor's
+    bint fake                   # the buffers in it are another ring's: never allocated or freed with it (a pipe's other end, host rings of who has none)
+    bint need_ring              # exists though nobody is bound to it
+    bint on                     # in netmap mode
+    bint pending                # mode that it is about to enter: what reg() commits
+    kring_notify notify         # the adapter's, unless somebody intercepts it
+    kring_notify save_notify    # what a wrapper has replaced
     uint64_t offset_mask        # 0: no offsets
     uint64_t offset_max
     adapter *na
@@ -59,11 +66,13 @@ cdef struct kring:
     uint32_t pipe_tail          # hwtail as the other end has set it
     kring **monitors            # copying monitors of this ring
     uint32_t n_monitors
+    uint32_t mon_pos[2]         # a copying monitor's ring: its place in `monitors` of [NR_TX] and [NR_RX]
+    kring_sync mon_sync         # what the first monitor has replaced; NULL: no monitor
+    kring_notify mon_notify
     uint32_t mon_tail           # last slot that they have seen
     kring *zmon_next[2]         # list of zero-copy monitors
     kring *zmon_prev[2]
-    kring *monitored            # a monitor's ring: whom it watches, for [NR_TX] and [NR_RX] both
-    uint32_t lease              # VALE: slots promised to a sender
+    void *ft                    # VALE, of a transmit ring: the batch that is being forwarded
     bint ready_hint             # notified since the last poll
 
 cdef struct adapter:
@@ -80,13 +89,19 @@ cdef struct adapter:
     int refs
     int active                  # descriptors registered on it
     void *own                   # the kind's own struct: nic, vale_port, pipe_end, monitor
+    void *wrapper               # the wrapper that attaches it to a switch, while it does
+    adapter *vp                 # what stands for it on a switch, and for its host rings; NULL: nothing
+    adapter *host_vp
+    adapter **pipes             # pipe ends that have it as their parent
+    uint32_t n_pipes
+    uint32_t max_pipes
+    uint64_t monitor_id         # number of the next monitor of it
     # What the kind does
     int (*krings_create)(adapter *na) noexcept nogil        # allocates krings, sets sync functions: 0 or -errno
     void (*krings_delete)(adapter *na) noexcept nogil
     int (*reg)(adapter *na, bint on) noexcept nogil         # enters and leaves netmap mode
     void (*destroy)(adapter *na) noexcept nogil             # last reference gone
-    # Somebody must look: frames came, or room
-    void (*notify)(kring *k) noexcept nogil
+    kring_notify notify         # what its krings begin with
 
 # The module's checks and their consequences, to the letter
 # The user's head when indices are good, num_slots when they are not
