@@ -73,6 +73,7 @@ cdef struct kring:
     kring *zmon_next[2]         # list of zero-copy monitors
     kring *zmon_prev[2]
     void *ft                    # VALE, of a transmit ring: the batch that is being forwarded
+    bint busy                   # a sync of it is under way
     bint ready_hint             # notified since the last poll
 
 cdef struct adapter:
@@ -121,3 +122,12 @@ cdef inline uint32_t k_next(const kring *k, uint32_t i) noexcept nogil:
 
 cdef inline uint32_t k_prev(const kring *k, uint32_t i) noexcept nogil:
     return k.num_slots - 1 if i == 0 else i - 1
+
+
+cdef inline uint64_t k_offset(const kring *k, const slot *s) noexcept nogil:
+    """Of the frame in its buffer; more than was agreed on counts as the most that was."""
+    return k.offset_max if (s.ptr & k.offset_mask) > k.offset_max else s.ptr & k.offset_mask
+
+
+cdef inline void k_offset_set(const kring *k, slot *s, uint64_t offset) noexcept nogil:
+    s.ptr = (s.ptr & ~k.offset_mask) | (offset & k.offset_mask)
