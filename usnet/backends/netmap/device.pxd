@@ -9,6 +9,7 @@ cdef enum:
     NM_POLLIN = 0x1             # poll(2)'s values
     NM_POLLOUT = 0x4
     NM_POLLERR = 0x8
+    KERNEL_DESCRIPTORS = 256    # that one KernelDevice has open at most
 
 
 cdef class Device:
@@ -23,6 +24,9 @@ cdef class Device:
     cdef int ioctl(self, int fd, uint64_t request, void *arg) noexcept nogil    # 0 or -errno
     cdef void *map(self, int fd, uint64_t size, int *status) noexcept           # the memory from offset 0, or NULL and status
     cdef void unmap(self, void *at, uint64_t size) noexcept
+    # Puts private memory of zeros in the place of the mapping, for those who still look at it: the module is rid of it, and unmap() comes later.
+    # False: not here; the mapping stays as it is
+    cdef bint forget(self, void *at, uint64_t size) noexcept
     # NM_POLL* that are ready of those asked for, as poll(2) would say (with NM_POLLERR), or -errno. It syncs rings as the module's poll does.
     # timeout_ns: 0 does not block, negative waits for ever
     cdef int poll(self, int fd, int events, int64_t timeout_ns) noexcept nogil
@@ -34,3 +38,5 @@ cdef class Device:
 
 cdef class KernelDevice(Device):
     """The kernel's module. `path`: the device file."""
+    cdef int fds[256]                       # open ones; -1: a free entry
+    cdef int epolls[256]                    # what watch() made for them; -1: nothing yet

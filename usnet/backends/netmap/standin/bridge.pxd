@@ -5,7 +5,7 @@ from usnet.backends.netmap.standin.memory cimport region
 from usnet.backends.netmap.standin.state cimport standin_state
 from usnet.backends.netmap.standin.vale cimport bridge, vale_port
 
-cdef int switches_new(standin_state *s) noexcept nogil      # s.max_bridges of them, in s.vale: 0 or -ENOMEM
+cdef int switches_new(standin_state *s) noexcept nogil      # in s.vale: 0 or -ENOMEM
 cdef void switches_free(standin_state *s) noexcept nogil
 cdef int vale_find(standin_state *s, nmreq_header *hdr, adapter **na, region *m, bint create) noexcept nogil
 # A persistent VALE port, which is an interface of the system's: of a register request, whose numbers become the port's. autodelete: it goes with its
@@ -21,4 +21,3 @@ cdef int request_newif(standin_state *s, opened *o, nmreq_header *hdr) noexcept 
 cdef int request_delif(standin_state *s, opened *o, nmreq_header *hdr) noexcept nogil
 cdef int request_polling(standin_state *s, opened *o, nmreq_header *hdr) noexcept nogil
 cdef int request_hdr_set(standin_state *s, opened *o, nmreq_header *hdr) noexcept nogil
-cdef int request_hdr_get(standin_state *s, opened *o, nmreq_header *hdr) noexcept nogil

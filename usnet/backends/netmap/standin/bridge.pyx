@@ -20,7 +20,7 @@ from usnet.backends.netmap.standin.adapter cimport (
 from usnet.backends.netmap.standin.bwrap cimport bwrap, bwrap_attach, bwrap_detach, bwrap_new, bwrap_poll_start, bwrap_poll_stop, is_bwrap
 from usnet.backends.netmap.standin.memory cimport region_buf_size, region_find, region_get, region_memsize, region_private, region_put
 from usnet.backends.netmap.standin.softport cimport bounded, softport_free, softport_new, softport_reg
-from usnet.backends.netmap.standin.state cimport add_interface, find_interface, find_port, interface_memory, remove_interface
+from usnet.backends.netmap.standin.state cimport add_interface, find_interface, interface_memory, remove_interface
 from usnet.backends.netmap.standin.vale cimport (
     BDG_MAX_PORTS, BDG_MAX_RINGS, BDG_NAME_SIZE, BDG_NO_PORT, MFS_DEFAULT, switches, vale_krings_create, vale_krings_delete, vale_rxsync,
     vale_txsync,
@@ -42,21 +42,42 @@ cdef enum:
 
 cdef int switches_new(standin_state *s) noexcept nogil:
     cdef switches *all_ = <switches *>calloc(1, sizeof(switches))
-    cdef uint32_t i
     if all_ == NULL:
         return -ENOMEM
-    all_.bridges = <bridge *>calloc(s.max_bridges + 1, sizeof(bridge))
-    if all_.bridges == NULL:
-        free(all_)
-        return -ENOMEM
-    all_.n = s.max_bridges
     all_.batch = &s.bridge_batch
     all_.retries = TXSYNC_RETRY
     all_.cpus = CPUS
-    for i in range(all_.n):
-        all_.bridges[i].all_ = all_
     s.vale = all_
     return 0
+
+
+cdef switches *all_switches(standin_state *s) noexcept nogil:
+    """The parameter max_bridges counts when they are first asked for. Without memory there are none."""
+    cdef switches *all_ = <switches *>s.vale
+    cdef uint32_t i
+    if all_.bridges == NULL:
+        all_.bridges = <bridge *>calloc(s.max_bridges + 1, sizeof(bridge))
+        all_.n = s.max_bridges if all_.bridges != NULL else 0
+        for i in range(all_.n):
+            all_.bridges[i].all_ = all_
+    return all_
+
+
+cdef void clear_bridge(bridge *b) noexcept nogil:
+    """All descriptors are closed: what is still here was attached."""
+    cdef vale_port *port
+    cdef adapter *na
+    while b.active:
+        port = b.ports[b.index[0]]
+        na = port.na
+        if na.wrapper == NULL:
+            bridge_leave(port, NULL)
+            adapter_put(na)
+            continue
+        na = (<bwrap *>na.wrapper).up.na
+        if (<bwrap *>na.own).polling:
+            adapter_put(na)
+        bwrap_detach(na)
 
 
 cdef void switches_free(standin_state *s) noexcept nogil:
@@ -64,16 +85,16 @@ cdef void switches_free(standin_state *s) noexcept nogil:
     cdef switches *all_ = <switches *>s.vale
     cdef adapter *na = s.interfaces
     cdef adapter *following
-    cdef vale_port *port
+    cdef uint32_t i
+    for i in range(all_.n):
+        clear_bridge(&all_.bridges[i])
     while na != NULL:
         following = na.next_interface
-        port = <vale_port *>na.own
-        if na.kind == KIND_VALE and port.autodelete and na.refs == 0:
+        if na.kind == KIND_VALE and (<vale_port *>na.own).autodelete and na.refs == 0:
             na.destroy(na)
         na = following
-    if all_ != NULL:
-        free(all_.bridges)
-        free(all_)
+    free(all_.bridges)
+    free(all_)
     s.vale = NULL
 
 
@@ -98,7 +119,7 @@ cdef int switch_length(const char *name, size_t least) noexcept nogil:
 
 cdef bridge *find_bridge(standin_state *s, const char *name, bint create, size_t least) noexcept nogil:
     """NULL: no such name, or no switch, or none left to make one from."""
-    cdef switches *all_ = <switches *>s.vale
+    cdef switches *all_ = all_switches(s)
     cdef bridge *b
     cdef bridge *unused = NULL
     cdef uint32_t i
@@ -407,7 +428,7 @@ cdef int list_name(standin_state *s, nmreq_header *hdr, nmreq_vale_list *req) no
 
 cdef int request_list(standin_state *s, opened *o, nmreq_header *hdr) noexcept nogil:
     """By name: where a switch and a port are. Without a name: the first port from those two numbers on."""
-    cdef switches *all_ = <switches *>s.vale
+    cdef switches *all_ = all_switches(s)
     cdef nmreq_vale_list *req = <nmreq_vale_list *><uintptr_t>hdr.nr_body
     cdef bridge *b
     cdef uint32_t i = req.nr_bridge_idx
@@ -507,22 +528,3 @@ cdef int request_hdr_set(standin_state *s, opened *o, nmreq_header *hdr) noexcep
         port_of(na).mfs = region_buf_size(na.mem)       # and stays so when the header goes again
     adapter_put(na)
     return 0
-
-
-cdef int request_hdr_get(standin_state *s, opened *o, nmreq_header *hdr) noexcept nogil:
-    cdef nmreq_port_hdr *req = <nmreq_port_hdr *><uintptr_t>hdr.nr_body
-    cdef nmreq_register wish
-    cdef uint16_t kind = hdr.nr_reqtype
-    cdef adapter *na = NULL
-    cdef int status
-    memset(&wish, 0, sizeof(wish))
-    wish.nr_mode = NR_REG_ALL_NIC
-    hdr.nr_reqtype = NETMAP_REQ_REGISTER
-    hdr.nr_body = <uintptr_t>&wish
-    status = find_port(s, hdr, &na, NULL, False)
-    hdr.nr_reqtype = kind
-    hdr.nr_body = <uintptr_t>req
-    if na != NULL:
-        req.nr_hdr_len = na.virt_hdr_len
-        adapter_put(na)
-    return status

@@ -6,7 +6,7 @@ done with, and swap the buffer for one of their own, from the parent's region; f
 of too many slots at once the last ones are.
 """
 from libc.errno cimport EINVAL, EIO, ENOMEM, ENXIO
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uintptr_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy

@@ -5,7 +5,7 @@ sender's ring and the receiver's, and each end writes only what it owns. While o
 is opened too, each holds itself; the one that is closed first is held by the other again, with all that lies in its rings.
 """
 from libc.errno cimport EBUSY, EEXIST, EINVAL, ENODEV, ENOMEM, ENXIO
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport uint64_t, uintptr_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport realloc
 from libc.string cimport memcpy, strcmp, strrchr
