@@ -39,7 +39,7 @@ def sim():
 
 
 def pipe():
-    from usnet.backends.netmap.port import open_port
+    from usnet.backends.netmap.opening import open_port
     from usnet.backends.netmap.standin.kernel import StandIn
 
     clock, device = MonotonicClock(), StandIn()

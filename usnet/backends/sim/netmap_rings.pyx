@@ -10,7 +10,7 @@ from usnet.backends.ring cimport LINK_GONE, LINK_UP, port
 from usnet.backends.sim.link cimport link_send
 from usnet.backends.sim.port cimport Rings, SimPort, drain_fifo, port_end
 
-from usnet.backends.netmap.port import NetmapPort
+from usnet.backends.netmap.opening import open_port
 
 cdef enum:
     HOST_SLOTS = 2 * 512        # buffers of a NIC's host rings, at most
@@ -79,8 +79,8 @@ cdef class NetmapRings(Rings):
     cdef int attach(self, SimPort to) except -1:
         buffers = self.tx_slots + self.rx_slots + HOST_SLOTS + self.spares + RESERVED
         self.kernel = StandIn(buf_num=buffers, buf_size=self.buf_size, ring_size=256 + 16 * max(self.tx_slots, self.rx_slots, 512))
-        self.card = self.kernel.add_nic("eth0", slots=(self.tx_slots, self.rx_slots), mtu=to.p.mtu, morefrag=True)
-        self.inner = NetmapPort("eth0", device=self.kernel, spares=self.spares, mtu=to.p.mtu, mac=to.mac, clock=to.clock)
+        self.card = self.kernel.nic("eth0", tx_slots=self.tx_slots, rx_slots=self.rx_slots, mtu=to.p.mtu, rx_buf_max=self.buf_size)
+        self.inner = open_port("eth0", device=self.kernel, spares=self.spares, mtu=to.p.mtu, mac=to.mac, clock=to.clock)
         self.end.n = self.card.n
         self.end.inner = &self.inner.p
         nic_plug(self.card.n, leave, &to.e)
