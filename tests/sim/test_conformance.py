@@ -29,8 +29,11 @@ class SimRig(Rig):
 class SimAdapter(Adapter):
     waits = False           # no operating system waits for virtual time
 
+    def __init__(self, rings="own"):
+        self.rings = rings
+
     def open(self, arriving=(), *, slots=8, buf_size=2048, spares=0):
-        network = Network()
+        network = Network(rings=self.rings)
         port = network.port("port", slots=slots, buf_size=buf_size, spares=spares, fifo=4096)
         far = network.port("far", slots=4096)
         rig = SimRig(network, network.link(port, far, delay=1), port, far)
@@ -40,3 +43,7 @@ class SimAdapter(Adapter):
 
 class TestSim(Conformance):
     adapter = SimAdapter()
+
+
+class TestSimOnNetmap(Conformance):
+    adapter = SimAdapter("netmap")
