@@ -42,6 +42,7 @@ cdef struct frames:             # kept for whoever asks
 cdef struct nic:
     adapter *na
     bint link
+    bint busy                   # the wire that keeps frames takes none
     nic_ring *rings[2]
     nic_transmit transmit
     void *transmit_ctx

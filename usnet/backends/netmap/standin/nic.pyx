@@ -51,6 +51,8 @@ cdef void frames_free(frames *f) noexcept nogil:
 
 
 cdef int keep_sent(void *ctx, uint32_t ring, const uint8_t *frame, uint32_t length) noexcept nogil:
+    if (<nic *>ctx).busy:
+        return 1
     frames_put(&(<nic *>ctx).sent, frame, length)
     return 0
 
