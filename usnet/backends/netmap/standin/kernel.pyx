@@ -14,7 +14,7 @@ from usnet.backends.netmap.standin.adapter cimport (
 from usnet.backends.netmap.standin.kinds cimport plug_kinds
 from usnet.backends.netmap.standin.legacy cimport control_legacy
 from usnet.backends.netmap.standin.memory cimport (
-    POOL_BUF, POOL_IF, POOL_RING, object_pool, region, region_find, region_forget, region_map, region_memsize, region_put, region_unmap,
+    POOL_BUF, POOL_IF, POOL_RING, region, region_find, region_forget, region_map, region_memsize, region_put, region_unmap,
 )
 from usnet.backends.netmap.standin.nic cimport (
     frames, frames_take, nic_host_send, nic_new, nic_receive, nic_remove, nic_resume, nic_set_link,

@@ -1,10 +1,10 @@
 """A NIC with a wire and the system's own stack behind it."""
 from libc.errno cimport EMSGSIZE, ENETDOWN, ENOBUFS, ENXIO
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from usnet.backends.netmap.standin.adapter cimport (
-    KIND_NIC, NAF_FORCE_READ, NAF_FORCE_RECLAIM, NAF_HOST_RINGS, NAF_MOREFRAG, NAF_ON, NAF_ZOMBIE, NR_RX, NR_TX, adapter_get,
+    KIND_NIC, NAF_FORCE_READ, NAF_FORCE_RECLAIM, NAF_HOST_RINGS, NAF_MOREFRAG, NAF_ON, NAF_ZOMBIE, NR_RX, NR_TX,
     adapter_new, adapter_put, k_next, k_offset, k_prev, krings_commit, krings_delete, ring_reinit,
 )
 from usnet.backends.netmap.standin.host cimport host_rxsync, host_send, host_txsync
