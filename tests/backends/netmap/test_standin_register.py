@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from tests.backends.netmap.handle import (
-    ALL_NIC, DEFAULT, ERR, EXCLUSIVE, IN, NIC_SW, NULL, ONE_NIC, ONE_SW, OUT, PIPE_MASTER, PIPE_SLAVE, POOLS_INFO_GET, PORT_HDR_GET,
+    ALL_NIC, DEFAULT, ERR, EXCLUSIVE, IN, NIC_SW, ONE_NIC, ONE_SW, OUT, PIPE_MASTER, PIPE_SLAVE, POOLS_INFO_GET, PORT_HDR_GET,
     PORT_INFO_GET, REGISTER, RX_ONLY, SW, TX_ONLY, Handle, Offsets, Option, PoolsInfo, PortHdr, PortInfo, Register, frame, opened,
 )
 from usnet.backends.netmap.standin.kernel import StandIn
@@ -35,7 +35,6 @@ def bound(handle):
     (ONE_NIC, 1, 0, [1, 5]),
     (ONE_NIC, 2, 0, [2, 4]),            # there is no receive ring 2: the first
     (ONE_SW, 0, 0, [3, 6]),
-    (NULL, 0, 0, [0, 1, 2, 4, 5]),
     (ALL_NIC, 0, RX_ONLY, [4, 5]),
     (ALL_NIC, 0, TX_ONLY, [0, 1, 2]),
     (ALL_NIC, 0, TX_ONLY | RX_ONLY, []),
