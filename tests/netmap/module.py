@@ -4,9 +4,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.backends.netmap.world import SMALL
 from usnet.backends.netmap.abi import NETMAP_REQ_VALE_DELIF
 from usnet.backends.netmap.device import KernelDevice
+
+from tests.backends.netmap.world import SMALL
 
 PARAMETERS = Path("/sys/module/netmap/parameters")
 
@@ -15,8 +16,8 @@ def reload(**parameters):
     """Takes the module out and puts it in again, with `parameters` beside SMALL."""
     ko = os.environ["NETMAP_KO"]
     remove_persistent_ports()
-    for attempt in range(50):
-        gone = subprocess.run(["rmmod", "netmap"], capture_output=True, text=True)
+    for _attempt in range(50):
+        gone = subprocess.run(["rmmod", "netmap"], check=False, capture_output=True, text=True)
         if not Path("/sys/module/netmap").exists():
             break
         time.sleep(0.1)

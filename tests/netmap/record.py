@@ -12,6 +12,7 @@ from usnet.backends.netmap.device import KernelDevice
 from tests.backends.netmap import scenarios
 from tests.backends.netmap.world import SMALL, World
 from tests.netmap import module
+from tests.netmap.links import VethLinks
 from usnet.backends.netmap import trace
 
 GZIP_FROM = 64 * 1024
@@ -20,13 +21,15 @@ GZIP_FROM = 64 * 1024
 def record(name, folder):
     program, parameters = scenarios.ALL[name]
     module.reload(**parameters)
-    world = World(KernelDevice())
+    links = VethLinks()
+    world = World(KernelDevice(), links)
     error = None
     try:
         program(world)
     except Exception as e:     # one bad program must not cost the others' recordings
         error = e
     world.close()
+    links.close()
     world.recorder.check()
     header = {"scenario": name, "parameters": SMALL | parameters, "recorded": f"{os.uname().sysname} {os.uname().release}"}
     path = folder / f"{name}.jsonl"
@@ -47,7 +50,9 @@ def main(folder, *names):
             continue
         start = time.monotonic()
         path, count, error = record(name, folder)
-        print(f"{path.name}: {count} lines, {path.stat().st_size} bytes, {time.monotonic() - start:.2f} s{f'  FAILED {error!r}' if error else ''}", flush=True)
+        print(f"{path.name}: {count} lines, {path.stat().st_size} bytes, {time.monotonic() - start:.2f} s", flush=True)
+        if error:
+            print(f"{name} FAILED: {error!r}", flush=True)
         failed += error is not None
     return failed
 

@@ -125,13 +125,13 @@ def monitor_errors(w):
     for name in ("nosuch0", "vale0:nobody", "p{1"):
         for flags in (TX, RX, TX | ZCOPY):
             w.open().register(name, flags=flags)
-    a, b = pipe(w)
+    _a, _b = pipe(w)
     for flags, fields in ((TX, {"mode": 4, "ringid": 3}), (TX, {"mode": 2}), (ZCOPY, {}), (TX | ZCOPY, {"mem_id": 1}), (TX, {"mem_id": 1}),
                           (TX, {"tx_slots": 4, "rx_slots": 64})):
         port = w.open()
         port.register("p{1", flags=flags, **fields)
         port.close()
-    m = w.port("p{1", flags=TX)
+    w.port("p{1", flags=TX)
     again = w.open()
     again.register("p{1", flags=TX | ZCOPY)
 
@@ -154,7 +154,8 @@ def monitor_outlives_its_port(w):
 
 @scenario()
 def offsets_on_pipes(w):
-    for largest, initial, bits in ((128, 64, 0), (128, 0, 16), (0, 0, 0), (2048, 0, 0), (5000, 0, 0), (64, 128, 0), (128, 64, 7), (128, 64, 6), (128, 64, 65)):
+    for largest, initial, bits in ((128, 64, 0), (128, 0, 16), (0, 0, 0), (2048, 0, 0), (5000, 0, 0),
+                                   (64, 128, 0), (128, 64, 7), (128, 64, 6), (128, 64, 65)):
         option = w.offsets(largest, initial, bits)
         a, b = w.open(), w.open()
         if a.register("p{1", tx_slots=4, rx_slots=4, options=[option]) == 0:

@@ -140,7 +140,8 @@ def segmentation_in_software(w):
     a, b = ports(w, 0, 12, slots=64)
     for data, kind, hdr, size in ((tcp4(payload(4000), 0x19), TCPV4, 54, 1460), (tcp6(payload(4000)), TCPV6, 74, 1440),
                                   (tcp4(payload(3001), 0x98, b"\x01" * 12), TCPV4, 66, 1448), (udp4(payload(4000)), UDP, 42, 1480),
-                                  (tcp4(payload(2920)), TCPV4, 54, 1460), (tcp4(payload(100)), TCPV4, 54, 1460), (tcp4(payload(1000)), TCPV4, 54, 100),
+                                  (tcp4(payload(2920)), TCPV4, 54, 1460), (tcp4(payload(100)), TCPV4, 54, 1460),
+                                  (tcp4(payload(1000)), TCPV4, 54, 100),
                                   (tcp4(payload(3000)), TCPV4 | ECN, 54, 1460), (tcp4(payload(3000)), TCPV4, 20, 1460)):
         put(b, header(12, NEEDS_CSUM, kind, hdr, size, 34, 16) + data)
         b.txsync()

@@ -73,7 +73,8 @@ def map_errors(w):
 
 @scenario()
 def options_that_are_refused(w):
-    for options in ([{"nro_reqtype": 99, "nro_size": 0}], [{"nro_reqtype": 0}], [{"nro_reqtype": 5, "nro_size": 31}], [{"nro_reqtype": 5, "nro_size": 0}],
+    for options in ([{"nro_reqtype": 99, "nro_size": 0}], [{"nro_reqtype": 0}], [{"nro_reqtype": 5, "nro_size": 31}],
+                    [{"nro_reqtype": 5, "nro_size": 0}],
                     [w.offsets(64), w.offsets(32)], [{"nro_reqtype": 99}, w.offsets(64)], [w.offsets(64), {"nro_reqtype": 99}],
                     [{"nro_reqtype": 2, "nro_size": 0}], [{"nro_reqtype": 4, "nro_size": 8}]):
         port = w.open()
@@ -218,8 +219,10 @@ def null_port(w):
 
 @scenario()
 def legacy_register(w):
-    for fields in ({"name": "vale0:a", "tx_slots": 4, "rx_slots": 4, "flags": 1}, {"name": "vale0:a", "version": 11}, {"name": "vale0:a", "version": 13},
-                   {"name": "vale0:a", "version": 15}, {"name": "vale0:b", "flags": 4, "tx_slots": 4, "rx_slots": 4, "tx_rings": 2, "rx_rings": 2, "ringid": 1},
+    for fields in ({"name": "vale0:a", "tx_slots": 4, "rx_slots": 4, "flags": 1}, {"name": "vale0:a", "version": 11},
+                   {"name": "vale0:a", "version": 13},
+                   {"name": "vale0:a", "version": 15},
+                   {"name": "vale0:b", "flags": 4, "tx_slots": 4, "rx_slots": 4, "tx_rings": 2, "rx_rings": 2, "ringid": 1},
                    {"name": "p", "flags": 5, "ringid": 1, "tx_slots": 4, "rx_slots": 4}, {"name": "p", "flags": 6, "ringid": 1},
                    {"name": "p{2", "flags": 1}, {"name": "nosuch0", "flags": 1}, {"name": "vale0:c", "flags": 0}, {"name": "vale0:d", "flags": 2},
                    {"name": "vale0:e", "flags": 1, "arg3": 4, "tx_slots": 4, "rx_slots": 4}, {"name": "vale0:f", "flags": 1, "arg2": 1},

@@ -392,7 +392,8 @@ def vale_in_the_common_memory(w):
 @scenario()
 def vale_slots_and_rings_asked_for(w):
     for fields in ({}, {"tx_slots": 1, "rx_slots": 1}, {"tx_slots": 2, "rx_slots": 2}, {"tx_slots": 4096, "rx_slots": 4096},
-                   {"tx_slots": 5000, "rx_slots": 2**31}, {"tx_slots": 3, "rx_slots": 7}, {"tx_rings": 16, "rx_rings": 16, "tx_slots": 4, "rx_slots": 4},
+                   {"tx_slots": 5000, "rx_slots": 2**31}, {"tx_slots": 3, "rx_slots": 7},
+                   {"tx_rings": 16, "rx_rings": 16, "tx_slots": 4, "rx_slots": 4},
                    {"tx_rings": 17, "rx_rings": 1, "tx_slots": 4, "rx_slots": 4}, {"host_tx_rings": 3, "host_rx_rings": 2, "tx_slots": 4}):
         port = w.open()
         port.control("REGISTER", "vale0:a", mode=1, **fields)

@@ -1,18 +1,18 @@
 """The traces of the real module, played on the stand-in: each answer and each ring must come out as they were recorded.
 
-`make record-netmap` records them anew; world.py and scenarios_*.py are the programs. Buffer indices, offsets in memory and numbers of memory regions are
-compared as they are: the stand-in allocates as the module does.
+`make record-netmap` records them anew; world.py and scenarios_*.py are the programs. Buffer indices, offsets in memory and numbers of
+memory regions are compared as they are: the stand-in allocates as the module does.
 """
 import copy
 import json
 
 import pytest
+from usnet.backends.netmap.standin.kernel import StandIn
 
 from tests.backends.netmap import scenarios
 from tests.backends.netmap.world import SMALL, TRACES, StandInLinks
 from usnet.backends.netmap import trace
 from usnet.backends.netmap.replay import Player
-from usnet.backends.netmap.standin.kernel import StandIn
 
 NAMES = sorted(path.name for path in TRACES.iterdir() if ".jsonl" in path.name)
 # Parameters of the module that mean nothing to the stand-in, which emulates no NIC of another driver.

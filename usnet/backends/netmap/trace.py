@@ -11,10 +11,11 @@ A trace is a text file of JSON lines, gzipped where its name ends in .gz. The fi
     user        what the user had changed in the rings since the last call
     rings       what was different in any ring after the call, of all mapped descriptors
 
-`user` and `rings` have a key for each ring ("0.rx1": descriptor 0, receive ring 1; "host tx0") with the changed fields of its header, and `slots`: runs of
-[first slot, number, first buf_idx, len, flags, ptr], where buf_idx counts up within a run and zeros at the end are left out. `write`: bytes that the user
-put into a slot's buffer (hex). `frames`: what receive slots in [head, tail) hold (hex up to 32 bytes, else length and a hash). `extra`: a
-descriptor's list of extra buffers. Timestamps, semaphores and what lies in buffers beyond a slot's length are not written.
+`user` and `rings` have a key for each ring ("0.rx1": descriptor 0, receive ring 1; "host tx0") with the changed fields of its header, and `slots`:
+runs of [first slot, number, first buf_idx, len, flags, ptr], where buf_idx counts up within a run and zeros at the end are left out. `write`: bytes
+that the user put into a slot's buffer (hex). `frames`: what receive slots in [head, tail) hold (hex up to 32 bytes, else length and a hash), where
+that is not what the user wrote into that buffer. `extra`: a descriptor's list of extra buffers. Timestamps, semaphores and what lies in buffers
+beyond a slot's length are not written.
 """
 import errno
 import gzip
