@@ -192,7 +192,7 @@ def _option(text: str, whole: str) -> dict:
 
 
 def parse(name: str, **settings) -> PortRequest:
-    """The request that a name stands for; `settings` are fields of it to set beside. ValueError says what is wrong with a name."""
+    """The request that a name stands for; `settings` are fields of it to set beside (flags are added). ValueError says what is wrong with a name."""
     text = name.removeprefix("netmap:")
     match = re.match(r"([^-*^/@]*)([-*^][^/@{}]*)?([{}][^-*^/@]*)?(?:/([^@]*))?((?:@.*)?)", text, re.DOTALL)
     port, rings, pipe, flags, options = match.groups()
@@ -212,7 +212,7 @@ def parse(name: str, **settings) -> PortRequest:
             fields["mem_id"] = mem_id
         else:
             fields |= _option(option, name)
-    return PortRequest(port + (pipe or ""), **(fields | settings))
+    return PortRequest(port + (pipe or ""), **(fields | settings | {"flags": fields["flags"] | settings.get("flags", 0)}))
 
 
 def as_request(name: str | PortRequest, **settings) -> PortRequest:

@@ -121,6 +121,7 @@ cdef struct adapter:
     uint32_t rx_buf_max         # most bytes that the driver can take in one buffer: with the MTU, what buf_size must hold
     uint32_t mtu                # of an interface of the system; 0: it is none
     adapter *next_interface
+    char if_name[16]            # of the interface: attached to a switch, the port itself is called "vale0:eth0"
     void *state                 # standin_state
     opened *fds                 # descriptors bound to its rings
     region *mem_prev            # its own region, while a request has given it another

@@ -1,7 +1,7 @@
 """Who is there, and by which name."""
 from libc.errno cimport EEXIST, EINVAL, ENXIO
 from libc.stdint cimport uintptr_t
-from libc.string cimport memset, strcmp
+from libc.string cimport memcpy, memset, strcmp
 
 from usnet.backends.netmap.abi cimport (
     NETMAP_REQ_REGISTER, NR_REG_PIPE_MASTER, NR_REG_PIPE_SLAVE, nmreq_register,
@@ -32,7 +32,7 @@ cdef void state_end(standin_state *s) noexcept nogil:
 
 cdef adapter *find_interface(standin_state *s, const char *name) noexcept nogil:
     cdef adapter *na = s.interfaces
-    while na != NULL and strcmp(na.name, name) != 0:
+    while na != NULL and strcmp(na.if_name, name) != 0:
         na = na.next_interface
     return na
 
@@ -40,6 +40,7 @@ cdef adapter *find_interface(standin_state *s, const char *name) noexcept nogil:
 cdef int add_interface(standin_state *s, adapter *na) noexcept nogil:
     if find_interface(s, na.name) != NULL:
         return -EEXIST
+    memcpy(na.if_name, na.name, sizeof(na.if_name) - 1)
     na.next_interface = s.interfaces
     s.interfaces = na
     adapter_get(na)
