@@ -157,15 +157,15 @@ class Mapped:
         return self.memory[where[0] + skip:where[0] + skip + size].tobytes()
 
     def extra(self):
-        """The list of extra buffers, up to where it ends or leaves the memory."""
-        found, index = [], struct.unpack_from("=I", self.memory, self.nifp + 32)[0]
-        while index and len(found) < 1 << 16:
-            found.append(index)
+        """The list of extra buffers, up to where it ends, leaves the memory or comes back to where it was."""
+        found, index = {}, struct.unpack_from("=I", self.memory, self.nifp + 32)[0]
+        while index and index not in found:
+            found[index] = True
             where = self.buffer(index)
             if where is None:
                 break
             index = struct.unpack_from("=I", self.memory, where[0])[0]
-        return found
+        return list(found)
 
     def set_extra(self, wanted):
         for at, index in zip([self.nifp + 32] + [self.buffer(i)[0] for i in wanted if self.buffer(i)], [*wanted, 0], strict=False):
