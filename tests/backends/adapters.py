@@ -9,9 +9,9 @@ import pytest
 
 from tests.backends.conformance import Adapter, Rig
 from usnet.backends.fates import Fates
+from usnet.backends.interface import set_up
 from usnet.backends.pair import make_pair
 from usnet.backends.pcap.port import open_port as open_pcap
-from usnet.backends.tap import peer
 from usnet.backends.tap.port import open_port as open_tap
 from usnet.backends.wrappers.capture import CapturePort
 from usnet.backends.wrappers.faults import FaultPort
@@ -81,7 +81,7 @@ class TapRig(Rig):
         self.port, self.device = port, device
         with open(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6", "w") as f:
             f.write("1")                # else the kernel sends frames of its own
-        peer.set_up(device)
+        set_up(device)
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         self.socket.bind((device, 0))
         self.socket.setblocking(False)
@@ -106,7 +106,7 @@ class TapRig(Rig):
         return got
 
     def pull(self, up):
-        peer.set_up(self.device, up)
+        set_up(self.device, up)
 
     def vanish(self):
         from pyroute2 import IPRoute

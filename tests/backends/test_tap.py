@@ -8,6 +8,7 @@ import pytest
 from scapy.all import ARP, ICMP, IP, Ether, Raw
 
 from tests.backends.adapters import own_network, why_no_tap
+from usnet.backends import interface
 from usnet.backends.errors import BackendUnavailable
 from usnet.backends.registry import open_port
 from usnet.backends.tap import peer
@@ -35,10 +36,10 @@ def test_the_kernel_answers_arp_and_ping():
     with open_port("tap:us7") as port:
         peer.configure_peer("us7", "10.9.0.1/24")
         mac = port.mac.hex(":")
-        assert port.link_up and port.mac != peer.get_mac("us7") and port.mac[0] & 3 == 2
+        assert port.link_up and port.mac != interface.get_mac("us7") and port.mac[0] & 3 == 2
         port.send(bytes(Ether(src=mac, dst="ff:ff:ff:ff:ff:ff") / ARP(psrc="10.9.0.2", pdst="10.9.0.1", hwsrc=mac)))
         reply = wait_for(port, lambda f: ARP in f and f[ARP].op == 2)
-        assert reply[ARP].hwsrc == peer.get_mac("us7").hex(":")
+        assert reply[ARP].hwsrc == interface.get_mac("us7").hex(":")
         port.send(bytes(Ether(src=mac, dst=reply[ARP].hwsrc) / IP(src="10.9.0.2",
                                                                   dst="10.9.0.1") / ICMP(id=7) / Raw(b"hello" * 200)))
         assert wait_for(port, lambda f: ICMP in f and f[ICMP].type == 0)[Raw].load == b"hello" * 200
@@ -57,7 +58,7 @@ def test_the_address_stays_the_same_for_a_name_and_can_be_given():
 
 def test_the_mtu_is_the_devices_or_sets_it():
     with open_port("tap:us7", mtu=9000) as port:
-        assert port.mtu == peer.get_mtu("us7") == 9000
+        assert port.mtu == interface.get_mtu("us7") == 9000
     with pytest.raises(ValueError, match="cannot hold"):
         open_port("tap:us7", mtu=9000, slots=4)
 
@@ -77,7 +78,7 @@ def test_a_device_in_use_is_unavailable():
 def test_a_frame_longer_than_was_expected_is_counted_not_cut():
     with open_port("tap:us7", mtu=1500) as port:
         peer.configure_peer("us7", "10.9.0.1/24")
-        peer.set_mtu("us7", 5000)
+        interface.set_mtu("us7", 5000)
         import socket
         s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
         s.bind(("us7", 0))

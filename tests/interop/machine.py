@@ -43,7 +43,7 @@ class Machine:
         try:
             assert self._holder.stdout.readline() == b"here\n"
             self._path = f"/proc/{self._holder.pid}/ns/net"
-            from usnet.backends.tap.peer import set_up
+            from usnet.backends.interface import set_up
             with self.entered():
                 set_up("lo")
         except BaseException:

@@ -13,6 +13,7 @@ GROUP = "usnet.backends"
 BUILT_IN = {
     "sim": "usnet.backends.sim.port:open_port",
     "tap": "usnet.backends.tap.port:open_port",
+    "netmap": "usnet.backends.netmap.opening:open_port",
     "pcap": "usnet.backends.pcap.port:open_port",
     "pair": "usnet.backends.pair:open_port",
 }

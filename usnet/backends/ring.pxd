@@ -46,14 +46,15 @@ cdef struct slot:               # struct netmap_slot, 16 bytes
     uint32_t buf_idx            # buffer of the pool; 0 and 1 are never used for frames
     uint16_t len                # bytes of the frame (or fragment) in it
     uint16_t flags              # NS_*
-    uint64_t ptr                # offset of the frame in the buffer where the ring's offset_mask is not 0; else unused
+    # offset of the frame in the buffer where the ring's offset_mask is not 0; else unused. It belongs to what lies in the buffer: swapped with it
+    uint64_t ptr
 
 cdef struct ring:               # struct netmap_ring, a 256-byte header and then the slots
     int64_t buf_ofs             # from this struct to buffer 0 of the pool, bytes
     uint32_t num_slots          # any number from 2 on, not only powers of two
     uint32_t nr_buf_size        # bytes a buffer
     uint16_t ringid
-    uint16_t dir                # RING_TX or RING_RX
+    uint16_t dir                # RING_TX or RING_RX; the netmap module writes 1 for transmit: go by p.tx and p.rx
     uint32_t head
     uint32_t cur
     uint32_t tail
@@ -143,3 +144,9 @@ cdef inline uint32_t ring_space(const ring *r) noexcept nogil:
 cdef inline uint8_t *ring_buf(ring *r, uint32_t i) noexcept nogil:
     """Where the frame in slot i begins."""
     return <uint8_t *>r + r.buf_ofs + <uint64_t>r.slots[i].buf_idx * r.nr_buf_size + (r.slots[i].ptr & r.offset_mask)
+
+
+cdef inline uint32_t ring_room(const ring *r, uint32_t i) noexcept nogil:
+    """Bytes that slot i has room for, from where its frame begins: what stands before it is the port's."""
+    cdef uint64_t offset = r.slots[i].ptr & r.offset_mask
+    return r.nr_buf_size - <uint32_t>offset if offset < r.nr_buf_size else 0

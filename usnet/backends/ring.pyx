@@ -113,12 +113,13 @@ cdef class Port:
         Raises OSError as sync() does; ValueError for an empty frame, or one that the ring can never hold.
         """
         cdef const uint8_t[::1] view = frame
-        cdef uint32_t left, need, part, length = <uint32_t>view.shape[0]
+        cdef uint32_t left, need, part, room, length = <uint32_t>view.shape[0]
         cdef ring *r
         if not self.p.caps & PORT_CAN_SEND or ring_number >= self.p.n_tx:
             raise os_error(-EOPNOTSUPP, self.name)
         r = self.p.tx[ring_number]
-        need = (length + r.nr_buf_size - 1) // r.nr_buf_size
+        room = ring_room(r, r.head)
+        need = (length + room - 1) // room if room else r.num_slots
         if length == 0 or need > r.num_slots - 1:
             raise ValueError(f"a frame of {length} bytes cannot be sent")
         if need > ring_space(r):
@@ -127,7 +128,7 @@ cdef class Port:
                 return False
         left = length
         while left:
-            part = min(left, r.nr_buf_size)
+            part = min(left, room)
             memcpy(ring_buf(r, r.head), &view[length - left], part)
             left -= part
             r.slots[r.head].len = <uint16_t>part
@@ -208,7 +209,7 @@ cdef class RingView:
     """One ring of a port, as its user sees it: indices can be set, slots read and written. Nothing stops you from
     breaking the rules of the ring; buffers outside the pool cannot be reached."""
     cdef Port port
-    cdef ring *r
+    cdef uint32_t number
     cdef slot_meta *meta_
     cdef readonly str direction
 
@@ -217,83 +218,100 @@ cdef class RingView:
             raise IndexError(f"{port.name} has no ring {number} of this direction")
         self.port = port
         self.direction = "tx" if direction == RING_TX else "rx"
-        self.r = port.p.tx[number] if direction == RING_TX else port.p.rx[number]
+        self.number = number
         self.meta_ = port.p.tx_meta[number] if direction == RING_TX else port.p.rx_meta[number]
+
+    cdef ring *r(self) noexcept:
+        """A port that was closed may have put other rings there."""
+        return self.port.p.tx[self.number] if self.direction == "tx" else self.port.p.rx[self.number]
 
     @property
     def head(self):
-        return self.r.head
+        return self.r().head
 
     @head.setter
     def head(self, uint32_t i):
-        self.r.head = i
+        self.r().head = i
 
     @property
     def cur(self):
-        return self.r.cur
+        return self.r().cur
 
     @cur.setter
     def cur(self, uint32_t i):
-        self.r.cur = i
+        self.r().cur = i
 
     @property
     def tail(self):
-        return self.r.tail
+        return self.r().tail
 
     @tail.setter
     def tail(self, uint32_t i):
-        self.r.tail = i
+        self.r().tail = i
 
     @property
     def num_slots(self):
-        return self.r.num_slots
+        return self.r().num_slots
 
     @property
     def buf_size(self):
         """Bytes of a buffer."""
-        return self.r.nr_buf_size
+        return self.r().nr_buf_size
+
+    def room(self, i):
+        """Bytes that slot i has room for, from where its frame begins."""
+        return ring_room(self.r(), self._at(i))
 
     @property
     def space(self):
         """Slots that belong to the user."""
-        return ring_space(self.r)
+        return ring_space(self.r())
 
     def advance(self, uint32_t by=1):
         """Moves head and cur on over so many slots."""
         cdef uint32_t _
+        cdef ring *r = self.r()
         for _ in range(by):
-            self.r.head = ring_next(self.r, self.r.head)
-        self.r.cur = self.r.head
+            r.head = ring_next(r, r.head)
+        r.cur = r.head
 
     def sync(self):
         """Syncs this ring alone: 0 or -errno, as the stack sees it."""
+        cdef bint tx = self.direction == "tx"
         cdef int status
         with nogil:
-            if self.r.dir == RING_TX:
-                status = self.port.p.tx_sync(self.port.p.self, self.r.ringid)
+            if tx:
+                status = self.port.p.tx_sync(self.port.p.self, self.number)
             else:
-                status = self.port.p.rx_sync(self.port.p.self, self.r.ringid)
+                status = self.port.p.rx_sync(self.port.p.self, self.number)
         return status
 
     cdef uint32_t _at(self, i) except? 0xffffffff:
-        if not 0 <= i < self.r.num_slots:
-            raise IndexError(f"slot {i} of {self.r.num_slots}")
+        if not 0 <= i < self.r().num_slots:
+            raise IndexError(f"slot {i} of {self.r().num_slots}")
         return i
 
     def slot(self, i):
         """Slot(buf_idx, len, flags)"""
         cdef uint32_t at = self._at(i)
-        return Slot(self.r.slots[at].buf_idx, self.r.slots[at].len, self.r.slots[at].flags)
+        return Slot(self.r().slots[at].buf_idx, self.r().slots[at].len, self.r().slots[at].flags)
 
-    def set_slot(self, i, buf_idx=None, len=None, flags=None):
-        """Writes those fields of a slot that are given."""
+    def offset(self, i):
+        """Where the frame of a slot begins in its buffer. It goes where the buffer goes."""
+        cdef uint32_t at = self._at(i)
+        return self.r().slots[at].ptr & self.r().offset_mask
+
+    def set_slot(self, i, buf_idx=None, len=None, flags=None, offset=None):
+        """Writes those fields of a slot that are given. `offset` has no effect on ports without offsets."""
         cdef uint32_t at = self._at(i)
         if buf_idx is not None:
-            self.r.slots[at].buf_idx = buf_idx
+            self.r().slots[at].buf_idx = buf_idx
         if len is not None:
-            self.r.slots[at].len = len
+            self.r().slots[at].len = len
         if flags is not None:
-            self.r.slots[at].flags = flags
+            self.r().slots[at].flags = flags
+        if offset is not None:
+            self.r().slots[at].ptr = self.r().slots[at].ptr & ~self.r().offset_mask | offset & self.r().offset_mask
 
     def meta(self, i):
         """The slot_meta of a slot, as a dict."""
@@ -303,17 +321,17 @@ cdef class RingView:
         return meta
 
     cdef uint8_t *_buf(self, uint32_t at, Py_ssize_t length) except NULL:
-        if not 2 <= self.r.slots[at].buf_idx < self.port.p.n_bufs:
-            raise IndexError(f"buffer {self.r.slots[at].buf_idx} of {self.port.p.n_bufs}")
-        if length > self.r.nr_buf_size:
-            raise ValueError(f"{length} bytes in a buffer of {self.r.nr_buf_size}")
-        return ring_buf(self.r, at)
+        if not 2 <= self.r().slots[at].buf_idx < self.port.p.n_bufs:
+            raise IndexError(f"buffer {self.r().slots[at].buf_idx} of {self.port.p.n_bufs}")
+        if length > ring_room(self.r(), at):
+            raise ValueError(f"{length} bytes in a buffer with room for {ring_room(self.r(), at)}")
+        return ring_buf(self.r(), at)
 
     def read(self, i):
         """The bytes of a slot."""
         cdef uint32_t at = self._at(i)
-        cdef const uint8_t *b = self._buf(at, self.r.slots[at].len)
-        return b[:self.r.slots[at].len]
+        cdef const uint8_t *b = self._buf(at, self.r().slots[at].len)
+        return b[:self.r().slots[at].len]
 
     def write(self, i, frame, flags=0):
         """Fills a slot's buffer and sets its length and flags."""
@@ -322,5 +340,5 @@ cdef class RingView:
         cdef uint8_t *b = self._buf(at, view.shape[0])
         if view.shape[0]:
             memcpy(b, &view[0], view.shape[0])
-        self.r.slots[at].len = <uint16_t>view.shape[0]
-        self.r.slots[at].flags = flags
+        self.r().slots[at].len = <uint16_t>view.shape[0]
+        self.r().slots[at].flags = flags

@@ -27,7 +27,7 @@ cdef struct ring_side:
 # Whether what a user hands over keeps the rules: indices in [old head, tail], good buffers; on a transmit ring good
 # lengths and whole frames
 cdef bint ring_keeps_rules(const ring *r, uint32_t num_slots, uint32_t buf_size, uint32_t n_bufs,
-                           uint32_t old_head, uint32_t tail, bint tx) noexcept nogil
+                           uint64_t offset_mask, uint32_t old_head, uint32_t tail, bint tx) noexcept nogil
 # A sync begins here: 0 when old head <= head <= cur <= tail (mod num_slots) and every slot of [side.head, ring.head)
 # names a buffer of the pool and, on a transmit ring, has a length within it and the last one ends a frame. Else the
 # ring is set up anew, `ring_resets` counted, and -EINVAL returned. Header fields that the user must not write (tail,

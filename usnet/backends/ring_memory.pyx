@@ -51,11 +51,12 @@ cdef void ring_reset(ring_side *k) noexcept nogil:
 
 
 cdef bint ring_keeps_rules(const ring *r, uint32_t num_slots, uint32_t buf_size, uint32_t n_bufs,
-                           uint32_t old_head, uint32_t tail, bint tx) noexcept nogil:
+                           uint64_t offset_mask, uint32_t old_head, uint32_t tail, bint tx) noexcept nogil:
     cdef uint32_t head = r.head
     cdef uint32_t cur = r.cur
     cdef uint32_t to_head, to_cur, to_tail
     cdef uint32_t i = old_head
+    cdef uint64_t offset
     cdef bint more = False
     cdef const slot *s
     if head >= num_slots or cur >= num_slots:
@@ -69,6 +70,9 @@ cdef bint ring_keeps_rules(const ring *r, uint32_t num_slots, uint32_t buf_size,
         s = &r.slots[i]
         if s.buf_idx < FIRST_BUFFER or s.buf_idx >= n_bufs or (tx and s.len > buf_size):
             return False
+        offset = s.ptr & offset_mask
+        if offset > buf_size or (tx and offset + s.len > buf_size):
+            return False
         more = tx and (s.flags & NS_MOREFRAG) != 0
         i = 0 if i + 1 == num_slots else i + 1
     return not more
@@ -76,7 +80,7 @@ cdef bint ring_keeps_rules(const ring *r, uint32_t num_slots, uint32_t buf_size,
 
 cdef int ring_check(ring_side *k, port_stats *st) noexcept nogil:
     cdef uint32_t i = k.head
-    if ring_keeps_rules(k.r, k.num_slots, k.buf_size, k.n_bufs, k.head, k.tail, k.dir == RING_TX):
+    if ring_keeps_rules(k.r, k.num_slots, k.buf_size, k.n_bufs, 0, k.head, k.tail, k.dir == RING_TX):
         while i != k.r.head:
             k.good[i] = k.r.slots[i].buf_idx
             i = side_next(k, i)

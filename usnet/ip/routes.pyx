@@ -3,7 +3,7 @@ from libc.errno cimport EADDRNOTAVAIL, EEXIST, EINVAL, ENETUNREACH, ENOSPC
 from libc.stdint cimport INT64_MIN, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from usnet.backends.ring cimport port
+from usnet.backends.ring cimport port, ring_room
 from usnet.ip.state cimport LOOPBACK_MTU, MAX_ADDRS, MAX_NETIFS, MAX_ROUTES, ip_state, local_addr, netif, route
 from usnet.wire.addr cimport addr_eq, addr_from_v4, addr_is_any, addr_is_v4, addr_v4, ip_addr
 from usnet.wire.eth cimport ETH_VLAN_HLEN, VLAN_NONE
@@ -23,7 +23,7 @@ cdef int ip_add_netif(ip_state *ip, port *link, uint16_t vlan) noexcept nogil:
     n.mtu = link.mtu
     if link.n_tx > 0:
         # A frame of ours stands in one buffer.
-        room = link.tx[0].nr_buf_size - ETH_VLAN_HLEN
+        room = ring_room(link.tx[0], link.tx[0].head) - ETH_VLAN_HLEN
         if n.mtu > room:
             n.mtu = room
     if n.mtu > 65535:

@@ -2,7 +2,7 @@
 from libc.stdint cimport INT64_MAX, uint8_t
 from libc.string cimport memcpy, memset
 
-from usnet.backends.ring cimport ring, ring_buf, ring_next, ring_space
+from usnet.backends.ring cimport ring, ring_buf, ring_next, ring_room, ring_space
 from usnet.backends.sim.port cimport SimPort
 from usnet.wire.eth cimport ETH_ALEN, ETH_HLEN
 
@@ -16,7 +16,7 @@ cdef bint quiet(void *ctx) noexcept nogil:
 cdef bint put(port *p, const uint8_t *frame, uint32_t length) noexcept nogil:
     """Copies a frame of one slot into the transmit ring."""
     cdef ring *tx = p.tx[0]
-    if ring_space(tx) == 0 or length > tx.nr_buf_size:
+    if ring_space(tx) == 0 or length > ring_room(tx, tx.head):
         return False
     memcpy(ring_buf(tx, tx.head), frame, length)
     tx.slots[tx.head].len = <unsigned short>length

@@ -19,8 +19,8 @@ from usnet.backends.ring_memory cimport (
 
 from usnet.backends.clock import MonotonicClock
 from usnet.backends.errors import BackendUnavailable
+from usnet.backends.interface import get_mac, get_mtu, ifreq_name, is_up, set_mtu
 from usnet.backends.settings import mac_address, mac_from_name
-from usnet.backends.tap.peer import get_mac, get_mtu, ifreq_name, is_up, set_mtu
 
 cdef extern from *:
     """

@@ -2,7 +2,7 @@
 import time
 
 from libc.errno cimport EINVAL
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from usnet.backends.clock cimport Clock, MonotonicClock
@@ -22,8 +22,9 @@ cdef struct capture_port:
     uint32_t tx_seen[16]        # of each transmit ring: slots before it were written
     uint32_t tx_tail[16]        # ... where the user's part ended after the last sync
     uint32_t rx_seen[16]        # of each receive ring
-    uint32_t slots              # of a transmit ring, and bytes of its buffers: the ring's own words can be spoilt
+    uint32_t slots              # of a transmit ring, bytes of its buffers, where its slots keep offsets: the ring's own words can be spoilt
     uint32_t buf_size
+    uint64_t offset_mask
 
 
 cdef void write_frames(capture_port *e, ring *r, uint32_t i, uint32_t end, int64_t now, int direction,
@@ -64,8 +65,8 @@ cdef int capture_tx_sync(void *self, uint32_t number) noexcept nogil:
         return e.inner.tx_sync(e.inner.self, number)
     r = e.inner.tx[number]
     # Written before the sync, after which the buffers may be anybody's; broken indices are left to the port
-    if r.num_slots == e.slots and r.nr_buf_size == e.buf_size and e.inner.link != LINK_GONE:
-        if ring_keeps_rules(r, e.slots, e.buf_size, e.inner.n_bufs, e.tx_seen[number], e.tx_tail[number], True):
+    if r.num_slots == e.slots and r.nr_buf_size == e.buf_size and r.offset_mask == e.offset_mask and e.inner.link != LINK_GONE:
+        if ring_keeps_rules(r, e.slots, e.buf_size, e.inner.n_bufs, e.offset_mask, e.tx_seen[number], e.tx_tail[number], True):
             if e.tx_seen[number] != r.head:
                 write_frames(e, r, e.tx_seen[number], r.head, clock_of(e), RING_TX, number)
     status = e.inner.tx_sync(e.inner.self, number)
@@ -79,12 +80,13 @@ cdef int capture_tx_sync(void *self, uint32_t number) noexcept nogil:
 cdef int capture_rx_sync(void *self, uint32_t number) noexcept nogil:
     cdef capture_port *e = <capture_port *>self
     cdef ring *r
+    cdef uint32_t head = e.inner.rx[number].head if number < e.inner.n_rx else 0
     cdef int status = e.inner.rx_sync(e.inner.self, number)
     mirror(e)
     if number >= e.inner.n_rx:
         return status
     r = e.inner.rx[number]
-    if status == -EINVAL:
+    if status == -EINVAL or r.head != head:
         e.rx_seen[number] = r.head          # set up anew
     if status == 0 and e.rx_seen[number] != r.tail:
         write_frames(e, r, e.rx_seen[number], r.tail, clock_of(e), RING_RX, number)
@@ -126,7 +128,7 @@ cdef class CapturePort(Port):
         self.p.self = &self.e
         self.p.tx_sync, self.p.rx_sync, self.p.arm = capture_tx_sync, capture_rx_sync, capture_arm
         if inner.p.n_tx:
-            self.e.slots, self.e.buf_size = inner.p.tx[0].num_slots, inner.p.tx[0].nr_buf_size
+            self.e.slots, self.e.buf_size, self.e.offset_mask = inner.p.tx[0].num_slots, inner.p.tx[0].nr_buf_size, inner.p.tx[0].offset_mask
         for i in range(inner.p.n_tx):
             self.e.tx_seen[i], self.e.tx_tail[i] = inner.p.tx[i].head, inner.p.tx[i].tail
         for i in range(inner.p.n_rx):
@@ -155,3 +157,4 @@ cdef class CapturePort(Port):
             self.writer.close() if self.ours else self.writer.flush()
         finally:
             self.inner.close()
+            self.p.tx, self.p.rx, self.p.n_bufs = self.inner.p.tx, self.inner.p.rx, self.inner.p.n_bufs

@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memmove, memset
 from usnet.backends.clock cimport Clock
 from usnet.backends.fates cimport Fates, fate, fate_flip, fate_set, fates_decide
 from usnet.backends.ring cimport (
-    LINK_GONE, META_CSUM_VALID, NS_MOREFRAG, PORT_FILENO, Port, port, ring, ring_buf, ring_next, ring_space, slot_meta,
+    LINK_GONE, META_CSUM_VALID, NS_MOREFRAG, PORT_FILENO, Port, port, ring, ring_buf, ring_next, ring_room, ring_space, slot_meta,
 )
 from usnet.backends.ring_memory cimport (
     FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take, side_room, side_take,
@@ -98,7 +98,8 @@ cdef int put_inner(fault_port *e, uint32_t number, const uint8_t *frame, uint32_
                    const slot_meta *meta) noexcept nogil:
     """Into the inner port's transmit ring: 0 or -ENOBUFS."""
     cdef ring *r = e.inner.tx[number]
-    cdef uint32_t need = (length + r.nr_buf_size - 1) // r.nr_buf_size
+    cdef uint32_t room = ring_room(r, r.head)
+    cdef uint32_t need = (length + room - 1) // room if room else r.num_slots
     cdef uint32_t left = length
     cdef uint32_t part
     if need < 1:
@@ -112,7 +113,7 @@ cdef int put_inner(fault_port *e, uint32_t number, const uint8_t *frame, uint32_
             return -ENOBUFS
     e.inner.tx_meta[number][r.head] = meta[0]
     while True:
-        part = left if left < r.nr_buf_size else r.nr_buf_size
+        part = left if left < room else room
         memcpy(ring_buf(r, r.head), frame + (length - left), part)
         left -= part
         r.slots[r.head].len = <uint16_t>part

@@ -4,6 +4,7 @@ Names follow the module's, so that its documentation explains them: a kring is t
 has done, rhead, rcur and rtail are copies of what the user said and was told at the last sync.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from usnet.backends.netmap.abi cimport netmap_if
 from usnet.backends.netmap.standin.memory cimport region
@@ -204,3 +205,9 @@ cdef inline uint64_t k_offset(const kring *k, const slot *s) noexcept nogil:
 
 cdef inline void k_offset_set(const kring *k, slot *s, uint64_t offset) noexcept nogil:
     s.ptr = (s.ptr & ~k.offset_mask) | (offset & k.offset_mask)
+
+
+cdef inline void take_interface_name(adapter *na) noexcept nogil:
+    """Attaching has given an interface's own port the name "vale0:eth0"; whoever registers or asks gives it its interface's again."""
+    if na.if_name[0]:
+        memcpy(na.name, na.if_name, sizeof(na.if_name))

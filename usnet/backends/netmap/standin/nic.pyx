@@ -158,7 +158,7 @@ cdef int put_frame(nic *n, kring *k, const uint8_t *p, uint32_t length) noexcept
     cdef uint32_t free_ = stop - r.at if stop >= r.at else stop + k.num_slots - r.at
     cdef uint32_t part
     cdef nic_slot *s
-    if k.hwbuf_len == 0 or (length > k.hwbuf_len and not n.na.flags & NAF_MOREFRAG):
+    if k.hwbuf_len == 0 or (length > k.hwbuf_len and not n.na.flags & NAF_MOREFRAG) or slots_for(k, length) >= k.num_slots:
         n.stats.too_long += 1
         return -EMSGSIZE
     if slots_for(k, length) > free_:

@@ -12,7 +12,7 @@ from usnet.backends.netmap.abi cimport (
     nmreq_port_hdr, nmreq_port_info_get, nmreq_register, nmreq_vale_attach, nmreq_vale_detach, nmreq_vale_list, nmreq_vale_newif,
     nmreq_vale_polling,
 )
-from usnet.backends.netmap.standin.adapter cimport NAF_BUSY, NR_RX, NR_TX, adapter
+from usnet.backends.netmap.standin.adapter cimport NAF_BUSY, NR_RX, NR_TX, adapter, take_interface_name
 from usnet.backends.netmap.standin.memory cimport (
     POOL_BUF, POOL_IF, POOL_RING, region, region_enter, region_extra, region_find, region_memsize, region_put,
 )
@@ -284,6 +284,7 @@ cdef int request_port_info(opened *o, nmreq_header *hdr) noexcept nogil:
         return status
     status = region_memsize(na.mem, &req.nr_memsize)
     if status == 0:
+        take_interface_name(na)
         req.nr_mem_id = na.mem.id
         req.nr_rx_rings = <uint16_t>na.n[NR_RX]
         req.nr_tx_rings = <uint16_t>na.n[NR_TX]

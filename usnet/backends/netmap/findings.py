@@ -1,0 +1,53 @@
+"""What an examination of a machine or an interface has found, in sentences."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GOOD, ADVICE, PROBLEM = "good", "advice", "problem"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`level`: GOOD; ADVICE, what may lose frames or speed, or needs a thought; PROBLEM, what has to be mended before the port can work."""
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Offload:
+    """A feature of an interface that changes frames behind netmap's back: its name, and how it is turned off."""
+    name: str
+    on: bool
+    why: str
+
+
+def offload_findings(interface: str, offloads: list[Offload] | None, turn_off: str, unknown: str) -> list[Finding]:
+    """`turn_off`: the command for those that are on; `unknown`: what to say where they cannot be read."""
+    if offloads is None:
+        return [Finding(ADVICE, unknown)]
+    on = [offload for offload in offloads if offload.on]
+    if not on:
+        return [Finding(GOOD, f"{interface}: no offload is on that netmap would stumble over")]
+    reasons = "; ".join(dict.fromkeys(f"{offload.name}: {offload.why}" for offload in on))
+    return [Finding(ADVICE, f"{interface} has offloads on that change frames behind netmap's back: {reasons}. Turn them off: {turn_off}")]
+
+
+def buffer_findings(interface: str, mtu: int, buf_size: int | None) -> list[Finding]:
+    """Whether frames of the interface's MTU fit the module's buffers."""
+    if not buf_size:
+        return []
+    need = mtu + 22         # Ethernet header and two tags
+    if need <= buf_size:
+        return [Finding(GOOD, f"{interface}: a frame of MTU {mtu} fits a buffer of {buf_size} bytes")]
+    return [Finding(PROBLEM, f"{interface} has an MTU of {mtu} and netmap's buffers have {buf_size} bytes: lower the MTU, or set netmap's buf_size to at "
+                             f"least {-(-need // 64) * 64} while no port is open (some drivers can spread a frame over several buffers; then this is no fault)")]
+
+
+def queue_findings(interface: str, queues: int, mode: str, how: str) -> list[Finding]:
+    """`mode`: how many of the queues a port of that name takes: "all", "one", "host"."""
+    if mode == "all" and queues > 16:
+        return [Finding(PROBLEM, f"{interface} has {queues} queues; one port takes at most 16: {how.format(16)}, or open single ones, netmap:{interface}-0")]
+    if mode == "one" and queues > 1:
+        return [Finding(ADVICE, f"{interface} has {queues} queues and the NIC's hash (RSS) spreads connections over them: open each one in some stack, or "
+                                f"{how.format(1)}; frames of a queue that nobody opens are lost to the stacks")]
+    return [Finding(GOOD, f"{interface} has {queues} queue{'s' if queues != 1 else ''}")]
