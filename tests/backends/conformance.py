@@ -6,6 +6,7 @@ an adapter:
 
 An adapter makes rigs. A rig is one port with what the test does at its other end.
 """
+import itertools
 import random
 import time
 
@@ -59,6 +60,7 @@ class Adapter:
     can_inject_later = True         # False: only what `arriving` named (a file)
     waits = True                    # an OSPoller can wait for it
     can_fragment = True             # takes buffers smaller than its frames
+    counts_overruns = True          # False: frames that find no room on the way are lost and nobody counts them (a switch)
     counts_too_long = True          # the port itself sees frames that no run of slots can hold
 
     def open(self, arriving=(), *, slots=8, buf_size=2048, spares=0):
@@ -148,7 +150,7 @@ class Conformance:
         assert ring.sync() == 0 and ring.tail == tail
         got = bodies(collect(rig, 20))
         lost = rig.port.statistics()["rx_overruns"]
-        assert len(got) + lost == 20 and [f for f in expected if f in got] == got
+        assert (len(got) + lost == 20 or not self.adapter.counts_overruns) and [f for f in expected if f in got] == got
 
     def test_slots_that_are_kept_are_not_overwritten(self, rig):
         expected = [frame(i) for i in range(12)]
@@ -172,10 +174,13 @@ class Conformance:
         expected = [frame(1, 1000), frame(2, 256), frame(3, 257), frame(4, 64)]
         rig = rig(expected, slots=32, buf_size=256)
         ring = rig.port.rx_ring()
-        fill(rig, ring, 4 + 1 + 2 + 1)
-        slots = [ring.slot(i) for i in range(8)]
-        assert [s.len for s in slots] == [256, 256, 256, 232, 256, 256, 1, 64]
-        assert [bool(s.flags & NS_MOREFRAG) for s in slots] == [True, True, True, False, False, True, False, False]
+        room = ring.room(ring.head)             # less than a buffer where frames begin further in
+        lengths = [min(room, len(f) - at) for f in expected for at in range(0, len(f), room)]
+        fill(rig, ring, len(lengths))
+        slots = [ring.slot(i) for i in range(len(lengths))]
+        assert [s.len for s in slots] == lengths
+        ends = list(itertools.accumulate(-(-len(f) // room) for f in expected))
+        assert [i + 1 for i, s in enumerate(slots) if not s.flags & NS_MOREFRAG] == ends
         assert bodies(rig.port.receive()) == expected
 
     def test_a_frame_that_no_run_of_slots_can_hold_is_counted_and_those_around_it_arrive(self, rig):
@@ -233,10 +238,10 @@ class Conformance:
             if rig.port.send(frame(i)):
                 expected.append(frame(i))
         got = rig.sent()
-        assert got == expected[:len(got)] and len(got) >= 3
+        assert got[:3] == expected[:3]
         while rest := rig.port.sync() or rig.sent():
             got += rest
-        assert got == expected
+        assert got == expected or (not self.adapter.counts_overruns and [f for f in expected if f in got] == got)
 
     @pytest.mark.parametrize("slots", [2, 3, 7, 13])
     def test_sending_wraps_around_rings_of_any_length(self, rig, slots):
