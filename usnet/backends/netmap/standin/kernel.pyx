@@ -11,6 +11,7 @@ from usnet.backends.netmap.device cimport NM_POLLERR
 from usnet.backends.netmap.standin.adapter cimport (
     NAF_MOREFRAG, NAF_OFFSETS, NAF_ON, NR_RX, NR_TX, adapter, adapter_put, opened_ring, queued,
 )
+from usnet.backends.netmap.standin.emulated cimport nic_emulate
 from usnet.backends.netmap.standin.kinds cimport plug_kinds
 from usnet.backends.netmap.standin.legacy cimport control_legacy
 from usnet.backends.netmap.standin.memory cimport (
@@ -164,9 +165,10 @@ cdef class StandIn(Device):
 
     # Its surroundings
 
-    def nic(self, str name, *, tx_rings=1, rx_rings=1, tx_slots=256, rx_slots=256, mtu=1500, offsets=True, morefrag=True, rx_buf_max=4096):
-        """A new NIC. `rx_buf_max`: most bytes that its driver can receive into one buffer. ValueError for what no NIC can be."""
-        return Nic(self, name, (tx_rings, rx_rings), (tx_slots, rx_slots), mtu, offsets, morefrag, rx_buf_max)
+    def nic(self, str name, *, tx_rings=1, rx_rings=1, tx_slots=256, rx_slots=256, mtu=1500, offsets=True, morefrag=True, rx_buf_max=4096, emulated=False):
+        """A new NIC. `rx_buf_max`: most bytes that its driver can receive into one buffer. `emulated`: the driver knows nothing of netmap, and the
+        last three are the emulation's own. ValueError for what no NIC can be."""
+        return Nic(self, name, (tx_rings, rx_rings), (tx_slots, rx_slots), mtu, offsets, morefrag, rx_buf_max, emulated)
 
     def set_time(self, int64_t ns):
         """The time that receive rings are stamped with from now on, of any clock; before the first call they are not."""
@@ -225,7 +227,7 @@ cdef class Nic:
     """A NIC of a StandIn from the outside: what is on its wire, what the system behind it sends and receives, and its plug. Frames are bytes from the
     Ethernet header on, without FCS."""
 
-    def __cinit__(self, StandIn kernel, str name, rings, slots, uint32_t mtu, offsets, morefrag, uint32_t rx_buf_max):
+    def __cinit__(self, StandIn kernel, str name, rings, slots, uint32_t mtu, offsets, morefrag, uint32_t rx_buf_max, emulated):
         cdef uint32_t n[2]
         cdef uint32_t s[2]
         cdef bytes text = name.encode()
@@ -239,6 +241,8 @@ cdef class Nic:
         if self.n == NULL:
             raise ValueError(f"there is a {name} already")
         self.n.na.rx_buf_max = rx_buf_max
+        if emulated:
+            nic_emulate(self.n)
 
     def __dealloc__(self):
         if self.n != NULL:
