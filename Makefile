@@ -2,7 +2,7 @@
 .ONESHELL:
 .SHELLFLAGS := -ec
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench sanitize clean setup build packages
+.PHONY: help demo test lint bench sanitize test-netmap record-netmap clean setup build packages
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -32,6 +32,8 @@ help:
 	echo 'make lint    ruff, cython-lint and mypy'
 	echo 'make bench   the benchmarks (python -m benchmarks)'
 	echo 'make sanitize  builds beside with AddressSanitizer and UBSan (gcc), and runs the tests on that'
+	echo 'make test-netmap    the tests on the real netmap module, in a virtual machine (NETMAP_VM, NETMAP_KO)'
+	echo 'make record-netmap  records the traces of the real module anew, in the same way'
 	echo 'make build   compiles what has changed, and shows compiler errors'
 	echo 'make clean   removes what was built; .venv stays'
 	echo
@@ -75,6 +77,14 @@ sanitize: setup
 		-Csetup-args=-Dc_args=--param=asan-stack=$(ASAN_STACK) -e .
 	export LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	$$venv/bin/python -m pytest $(SANITIZE)
+
+# NETMAP_VM and NETMAP_KO: see tests/netmap/vm. NETMAP_TESTS: what pytest is called with.
+NETMAP_TESTS ?= -v --durations=0 --durations-min=0.5
+test-netmap: build
+	@tests/netmap/vm $(PY) -m pytest -p no:cacheprovider -p no:xdist $(NETMAP_TESTS) tests/netmap
+
+record-netmap: build
+	@tests/netmap/vm $(PY) -m tests.netmap.record tests/backends/netmap/traces $(NETMAP_SCENARIOS)
 
 # The import rebuilds what has changed, once, before test workers import it side by side.
 build: setup

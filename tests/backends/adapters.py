@@ -150,7 +150,7 @@ class FileAdapter(Adapter):
 class WrappedAdapter(Adapter):
     def __init__(self, inner, wrap):
         self.inner, self.wrap = inner, wrap
-        for name in ("can_pull", "can_vanish", "can_inject_later", "waits", "can_fragment"):
+        for name in ("can_pull", "can_vanish", "can_inject_later", "waits", "can_fragment", "counts_overruns", "counts_too_long"):
             setattr(self, name, getattr(inner, name))
 
     def open(self, arriving=(), **settings):

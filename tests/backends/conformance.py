@@ -6,6 +6,7 @@ an adapter:
 
 An adapter makes rigs. A rig is one port with what the test does at its other end.
 """
+import itertools
 import random
 import time
 
@@ -33,6 +34,9 @@ class Rig:
         """Makes frames arrive at the port."""
         raise NotImplementedError
 
+    def feed(self):
+        """Lets frames come that inject() could not deliver yet: for wires that would lose what finds no room. Called before syncs that wait for some."""
+
     def sent(self):
         """Frames that have left the port since the last call."""
         raise NotImplementedError
@@ -56,6 +60,8 @@ class Adapter:
     can_inject_later = True         # False: only what `arriving` named (a file)
     waits = True                    # an OSPoller can wait for it
     can_fragment = True             # takes buffers smaller than its frames
+    counts_overruns = True          # False: frames that find no room on the way are lost and nobody counts them (a switch)
+    counts_too_long = True          # the port itself sees frames that no run of slots can hold
 
     def open(self, arriving=(), *, slots=8, buf_size=2048, spares=0):
         """A rig with rings of that many slots; `arriving` frames are on their way to it."""
@@ -66,6 +72,7 @@ def collect(rig, count, idle_syncs=50):
     """Receives until `count` frames are there, or nothing has come for a while (of real time, as devices need)."""
     got = []
     for _ in range(idle_syncs):
+        rig.feed()
         frames = rig.port.receive()
         got += frames
         if len(got) >= count:
@@ -75,9 +82,10 @@ def collect(rig, count, idle_syncs=50):
     return got
 
 
-def fill(ring, slots, syncs=200):
+def fill(rig, ring, slots, syncs=200):
     """Syncs until the user has so many slots."""
     for _ in range(syncs):
+        rig.feed()
         assert ring.sync() == 0
         if ring.space >= slots:
             return
@@ -136,22 +144,23 @@ class Conformance:
         expected = [frame(i) for i in range(20)]
         rig = rig(expected, slots=8)
         ring = rig.port.rx_ring()
-        fill(ring, 7)
+        fill(rig, ring, 7)
         assert ring.space == 7
         tail = ring.tail
         assert ring.sync() == 0 and ring.tail == tail
         got = bodies(collect(rig, 20))
         lost = rig.port.statistics()["rx_overruns"]
-        assert len(got) + lost == 20 and [f for f in expected if f in got] == got
+        assert (len(got) + lost == 20 or not self.adapter.counts_overruns) and [f for f in expected if f in got] == got
 
     def test_slots_that_are_kept_are_not_overwritten(self, rig):
         expected = [frame(i) for i in range(12)]
         rig = rig(expected, slots=8)
         ring = rig.port.rx_ring()
-        fill(ring, 7)
+        fill(rig, ring, 7)
         first = ring.head
         ring.advance(3)
         ring.sync()
+        fill(rig, ring, 7)
         assert ring.space == 7 and ring.head == (first + 3) % 8
         assert [ring.read((first + i) % 8) for i in range(3, 7)] == expected[3:7]
 
@@ -165,10 +174,13 @@ class Conformance:
         expected = [frame(1, 1000), frame(2, 256), frame(3, 257), frame(4, 64)]
         rig = rig(expected, slots=32, buf_size=256)
         ring = rig.port.rx_ring()
-        fill(ring, 4 + 1 + 2 + 1)
-        slots = [ring.slot(i) for i in range(8)]
-        assert [s.len for s in slots] == [256, 256, 256, 232, 256, 256, 1, 64]
-        assert [bool(s.flags & NS_MOREFRAG) for s in slots] == [True, True, True, False, False, True, False, False]
+        room = ring.room(ring.head)             # less than a buffer where frames begin further in
+        lengths = [min(room, len(f) - at) for f in expected for at in range(0, len(f), room)]
+        fill(rig, ring, len(lengths))
+        slots = [ring.slot(i) for i in range(len(lengths))]
+        assert [s.len for s in slots] == lengths
+        ends = list(itertools.accumulate(-(-len(f) // room) for f in expected))
+        assert [i + 1 for i, s in enumerate(slots) if not s.flags & NS_MOREFRAG] == ends
         assert bodies(rig.port.receive()) == expected
 
     def test_a_frame_that_no_run_of_slots_can_hold_is_counted_and_those_around_it_arrive(self, rig):
@@ -178,7 +190,7 @@ class Conformance:
         except ValueError:
             return                      # refused at once: the port's MTU does not fit such a ring
         assert bodies(collect(rig, 2)) == [frame(1, 100), frame(3, 100)]
-        assert rig.port.statistics()["rx_too_long"] == 1
+        assert not self.adapter.counts_too_long or rig.port.statistics()["rx_too_long"] == 1
 
     # Sending
 
@@ -226,10 +238,10 @@ class Conformance:
             if rig.port.send(frame(i)):
                 expected.append(frame(i))
         got = rig.sent()
-        assert got == expected[:len(got)] and len(got) >= 3
+        assert got[:3] == expected[:3]
         while rest := rig.port.sync() or rig.sent():
             got += rest
-        assert got == expected
+        assert got == expected or (not self.adapter.counts_overruns and [f for f in expected if f in got] == got)
 
     @pytest.mark.parametrize("slots", [2, 3, 7, 13])
     def test_sending_wraps_around_rings_of_any_length(self, rig, slots):
@@ -268,8 +280,7 @@ class Conformance:
             ring = rig.port.tx_ring()
         else:
             ring = rig.port.rx_ring()
-            while ring.space < 4:
-                assert ring.sync() == 0
+            fill(rig, ring, 4)
             ring.advance()
             assert ring.sync() == 0
         head, n = ring.head, ring.num_slots
@@ -288,7 +299,7 @@ class Conformance:
     def test_a_bad_buffer_index_sets_the_ring_up_anew(self, rig, index):
         rig = rig([frame(0)])
         ring = rig.port.tx_ring() if rig.port.caps & PortCaps.SEND else rig.port.rx_ring()
-        fill(ring, 1)
+        fill(rig, ring, 1)
         ring.set_slot(ring.head, buf_idx=rig.port.describe()["buffers"] if index == "n_bufs" else index, len=60)
         ring.advance()
         assert ring.sync() == EINVAL
@@ -356,7 +367,7 @@ class Conformance:
         self.needs(rig, PortCaps.SWAP)
         assert len(set(rig.port.spare_buffers)) == 2 and rig.port.pool != 0
         ring = rig.port.rx_ring()
-        fill(ring, 2)
+        fill(rig, ring, 2)
         at, kept = ring.head, ring.slot(ring.head).buf_idx
         assert kept not in rig.port.spare_buffers
         ring.set_slot(at, buf_idx=rig.port.spare_buffers[0], flags=1)
@@ -371,7 +382,7 @@ class Conformance:
         if not rig.port.caps & PortCaps.SEND:
             pytest.skip("this port cannot send")
         rx, tx = rig.port.rx_ring(), rig.port.tx_ring()
-        fill(rx, 1)
+        fill(rig, rx, 1)
         mine, theirs = rx.slot(rx.head).buf_idx, tx.slot(tx.head).buf_idx
         rx.set_slot(rx.head, buf_idx=theirs, flags=1)
         tx.set_slot(tx.head, buf_idx=mine, len=99, flags=1)

@@ -54,7 +54,7 @@ cdef struct ring:               # struct netmap_ring, a 256-byte header and then
     uint32_t num_slots          # any number from 2 on, not only powers of two
     uint32_t nr_buf_size        # bytes a buffer
     uint16_t ringid
-    uint16_t dir                # RING_TX or RING_RX
+    uint16_t dir                # RING_TX or RING_RX; the netmap module writes 1 for transmit: go by p.tx and p.rx
     uint32_t head
     uint32_t cur
     uint32_t tail

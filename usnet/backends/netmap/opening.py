@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from usnet.backends.clock import MonotonicClock
+from usnet.backends.findings import GOOD, PROBLEM, Finding
 from usnet.backends.netmap import freebsd, linux
 from usnet.backends.netmap.abi import CONSTANTS as ABI
 from usnet.backends.netmap.descriptor import Descriptor
 from usnet.backends.netmap.device import Device, KernelDevice
-from usnet.backends.netmap.findings import GOOD, PROBLEM, Finding
+from usnet.backends.netmap.link import Interface, SystemInterface
 from usnet.backends.netmap.names import PortRequest, as_request
 from usnet.backends.netmap.port import NetmapPort
 from usnet.backends.netmap.requests import port_info
@@ -67,11 +68,9 @@ def descriptors(requests: list[PortRequest], device: Device, spares: int) -> lis
     return made
 
 
-def identity(request: PortRequest, device: Device, mac: str | bytes | None, mtu: int | None) -> tuple[bytes, int, str | None]:
-    """(Ethernet address, MTU, the interface whose state is the link's). Those of the interface where it is one of the machine's and the stack takes its
-    place on the wire; on its host rings, VALE ports and pipes the stack is somebody else, and the name makes the address."""
-    kernels = isinstance(device, KernelDevice) and not request.is_vale and not request.pipe and SYSTEM.exists(request.parent)
-    interface = request.parent if kernels else None
+def identity(request: PortRequest, interface: str | None, mac: str | bytes | None, mtu: int | None) -> tuple[bytes, int]:
+    """(Ethernet address, MTU). Those of the interface where it is one of the machine's and the stack takes its place on the wire; on its host rings, VALE
+    ports and pipes the stack is somebody else, and the name makes the address."""
     if mac is not None:
         own = mac_address(mac)
     elif interface and request.mode not in (SW, ONE_SW):
@@ -82,19 +81,20 @@ def identity(request: PortRequest, device: Device, mac: str | bytes | None, mtu:
         mtu = SYSTEM.mtu(interface) if interface else USUAL_MTU
     if not 68 <= mtu <= 65535:
         raise ValueError(f"mtu: from 68 to 65535 bytes, not {mtu}")
-    return own, mtu, interface
+    return own, mtu
 
 
 def open_port(
     address: str | PortRequest, *, device: Device | None = None, slots: int | tuple[int, int] | None = None,
     rings: int | tuple[int, int] | None = None, spares: int = 0, mtu: int | None = None, mac: str | bytes | None = None,
-    offsets: int | None = None, exclusive: bool = False, clock: Any = None,
+    offsets: int | None = None, exclusive: bool = False, clock: Any = None, interface: Interface | None = None,
 ) -> NetmapPort:
     """A port of netmap's for a stack: "em0", "em0-2" (one ring of it), "em0^" (host rings), "em0*" (both), "vale0:a", "em0{3" (a pipe's end).
 
     device: who answers netmap's calls; the kernel's module when None. slots, rings: how many are wished for (pairs: transmit, receive); VALE ports
     and pipes are made so, a NIC has its own. spares: extra buffers, for swapping; netmap may give fewer. mtu (bytes) and mac: the interface's own,
     else 1500 and an address made from the name. offsets: frames begin at this byte of their buffers. exclusive: nobody else may open the rings.
+    interface: who knows whether there is a link; of the machine's interfaces, the system.
 
     ValueError for a bad name or setting, BackendUnavailable where there is no netmap, other OSErrors with netmap's errno and what to do.
     """
@@ -107,11 +107,15 @@ def open_port(
     if offsets is not None:
         request = replace(request, offset=offsets, initial_offset=offsets)
     name = f"netmap:{str(address).removeprefix('netmap:')}"
-    own, size, interface = identity(request, device, mac, mtu)
+    system = request.parent if isinstance(device, KernelDevice) and not request.is_vale and not request.pipe else ""
+    system = system if SYSTEM.exists(system) else None
+    own, size = identity(request, system, mac, mtu)
     made = descriptors(split(request, device), device, spares)
     try:
         if any(d.max_offset and d.hdr_len for d in made):
             raise ValueError(f"{request}: offsets and a virtio-net header in front of each frame do not go together")
+        if interface is None and system:
+            interface = SystemInterface(system)
         return NetmapPort(name, device, request, made, size, own, clock if clock is not None else MonotonicClock(), interface)
     except BaseException:
         for d in made:

@@ -1,8 +1,9 @@
 """netmap as a port: rings of one or several descriptors, used as they lie."""
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
 from usnet.backends.netmap.abi cimport nmreq_header, nmreq_port_info_get
 from usnet.backends.netmap.device cimport Device
+from usnet.backends.netmap.link cimport Interface
 from usnet.backends.netmap.side cimport nm_side
 from usnet.backends.ring cimport Port, port, ring
 
@@ -11,13 +12,11 @@ cdef struct nm_port:
     nm_side tx[16]
     nm_side rx[16]
     void *descs[32]             # Descriptors: each ring of a direction has one to itself
-    int events[32]              # what each is waited for: NM_POLL*
     uint32_t n_descs
     void *device
     void *clock
     int query_fd                # unbound descriptor, to ask whether the port is still there
-    int query_socket            # to ask for the interface's flags; -1: no interface
-    char interface[16]
+    void *interface             # Interface that knows of the link; NULL: none, only syncs and query_fd tell
     nmreq_header query
     nmreq_port_info_get info
 
@@ -26,14 +25,15 @@ cdef class NetmapPort(Port):
     """See port.pyx."""
     cdef nm_port e
     cdef readonly Device device
-    cdef readonly object request        # PortRequest of the first descriptor
+    cdef readonly object request        # PortRequest: what was asked for
+    cdef readonly Interface interface   # or None
     cdef list descriptors
     cdef ring *nothing                  # what rings point to after close()
     cdef object waiter                  # waits for all descriptors, where there are several
     cdef int wait_fd
     cdef object __weakref__
     cdef object _enter(self, int direction, object descriptor, uint32_t of)
-    cdef object _open_query(self, str interface)
+    cdef object _open_query(self)
     cdef int _watch(self) except -1
     cdef void _keep_extra(self) noexcept
     cdef void _close(self) noexcept

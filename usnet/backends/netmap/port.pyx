@@ -3,15 +3,16 @@ import os
 import select
 import weakref
 
-from libc.errno cimport EINVAL, EIO, ENODEV, ENXIO, errno
+from libc.errno cimport EINVAL, EIO, ENODEV, ENXIO
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from usnet.backends.clock cimport Clock
 from usnet.backends.netmap.abi cimport NETMAP_API, NETMAP_REQ_PORT_INFO_GET, NIOCCTRL
 from usnet.backends.netmap.descriptor cimport Descriptor
 from usnet.backends.netmap.device cimport NM_POLLERR, NM_POLLIN, NM_POLLOUT, Device, KernelDevice
+from usnet.backends.netmap.link cimport Interface
 from usnet.backends.netmap.side cimport (
     nm_side, rx_check, rx_hide, rx_settle, side_full, side_publish, side_reset, tx_check, tx_headers, tx_settle, tx_take_back,
 )
@@ -20,32 +21,6 @@ from usnet.backends.ring cimport (
     port, ring, slot_meta,
 )
 from usnet.backends.ring_memory cimport FIRST_BUFFER
-
-cdef extern from *:
-    """
-    #include <net/if.h>
-    #include <string.h>
-    #include <sys/ioctl.h>
-    #include <sys/socket.h>
-    #include <unistd.h>
-
-    /* 1 up and connected, 0 not, -1 no such interface */
-    static int us_nm_is_up(int s, const char *name)
-    {
-        struct ifreq r;
-        int wanted = IFF_UP;
-    #ifdef __linux__
-        wanted |= IFF_RUNNING;
-    #endif
-        memset(&r, 0, sizeof r);
-        strncpy(r.ifr_name, name, sizeof r.ifr_name - 1);
-        return ioctl(s, SIOCGIFFLAGS, &r) < 0 ? -1 : (r.ifr_flags & wanted) == wanted;
-    }
-    """
-    int us_nm_is_up(int s, const char *name) nogil
-    int socket(int family, int kind, int protocol)
-    int AF_INET, SOCK_DGRAM, SOCK_CLOEXEC
-    int c_close "close"(int fd)
 
 cdef enum:
     OWN_POOLS = 1 << 16         # numbers of pools that are not the kernel's regions begin here
@@ -59,10 +34,8 @@ open_ports = weakref.WeakSet()
 cdef int interface_state(nm_port *e) noexcept nogil:
     """1 up, 0 down, -1 gone, as the interface says, or (where there is none) the device."""
     cdef int status
-    if e.query_socket >= 0:
-        return us_nm_is_up(e.query_socket, e.interface)
-    if e.query_fd < 0:
-        return 0
+    if e.interface != NULL:
+        return (<Interface>e.interface).state()
     status = (<Device>e.device).ioctl(e.query_fd, NIOCCTRL, &e.query)
     return -1 if status == -ENXIO or status == -ENODEV else 0
 
@@ -81,9 +54,9 @@ cdef int sync_failed(nm_port *e, int status) noexcept nogil:
 cdef bint came_back(nm_port *e) noexcept nogil:
     """Whether a link that was down may be tried again. Sets LINK_GONE when it is that."""
     cdef int up
-    if e.query_socket < 0:
+    if e.interface == NULL:
         return True             # the sync will tell
-    up = us_nm_is_up(e.query_socket, e.interface)
+    up = (<Interface>e.interface).state()
     if up == 1:
         e.p.link = LINK_UP
     elif up < 0:
@@ -136,16 +109,14 @@ cdef int netmap_tx_sync(void *self, uint32_t number) noexcept nogil:
         k.head = before
         status = sync_failed(e, status)
         return drop_all(e, k, frames, bytes) if status == 0 else status
-    if e.p.link == LINK_DOWN:
+    if e.p.link == LINK_DOWN and e.interface == NULL:
         e.p.link = LINK_UP
     e.p.stats.tx_frames += frames
     e.p.stats.tx_bytes += bytes
     before = k.tail
     status = tx_settle(k, &e.p.stats)
-    if k.tail == before and side_full(k) and e.query_socket >= 0:
-        # Nothing leaves any more: drivers do not say why
-        if us_nm_is_up(e.query_socket, e.interface) != 1:
-            e.p.link = LINK_DOWN
+    if k.tail == before and side_full(k) and e.interface != NULL and (<Interface>e.interface).state() != 1:
+        e.p.link = LINK_DOWN        # nothing leaves any more, and drivers do not say why
     return status
 
 
@@ -174,7 +145,7 @@ cdef int netmap_rx_sync(void *self, uint32_t number) noexcept nogil:
         k.head = before
         rx_hide(k)
         return sync_failed(e, status)
-    if e.p.link == LINK_DOWN and e.query_socket < 0:
+    if e.p.link == LINK_DOWN and e.interface == NULL:
         e.p.link = LINK_UP
     if k.r.tail != k.tail:
         now = (<Clock>e.clock).read((<Clock>e.clock).self_)
@@ -220,11 +191,10 @@ cdef int netmap_arm(void *self, bint for_tx) noexcept nogil:
             k.armed = True
             events[k.watch] |= NM_POLLOUT
     for i in range(e.n_descs):
-        if events[i] != e.events[i]:
-            status = (<Device>e.device).watch((<Descriptor>e.descs[i]).fd, events[i])
-            if status < 0:
-                return status
-            e.events[i] = events[i]
+        # Each time, also when it is the same again: what was ready may not be any more
+        status = (<Device>e.device).watch((<Descriptor>e.descs[i]).fd, events[i])
+        if status < 0:
+            return status
     return 0
 
 
@@ -245,11 +215,12 @@ cdef class NetmapPort(Port):
     """A port of netmap's. `descriptors` (Descriptor, open; the port closes them): each is bound to one ring of a direction, or of both. Closing the port
     gives everything back."""
 
-    def __cinit__(self, str name not None, Device device not None, request, list descriptors not None, uint32_t mtu, bytes mac not None, clock, str interface=None):
+    def __cinit__(self, str name not None, Device device not None, request, list descriptors not None, uint32_t mtu, bytes mac not None, clock, Interface interface=None):
         cdef Descriptor d
         cdef uint32_t i
-        self.e.query_fd = self.e.query_socket = self.wait_fd = -1
-        self.device, self.request, self.descriptors = device, request, descriptors
+        self.e.query_fd = self.wait_fd = -1
+        self.device, self.request, self.descriptors, self.interface = device, request, descriptors, interface
+        self.e.interface = <void *>interface if interface is not None else NULL
         self.name = name
         self.clock = <Clock?>clock
         self.e.p, self.e.device, self.e.clock = &self.p, <void *>device, <void *>self.clock
@@ -276,7 +247,8 @@ cdef class NetmapPort(Port):
         self.p.spare, self.p.n_spare = d.extra, d.n_extra
         self.p.mtu = mtu
         memcpy(self.p.mac, <const uint8_t *>mac, 6)
-        self._open_query(interface)
+        if interface is None:
+            self._open_query()
         self._watch()
         self.p.link = LINK_UP
         self.link_up            # asks
@@ -295,7 +267,7 @@ cdef class NetmapPort(Port):
         k = &self.e.tx[n] if direction == RING_TX else &self.e.rx[n]
         k.r, k.desc, k.watch = r, self.e.descs[self.e.n_descs], self.e.n_descs
         k.buf_ofs, k.num_slots, k.buf_size, k.n_bufs = r.buf_ofs, r.num_slots, r.nr_buf_size, d.n_bufs
-        k.moves = bool(self.request.pipe)
+        k.moves, k.tx = bool(self.request.pipe), direction == RING_TX
         k.ringid, k.dir, k.flags, k.hdr = r.ringid, r.dir, r.flags, d.hdr_len
         k.own_mask = r.offset_mask if d.max_offset else 0
         k.offset_mask = ~<uint64_t>0 if k.hdr else k.own_mask
@@ -319,16 +291,9 @@ cdef class NetmapPort(Port):
             self.p.n_rx += 1
             rx_settle(k, &self.p.stats, self.clock.now())       # frames that wait already
 
-    cdef object _open_query(self, str interface):
-        """What the link's state is asked with."""
+    cdef object _open_query(self):
+        """What the device is asked with whether the port is still there."""
         cdef bytes name = self.request.name.encode("utf-8", "surrogateescape")
-        if interface is not None:
-            name = os.fsencode(interface)[:15]
-            memcpy(self.e.interface, <const char *>name, len(name))
-            self.e.query_socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)
-            if self.e.query_socket < 0:
-                raise OSError(errno, os.strerror(errno), self.name)
-            return
         self.e.query_fd = self.device.open()
         if self.e.query_fd < 0:
             raise OSError(-self.e.query_fd, os.strerror(-self.e.query_fd), self.device.path)
@@ -342,7 +307,6 @@ cdef class NetmapPort(Port):
         cdef int fd
         watched = []
         for i in range(self.e.n_descs):
-            self.e.events[i] = NM_POLLIN
             fd = self.device.watch((<Descriptor>self.e.descs[i]).fd, NM_POLLIN)
             if fd < 0:
                 raise OSError(-fd, os.strerror(-fd), self.name)
@@ -382,11 +346,9 @@ cdef class NetmapPort(Port):
             self.waiter.close()
         for i in range(self.e.n_descs):
             (<Descriptor>self.descriptors[i]).shut()
-        if self.e.query_socket >= 0:
-            c_close(self.e.query_socket)
         if self.e.query_fd >= 0:
             self.device.close(self.e.query_fd)
-        self.e.query_fd = self.e.query_socket = self.wait_fd = -1
+        self.e.query_fd = self.wait_fd = -1
         self.e.n_descs = 0
         self.waiter = None
         # Whoever still looks at the rings finds empty ones
@@ -419,9 +381,9 @@ cdef class NetmapPort(Port):
         cdef int up, ready
         if self.p.link == LINK_GONE:
             return False
-        if self.e.query_socket >= 0:
-            up = us_nm_is_up(self.e.query_socket, self.e.interface)
-        else:
+        if self.e.interface != NULL:
+            up = self.interface.state()
+        elif self.wait_fd >= 0:
             up = 1
             netmap_arm(&self.e, False)          # poll() syncs
             for d in self.descriptors:

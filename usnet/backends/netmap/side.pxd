@@ -30,7 +30,8 @@ cdef struct nm_side:
     uint32_t hdr                # bytes of virtio-net header: 0, 10, 12
     uint32_t flags
     uint16_t ringid
-    uint16_t dir                # RING_TX or RING_RX
+    uint16_t dir                # as the module numbers directions (transmit 1, receive 0)
+    bint tx                     # transmits
     # Where it stands
     uint32_t head               # slots before it are the module's
     uint32_t tail               # where the user's part ends, in the module's eyes

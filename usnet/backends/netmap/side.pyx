@@ -3,7 +3,7 @@ from libc.errno cimport EINVAL
 from libc.string cimport memmove, memset
 
 from usnet.backends.netmap.vnet cimport vnet_read, vnet_write
-from usnet.backends.ring cimport NS_BUF_CHANGED, NS_MOREFRAG, RING_TX, slot
+from usnet.backends.ring cimport NS_BUF_CHANGED, NS_MOREFRAG, slot
 from usnet.backends.ring_memory cimport FIRST_BUFFER
 
 
@@ -103,8 +103,8 @@ cdef void side_reset(nm_side *k) noexcept nogil:
         if k.own_mask and (s.ptr & k.own_mask) > k.max_offset:
             s.ptr &= ~k.own_mask
         elif k.hdr:
-            s.ptr = k.hdr if k.dir == RING_TX else 0
-    if k.dir == RING_TX:
+            s.ptr = k.hdr if k.tx else 0
+    if k.tx:
         r.head = k.head
     else:
         k.skipping = k.inside

@@ -4,6 +4,7 @@ Names follow the module's, so that its documentation explains them: a kring is t
 has done, rhead, rcur and rtail are copies of what the user said and was told at the last sync.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from usnet.backends.netmap.abi cimport netmap_if
 from usnet.backends.netmap.standin.memory cimport region
@@ -57,7 +58,8 @@ cdef struct kring:
     int tx                      # NR_TX or NR_RX
     bint exclusive
     bint stopped                # syncs leave it out
-    bint fake                   # the buffers in it are another ring's: never allocated or freed with it (a pipe's other end, host rings of who has none)
+    # the buffers in it are another ring's: never allocated or freed with it (a pipe's other end, host rings of who has none)
+    bint fake
     bint need_ring              # exists though nobody is bound to it
     bint on                     # in netmap mode
     bint pending                # mode that it is about to enter: what reg() commits
@@ -142,7 +144,8 @@ cdef struct adapter:
     void (*krings_delete)(adapter *na) noexcept nogil
     int (*reg)(adapter *na, bint on) noexcept nogil         # enters and leaves netmap mode
     void (*destroy)(adapter *na) noexcept nogil             # last reference gone
-    void (*unwatch)(adapter *na) noexcept nogil             # nobody is registered any more: its monitors end. NULL: it can have none
+    # nobody is registered any more: its monitors end. NULL: it can have none
+    void (*unwatch)(adapter *na) noexcept nogil
     int (*bufcfg)(kring *k, uint64_t target) noexcept nogil # sets hwbuf_len and buf_align; NULL: all of target
     void (*send_up)(adapter *na, const uint8_t *p, uint32_t length) noexcept nogil      # to the host's own stack; only with NAF_HOST_RINGS
     kring_notify notify         # what its krings begin with
@@ -202,3 +205,9 @@ cdef inline uint64_t k_offset(const kring *k, const slot *s) noexcept nogil:
 
 cdef inline void k_offset_set(const kring *k, slot *s, uint64_t offset) noexcept nogil:
     s.ptr = (s.ptr & ~k.offset_mask) | (offset & k.offset_mask)
+
+
+cdef inline void take_interface_name(adapter *na) noexcept nogil:
+    """Attaching has given an interface's own port the name "vale0:eth0"; whoever registers or asks gives it its interface's again."""
+    if na.if_name[0]:
+        memcpy(na.name, na.if_name, sizeof(na.if_name))

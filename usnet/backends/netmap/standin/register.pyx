@@ -8,7 +8,7 @@ from usnet.backends.netmap.abi cimport (
 )
 from usnet.backends.netmap.standin.adapter cimport (
     NAF_FORWARD_DOWN, NAF_HOST_RINGS, NAF_MOREFRAG, NAF_OFFSETS, NR_RX, NR_TX, all_rings, if_delete, if_new, k_offset_set, kring,
-    real_rings, rings_create, rings_delete,
+    real_rings, rings_create, rings_delete, take_interface_name,
 )
 from usnet.backends.netmap.standin.memory cimport region_buf_size, region_enter, region_leave, region_put
 from usnet.backends.netmap.standin.state cimport find_option, standin_state
@@ -291,6 +291,8 @@ cdef int register_on(opened *o, adapter *na, nmreq_header *hdr) noexcept nogil:
     if status < 0:
         return status
     o.na = na
+    if na.active == 0:
+        take_interface_name(na)
     status = bind_rings(o, hdr)
     if status < 0:
         drop_memory(na)

@@ -7,12 +7,12 @@ from usnet.backends.netmap.abi cimport (
     NETMAP_API, NETMAP_MAX_API, NETMAP_REQ_CSB_ENABLE, NETMAP_REQ_OPT_CSB, NETMAP_REQ_OPT_OFFSETS, NETMAP_REQ_OPT_SYNC_KLOOP_EVENTFDS,
     NETMAP_REQ_OPT_SYNC_KLOOP_MODE, NETMAP_REQ_POOLS_INFO_GET, NETMAP_REQ_PORT_HDR_GET, NETMAP_REQ_PORT_HDR_SET,
     NETMAP_REQ_PORT_INFO_GET, NETMAP_REQ_REGISTER, NETMAP_REQ_SYNC_KLOOP_START, NETMAP_REQ_SYNC_KLOOP_STOP, NETMAP_REQ_VALE_ATTACH,
-    NETMAP_REQ_VALE_DELIF, NETMAP_REQ_VALE_DETACH, NETMAP_REQ_VALE_LIST, NETMAP_REQ_VALE_NEWIF, NETMAP_REQ_VALE_POLLING_DISABLE,
+    NETMAP_REQ_VALE_DETACH, NETMAP_REQ_VALE_LIST, NETMAP_REQ_VALE_NEWIF, NETMAP_REQ_VALE_POLLING_DISABLE,
     NETMAP_REQ_VALE_POLLING_ENABLE, NI_PRIV_MEM, NR_ACCEPT_VNET_HDR, NR_REG_ALL_NIC, nmreq_opt_offsets, nmreq_option, nmreq_pools_info,
     nmreq_port_hdr, nmreq_port_info_get, nmreq_register, nmreq_vale_attach, nmreq_vale_detach, nmreq_vale_list, nmreq_vale_newif,
     nmreq_vale_polling,
 )
-from usnet.backends.netmap.standin.adapter cimport NAF_BUSY, NR_RX, NR_TX, adapter
+from usnet.backends.netmap.standin.adapter cimport NAF_BUSY, NR_RX, NR_TX, adapter, take_interface_name
 from usnet.backends.netmap.standin.memory cimport (
     POOL_BUF, POOL_IF, POOL_RING, region, region_enter, region_extra, region_find, region_memsize, region_put,
 )
@@ -284,6 +284,7 @@ cdef int request_port_info(opened *o, nmreq_header *hdr) noexcept nogil:
         return status
     status = region_memsize(na.mem, &req.nr_memsize)
     if status == 0:
+        take_interface_name(na)
         req.nr_mem_id = na.mem.id
         req.nr_rx_rings = <uint16_t>na.n[NR_RX]
         req.nr_tx_rings = <uint16_t>na.n[NR_TX]
