@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "stack": CORE,
     "sockets": CORE | {"registry"},
     "process": CORE | {"registry", "sockets"},
-    "lab": CORE | {"registry", "sockets", "backend sim", "backend wrappers"},
+    "lab": CORE | {"registry", "sockets", "backend sim", "backend netmap", "backend wrappers"},
     "usnet": CORE | {"registry", "sockets", "process", "lab"},
     "testing": CORE | {"registry", "sockets", "process", "lab", "usnet", "backend"},
     "cli": CORE | {"registry", "sockets", "process", "lab", "usnet", "testing", "backend"},

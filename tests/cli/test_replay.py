@@ -101,6 +101,12 @@ def test_a_directory_stands_for_its_scenarios(write, tmp_path):
     assert [o["scenario"] for o in objects(replay(tmp_path, "--json"))] == ["a", "b"]
 
 
+def test_on_the_rings_of_netmap_it_is_the_same_run(write):
+    path = write("one")
+    own, netmap = (objects(replay(path, "--json", "--rings", rings))[0] for rings in ("own", "netmap"))
+    assert netmap["ok"] and netmap["digest"] == own["digest"]
+
+
 def test_determinism_is_checked_by_running_twice(write, monkeypatch):
     path = write("one")
     seeds = []
@@ -108,7 +114,7 @@ def test_determinism_is_checked_by_running_twice(write, monkeypatch):
     monkeypatch.setattr(
         usnet.lab.scenario,
         "run",
-        lambda s, seed=None, pcap_dir=None: seeds.append(seed) or run(s, seed=seed, pcap_dir=pcap_dir),
+        lambda s, seed=None, **options: seeds.append(seed) or run(s, seed=seed, **options),
     )
     assert replay(path, "--check-determinism", "--seed", "9").exit_code == 0
     assert seeds == [9, 9]
@@ -117,7 +123,7 @@ def test_determinism_is_checked_by_running_twice(write, monkeypatch):
 def test_a_run_that_cannot_be_repeated_fails(write, monkeypatch):
     path = write("one")
     run, seeds = usnet.lab.scenario.run, iter([1, 2])
-    monkeypatch.setattr(usnet.lab.scenario, "run", lambda s, seed=None, pcap_dir=None: run(s, seed=next(seeds)))
+    monkeypatch.setattr(usnet.lab.scenario, "run", lambda s, seed=None, **_: run(s, seed=next(seeds)))
     result = replay(path, "--check-determinism", "--json")
     assert result.exit_code == 1
     assert "not deterministic" in objects(result)[0]["failures"][0] and "not deterministic" in result.stderr

@@ -1,6 +1,8 @@
 """The suite that every port passes, on a simulated one."""
 from tests.backends.conformance import Adapter, Conformance, Rig
 from usnet.backends.sim.network import Network
+from usnet.backends.sim.port import OwnRings
+from usnet.lab.netmap_rings import NetmapRings
 
 
 class SimRig(Rig):
@@ -29,7 +31,7 @@ class SimRig(Rig):
 class SimAdapter(Adapter):
     waits = False           # no operating system waits for virtual time
 
-    def __init__(self, rings="own"):
+    def __init__(self, rings=OwnRings):
         self.rings = rings
 
     def open(self, arriving=(), *, slots=8, buf_size=2048, spares=0):
@@ -46,4 +48,4 @@ class TestSim(Conformance):
 
 
 class TestSimOnNetmap(Conformance):
-    adapter = SimAdapter("netmap")
+    adapter = SimAdapter(NetmapRings)

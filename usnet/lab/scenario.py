@@ -64,7 +64,7 @@ def run(
 ) -> Outcome:
     """Runs a scenario (all cases of it) and judges it.
 
-    seed: instead of the file's. pcap_dir: a pcapng of each end of each link goes there. rings: of all ports, as Network() takes it.
+    seed: instead of the file's. pcap_dir: a pcapng of each end of each link goes there. rings: of all ports, as World() takes it.
     progress: called with each world before it runs.
     """
     if scenario.cases:

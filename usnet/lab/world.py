@@ -14,6 +14,7 @@ import contextlib
 import contextvars
 
 from usnet.backends.sim.network import Network
+from usnet.backends.sim.port import OwnRings
 from usnet.lab.attach import attach
 from usnet.lab.environment import Environment
 from usnet.lab.programs import SimPoller, spawn
@@ -21,6 +22,17 @@ from usnet.sockets.context import use
 from usnet.sockets.host import Stack
 
 DEFAULT_PREFIX = 24
+
+
+def ring_class(kind):
+    """What ports of a network are made with, by its name. ValueError for another one."""
+    if kind == "own":
+        return OwnRings
+    if kind == "netmap":
+        from usnet.lab.netmap_rings import NetmapRings
+
+        return NetmapRings
+    raise ValueError(f"rings are own or netmap, not {kind!r}")
 
 
 class Host:
@@ -97,12 +109,13 @@ class Host:
 
 class World:
     """World(seed=0): an empty world at 0 ns. The same calls with the same seed give the same run, to the byte:
-    digest() shows it. In a `with` statement it is closed at the end. `rings`: as Network() takes it.
+    digest() shows it. In a `with` statement it is closed at the end. `rings`: what its ports have, "own",
+    or "netmap": each is a NIC of netmap's stand-in, and its stack sends as it would on a card. A run is the same on both.
     """
 
     def __init__(self, seed=0, rings="own"):
         self.seed = seed
-        self.network = Network(seed, rings)
+        self.network = Network(seed, ring_class(rings))
         self.env = Environment(self.network)
         self.hosts = {}
 

@@ -22,8 +22,6 @@ class Happening(NamedTuple):
     altered: bool
     frame: bytes
 
-def ring_class(kind: str) -> type: ...
-
 class Network:
     scheduler: Scheduler
     clock: SimClock
@@ -35,7 +33,7 @@ class Network:
     seed: int
     logging: bool
     rings: type
-    def __init__(self, seed: int = 0, rings: str = "own") -> None: ...
+    def __init__(self, seed: int = 0, rings: type = ...) -> None: ...
     def host(self, name: str, granularity: int | str = "1ns") -> SimHost: ...
     def port(
         self, name: str, mac: bytes | str | None = None, *, host: SimHost | str | None = None,

@@ -37,26 +37,16 @@ cdef void call_taps(void *owner, const happening *h, const uint8_t *p) noexcept 
         keep_failure(&net.scheduler.s, e)
 
 
-def ring_class(kind):
-    """The class of usnet.backends.sim.port.Rings by its name. ValueError for another one."""
-    if kind == "own":
-        return OwnRings
-    if kind == "netmap":
-        from usnet.backends.sim.netmap_rings import NetmapRings
-        return NetmapRings
-    raise ValueError(f"rings are own or netmap, not {kind!r}")
-
-
 cdef class Network:
     """Network(seed=0): ports, links and switches in one virtual time that begins at 0 ns.
 
     The same calls with the same seed give the same run: digest() says so. `seed` is an int from 0 to 2**64 - 1. Nothing
-    happens but in run(), step(), or the environment (usnet.lab) that the network belongs to. `rings`: what its ports
-    have, "own" or "netmap": those of netmap's stand-in, each port a NIC. A run is the same on both.
+    happens but in run(), step(), or the environment (usnet.lab) that the network belongs to. `rings`: the class of
+    what its ports have (usnet.backends.sim.port.Rings).
     """
 
-    def __cinit__(self, seed=0, rings="own"):
-        self.rings = ring_class(rings)
+    def __cinit__(self, seed=0, rings=OwnRings):
+        self.rings = rings
         self.scheduler = Scheduler()
         self.clock = SimClock(self.scheduler)
         self.hosts, self.ports, self.links, self.switches = {}, {}, {}, {}

@@ -4,6 +4,9 @@ from usnet.backends.ring import Port
 from usnet.backends.sim.host import SimHost
 from usnet.backends.sim.network import Network
 
+class Rings: ...
+class OwnRings(Rings): ...
+
 class SimPort(Port):
     host: SimHost
     network: Network

@@ -1,0 +1,3 @@
+from usnet.backends.sim.port import Rings
+
+class NetmapRings(Rings): ...
