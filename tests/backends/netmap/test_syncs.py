@@ -17,8 +17,8 @@ POLLIN, POLLOUT, POLLERR = 1, 4, 8
 
 
 class Bench:
-    """A NIC of the stand-in's, a port on it, and hands in between: before(request) runs ahead of each sync of the module's, and may answer in its place;
-    after(request) runs behind it."""
+    """A NIC of the stand-in's, a port on it, and hands in between: before(request) runs ahead of each sync of the module's, and may answer in its
+    place; after(request) runs behind it."""
 
     def __init__(self, slots=8, interface=False, **settings):
         self.before = self.after = lambda request: None
