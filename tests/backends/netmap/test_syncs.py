@@ -195,6 +195,23 @@ def test_frames_that_waiting_brought_are_seen_at_the_next_sync_with_their_time(b
     assert b.port.statistics()["rx_frames"] == 2
 
 
+def test_a_swapped_receive_buffer_is_filled_also_where_the_flag_was_forgotten(bench):
+    b = bench(slots=4, spares=1)
+    b.nic.inject([frame(0)])
+    assert b.rx.sync() == 0
+    kept = b.rx.slot(0).buf_idx
+    b.rx.set_slot(0, buf_idx=b.port.spare_buffers[0], flags=0)      # drivers look at buf_idx only where NS_BUF_CHANGED is set
+    b.rx.advance()
+    assert b.rx.sync() == 0
+    b.nic.inject([frame(i) for i in range(1, 4)])
+    assert bodies(b.port.receive()) == [frame(i) for i in range(1, 4)]
+    assert b.rx.sync() == 0
+    b.nic.inject([frame(4)])
+    assert bodies(b.port.receive()) == [frame(4)]
+    b.rx.set_slot(1, buf_idx=kept, len=60)
+    assert b.rx.read(1) == frame(0)
+
+
 # The link
 
 def test_a_ring_that_is_stopped_is_a_link_that_is_down_and_comes_back(bench):
