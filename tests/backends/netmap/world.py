@@ -217,7 +217,7 @@ class StandInLinks:
     def __call__(self, event):
         name = event["nic"]
         if event["event"] == "nic":
-            self.nics[name] = self.device.nic(name, tx_slots=event["slots"], rx_slots=event["slots"], offsets=True, morefrag=False)
+            self.nics[name] = self.device.nic(name, tx_slots=event["slots"], rx_slots=event["slots"], emulated=True)
         elif event["event"] == "wire":
             self.nics[name].inject([bytes.fromhex(event["frame"])])
         elif event["event"] == "host":

@@ -58,7 +58,8 @@ cdef struct kring:
     int tx                      # NR_TX or NR_RX
     bint exclusive
     bint stopped                # syncs leave it out
-    bint fake                   # the buffers in it are another ring's: never allocated or freed with it (a pipe's other end, host rings of who has none)
+    # the buffers in it are another ring's: never allocated or freed with it (a pipe's other end, host rings of who has none)
+    bint fake
     bint need_ring              # exists though nobody is bound to it
     bint on                     # in netmap mode
     bint pending                # mode that it is about to enter: what reg() commits
@@ -143,7 +144,8 @@ cdef struct adapter:
     void (*krings_delete)(adapter *na) noexcept nogil
     int (*reg)(adapter *na, bint on) noexcept nogil         # enters and leaves netmap mode
     void (*destroy)(adapter *na) noexcept nogil             # last reference gone
-    void (*unwatch)(adapter *na) noexcept nogil             # nobody is registered any more: its monitors end. NULL: it can have none
+    # nobody is registered any more: its monitors end. NULL: it can have none
+    void (*unwatch)(adapter *na) noexcept nogil
     int (*bufcfg)(kring *k, uint64_t target) noexcept nogil # sets hwbuf_len and buf_align; NULL: all of target
     void (*send_up)(adapter *na, const uint8_t *p, uint32_t length) noexcept nogil      # to the host's own stack; only with NAF_HOST_RINGS
     kring_notify notify         # what its krings begin with

@@ -6,7 +6,7 @@ from libc.string cimport memcpy
 
 from usnet.backends.netmap.abi cimport NR_FORWARD, NS_FORWARD
 from usnet.backends.netmap.standin.adapter cimport (
-    NAF_FORWARD_DOWN, NAF_HOST_RINGS, NAF_ON, NR_RX, NR_TX, k_next, k_offset, k_prev, queue_put, queue_take, queued, slot_buf,
+    NAF_FORWARD_DOWN, NAF_HOST_RINGS, NAF_ON, NR_RX, NR_TX, k_next, k_prev, queue_put, queue_take, queued, slot_buf,
 )
 from usnet.backends.netmap.standin.memory cimport region_buf_size
 from usnet.backends.netmap.standin.state cimport standin_state

@@ -1,5 +1,5 @@
 """The stand-in: a kernel with the module loaded, in this process."""
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 from usnet.backends.netmap.device cimport Device
 from usnet.backends.netmap.standin.adapter cimport opened
@@ -15,6 +15,7 @@ cdef class StandIn(Device):
     cdef standin_state s
     cdef opened *fds[1024]
     cdef readonly uint32_t api          # 0, or the API of a module without NIOCCTRL
+    cdef int64_t time_ns
     cdef opened *of_fd(self, int fd) noexcept nogil
 
 

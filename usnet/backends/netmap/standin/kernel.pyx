@@ -1,4 +1,5 @@
 """The stand-in: a kernel with the module loaded, in this process, with no time and no threads of its own."""
+cimport cython
 from libc.errno cimport EBADF, EDEADLOCK, EINVAL, EMFILE, ENOMEM, EOPNOTSUPP, errno
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -10,13 +11,14 @@ from usnet.backends.netmap.device cimport NM_POLLERR
 from usnet.backends.netmap.standin.adapter cimport (
     NAF_MOREFRAG, NAF_OFFSETS, NAF_ON, NR_RX, NR_TX, adapter, adapter_put, opened_ring, queued,
 )
+from usnet.backends.netmap.standin.emulated cimport nic_emulate
 from usnet.backends.netmap.standin.kinds cimport plug_kinds
 from usnet.backends.netmap.standin.legacy cimport control_legacy
 from usnet.backends.netmap.standin.memory cimport (
-    POOL_BUF, POOL_IF, POOL_RING, object_pool, region, region_find, region_forget, region_map, region_memsize, region_put, region_unmap,
+    POOL_BUF, POOL_IF, POOL_RING, region, region_find, region_forget, region_map, region_memsize, region_put, region_unmap,
 )
 from usnet.backends.netmap.standin.nic cimport (
-    frames, frames_take, nic_host_send, nic_new, nic_receive, nic_remove, nic_set_link,
+    frames, frames_take, nic_host_send, nic_new, nic_receive, nic_remove, nic_resume, nic_set_link,
 )
 from usnet.backends.netmap.standin.register cimport check_buf_size, unregister
 from usnet.backends.netmap.standin.requests cimport control
@@ -163,9 +165,15 @@ cdef class StandIn(Device):
 
     # Its surroundings
 
-    def nic(self, str name, *, tx_rings=1, rx_rings=1, tx_slots=256, rx_slots=256, mtu=1500, offsets=True, morefrag=True, rx_buf_max=4096):
-        """A new NIC. `rx_buf_max`: most bytes that its driver can receive into one buffer. ValueError for what no NIC can be."""
-        return Nic(self, name, (tx_rings, rx_rings), (tx_slots, rx_slots), mtu, offsets, morefrag, rx_buf_max)
+    def nic(self, str name, *, tx_rings=1, rx_rings=1, tx_slots=256, rx_slots=256, mtu=1500, offsets=True, morefrag=True, rx_buf_max=4096, emulated=False):
+        """A new NIC. `rx_buf_max`: most bytes that its driver can receive into one buffer. `emulated`: the driver knows nothing of netmap, and the
+        last three are the emulation's own. ValueError for what no NIC can be."""
+        return Nic(self, name, (tx_rings, rx_rings), (tx_slots, rx_slots), mtu, offsets, morefrag, rx_buf_max, emulated)
+
+    def set_time(self, int64_t ns):
+        """The time that receive rings are stamped with from now on, of any clock; before the first call they are not."""
+        self.time_ns = ns
+        self.s.now = &self.time_ns
 
     def set_parameter(self, str name, int value):
         """As writing to /sys/module/netmap/parameters: takes effect for memory when nobody uses it. ValueError: no such parameter."""
@@ -214,11 +222,12 @@ cdef list all_frames(frames *f):
     return found
 
 
+@cython.no_gc_clear                     # the kernel must outlive its NICs
 cdef class Nic:
     """A NIC of a StandIn from the outside: what is on its wire, what the system behind it sends and receives, and its plug. Frames are bytes from the
     Ethernet header on, without FCS."""
 
-    def __cinit__(self, StandIn kernel, str name, rings, slots, uint32_t mtu, offsets, morefrag, uint32_t rx_buf_max):
+    def __cinit__(self, StandIn kernel, str name, rings, slots, uint32_t mtu, offsets, morefrag, uint32_t rx_buf_max, emulated):
         cdef uint32_t n[2]
         cdef uint32_t s[2]
         cdef bytes text = name.encode()
@@ -232,6 +241,8 @@ cdef class Nic:
         if self.n == NULL:
             raise ValueError(f"there is a {name} already")
         self.n.na.rx_buf_max = rx_buf_max
+        if emulated:
+            nic_emulate(self.n)
 
     def __dealloc__(self):
         if self.n != NULL:
@@ -274,6 +285,13 @@ cdef class Nic:
     def set_link(self, bint up):
         """The cable: without it nothing is sent or received, and what users send stays in their rings."""
         nic_set_link(self.n, up)
+
+    def set_busy(self, bint busy):
+        """Whether the wire takes no frames for now: those sent stay in the NIC's part of the rings."""
+        cdef uint32_t i
+        self.n.busy = busy
+        for i in range(self.n.na.n[NR_TX]):
+            nic_resume(self.n, i)
 
     def set_mtu(self, uint32_t mtu):
         """As the module, -EINVAL where netmap's buffers could not hold it while it is in use; 0."""

@@ -1,6 +1,6 @@
 """NIOCREGIF and NIOCGINFO, turned into requests of NIOCCTRL and back."""
 from libc.errno cimport EINVAL, ENOMEM
-from libc.stdint cimport uint8_t, uint16_t, uintptr_t
+from libc.stdint cimport uint16_t, uintptr_t
 from libc.string cimport memcpy, memset, strlen
 
 from usnet.backends.netmap.abi cimport (

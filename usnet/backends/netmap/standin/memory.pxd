@@ -39,7 +39,8 @@ cdef struct region:
     int fd                      # of the memory, for its users' mappings
     object_pool pools[3]        # [POOL_IF], [POOL_RING], [POOL_BUF]. Buffers 0 and 1 are never given out; both are used as waste
     int refs                    # adapters and requests that name it; the last one frees it
-    int active                  # registrations in it: parameters change only while this is 0
+    int active                  # registrations in it, as the module counts them: one less for ever after each that a bad parameter prevented
+    int users                   # registrations in it: parameters change only while both are 0
     int status                  # of the last configuration: 0 or -errno
     bint private_
     region *prev                # circular, ordered by id but for wrap-around

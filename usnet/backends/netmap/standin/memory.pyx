@@ -273,7 +273,7 @@ cdef region *region_private(regions *all_, uint32_t tx_rings, uint32_t tx_slots,
 cdef int region_configure(region *m) noexcept nogil:
     cdef int i
     cdef bint changed = False
-    if m.active:
+    if m.active or m.users:     # the module looks at the first alone
         return 0
     for i in range(POOLS):
         if m.pools[i].last_num != m.pools[i].want_num or m.pools[i].last_size != m.pools[i].want_size:
@@ -344,13 +344,15 @@ cdef int region_enter(region *m) noexcept nogil:
         m.active += 1
         region_make(m)
     status = m.status
+    m.users += 1
     if status < 0:
-        region_leave(m)         # also where it was not entered: the module's count is off by one after a bad parameter
+        region_leave(m)         # also where it was not entered
     return status
 
 
 cdef void region_leave(region *m) noexcept nogil:
     cdef bint last = m.active == 1
+    m.users -= 1
     if last and m.base != NULL:
         region_clear(m)
     m.active -= 1

@@ -10,6 +10,10 @@ from usnet.backends.netmap.standin.state cimport standin_state
 
 # A frame leaves on ring `ring`: 0, or anything else when the wire cannot take it now; nic_resume() offers it again
 ctypedef int (*nic_transmit)(void *ctx, uint32_t ring, const uint8_t *frame, uint32_t length) noexcept nogil
+cdef struct nic
+
+# A frame for receive ring k, which is in netmap mode: 0 or -errno, counted
+ctypedef int (*nic_fill)(nic *n, kring *k, const uint8_t *frame, uint32_t length) noexcept nogil
 # A frame for the system's own stack
 ctypedef void (*nic_to_host)(void *ctx, const uint8_t *frame, uint32_t length) noexcept nogil
 
@@ -42,7 +46,9 @@ cdef struct frames:             # kept for whoever asks
 cdef struct nic:
     adapter *na
     bint link
+    bint busy                   # the wire that keeps frames takes none
     nic_ring *rings[2]
+    nic_fill fill
     nic_transmit transmit
     void *transmit_ctx
     nic_to_host to_host
@@ -62,4 +68,7 @@ cdef int nic_host_send(nic *n, uint32_t queue, const uint8_t *frame, uint32_t le
 cdef void nic_resume(nic *n, uint32_t ring) noexcept nogil
 cdef void nic_set_link(nic *n, bint up) noexcept nogil
 cdef void nic_remove(nic *n) noexcept nogil
+# For drivers: takes slot k.hwcur over; sends what the wire takes, which moves rings[NR_TX][k.ring_id].at: whether anything left
+cdef void nic_take(nic *n, kring *k) noexcept nogil
+cdef bint nic_drain(nic *n, kring *k) noexcept nogil
 cdef queued *frames_take(frames *f) noexcept nogil      # whoever takes it frees it

@@ -1,10 +1,10 @@
 """A NIC with a wire and the system's own stack behind it."""
 from libc.errno cimport EMSGSIZE, ENETDOWN, ENOBUFS, ENXIO
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from usnet.backends.netmap.standin.adapter cimport (
-    KIND_NIC, NAF_FORCE_READ, NAF_FORCE_RECLAIM, NAF_HOST_RINGS, NAF_MOREFRAG, NAF_ON, NAF_ZOMBIE, NR_RX, NR_TX, adapter_get,
+    KIND_NIC, NAF_FORCE_READ, NAF_FORCE_RECLAIM, NAF_HOST_RINGS, NAF_MOREFRAG, NAF_ON, NAF_ZOMBIE, NR_RX, NR_TX,
     adapter_new, adapter_put, k_next, k_offset, k_prev, krings_commit, krings_delete, ring_reinit,
 )
 from usnet.backends.netmap.standin.host cimport host_rxsync, host_send, host_txsync
@@ -51,6 +51,8 @@ cdef void frames_free(frames *f) noexcept nogil:
 
 
 cdef int keep_sent(void *ctx, uint32_t ring, const uint8_t *frame, uint32_t length) noexcept nogil:
+    if (<nic *>ctx).busy:
+        return 1
     frames_put(&(<nic *>ctx).sent, frame, length)
     return 0
 
@@ -98,7 +100,7 @@ cdef int send_slot(nic *n, kring *k, nic_ring *r, nic_slot *s) noexcept nogil:
     return status
 
 
-cdef bint drain(nic *n, kring *k) noexcept nogil:
+cdef bint nic_drain(nic *n, kring *k) noexcept nogil:
     """What the wire takes of what the ring has: whether anything left."""
     cdef nic_ring *r = &n.rings[NR_TX][k.ring_id]
     cdef uint32_t first = r.at
@@ -120,15 +122,19 @@ cdef void take_slot(nic *n, kring *k, slot *s, nic_slot *d) noexcept nogil:
     s.flags &= <uint16_t>~(NS_REPORT | NS_BUF_CHANGED | (NS_MOREFRAG if more else 0))
 
 
+cdef void nic_take(nic *n, kring *k) noexcept nogil:
+    take_slot(n, k, &k.r.slots[k.hwcur], &n.rings[NR_TX][k.ring_id].slots[k.hwcur])
+    k.hwcur = k_next(k, k.hwcur)
+
+
 cdef int nic_txsync(kring *k, int flags) noexcept nogil:
     cdef nic *n = <nic *>k.na.own
     cdef nic_ring *r = &n.rings[NR_TX][k.ring_id]
     if not n.link:
         return 0                    # what the user gave stays in the ring
     while k.hwcur != k.rhead:
-        take_slot(n, k, &k.r.slots[k.hwcur], &r.slots[k.hwcur])
-        k.hwcur = k_next(k, k.hwcur)
-    drain(n, k)
+        nic_take(n, k)
+    nic_drain(n, k)
     if flags & NAF_FORCE_RECLAIM or k.rhead == k.hwtail:
         k.hwtail = k_prev(k, r.at)
     return 0
@@ -139,7 +145,7 @@ cdef void nic_resume(nic *n, uint32_t ring) noexcept nogil:
     if not n.na.flags & NAF_ON or not n.link or n.na.flags & NAF_ZOMBIE:
         return
     k = &n.na.krings[NR_TX][ring]
-    if k.on and drain(n, k):
+    if k.on and nic_drain(n, k):
         k.notify(k, 0)
 
 
@@ -156,7 +162,7 @@ cdef int put_frame(nic *n, kring *k, const uint8_t *p, uint32_t length) noexcept
     cdef uint32_t free_ = stop - r.at if stop >= r.at else stop + k.num_slots - r.at
     cdef uint32_t part
     cdef nic_slot *s
-    if k.hwbuf_len == 0 or (length > k.hwbuf_len and not n.na.flags & NAF_MOREFRAG):
+    if k.hwbuf_len == 0 or (length > k.hwbuf_len and not n.na.flags & NAF_MOREFRAG) or slots_for(k, length) >= k.num_slots:
         n.stats.too_long += 1
         return -EMSGSIZE
     if slots_for(k, length) > free_:
@@ -189,7 +195,7 @@ cdef int nic_receive(nic *n, uint32_t ring, const uint8_t *frame, uint32_t lengt
         n.to_host(n.to_host_ctx, frame, length)
         return 0
     k = &n.na.krings[NR_RX][ring]
-    status = put_frame(n, k, frame, length)
+    status = n.fill(n, k, frame, length)
     if status == 0:
         n.stats.received += 1
         k.notify(k, 0)
@@ -361,6 +367,7 @@ cdef nic *nic_new(standin_state *s, const char *name, const uint32_t *rings, con
     n.na.host_sync[NR_TX] = host_txsync
     n.na.host_sync[NR_RX] = host_rxsync
     n.link = True
+    n.fill = put_frame
     n.transmit = keep_sent
     n.transmit_ctx = n
     n.to_host = keep_up

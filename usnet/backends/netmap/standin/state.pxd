@@ -25,7 +25,8 @@ cdef struct standin_state:
     regions memory
     adapter *interfaces         # of the system, by name: NICs and persistent VALE ports, each with a reference
     find_adapter find[4]        # NULL: the kind is not there
-    control_request request[16] # [NETMAP_REQ_*] of the kinds: VALE_*, PORT_HDR_*; NULL: EOPNOTSUPP
+    # [NETMAP_REQ_*] of the kinds: VALE_*, PORT_HDR_*; NULL: EOPNOTSUPP
+    control_request request[16]
     void (*end)(standin_state *s) noexcept nogil        # frees vale; NULL: nothing to do
     void *vale                  # of the kinds' own
     # Parameters of the module
