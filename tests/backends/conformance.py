@@ -35,7 +35,8 @@ class Rig:
         raise NotImplementedError
 
     def feed(self):
-        """Lets frames come that inject() could not deliver yet: for wires that would lose what finds no room. Called before syncs that wait for some."""
+        """Lets frames come that inject() could not deliver yet: for wires that would lose what finds no room. Called before syncs that wait
+        for some."""
 
     def sent(self):
         """Frames that have left the port since the last call."""

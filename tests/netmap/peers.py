@@ -1,4 +1,4 @@
-"""The virtual machine's own kernel as the peer of usnet on a VALE switch: one end of a veth pair is attached to the switch, the other has the address."""
+"""The kernel of the machine as the peer of usnet on a VALE switch: one end of a veth pair is attached to the switch, the other has the address."""
 import contextlib
 import os
 import signal

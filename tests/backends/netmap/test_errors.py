@@ -32,7 +32,7 @@ def facts(**changed):
     (errno.EINVAL, "eth0", LINUX, "an API other than 11 to 15"),
     (errno.ENXIO, "eht0", LINUX, "there is no interface eht0 (there are: lo, eth0)"),
     (errno.ENXIO, "eth0", LINUX, "the interface eth0 is there, but"),
-    (errno.ENOMEM, "eth0", LINUX, "buf_num is 1000 and 1538 are needed; as root, while no port is open: echo 1538 > /sys/module/netmap/parameters/buf_num"),
+    (errno.ENOMEM, "eth0", LINUX, "buf_num is 1000 and 1538 are needed; as root, while no port is open: echo 1538 > /sys"),
     (errno.ENOMEM, "eth0@conf:slots=4096", facts(parameters={"ring_size": 36864}), "ring_size is 36864 and 65792 are needed"),
     (errno.ENOMEM, "eth0@conf:rings=200", facts(parameters={"ring_num": 200}), "ring_num is 200 and 402 are needed"),
     (errno.ENOMEM, "eth0", facts(system="freebsd"), "sysctl dev.netmap.buf_num=1538"),
