@@ -22,8 +22,8 @@ cdef enum:
     NS_BUF_CHANGED = 0x0001     # buf_idx was swapped by the user
     NS_REPORT = 0x0002
     NS_MOREFRAG = 0x0020        # the frame goes on in the next slot
-    RING_TX = 0
-    RING_RX = 1
+    RING_RX = 0                 # as the module writes them (the comment in its header says the opposite)
+    RING_TX = 1
     PORT_MAX_RINGS = 16         # of each direction
     # slot_meta.flags
     # the L4 checksum is partial: complete it at csum_start + csum_offset (virtio-net NEEDS_CSUM)
@@ -54,7 +54,7 @@ cdef struct ring:               # struct netmap_ring, a 256-byte header and then
     uint32_t num_slots          # any number from 2 on, not only powers of two
     uint32_t nr_buf_size        # bytes a buffer
     uint16_t ringid
-    uint16_t dir                # RING_TX or RING_RX; the netmap module writes 1 for transmit: go by p.tx and p.rx
+    uint16_t dir                # RING_TX or RING_RX
     uint32_t head
     uint32_t cur
     uint32_t tail
