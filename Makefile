@@ -81,7 +81,7 @@ sanitize: setup
 # NETMAP_VM and NETMAP_KO: see tests/netmap/vm. NETMAP_TESTS: what pytest is called with.
 NETMAP_TESTS ?= -v --durations=0 --durations-min=0.5
 test-netmap: build
-	@tests/netmap/vm $(PY) -m pytest -p no:cacheprovider -p no:xdist $(NETMAP_TESTS) tests/netmap
+	@tests/netmap/vm $(PY) -m pytest -p no:cacheprovider $(NETMAP_TESTS) tests/netmap
 
 record-netmap: build
 	@tests/netmap/vm $(PY) -m tests.netmap.record tests/backends/netmap/traces $(NETMAP_SCENARIOS)

@@ -28,6 +28,11 @@ def missing(what: str) -> str | None:
         return None if os.geteuid() == 0 else "root (network namespaces and devices need it)"
     if what == "tun":
         return None if os.access("/dev/net/tun", os.R_OK | os.W_OK) else "access to /dev/net/tun"
+    if what == "netmap":
+        return None if os.access("/dev/netmap", os.R_OK | os.W_OK) else \
+            "/dev/netmap (the kernel's netmap module; `make test-netmap` runs these tests in a virtual machine that has it)"
+    if what == "netmap.ko":
+        return None if os.environ.get("NETMAP_KO") else "NETMAP_KO, the module's file: these tests load it anew (`make test-netmap`)"
     if what not in PACKAGES:
         raise pytest.UsageError(f"needs({what!r}): unknown; see tests/conftest.py")
     return None if shutil.which(what, path=SBIN) else f"{what} (Debian package {PACKAGES[what]})"

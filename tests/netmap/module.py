@@ -4,6 +4,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from usnet.backends import netmap
 from usnet.backends.netmap.abi import NETMAP_REQ_VALE_DELIF
 from usnet.backends.netmap.device import KernelDevice
 
@@ -38,3 +39,19 @@ def remove_persistent_ports():
 
 def parameters():
     return {p.name: p.read_text().strip() for p in sorted(PARAMETERS.iterdir())}
+
+
+def set_parameter(name, value):
+    """While nobody uses what it is about."""
+    (PARAMETERS / name).write_text(str(value))
+
+
+def free_buffers():
+    """How many buffers the common memory could still give: one port takes them all for a moment."""
+    with netmap.open("vale7:count", mem_id=1, tx_slots=2, rx_slots=2, extra_bufs=1 << 20) as port:
+        return len(port.extra_buffers)
+
+
+def users():
+    """How many descriptors and attachments hold the module."""
+    return int(next(line for line in Path("/proc/modules").read_text().splitlines() if line.startswith("netmap ")).split()[2])

@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
 from usnet.backends.errors import BackendUnavailable
+from usnet.backends.findings import GOOD, PROBLEM, Finding
 
 GROUP = "usnet.backends"
 # Those that are shipped, should the installation's metadata not name them
@@ -38,15 +40,20 @@ def _function(scheme: str, name: str | None = None) -> Callable:
         raise BackendUnavailable(f"the {scheme} backend is not part of this installation: {error}") from error
 
 
+def _split(name: str) -> tuple[str, str]:
+    scheme, colon, address = name.partition(":")
+    if not colon:
+        raise ValueError(f"{name!r} is no port: it begins with one of {', '.join(s + ':' for s in backends())}")
+    return scheme, address
+
+
 def open_port(name: str, **settings: Any) -> Any:
     """A port (usnet.backends.ring.Port): "tap:tap0", "pcap:trace.pcapng". `settings` are the backend's own.
 
     Raises ValueError for an unknown scheme or a bad setting, BackendUnavailable (an OSError) when something is
     missing, other OSErrors as the device gives them.
     """
-    scheme, colon, address = name.partition(":")
-    if not colon:
-        raise ValueError(f"{name!r} is no port: it begins with one of {', '.join(s + ':' for s in backends())}")
+    scheme, address = _split(name)
     return _function(scheme)(address, **settings)
 
 
@@ -56,3 +63,13 @@ def probe(scheme: str) -> tuple[bool, str]:
         return _function(scheme, "probe")()
     except (BackendUnavailable, AttributeError) as error:
         return False, str(error)
+
+
+def examine(name: str) -> list[Finding]:
+    """What can be said about one port, "netmap:em0", without opening it: at least one finding. ValueError for an unknown scheme or a bad name."""
+    scheme, address = _split(name)
+    module = sys.modules[_function(scheme).__module__]
+    if hasattr(module, "examine"):
+        return module.examine(address)
+    usable, why = probe(scheme)
+    return [Finding(GOOD if usable else PROBLEM, why)]

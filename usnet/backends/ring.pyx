@@ -320,6 +320,15 @@ cdef class RingView:
         meta.pop("pad", None)
         return meta
 
+    def set_meta(self, i, **fields):
+        """Writes those fields of a slot's slot_meta that are given. KeyError: there is no such field."""
+        cdef uint32_t at = self._at(i)
+        meta = {**dict(self.meta_[at]), "pad": [0] * 7}
+        for name, value in fields.items():
+            meta[name]
+            meta[name] = value
+        self.meta_[at] = meta
+
     cdef uint8_t *_buf(self, uint32_t at, Py_ssize_t length) except NULL:
         if not 2 <= self.r().slots[at].buf_idx < self.port.p.n_bufs:
             raise IndexError(f"buffer {self.r().slots[at].buf_idx} of {self.port.p.n_bufs}")

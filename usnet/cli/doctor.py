@@ -44,11 +44,53 @@ def examine() -> dict[str, Any]:
     }
 
 
+def examine_port(name: str) -> dict[str, Any]:
+    """What is printed about one port, as --json does."""
+    from usnet.backends.findings import PROBLEM
+    from usnet.backends.registry import examine as examine_one
+
+    try:
+        findings = examine_one(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'[PORT]'") from None
+    except OSError as error:
+        raise Failed(one_line(error)) from None
+    return {
+        "port": name,
+        "usable": all(finding.level != PROBLEM for finding in findings),
+        "findings": [{"level": finding.level, "text": finding.text} for finding in findings],
+    }
+
+
+def show_port(report: dict[str, Any]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    colours = {"good": "green", "advice": "yellow", "problem": "red"}
+    table = Table("", "found", title=report["port"], title_justify="left", show_lines=True)
+    for finding in report["findings"]:
+        table.add_row(Text(finding["level"], style=colours[finding["level"]]), Text(finding["text"]))
+    console().print(table)
+
+
 @click.command("doctor")
+@click.argument("port", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(as_json: bool) -> None:
-    """Say which backends can run here, and what is missing for the others."""
+def command(port: str | None, as_json: bool) -> None:
+    """Say which backends can run here, and what is missing for the others.
+
+    With a PORT (netmap:em0), examine that one, without opening it: exit status 1 when something has to be mended first.
+    """
     check_build()
+    if port is not None:
+        about = examine_port(port)
+        if as_json:
+            click.echo(json.dumps(about))
+        else:
+            show_port(about)
+        if not about["usable"]:
+            raise SystemExit(1)
+        return
     report = examine()
     if as_json:
         click.echo(json.dumps(report))

@@ -93,7 +93,7 @@ def check_neighbours(where: Where) -> None:
 def where_options(port: int) -> Callable:
     options = [
         click.option(
-            "--backend", default="tap:usnet0", show_default=True, metavar="NAME", help="The device: tap:NAME."
+            "--backend", default="tap:usnet0", show_default=True, metavar="NAME", help="The device: tap:NAME, netmap:PORT."
         ),
         click.option("--address", type=InterfaceAddress(), required=True, help="The server's own address."),
         click.option(
@@ -142,7 +142,10 @@ def open_device(where: Where) -> Any:
     """
     from usnet.backends.registry import open_port
 
+    if where.peer_address is not None and not where.backend.startswith("tap:"):
+        raise click.BadParameter(f"only tap: devices have a kernel's end, not {where.backend}", param_hint="'--peer-address'")
     try:
+        advise(where.backend)
         port = open_port(where.backend)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="'--backend'") from None
@@ -163,9 +166,17 @@ def open_device(where: Where) -> Any:
     return port
 
 
+def advise(backend: str) -> None:
+    """Says on stderr what may go wrong with the port."""
+    from usnet.backends.findings import ADVICE
+    from usnet.backends.registry import examine
+
+    for finding in examine(backend):
+        if finding.level == ADVICE:
+            click.echo(f"{backend}: {finding.text}", err=True)
+
+
 def give_peer_address(port: Any, where: Where) -> None:
-    if not where.backend.startswith("tap:"):
-        raise click.BadParameter(f"{where.backend} has no kernel's end", param_hint="'--peer-address'")
     from usnet.backends.tap.peer import configure_peer
 
     assert where.peer_address is not None

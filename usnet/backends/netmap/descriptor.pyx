@@ -166,7 +166,7 @@ cdef class Descriptor:
             if i >= nic_tx and self.host_tx == MAX_RINGS:
                 self.host_tx = self.n_tx
             self.tx[self.n_tx] = self._ring(offset, i)
-            self.n_tx += self.tx[self.n_tx] != NULL                 # monitors have no transmit rings
+            self.n_tx += self.tx[self.n_tx] != NULL                 # NULL: one that the module did not make
         self.host_tx = min(self.host_tx, self.n_tx)
         s = bound(&r, nic_rx, host_rx, r.nr_flags & NR_TX_RINGS_ONLY)
         if s.last - s.first > MAX_RINGS:

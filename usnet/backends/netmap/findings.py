@@ -1,17 +1,9 @@
-"""What an examination of a machine or an interface has found, in sentences."""
+"""What netmap would stumble over on an interface, in sentences that are the same on every system."""
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-GOOD, ADVICE, PROBLEM = "good", "advice", "problem"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """`level`: GOOD; ADVICE, what may lose frames or speed, or needs a thought; PROBLEM, what has to be mended before the port can work."""
-    level: str
-    text: str
-
+from usnet.backends.findings import ADVICE, GOOD, PROBLEM, Finding
 
 @dataclass(frozen=True)
 class Offload:
@@ -28,7 +20,11 @@ def offload_findings(interface: str, offloads: list[Offload] | None, turn_off: s
     on = [offload for offload in offloads if offload.on]
     if not on:
         return [Finding(GOOD, f"{interface}: no offload is on that netmap would stumble over")]
-    reasons = "; ".join(dict.fromkeys(f"{offload.name}: {offload.why}" for offload in on))
+    by_reason: dict[str, list[str]] = {}
+    for offload in on:
+        if offload.name not in by_reason.setdefault(offload.why, []):
+            by_reason[offload.why].append(offload.name)
+    reasons = "; ".join(f"{', '.join(names)}: {why}" for why, names in by_reason.items())
     return [Finding(ADVICE, f"{interface} has offloads on that change frames behind netmap's back: {reasons}. Turn them off: {turn_off}")]
 
 

@@ -6,16 +6,8 @@ import re
 import socket
 import subprocess
 
-from usnet.backends.netmap.findings import (
-    ADVICE,
-    GOOD,
-    PROBLEM,
-    Finding,
-    Offload,
-    buffer_findings,
-    offload_findings,
-    queue_findings,
-)
+from usnet.backends.findings import GOOD, PROBLEM, Finding
+from usnet.backends.netmap.findings import Offload, buffer_findings, offload_findings, queue_findings
 
 LOAD = "as root: kldload netmap, or device netmap in the kernel's configuration (GENERIC has it)"
 # Options as ifconfig prints them: (the argument that turns them off, why)
@@ -92,7 +84,7 @@ def interface_findings(name: str, mode: str) -> list[Finding]:
     if "status: no carrier" in said:
         found.append(Finding(PROBLEM, f"{name} has no link: the cable, or the other end"))
     if "PROMISC" not in flags:
-        found.append(Finding(ADVICE, f"{name} takes frames for its own Ethernet address alone: that is the stack's unless mac= gives it another; then: "
+        found.append(Finding(GOOD, f"{name} takes frames for its own Ethernet address alone: that is the stack's unless mac= gives it another; then: "
                                      f"ifconfig {name} promisc"))
     switches = offloads(name)
     names = " ".join(dict.fromkeys(o.name for o in switches or [] if o.on))

@@ -5,16 +5,8 @@ import os
 from pathlib import Path
 
 from usnet.backends import interface
-from usnet.backends.netmap.findings import (
-    ADVICE,
-    GOOD,
-    PROBLEM,
-    Finding,
-    Offload,
-    buffer_findings,
-    offload_findings,
-    queue_findings,
-)
+from usnet.backends.findings import ADVICE, GOOD, PROBLEM, Finding
+from usnet.backends.netmap.findings import Offload, buffer_findings, offload_findings, queue_findings
 
 MODULE = Path("/sys/module/netmap")
 NET = Path("/sys/class/net")
@@ -124,11 +116,10 @@ def up_findings(name: str) -> list[Finding]:
         carrier = True
     if not carrier:
         return [Finding(PROBLEM, f"{name} is up and has no link: the cable, or the other end")]
-    found = [Finding(GOOD, f"{name} is up")]
-    if not flags & IFF_PROMISC:
-        found.append(Finding(ADVICE, f"{name} takes frames for its own Ethernet address alone: that is the stack's unless mac= gives it another; then: "
-                                     f"ip link set {name} promisc on"))
-    return found
+    if flags & IFF_PROMISC:
+        return [Finding(GOOD, f"{name} is up and takes all frames (promiscuous)")]
+    return [Finding(GOOD, f"{name} is up and takes frames for its own Ethernet address alone, which the stack has too unless mac= gives it another "
+                          f"(then: ip link set {name} promisc on)")]
 
 
 def driver_findings(name: str) -> list[Finding]:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from usnet.backends.clock import MonotonicClock
+from usnet.backends.findings import GOOD, PROBLEM, Finding
 from usnet.backends.netmap import freebsd, linux
 from usnet.backends.netmap.abi import CONSTANTS as ABI
 from usnet.backends.netmap.descriptor import Descriptor
 from usnet.backends.netmap.device import Device, KernelDevice
-from usnet.backends.netmap.findings import GOOD, PROBLEM, Finding
 from usnet.backends.netmap.link import Interface, SystemInterface
 from usnet.backends.netmap.names import PortRequest, as_request
 from usnet.backends.netmap.port import NetmapPort

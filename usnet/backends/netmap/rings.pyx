@@ -13,7 +13,7 @@ from libc.string cimport memcpy, memset
 from usnet.backends.netmap.abi cimport NETMAP_MAX_FRAGS
 from usnet.backends.netmap.descriptor cimport Descriptor, descriptor_buf
 from usnet.backends.netmap.device cimport NM_POLLERR, NM_POLLIN, NM_POLLOUT, Device, KernelDevice
-from usnet.backends.ring cimport NS_BUF_CHANGED, NS_MOREFRAG, RING_TX, ring, ring_next, ring_space, slot
+from usnet.backends.ring cimport NS_BUF_CHANGED, NS_MOREFRAG, ring, ring_space, slot
 
 from usnet.backends.netmap.errors import failure
 
@@ -366,12 +366,12 @@ cdef class Ring:
                 f"tail={self.tail}>")
 
 
-cdef object new_ring(Descriptor d, ring *r, bint host):
+cdef object new_ring(Descriptor d, ring *r, str direction, bint host):
     cdef Ring it = Ring.__new__(Ring)
     it.d = d
     it.r = r
     it.n = r.num_slots
-    it.direction = "tx" if r.dir == RING_TX else "rx"
+    it.direction = direction            # ring.dir says it too, but in other numbers than its documentation
     it.host = host
     return it
 
@@ -441,8 +441,8 @@ cdef class OpenPort:
         cdef uint32_t i
         cdef ExtraBuffer b
         self.descriptor = d
-        self.tx_rings = tuple([new_ring(d, d.tx[i], i >= d.host_tx) for i in range(d.n_tx)])
-        self.rx_rings = tuple([new_ring(d, d.rx[i], i >= d.host_rx) for i in range(d.n_rx)])
+        self.tx_rings = tuple([new_ring(d, d.tx[i], "tx", i >= d.host_tx) for i in range(d.n_tx)])
+        self.rx_rings = tuple([new_ring(d, d.rx[i], "rx", i >= d.host_rx) for i in range(d.n_rx)])
         extra = []
         for i in range(d.n_extra):
             b = ExtraBuffer.__new__(ExtraBuffer)
@@ -551,9 +551,12 @@ cdef class OpenPort:
         IndexError: no such ring. ValueError: an empty frame, or one that the ring can never hold. OSError as txsync().
         """
         cdef const uint8_t[::1] source = frame
-        cdef Ring r = self.tx_rings[ring]
+        cdef Ring r
         cdef Descriptor d = self.descriptor
         cdef uint64_t most
+        if ring >= len(self.tx_rings):
+            raise IndexError(f"{d.name}: transmit ring {ring} of {len(self.tx_rings)}")
+        r = self.tx_rings[ring]
         r.get()
         most = min(r.n - 1, NETMAP_MAX_FRAGS) * <uint64_t>(d.buf_size - d.max_offset)
         if source.shape[0] == 0 or <uint64_t>source.shape[0] + d.hdr_len > most:

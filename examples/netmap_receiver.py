@@ -1,0 +1,58 @@
+"""Receives frames from a netmap port and counts them, or shows them.
+
+python examples/netmap_receiver.py vale0:b                  counts until Ctrl-C
+python examples/netmap_receiver.py netmap:eth0/r --show     a monitor: what eth0 receives, while another program uses it
+"""
+
+import argparse
+
+from usnet.backends import netmap
+
+
+def receive(port, most, timeout, show):
+    """Takes frames until there are `most` (None: for ever), or none came for `timeout` seconds (None: waits for ever). Yields (frames, bytes)."""
+    frames = size = 0
+    while most is None or frames < most:
+        ready = port.poll(timeout)
+        if not ready:
+            return
+        if ready & netmap.Ready.ERR:
+            print("the interface is down or gone")
+            return
+        for ring in port.rx_rings:
+            slots = 0
+            for slot in ring:
+                if most is not None and frames == most:
+                    break
+                if show:
+                    print(f"{slot.len:5} bytes:", slot.data[port.hdr_len : port.hdr_len + 32].hex(" "))
+                size += slot.len
+                slots += 1
+                if not slot.flags & netmap.NS_MOREFRAG:
+                    size -= port.hdr_len
+                    frames += 1
+            ring.advance(slots)
+        yield frames, size
+
+
+def main(argv=None, device=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("port", help='"netmap:eth0", "vale0:b", "netmap:eth0^" for what the machine sends, ...')
+    parser.add_argument("--count", type=int, help="end after so many frames")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="end when none came for so long")
+    parser.add_argument("--show", action="store_true", help="print the first bytes of each frame")
+    options = parser.parse_args(argv)
+    frames = size = 0
+    with netmap.open(options.port, device) as port:
+        try:
+            for frames, size in receive(port, options.count, options.timeout, options.show):
+                pass
+        except KeyboardInterrupt:
+            pass
+        port.rxsync()  # gives the last buffers back
+    print(f"received {frames} frames, {size} bytes")
+    return frames, size
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The kernel of the machine as the peer of usnet on a VALE switch: one end of a veth pair is attached to the switch, the other has the address."""
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.interop.machine import PATIENCE, environment, read_line
+from tests.netmap import links
+from usnet.backends import netmap
+
+KERNEL, USNET, PREFIX = "10.9.0.1", "10.9.0.2", 24
+SWITCH = "vale0"
+
+
+@contextlib.contextmanager
+def kernel_on_the_switch():
+    links.veth("k0", "k1")
+    links.ip("link", "set", "k1", "arp", "on")
+    links.ip("addr", "add", f"{KERNEL}/{PREFIX}", "dev", "k1")
+    netmap.vale_attach(f"{SWITCH}:k0")
+    try:
+        yield
+    finally:
+        netmap.vale_detach(f"{SWITCH}:k0")
+        links.remove("k0")
+
+
+@contextlib.contextmanager
+def served(what, *options, port=f"{SWITCH}:u", address=USNET):
+    """`usnet serve` in a process of its own, as soon as it listens."""
+    argv = [sys.executable, "-u", "-m", "usnet", "serve", what, "--backend", f"netmap:{port}", "--address", f"{address}/{PREFIX}", *map(str, options)]
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment())
+    try:
+        line = read_line(process)
+        assert line.startswith("listening"), line
+        yield process
+    finally:
+        process.stdout.close()
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def run(*words, data=None, check=True):
+    done = subprocess.run([str(w) for w in words], input=data, capture_output=True, env=environment(), timeout=PATIENCE * 2, check=False)
+    assert not check or done.returncode == 0, f"{words[0]} ended with {done.returncode}: {done.stdout[-2000:]!r} {done.stderr[-2000:]!r}"
+    return done
+
+
+def python(program, *arguments):
+    """A program of this folder in a process of its own, whose lines can be read."""
+    return subprocess.Popen([sys.executable, "-u", str(Path(__file__).with_name(program)), *map(str, arguments)],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**environment(), "PYTHONUNBUFFERED": "1"})
+
+
+def memory_in_use():
+    """Bytes that the kernel cannot give away, as far as it says."""
+    said = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return (int(said["MemTotal"].split()[0]) - int(said["MemAvailable"].split()[0])) * 1024
+
+
+def pid_alive(pid):
+    return os.path.exists(f"/proc/{pid}")

@@ -1,0 +1,3 @@
+CONSTANTS: dict[str, int]
+
+def layout() -> dict[str, tuple[int, dict[str, int]]]: ...
