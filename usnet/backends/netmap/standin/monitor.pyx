@@ -2,8 +2,8 @@
 
 A monitor's receive ring i sees ring i of its parent, of either direction. It replaces the sync of the rings that it watches, and the notify of
 receive rings. Copying monitors see a frame before it is used: as it is handed over for sending, as it arrives. Monitors without a copy see it when
-its slot is done with, and swap the buffer for one of their own, from the parent's region; further ones watch the one before. What finds no room is not seen:
-of too many slots at once the last ones are.
+its slot is done with, and swap the buffer for one of their own, from the parent's region; further ones watch the one before. What finds no room is
+not seen: of too many slots at once the last ones are.
 """
 from libc.errno cimport EINVAL, EIO, ENOMEM, ENXIO
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
