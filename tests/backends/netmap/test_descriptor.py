@@ -226,7 +226,7 @@ def test_a_device_gives_its_descriptors_back(tmp_path):
     gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(300):
-        with pytest.raises(OSError):
+        with pytest.raises(BackendUnavailable):
             netmap_open("eth0", device)
     assert len(os.listdir("/proc/self/fd")) == before
 

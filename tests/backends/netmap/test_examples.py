@@ -130,3 +130,20 @@ def test_the_bridge_waits_for_room_and_loses_nothing(kernel):
 
     assert example("netmap_bridge").main(["eth0", "eth1", "--count", "200", "--timeout", "0.5"], Intercept(kernel, arrives)) == (200, 0)
     assert nics[1].sent() == frames(200)
+
+
+def test_the_bridge_hands_over_whole_frames_only(kernel):
+    """Frames of three slots, for a ring of which seven can be used: two of them, and no part of the third."""
+    long = [frame * 60 for frame in frames(6)]
+    nic = kernel.nic("eth1", tx_slots=8)
+    with netmap.open("vale0:s", kernel) as sender, netmap.open("vale0:x", kernel) as source, netmap.open("eth1", kernel) as target:
+        way = example("netmap_bridge").Way(source, target, copy=False)
+        for frame in long:
+            sender.send(frame)
+        source.rxsync()
+        for n in (2, 4, 6):
+            way.move()
+            assert way.frames == n
+            assert not target.tx_rings[0][target.tx_rings[0].head - 1].flags & netmap.NS_MOREFRAG
+            target.txsync()
+    assert nic.sent() == long

@@ -81,6 +81,7 @@ TEXTS = {
     ("vale_attach", EINVAL): "the name is not valeNAME:INTERFACE, or the interface cannot be attached",
     ("vale_attach", EEXIST): "the interface is attached already",
     ("vale_detach", EINVAL): "the interface is not attached to that switch",
+    ("vale_detach", ENXIO): "the interface is not attached to that switch",
     ("vale_detach", ENOENT): "no such switch",
     ("vale_detach", EBUSY): "the port is polled by kernel threads, or in use: stop that first",
     ("vale_newif", EEXIST): "there is an interface of that name already",
@@ -157,6 +158,8 @@ def invalid(request: PortRequest, facts: Facts) -> str:
         return "a zero-copy monitor ('/z') watches sending or receiving: add t, r or both"
     if request.offset is not None and buf_size and request.offset > buf_size:
         return f"the offset of {request.offset} is more than a buffer's {buf_size} bytes"
+    if request.offset is not None and request.offset_bits and request.offset >> request.offset_bits:
+        return f"an offset of {request.offset} does not fit in {request.offset_bits} bits"
     if facts.mtu and buf_size and facts.mtu > buf_size:
         larger = set_parameter("buf_size", -(-facts.mtu // 64) * 64, facts.system)
         return (f"the interface's MTU of {facts.mtu} does not fit netmap's buffers of {buf_size} bytes: lower it "
