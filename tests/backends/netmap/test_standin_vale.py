@@ -429,7 +429,6 @@ def test_a_persistent_port_that_nobody_opened_is_detached_and_removed(kernel):
     assert request(kernel, DETACH, "vale0:v0", body) == -errno.ENXIO
     assert request(kernel, DELIF, "v0") == 0
     assert request(kernel, DELIF, "v0") == -errno.ENXIO
-    keep.close()
 
 
 def test_a_persistent_port_on_a_switch_is_used_by_its_own_name(kernel):
@@ -468,13 +467,12 @@ def test_names_of_persistent_ports(kernel, name, status):
 def test_only_persistent_ports_are_removed(kernel):
     kernel.nic("eth0")
     assert request(kernel, DELIF, "eth0") == -errno.EINVAL
-    keep = opened(kernel, "auto{1")
+    a = opened(kernel, "auto{1")
     assert request(kernel, DELIF, "auto") == -errno.EINVAL
-    keep.close()
 
 
 def test_ports_made_by_registering_are_neither_attached_nor_detached(kernel):
-    keep = opened(kernel, "vale0:a")
+    a = opened(kernel, "vale0:a")
     assert attach(kernel, "vale0:a") == -errno.EBUSY
     assert request(kernel, DETACH, "vale0:a", Detach()) == -errno.EBUSY
     assert attach(kernel, "vale0:nobody") == -errno.EINVAL
@@ -574,7 +572,7 @@ def test_the_end_of_a_kernel_ends_what_is_attached():
 
 def test_polling_is_for_nics_on_a_switch(kernel):
     kernel.nic("eth0", tx_rings=2, rx_rings=2)
-    keep = opened(kernel, "vale0:a")
+    a = opened(kernel, "vale0:a")
     for kind in (POLL_ON, POLL_OFF):
         assert request(kernel, kind, "vale0:a", Polling(mode=1, n=1)) == -errno.EOPNOTSUPP
         assert request(kernel, kind, "eth0", Polling(mode=1, n=1)) == -errno.EINVAL
@@ -588,4 +586,3 @@ def test_polling_is_for_nics_on_a_switch(kernel):
     assert request(kernel, DETACH, "vale0:eth0", Detach()) == -errno.EBUSY
     assert request(kernel, POLL_OFF, "vale0:eth0", Polling(mode=1, n=1)) == 0
     assert request(kernel, DETACH, "vale0:eth0", Detach()) == 0
-    keep.close()
