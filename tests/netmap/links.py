@@ -43,6 +43,16 @@ def veth(name, peer, queues=1):
     quiet(peer)
 
 
+def plug(name, peer, up):
+    """The cable: the peer goes up or down, until the kernel has noticed, which it does once a second."""
+    ip("link", "set", peer, "up" if up else "down")
+    for _ in range(500):
+        if (Path(f"/sys/class/net/{name}/operstate").read_text().strip() == "up") == up:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{name} does not notice its peer")
+
+
 def remove(name):
     subprocess.run(["ip", "link", "del", name], check=False, capture_output=True)
 

@@ -51,6 +51,9 @@ class VethRig(TapRig):
                     break
                 time.sleep(0.001)
 
+    def pull(self, up):
+        links.plug(self.name, self.device, up)
+
     def vanish(self):
         # The kernel waits until netmap lets go of it
         self.removal = subprocess.Popen(["ip", "link", "del", self.name])

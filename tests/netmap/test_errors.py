@@ -1,4 +1,5 @@
 """What goes wrong, and what is said about it: module parameters, names, ports that are taken."""
+import contextlib
 import errno
 
 import pytest
@@ -9,14 +10,18 @@ from usnet.backends.netmap.opening import open_port
 
 
 @pytest.mark.needs("netmap.ko")
-@pytest.mark.parametrize(("parameter", "value"), [("buf_num", 64), ("ring_num", 2), ("if_num", 1), ("ring_size", 4096)])
-def test_pools_that_are_too_small_are_named(load, veth, parameter, value):
+@pytest.mark.parametrize(("parameter", "value", "name", "settings"), [
+    ("buf_num", 64, "em0", {}),
+    ("ring_size", 4096, "em0", {}),
+    ("ring_num", 6, "vale0:a", {"mem_id": 1, "tx_rings": 16, "rx_rings": 16, "tx_slots": 2, "rx_slots": 2}),
+    ("if_num", 10, "vale0:a", {"mem_id": 1, "tx_slots": 2, "rx_slots": 2}),
+])
+def test_pools_that_are_too_small_are_named(load, veth, parameter, value, name, settings):
     load(**{parameter: value})
-    name, _ = veth()
-    with pytest.raises(OSError, match=parameter) as said:
-        # two interfaces: the second descriptor is what if_num=1 refuses
-        with netmap.open(name), netmap.open(name):
-            pass
+    veth()
+    with contextlib.ExitStack() as opened, pytest.raises(OSError, match=parameter) as said:
+        for _ in range(20):
+            opened.enter_context(netmap.open(name, **settings))
     assert said.value.errno == errno.ENOMEM, said.value
 
 
@@ -62,9 +67,9 @@ def test_an_interface_that_goes_down_and_comes_back_is_noticed(veth):
     name, peer = veth()
     with open_port(name) as port:
         assert port.link_up
-        links.ip("link", "set", peer, "down")
+        links.plug(name, peer, False)
         assert not port.link_up
-        links.ip("link", "set", peer, "up")
+        links.plug(name, peer, True)
         assert port.link_up
 
 
