@@ -384,21 +384,15 @@ def test_ports_are_listed_by_number_and_found_by_name(kernel):
     assert request(kernel, LIST, "eth0", body) == -errno.EINVAL
 
 
-<<<<<<< HEAD
-def test_a_persistent_port_is_made_attached_detached_and_removed(kernel):
-=======
 def test_a_persistent_port_is_made_attached_and_used(kernel):
->>>>>>> room/vm
     body = NewIf(tx_rings=2, rx_slots=64)
     assert request(kernel, NEWIF, "v0", body) == 0
     assert (body.tx_rings, body.rx_rings, body.tx_slots, body.rx_slots) == (2, 1, 1024, 64)
     assert body.mem_id > 1
     assert request(kernel, NEWIF, "v0", NewIf()) == -errno.EEXIST
-    keep = opened(kernel, "vale0:a")
+    a = opened(kernel, "vale0:a")
     assert attach(kernel, "vale0:v0") == 0
     assert attach(kernel, "vale0:v0") == -errno.EBUSY
-<<<<<<< HEAD
-=======
     v = opened(kernel, "v0")
     send(a, eth(ALL, 1))
     assert received(v) == [eth(ALL, 1)]
@@ -408,7 +402,6 @@ def test_a_persistent_port_is_made_attached_and_used(kernel):
     v.close()
     # Registering has renamed the port to its interface, so that the switch finds it no more: nobody gets it out, as with the module
     assert request(kernel, DETACH, "vale0:v0", Detach()) == -errno.ENXIO
->>>>>>> room/vm
     assert request(kernel, DELIF, "v0") == -errno.EBUSY
 
 
@@ -422,23 +415,6 @@ def test_a_persistent_port_that_nobody_opened_is_detached_and_removed(kernel):
     assert request(kernel, DETACH, "vale0:v0", body) == -errno.ENXIO
     assert request(kernel, DELIF, "v0") == 0
     assert request(kernel, DELIF, "v0") == -errno.ENXIO
-    keep.close()
-
-
-def test_a_persistent_port_on_a_switch_is_used_by_its_own_name(kernel):
-    request(kernel, NEWIF, "v0", NewIf())
-    a = opened(kernel, "vale0:a")
-    attach(kernel, "vale0:v0")
-    v = opened(kernel, "v0")
-    send(a, eth(ALL, 1))
-    assert received(v) == [eth(ALL, 1)]
-    send(v, eth(1, 2))
-    assert received(a) == [eth(1, 2)]
-    assert request(kernel, DELIF, "v0") == -errno.EBUSY
-    # And has no other name from then on: nobody finds it on the switch to take it off
-    assert listed(kernel) == [("vale0:a", 0, 0), ("v0", 0, 1)]
-    v.close()
-    assert request(kernel, DETACH, "vale0:v0", Detach()) == -errno.ENXIO
 
 
 def test_a_persistent_port_on_no_switch_sends_into_the_void(kernel):
