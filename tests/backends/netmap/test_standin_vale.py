@@ -431,22 +431,6 @@ def test_a_persistent_port_that_nobody_opened_is_detached_and_removed(kernel):
     assert request(kernel, DELIF, "v0") == -errno.ENXIO
 
 
-def test_a_persistent_port_on_a_switch_is_used_by_its_own_name(kernel):
-    request(kernel, NEWIF, "v0", NewIf())
-    a = opened(kernel, "vale0:a")
-    attach(kernel, "vale0:v0")
-    v = opened(kernel, "v0")
-    send(a, eth(ALL, 1))
-    assert received(v) == [eth(ALL, 1)]
-    send(v, eth(1, 2))
-    assert received(a) == [eth(1, 2)]
-    assert request(kernel, DELIF, "v0") == -errno.EBUSY
-    # And has no other name from then on: nobody finds it on the switch to take it off
-    assert listed(kernel) == [("vale0:a", 0, 0), ("v0", 0, 1)]
-    v.close()
-    assert request(kernel, DETACH, "vale0:v0", Detach()) == -errno.ENXIO
-
-
 def test_a_persistent_port_on_no_switch_sends_into_the_void(kernel):
     request(kernel, NEWIF, "v0", NewIf())
     v = opened(kernel, "v0")
