@@ -5,21 +5,7 @@ import errno
 import pytest
 
 from tests.backends.netmap.handle import (
-    ALL_NIC,
-    INDIRECT,
-    MOREFRAG,
-    NIC_SW,
-    NO_LEARN,
-    PORT_INFO_GET,
-    U16,
-    U32,
-    Handle,
-    Offsets,
-    PortInfo,
-    Register,
-    frame,
-    opened,
-    structure,
+    ALL_NIC, INDIRECT, MOREFRAG, NIC_SW, NO_LEARN, PORT_INFO_GET, Handle, Offsets, PortInfo, Register, U16, U32, frame, opened, structure,
 )
 from usnet.backends.netmap.standin.kernel import StandIn
 
@@ -451,12 +437,13 @@ def test_names_of_persistent_ports(kernel, name, status):
 def test_only_persistent_ports_are_removed(kernel):
     kernel.nic("eth0")
     assert request(kernel, DELIF, "eth0") == -errno.EINVAL
-    a = opened(kernel, "auto{1")
+    keep = opened(kernel, "auto{1")
     assert request(kernel, DELIF, "auto") == -errno.EINVAL
+    keep.close()
 
 
 def test_ports_made_by_registering_are_neither_attached_nor_detached(kernel):
-    a = opened(kernel, "vale0:a")
+    keep = opened(kernel, "vale0:a")
     assert attach(kernel, "vale0:a") == -errno.EBUSY
     assert request(kernel, DETACH, "vale0:a", Detach()) == -errno.EBUSY
     assert attach(kernel, "vale0:nobody") == -errno.EINVAL
@@ -556,7 +543,7 @@ def test_the_end_of_a_kernel_ends_what_is_attached():
 
 def test_polling_is_for_nics_on_a_switch(kernel):
     kernel.nic("eth0", tx_rings=2, rx_rings=2)
-    a = opened(kernel, "vale0:a")
+    keep = opened(kernel, "vale0:a")
     for kind in (POLL_ON, POLL_OFF):
         assert request(kernel, kind, "vale0:a", Polling(mode=1, n=1)) == -errno.EOPNOTSUPP
         assert request(kernel, kind, "eth0", Polling(mode=1, n=1)) == -errno.EINVAL
@@ -570,3 +557,4 @@ def test_polling_is_for_nics_on_a_switch(kernel):
     assert request(kernel, DETACH, "vale0:eth0", Detach()) == -errno.EBUSY
     assert request(kernel, POLL_OFF, "vale0:eth0", Polling(mode=1, n=1)) == 0
     assert request(kernel, DETACH, "vale0:eth0", Detach()) == 0
+    keep.close()
