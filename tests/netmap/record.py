@@ -7,13 +7,12 @@ import sys
 import time
 from pathlib import Path
 
-from usnet.backends.netmap.device import KernelDevice
-
 from tests.backends.netmap import scenarios
 from tests.backends.netmap.world import SMALL, World
 from tests.netmap import module
 from tests.netmap.links import VethLinks
 from usnet.backends.netmap import trace
+from usnet.backends.netmap.device import KernelDevice
 
 GZIP_FROM = 64 * 1024
 

@@ -5,7 +5,21 @@ import errno
 import pytest
 
 from tests.backends.netmap.handle import (
-    ALL_NIC, INDIRECT, MOREFRAG, NIC_SW, NO_LEARN, PORT_INFO_GET, Handle, Offsets, PortInfo, Register, U16, U32, frame, opened, structure,
+    ALL_NIC,
+    INDIRECT,
+    MOREFRAG,
+    NIC_SW,
+    NO_LEARN,
+    PORT_INFO_GET,
+    U16,
+    U32,
+    Handle,
+    Offsets,
+    PortInfo,
+    Register,
+    frame,
+    opened,
+    structure,
 )
 from usnet.backends.netmap.standin.kernel import StandIn
 

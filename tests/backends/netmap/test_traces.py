@@ -7,12 +7,12 @@ import copy
 import json
 
 import pytest
-from usnet.backends.netmap.standin.kernel import StandIn
 
 from tests.backends.netmap import scenarios
 from tests.backends.netmap.world import SMALL, TRACES, StandInLinks
 from usnet.backends.netmap import trace
 from usnet.backends.netmap.replay import Player
+from usnet.backends.netmap.standin.kernel import StandIn
 
 NAMES = sorted(path.name for path in TRACES.iterdir() if ".jsonl" in path.name)
 # Parameters of the module that mean nothing to the stand-in, which emulates no NIC of another driver.
