@@ -4,11 +4,10 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.backends.netmap.world import SMALL
 from usnet.backends import netmap
 from usnet.backends.netmap.abi import NETMAP_REQ_VALE_DELIF
 from usnet.backends.netmap.device import KernelDevice
-
-from tests.backends.netmap.world import SMALL
 
 PARAMETERS = Path("/sys/module/netmap/parameters")
 
