@@ -1,6 +1,5 @@
 """The kernel of the machine as the peer of usnet on a VALE switch: one end of a veth pair is attached to the switch, the other has the address."""
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -53,17 +52,7 @@ def run(*words, data=None, check=True):
     return done
 
 
-def python(program, *arguments):
-    """A program of this folder in a process of its own, whose lines can be read."""
-    return subprocess.Popen([sys.executable, "-u", str(Path(__file__).with_name(program)), *map(str, arguments)],
-                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**environment(), "PYTHONUNBUFFERED": "1"})
-
-
 def memory_in_use():
     """Bytes that the kernel cannot give away, as far as it says."""
     said = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     return (int(said["MemTotal"].split()[0]) - int(said["MemAvailable"].split()[0])) * 1024
-
-
-def pid_alive(pid):
-    return os.path.exists(f"/proc/{pid}")

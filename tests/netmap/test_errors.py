@@ -19,9 +19,13 @@ from usnet.backends.netmap.opening import open_port
 def test_pools_that_are_too_small_are_named(load, veth, parameter, value, name, settings):
     load(**{parameter: value})
     veth()
-    with contextlib.ExitStack() as opened, pytest.raises(OSError, match=parameter) as said:
+
+    def open_until_it_fails(opened):
         for _ in range(20):
             opened.enter_context(netmap.open(name, **settings))
+
+    with contextlib.ExitStack() as opened, pytest.raises(OSError, match=parameter) as said:
+        open_until_it_fails(opened)
     assert said.value.errno == errno.ENOMEM, said.value
 
 

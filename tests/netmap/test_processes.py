@@ -1,12 +1,11 @@
 """Processes that share the real module, and that die in the middle of it."""
 import contextlib
-import signal
 
 import pytest
 
-from tests.interop.machine import read_line
 from tests.netmap import links, module
-from tests.netmap.peers import memory_in_use, python
+from tests.netmap.ends import End, ask, serve
+from tests.netmap.peers import memory_in_use
 from usnet.backends import netmap
 
 MB = 1 << 20
@@ -15,27 +14,21 @@ MB = 1 << 20
 @contextlib.contextmanager
 def pair(near, far):
     """(who asks, who serves), in the middle of their traffic."""
-    serves = python("end_of_pipe.py", far, "10.9.0.2/24", "serve")
-    asks = None
-    try:
-        assert read_line(serves) == "ready"
-        asks = python("end_of_pipe.py", near, "10.9.0.1/24", "ask", "10.9.0.2")
-        assert read_line(asks) == "ready"
-        assert read_line(asks) == "10"
+    with contextlib.ExitStack() as ends:
+        serves = End(far, "10.9.0.2/24", serve)
+        ends.callback(serves.kill)
+        assert serves.line() == "ready"
+        asks = End(near, "10.9.0.1/24", ask, "10.9.0.2")
+        ends.callback(asks.kill)
+        assert asks.line() == "ready"
+        assert asks.line() == "10"
         yield asks, serves
-    finally:
-        for process in (asks, serves):
-            if process:
-                process.kill()
-                process.wait()
-                process.stdout.close()
-                process.stdin.close()
 
 
 def test_two_processes_talk_over_a_pipe():
     with pair("proc{1", "proc}1") as (asks, _):
         for wanted in ("20", "30"):
-            assert read_line(asks) == wanted
+            assert asks.line() == wanted
     assert module.users() == 0
 
 
@@ -46,9 +39,8 @@ def test_a_process_that_is_killed_in_mid_traffic_leaves_nothing(veth, near, far,
         veth()
     free = module.free_buffers()
     for _ in range(2):
-        with pair(near, far) as processes:
-            processes[victim].send_signal(signal.SIGKILL)
-            processes[victim].wait()
+        with pair(near, far) as ends:
+            ends[victim].kill()
             # Its place can be taken again at once, beside the one that lives on
             with netmap.open((near, far)[victim]) as port:
                 port.rxsync()

@@ -3,12 +3,14 @@ import hashlib
 import random
 import re
 import resource
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.interop.machine import drive
+from tests.netmap.ends import End, serve
 from tests.netmap.peers import KERNEL, USNET, kernel_on_the_switch, run, served
 from usnet import Stack
 
@@ -25,7 +27,7 @@ def kernel():
         yield KERNEL
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def echo(kernel):
     with served("echo", "--port", 7) as process:
         yield process
@@ -44,10 +46,14 @@ def exchange(sock, data):
 
 @pytest.mark.parametrize(("near", "far"), [("vale1:a", "vale1:b"), ("two{1", "two}1")], ids=["vale", "pipe"])
 def test_two_stacks_in_two_processes_echo(near, far):
-    with served("echo", "--port", 7, port=far), Stack(f"netmap:{near}", "10.9.0.9/24") as stack, \
-            stack.create_connection((USNET, 7), timeout=30) as sock:
-        for size in (1, 60, 1460, 1461, 30_000):
-            assert exchange(sock, noise(size)) == noise(size)
+    server = End(far, f"{USNET}/24", serve)
+    try:
+        assert server.line() == "ready"
+        with Stack(f"netmap:{near}", "10.9.0.9/24") as stack, stack.create_connection((USNET, 7), timeout=30) as sock:
+            for size in (1, 60, 1460, 1461, 30_000):
+                assert exchange(sock, noise(size)) == noise(size)
+    finally:
+        server.kill()
 
 
 def test_ping_of_the_kernel(echo):
@@ -80,7 +86,6 @@ def test_1000_connections_of_the_kernel_at_once(echo):
 
 
 def test_usnet_asks_a_server_of_the_kernel(kernel):
-    import socket
     with socket.create_server((KERNEL, 7777)) as listener, Stack("netmap:vale0:c", "10.9.0.3/24") as stack, stack.socket() as sock:
         listener.settimeout(30)
         sock.setblocking(False)
