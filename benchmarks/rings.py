@@ -1,4 +1,4 @@
-"""What a ring costs: instructions per 60-byte echo between two stacks, over a pair of ports, the simulator's link, and a netmap pipe of the stand-in."""
+"""What a ring costs: instructions per 60-byte echo between two stacks over a pair of ports, the simulator's link, and a netmap pipe (stand-in)."""
 
 import functools
 
