@@ -2,9 +2,9 @@
 import errno
 
 import pytest
-from usnet.backends.netmap.standin.kernel import StandIn
 
 from tests.backends.netmap.handle import BUF_CHANGED, IN, MOREFRAG, REPORT, Handle, Offsets, frame, opened
+from usnet.backends.netmap.standin.kernel import StandIn
 
 SLOTS = 8
 

@@ -154,7 +154,7 @@ def test_after_a_bad_parameter_good_ones_are_not_looked_at():
     kernel.set_parameter("buf_size", 65537)
     assert Handle(kernel).register("em0") == -errno.EINVAL
     kernel.set_parameter("buf_size", 4096)
-    assert opened(kernel, "em0").rx.buf_size == 2048            # the module has lost count
+    assert opened(kernel, "em0").rx.buf_size == 2048            # the module has lost count, and would take the memory away under its user
 
 
 def test_unknown_parameters_are_refused():

@@ -5,8 +5,33 @@ import errno
 import pytest
 
 from tests.backends.netmap.handle import (
-    ALL_NIC, DEFAULT, ERR, EXCLUSIVE, IN, NIC_SW, ONE_NIC, ONE_SW, OUT, PIPE_MASTER, PIPE_SLAVE, POOLS_INFO_GET, PORT_HDR_GET,
-    PORT_INFO_GET, REGISTER, RX_ONLY, SW, TX_ONLY, Handle, Offsets, Option, PoolsInfo, PortHdr, PortInfo, Register, frame, opened,
+    ALL_NIC,
+    DEFAULT,
+    ERR,
+    EXCLUSIVE,
+    IN,
+    NIC_SW,
+    ONE_NIC,
+    ONE_SW,
+    OUT,
+    PIPE_MASTER,
+    PIPE_SLAVE,
+    POOLS_INFO_GET,
+    PORT_HDR_GET,
+    PORT_INFO_GET,
+    REGISTER,
+    RX_ONLY,
+    SW,
+    TX_ONLY,
+    Handle,
+    Offsets,
+    Option,
+    PoolsInfo,
+    PortHdr,
+    PortInfo,
+    Register,
+    frame,
+    opened,
 )
 from usnet.backends.netmap.standin.kernel import StandIn
 

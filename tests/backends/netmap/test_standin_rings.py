@@ -92,6 +92,20 @@ def test_wrong_indices_within_the_ring_are_believed(port, nic):
     assert port.tx.state == (1, 1, 0)
 
 
+def test_with_a_wrong_head_the_users_tail_is_believed_too(port, nic):
+    nic.set_busy(True)
+    port.tx.put(frame(1), frame(2))
+    port.txsync()
+    port.tx.set(1, 1, 5)
+    port.txsync()
+    assert port.tx.state == (1, 1, 5)
+    port.tx.set(6)                                              # now beyond tail
+    port.txsync()
+    assert port.tx.state == (6, 6, 5)
+    nic.set_busy(False)
+    assert nic.sent() == [frame(1), frame(2)]
+
+
 def test_a_cur_that_is_of_no_ring_is_believed_where_the_ring_has_wrapped(port, nic):
     port.tx.put(frame(1))
     port.txsync()
@@ -176,6 +190,7 @@ def test_a_buffer_is_swapped_only_where_the_flag_says_so(kernel, nic):
     nic.inject([frame(i) for i in range(10, 17)])
     port.rxsync()
     assert bytes(port.memory[port.rx.buffer(other):][:60]) == frame(16)
+    assert bytes(port.memory[port.rx.buffer(2):][:60]) == frame(15)         # slot 0 was given back without the flag
 
 
 def test_a_slot_given_back_without_a_buffer_stops_the_ring(port, nic):

@@ -146,7 +146,7 @@ cdef struct adapter:
     void (*destroy)(adapter *na) noexcept nogil             # last reference gone
     # nobody is registered any more: its monitors end. NULL: it can have none
     void (*unwatch)(adapter *na) noexcept nogil
-    int (*bufcfg)(kring *k, uint64_t target) noexcept nogil # sets hwbuf_len and buf_align; NULL: all of target
+    int (*bufcfg)(kring *k, uint64_t target) noexcept nogil     # sets hwbuf_len and buf_align; NULL: all of target
     void (*send_up)(adapter *na, const uint8_t *p, uint32_t length) noexcept nogil      # to the host's own stack; only with NAF_HOST_RINGS
     kring_notify notify         # what its krings begin with
 

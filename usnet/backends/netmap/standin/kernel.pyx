@@ -165,7 +165,8 @@ cdef class StandIn(Device):
 
     # Its surroundings
 
-    def nic(self, str name, *, tx_rings=1, rx_rings=1, tx_slots=256, rx_slots=256, mtu=1500, offsets=True, morefrag=True, rx_buf_max=4096, emulated=False):
+    def nic(self, str name, *, tx_rings=1, rx_rings=1, tx_slots=256, rx_slots=256, mtu=1500, offsets=True, morefrag=True, rx_buf_max=4096,
+            emulated=False):
         """A new NIC. `rx_buf_max`: most bytes that its driver can receive into one buffer. `emulated`: the driver knows nothing of netmap, and the
         last three are the emulation's own. ValueError for what no NIC can be."""
         return Nic(self, name, (tx_rings, rx_rings), (tx_slots, rx_slots), mtu, offsets, morefrag, rx_buf_max, emulated)

@@ -273,7 +273,8 @@ cdef region *region_private(regions *all_, uint32_t tx_rings, uint32_t tx_slots,
 cdef int region_configure(region *m) noexcept nogil:
     cdef int i
     cdef bint changed = False
-    if m.active or m.users:     # the module looks at the first alone
+    # The module looks at the first alone, and frees memory that is in use when a good parameter follows a bad one
+    if m.active or m.users:
         return 0
     for i in range(POOLS):
         if m.pools[i].last_num != m.pools[i].want_num or m.pools[i].last_size != m.pools[i].want_size:
