@@ -4,7 +4,19 @@ import errno
 import pytest
 
 from tests.backends.netmap.handle import (
-    ALL_NIC, ERR, IN, MOREFRAG, NIC_SW, NULL, ONE_NIC, OUT, SW, Handle, frame, opened,
+    ALL_NIC,
+    BUF_CHANGED,
+    ERR,
+    IN,
+    MOREFRAG,
+    NIC_SW,
+    NULL,
+    ONE_NIC,
+    OUT,
+    SW,
+    Handle,
+    frame,
+    opened,
 )
 from usnet.backends.netmap.standin.kernel import StandIn
 
@@ -191,7 +203,7 @@ def test_what_was_received_is_seen_when_its_slots_come_back(kernel, ends):
     b.rx.advance()
     b.rxsync()
     assert (mon.rx.slots[0].buf_idx, b.rx.slots[0].buf_idx) == (given, own)
-    assert a.tx.slots[0].buf_idx == own
+    assert (a.tx.slots[0].buf_idx, a.tx.slots[0].flags) == (own, BUF_CHANGED)
     assert seen(mon) == [(frame(1), 0)]
 
 

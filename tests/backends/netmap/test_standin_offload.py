@@ -125,6 +125,7 @@ def test_between_equal_headers_nothing_is_done(kernel, length):
 @pytest.mark.parametrize("length", [10, 12])
 def test_towards_a_header_from_none_it_is_zeros(kernel, length):
     a, b = pair(kernel, 0, length)
+    b.rx.write(0, b"\xaa" * 100)
     send(a, ETH + payload(99))
     assert received(b) == [(bytes(length) + ETH + payload(99), 0x100)]
 

@@ -4,7 +4,21 @@ import errno
 import pytest
 
 from tests.backends.netmap.handle import (
-    BUF_CHANGED, ERR, IN, MOREFRAG, NULL, ONE_NIC, OUT, PORT_HDR_GET, PORT_INFO_GET, SW, Handle, PortHdr, PortInfo, frame, opened,
+    BUF_CHANGED,
+    ERR,
+    IN,
+    MOREFRAG,
+    NULL,
+    ONE_NIC,
+    OUT,
+    PORT_HDR_GET,
+    PORT_INFO_GET,
+    SW,
+    Handle,
+    PortHdr,
+    PortInfo,
+    frame,
+    opened,
 )
 from usnet.backends.netmap.standin.kernel import StandIn
 

@@ -5,7 +5,21 @@ import errno
 import pytest
 
 from tests.backends.netmap.handle import (
-    ALL_NIC, INDIRECT, MOREFRAG, NIC_SW, NO_LEARN, PORT_INFO_GET, Handle, Offsets, PortInfo, Register, U16, U32, frame, opened, structure,
+    ALL_NIC,
+    INDIRECT,
+    MOREFRAG,
+    NIC_SW,
+    NO_LEARN,
+    PORT_INFO_GET,
+    U16,
+    U32,
+    Handle,
+    Offsets,
+    PortInfo,
+    Register,
+    frame,
+    opened,
+    structure,
 )
 from usnet.backends.netmap.standin.kernel import StandIn
 
@@ -384,37 +398,39 @@ def test_ports_are_listed_by_number_and_found_by_name(kernel):
     assert request(kernel, LIST, "eth0", body) == -errno.EINVAL
 
 
-def test_a_persistent_port_is_made_attached_and_used(kernel):
+def test_a_persistent_port_is_made_attached_detached_and_removed(kernel):
     body = NewIf(tx_rings=2, rx_slots=64)
     assert request(kernel, NEWIF, "v0", body) == 0
     assert (body.tx_rings, body.rx_rings, body.tx_slots, body.rx_slots) == (2, 1, 1024, 64)
     assert body.mem_id > 1
     assert request(kernel, NEWIF, "v0", NewIf()) == -errno.EEXIST
-    a = opened(kernel, "vale0:a")
+    keep = opened(kernel, "vale0:a")
     assert attach(kernel, "vale0:v0") == 0
     assert attach(kernel, "vale0:v0") == -errno.EBUSY
-    v = opened(kernel, "v0")
-    send(a, eth(ALL, 1))
-    assert received(v) == [eth(ALL, 1)]
-    send(v, eth(1, 2))
-    assert received(a) == [eth(1, 2)]
     assert request(kernel, DELIF, "v0") == -errno.EBUSY
-    v.close()
-    # Registering has renamed the port to its interface, so that the switch finds it no more: nobody gets it out, as with the module
-    assert request(kernel, DETACH, "vale0:v0", Detach()) == -errno.ENXIO
-    assert request(kernel, DELIF, "v0") == -errno.EBUSY
-
-
-def test_a_persistent_port_that_nobody_opened_is_detached_and_removed(kernel):
-    request(kernel, NEWIF, "v0", NewIf())
-    opened(kernel, "vale0:a")
-    assert attach(kernel, "vale0:v0") == 0
     body = Detach()
     assert request(kernel, DETACH, "vale0:v0", body) == 0
     assert body.port == 1
     assert request(kernel, DETACH, "vale0:v0", body) == -errno.ENXIO
     assert request(kernel, DELIF, "v0") == 0
     assert request(kernel, DELIF, "v0") == -errno.ENXIO
+    keep.close()
+
+
+def test_a_persistent_port_on_a_switch_is_used_by_its_own_name(kernel):
+    request(kernel, NEWIF, "v0", NewIf())
+    a = opened(kernel, "vale0:a")
+    attach(kernel, "vale0:v0")
+    v = opened(kernel, "v0")
+    send(a, eth(ALL, 1))
+    assert received(v) == [eth(ALL, 1)]
+    send(v, eth(1, 2))
+    assert received(a) == [eth(1, 2)]
+    assert request(kernel, DELIF, "v0") == -errno.EBUSY
+    # And has no other name from then on: nobody finds it on the switch to take it off
+    assert listed(kernel) == [("vale0:a", 0, 0), ("v0", 0, 1)]
+    v.close()
+    assert request(kernel, DETACH, "vale0:v0", Detach()) == -errno.ENXIO
 
 
 def test_a_persistent_port_on_no_switch_sends_into_the_void(kernel):

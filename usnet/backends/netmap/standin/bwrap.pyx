@@ -1,7 +1,7 @@
 """A NIC on a switch.
 
-The wrapper's transmit rings are the NIC's receive rings, the very same rings and slots, and the other way round. What the NIC receives is sent through
-the switch at once, within its notify; what the switch puts into a ring of the wrapper is sent by the NIC within the wrapper's notify.
+The wrapper's transmit rings are the NIC's receive rings, the very same rings and slots, and the other way round. What the NIC receives is sent
+through the switch at once, within its notify; what the switch puts into a ring of the wrapper is sent by the NIC within the wrapper's notify.
 """
 from libc.errno cimport EBUSY, EFAULT, EINVAL, ENOMEM
 from libc.stdint cimport uint32_t, uint64_t, uintptr_t

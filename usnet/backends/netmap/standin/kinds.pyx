@@ -3,14 +3,14 @@ from usnet.backends.netmap.abi cimport (
     NETMAP_REQ_PORT_HDR_SET, NETMAP_REQ_VALE_ATTACH, NETMAP_REQ_VALE_DELIF, NETMAP_REQ_VALE_DETACH, NETMAP_REQ_VALE_LIST,
     NETMAP_REQ_VALE_NEWIF, NETMAP_REQ_VALE_POLLING_DISABLE, NETMAP_REQ_VALE_POLLING_ENABLE,
 )
-from usnet.backends.netmap.standin.bridge cimport (
-    request_attach, request_delif, request_detach, request_hdr_set, request_list, request_newif, request_polling, switches_free, switches_new,
-    vale_find,
-)
+from usnet.backends.netmap.standin.bridge cimport switches_free, switches_new, vale_find
 from usnet.backends.netmap.standin.monitor cimport monitor_find
 from usnet.backends.netmap.standin.null cimport null_find
 from usnet.backends.netmap.standin.pipe cimport pipe_find
 from usnet.backends.netmap.standin.state cimport FIND_MONITOR, FIND_NULL, FIND_PIPE, FIND_VALE
+from usnet.backends.netmap.standin.switching cimport (
+    request_attach, request_delif, request_detach, request_hdr_set, request_list, request_newif, request_polling,
+)
 
 
 cdef int plug_kinds(standin_state *s) noexcept nogil:

@@ -1,9 +1,9 @@
 """Monitors: what passes through the rings of another port.
 
-A monitor's receive ring i sees ring i of its parent, of either direction. It replaces the sync of the rings that it watches, and the notify of receive
-rings. Copying monitors see a frame before it is used: as it is handed over for sending, as it arrives. Monitors without a copy see it when its slot is
-done with, and swap the buffer for one of their own, from the parent's region; further ones watch the one before. What finds no room is not seen:
-of too many slots at once the last ones are.
+A monitor's receive ring i sees ring i of its parent, of either direction. It replaces the sync of the rings that it watches, and the notify of
+receive rings. Copying monitors see a frame before it is used: as it is handed over for sending, as it arrives. Monitors without a copy see it when
+its slot is done with, and swap the buffer for one of their own, from the parent's region; further ones watch the one before. What finds no room is
+not seen: of too many slots at once the last ones are.
 """
 from libc.errno cimport EINVAL, EIO, ENOMEM, ENXIO
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
@@ -14,7 +14,7 @@ from libc.string cimport memcpy
 from usnet.backends.netmap.abi cimport NR_MONITOR_RX, NR_MONITOR_TX, NR_ZCOPY_MON, NS_TXMON, nmreq_register
 from usnet.backends.netmap.standin.adapter cimport (
     KIND_MONITOR, NAF_FORCE_READ, NAF_HOST_RINGS, NAF_MEM_OWNER, NAF_OFFSETS, NAF_ON, NR_RX, NR_TX, adapter_get, adapter_put, all_rings, k_next,
-    k_offset, kring, kring_enter, kring_leave, kring_notify, opened, slot_buf,
+    kring, kring_enter, kring_leave, kring_notify, opened, slot_buf,
 )
 from usnet.backends.netmap.standin.memory cimport region_get, region_private
 from usnet.backends.netmap.standin.register cimport interpret_ring_id
@@ -285,7 +285,7 @@ cdef void forget_parent(adapter *na) noexcept nogil:
 
 
 cdef void orphan_chain(kring *k, int t) noexcept nogil:
-    """Nobody in the chain watches anybody any more. (In the module those behind the first still are chained, and stay so when one of them is freed.)"""
+    """Nobody in the chain watches anybody any more. (The module leaves those behind the first chained, even when one of them is freed.)"""
     cdef kring *z = k.zmon_next[t]
     cdef kring *behind
     k.zmon_next[t] = NULL

@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 from usnet.backends.netmap.standin.adapter cimport k_next, kring
 from usnet.backends.netmap.standin.memory cimport region, region_buf_at, region_buf_size
 from usnet.backends.netmap.standin.vale cimport fwd_slot, vale_port
-from usnet.backends.ring cimport NS_MOREFRAG, slot
+from usnet.backends.ring cimport NS_MOREFRAG
 from usnet.wire.bytes cimport load16, load32, store16, store32
 from usnet.wire.checksum cimport csum_add, csum_fold
 
@@ -63,7 +63,8 @@ cdef uint64_t room_behind(region *m, uint8_t *p) noexcept nogil:
     return m.base + m.size - p
 
 
-cdef uint32_t offload_deliver(const vale_port *source, const vale_port *target, const fwd_slot *f, kring *k, uint32_t j, uint32_t room) noexcept nogil:
+cdef uint32_t offload_deliver(const vale_port *source, const vale_port *target, const fwd_slot *f, kring *k, uint32_t j,
+                              uint32_t room) noexcept nogil:
     cdef uint32_t source_hdr = source.na.virt_hdr_len
     cdef uint32_t target_hdr = target.na.virt_hdr_len
     cdef const uint8_t *vnet = NULL

@@ -1,8 +1,8 @@
 """Pipes: two ends that share their parent's region, and hand each other slots.
 
-Both ends are made and freed together, and so are the krings and rings of both. A slot and its buffer show in two rings at once, at the same index: of the
-sender's ring and the receiver's, and each end writes only what it owns. While one end alone is open it holds the other (peer_ref); when the second
-is opened too, each holds itself; the one that is closed first is held by the other again, with all that lies in its rings.
+Both ends are made and freed together, and so are the krings and rings of both. A slot and its buffer show in two rings at once, at the same
+index: in the sender's and in the receiver's, and each end writes only what it owns. While one end alone is open it holds the other (peer_ref);
+when the second is opened too, each holds itself; the one that is closed first is held by the other again, with all that lies in its rings.
 """
 from libc.errno cimport EBUSY, EEXIST, EINVAL, ENODEV, ENOMEM, ENXIO
 from libc.stdint cimport uint64_t, uintptr_t
