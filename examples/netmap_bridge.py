@@ -50,9 +50,8 @@ class Way:
         return any(ring.space for ring in self.source.rx_rings)
 
 
-def bridge(first, second, copy=False, most=None, timeout=None):
-    """Moves frames until `most` were moved (None: for ever), or nothing came for `timeout` seconds. Yields the counts of both ways, each time."""
-    there, back = Way(first, second, copy), Way(second, first, copy)
+def bridge(first, second, there, back, most=None, timeout=None):
+    """Moves frames until `most` were moved (None: for ever), or nothing came for `timeout` seconds."""
     while most is None or there.frames + back.frames < most:
         # Room to send is there nearly always: it is waited for only where frames wait for it, and then no more frames are
         waiting = [
@@ -67,7 +66,6 @@ def bridge(first, second, copy=False, most=None, timeout=None):
         back.move()
         for port in (first, second):
             port.txsync()
-        yield there.frames, back.frames
 
 
 def main(argv=None, device=None):
@@ -81,15 +79,14 @@ def main(argv=None, device=None):
     with netmap.open(options.first, device) as first, netmap.open(options.second, device) as second:
         if first.hdr_len != second.hdr_len:
             parser.error("one port has a virtio-net header in front of its frames, the other has another one or none")
-        there = back = 0
+        there, back = Way(first, second, options.copy), Way(second, first, options.copy)
         try:
-            for there, back in bridge(first, second, options.copy, options.count, options.timeout):
-                pass
+            bridge(first, second, there, back, options.count, options.timeout)
         except KeyboardInterrupt:
             pass
-        how = "copied" if options.copy or first.mem_id != second.mem_id else "swapped"
-        print(f"{there} frames from {first.name} to {second.name}, {back} back; buffers were {how}")
-    return there, back
+        how = "copied" if there.copy else "swapped"
+        print(f"{there.frames} frames from {first.name} to {second.name}, {back.frames} back; buffers were {how}")
+    return there.frames, back.frames
 
 
 if __name__ == "__main__":

@@ -9,10 +9,9 @@ import argparse
 from usnet.backends import netmap
 
 
-def receive(port, most, timeout, show):
-    """Takes frames until there are `most` (None: for ever), or none came for `timeout` seconds (None: waits for ever). Yields (frames, bytes)."""
-    frames = size = 0
-    while most is None or frames < most:
+def receive(port, most, timeout, show, counts):
+    """Takes frames until there are `most` (None: for ever), or none came for `timeout` seconds (None: waits for ever), and counts."""
+    while most is None or counts["frames"] < most:
         ready = port.poll(timeout)
         if not ready:
             return
@@ -22,17 +21,16 @@ def receive(port, most, timeout, show):
         for ring in port.rx_rings:
             slots = 0
             for slot in ring:
-                if most is not None and frames == most:
+                if most is not None and counts["frames"] == most:
                     break
                 if show:
                     print(f"{slot.len:5} bytes:", slot.data[port.hdr_len : port.hdr_len + 32].hex(" "))
-                size += slot.len
+                counts["bytes"] += slot.len
                 slots += 1
                 if not slot.flags & netmap.NS_MOREFRAG:
-                    size -= port.hdr_len
-                    frames += 1
+                    counts["bytes"] -= port.hdr_len
+                    counts["frames"] += 1
             ring.advance(slots)
-        yield frames, size
 
 
 def main(argv=None, device=None):
@@ -42,16 +40,15 @@ def main(argv=None, device=None):
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="end when none came for so long")
     parser.add_argument("--show", action="store_true", help="print the first bytes of each frame")
     options = parser.parse_args(argv)
-    frames = size = 0
+    counts = {"frames": 0, "bytes": 0}
     with netmap.open(options.port, device) as port:
         try:
-            for frames, size in receive(port, options.count, options.timeout, options.show):
-                pass
+            receive(port, options.count, options.timeout, options.show, counts)
         except KeyboardInterrupt:
             pass
         port.rxsync()  # gives the last buffers back
-    print(f"received {frames} frames, {size} bytes")
-    return frames, size
+    print(f"received {counts['frames']} frames, {counts['bytes']} bytes")
+    return counts
 
 
 if __name__ == "__main__":

@@ -40,23 +40,22 @@ def fill(ring, frame, most):
     return count
 
 
-def send(port, frame, count, rate):
-    """Sends the frame `count` times (None: for ever), `rate` times a second (None: as fast as it goes). Yields how many after each batch."""
+def send(port, frame, count, rate, counts):
+    """Sends the frame `count` times (None: for ever), `rate` times a second (None: as fast as it goes), and counts."""
     ring = port.tx_rings[0]
     began = time.monotonic()
-    sent = 0
-    while count is None or sent < count:
-        wanted = BATCH if count is None else min(BATCH, count - sent)
+    while count is None or counts["frames"] < count:
+        wanted = BATCH if count is None else min(BATCH, count - counts["frames"])
         if rate is not None:
-            due = int((time.monotonic() - began) * rate) + 1 - sent
+            passed = time.monotonic() - began
+            due = int(passed * rate) + 1 - counts["frames"]
             if due <= 0:
-                time.sleep((sent + 1) / rate - (time.monotonic() - began))
+                time.sleep(max(0, counts["frames"] / rate - passed))
                 continue
             wanted = min(wanted, due)
         done = fill(ring, frame, wanted)
         port.txsync()
-        sent += done
-        yield sent
+        counts["frames"] += done
         if not done and not port.poll(1, out=True, receive=False):
             print("no room for a second: nobody takes the frames")
             return
@@ -80,15 +79,14 @@ def main(argv=None, device=None):
         if len(frame) > port.buf_size:
             parser.error(f"a buffer holds {port.buf_size - port.hdr_len} bytes")
         began = time.monotonic()
-        sent = 0
+        counts = {"frames": 0}
         try:
-            for sent in send(port, frame, options.count, options.rate):
-                pass
+            send(port, frame, options.count, options.rate, counts)
         except KeyboardInterrupt:
             pass
         seconds = time.monotonic() - began
-        print(f"sent {sent} frames of {options.length} bytes in {seconds:.3f} s")
-    return sent
+        print(f"sent {counts['frames']} frames of {options.length} bytes in {seconds:.3f} s")
+    return counts["frames"]
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from usnet.backends.netmap.standin.kernel import StandIn
 
 from usnet.backends import netmap
 from usnet.backends.netmap.intercept import Intercept
-from usnet.backends.netmap.standin.kernel import StandIn
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
@@ -66,24 +66,23 @@ def test_the_sender_gives_up_when_nobody_takes_its_frames(kernel, capsys):
 def test_the_receiver_counts_and_shows_frames(kernel, capsys):
     with netmap.open("vale0:s", kernel) as sender:
         traffic = Traffic(kernel, ("poll",), (sender, frames(3)))
-        assert example("netmap_receiver").main(["vale0:r", "--count", "3", "--show"], traffic.device) == (3, 3 * 94)
+        assert example("netmap_receiver").main(["vale0:r", "--count", "3", "--show"], traffic.device) == {"frames": 3, "bytes": 3 * 94}
     out = capsys.readouterr().out
     assert out.count("   94 bytes: ff ff ff ff ff ff 02") == 3
     assert out.endswith("received 3 frames, 282 bytes\n")
 
 
 def test_the_receiver_ends_when_nothing_comes(kernel, capsys):
-    assert example("netmap_receiver").main(["vale0:r", "--timeout", "0.01"], kernel) == (0, 0)
+    assert example("netmap_receiver").main(["vale0:r", "--timeout", "0.01"], kernel) == {"frames": 0, "bytes": 0}
 
 
 def test_ctrl_c_ends_the_receiver_with_its_counts(kernel, capsys):
     receiver = example("netmap_receiver")
     real = receiver.receive
 
-    def until_interrupted(*arguments):
-        for counts in real(*arguments):
-            yield counts
-            raise KeyboardInterrupt
+    def until_interrupted(port, most, *arguments):
+        real(port, 2, *arguments)
+        raise KeyboardInterrupt
 
     receiver.receive = until_interrupted
     with netmap.open("vale0:s", kernel) as sender:
@@ -131,3 +130,20 @@ def test_the_bridge_waits_for_room_and_loses_nothing(kernel):
 
     assert example("netmap_bridge").main(["eth0", "eth1", "--count", "200", "--timeout", "0.5"], Intercept(kernel, arrives)) == (200, 0)
     assert nics[1].sent() == frames(200)
+
+
+def test_the_bridge_hands_over_whole_frames_only(kernel):
+    """Frames of three slots, for a ring of which seven can be used: two of them, and no part of the third."""
+    long = [frame * 60 for frame in frames(6)]
+    nic = kernel.nic("eth1", tx_slots=8)
+    with netmap.open("vale0:s", kernel) as sender, netmap.open("vale0:x", kernel) as source, netmap.open("eth1", kernel) as target:
+        way = example("netmap_bridge").Way(source, target, copy=False)
+        for frame in long:
+            sender.send(frame)
+        source.rxsync()
+        for n in (2, 4, 6):
+            way.move()
+            assert way.frames == n
+            assert not target.tx_rings[0][target.tx_rings[0].head - 1].flags & netmap.NS_MOREFRAG
+            target.txsync()
+    assert nic.sent() == long

@@ -134,7 +134,6 @@ def test_a_request_written_as_a_name_is_read_as_itself(request):
 def test_any_text_is_a_request_or_a_value_error(text):
     try:
         request = parse(text)
-    except ValueError as error:
-        assert str(error)
-    else:
-        assert parse(str(request)) == request
+    except ValueError:
+        return
+    assert parse(str(request)) == request

@@ -12,12 +12,24 @@ from usnet.backends.netmap.abi import CONSTANTS
 from usnet.backends.netmap.descriptor import Descriptor
 from usnet.backends.netmap.device import Device, KernelDevice
 from usnet.backends.netmap.names import PortRequest, parse
+from usnet.backends.netmap.opened import OpenPort, Ready
+from usnet.backends.netmap.opened import open_port as open  # noqa: A004
 from usnet.backends.netmap.requests import (
-    PoolsInfo, PortInfo, ValePort, pools_info, port_hdr_get, port_hdr_set, port_info, vale_attach, vale_delif, vale_detach, vale_list, vale_newif,
+    PoolsInfo,
+    PortInfo,
+    ValePort,
+    pools_info,
+    port_hdr_get,
+    port_hdr_set,
+    port_info,
+    vale_attach,
+    vale_delif,
+    vale_detach,
+    vale_list,
+    vale_newif,
     vale_polling,
 )
-from usnet.backends.netmap.rings import SLOT_DTYPE, ExtraBuffer, OpenPort, Ready, Ring, Slot
-from usnet.backends.netmap.rings import open_port as open  # noqa: A004
+from usnet.backends.netmap.rings import SLOT_DTYPE, ExtraBuffer, Ring, Slot
 
 NS_BUF_CHANGED, NS_REPORT, NS_FORWARD, NS_NO_LEARN, NS_INDIRECT, NS_MOREFRAG = (
     CONSTANTS["NS_" + name] for name in ("BUF_CHANGED", "REPORT", "FORWARD", "NO_LEARN", "INDIRECT", "MOREFRAG"))

@@ -10,7 +10,7 @@ from usnet.backends.netmap.abi cimport (
     nmreq_option, nmreq_pools_info, nmreq_port_info_get, nmreq_register,
 )
 from usnet.backends.netmap.device cimport NM_POLLIN, NM_POLLOUT, Device
-from usnet.backends.netmap.requests cimport kernel, nm_control, nm_header, nm_port_hdr, nm_register
+from usnet.backends.netmap.requests cimport kernel, nm_header, nm_port_hdr, nm_register
 from usnet.backends.ring cimport ring, slot
 
 from usnet.backends.netmap.errors import failure, gather
@@ -78,8 +78,9 @@ cdef class Descriptor:
         if what == "register" and status in (-EINVAL, -ENOMEM):
             nm_header(&h, NETMAP_REQ_PORT_INFO_GET, name, &b, NULL)
             if self.device.ioctl(self.fd, NIOCCTRL, &h) == 0:
-                facts = gather(self.device, self.request.parent, PortInfo(b.nr_memsize, b.nr_tx_slots, b.nr_rx_slots, b.nr_tx_rings, b.nr_rx_rings,
-                                                                         b.nr_host_tx_rings, b.nr_host_rx_rings, b.nr_mem_id))
+                known = PortInfo(b.nr_memsize, b.nr_tx_slots, b.nr_rx_slots, b.nr_tx_rings, b.nr_rx_rings, b.nr_host_tx_rings, b.nr_host_rx_rings,
+                                 b.nr_mem_id)
+                facts = gather(self.device, self.request.parent, known)
         self.shut()
         return failure(-status, what, self.name, self.request, facts=facts)
 
@@ -278,9 +279,9 @@ cdef class Descriptor:
         return self.nifp != NULL and bool(self.nifp.ni_flags & NI_PRIV_MEM)
 
     def watch(self, bint out=False, bint receive=True):
-        """A descriptor of the operating system that polls readable while frames wait, or with `out` while there is room to send: for select, selectors and
-        asyncio. It stays the same from call to call, and ends with close(). With `out` it is readable nearly always: ask for that only while a ring is
-        full. OSError where the device has none."""
+        """A descriptor of the operating system that polls readable while frames wait, or with `out` while there is room to send: for select,
+        selectors and asyncio. It stays the same from call to call, and ends with close(). With `out` it is readable nearly always: ask for that only
+        while a ring is full. OSError where the device has none."""
         cdef int status = self.device.watch(self.fd, (NM_POLLIN if receive else 0) | (NM_POLLOUT if out else 0)) if self.fd >= 0 else -ENXIO
         if status < 0:
             raise failure(-status, "poll", self.name, device=self.device)

@@ -1,4 +1,5 @@
-"""Who answers netmap's system calls: the kernel's module behind /dev/netmap, or the stand-in. Everything above speaks to this, and does not ask which.
+"""Who answers netmap's system calls: the kernel's module behind /dev/netmap, or the stand-in. Everything above speaks to this, and does not ask
+which.
 
 The calls are those of the module's descriptor, and they mean exactly what they mean there (netmap(4)): nothing is added or smoothed over here.
 Descriptors are numbers of the device's own; the kernel's are real ones, the stand-in's are not.

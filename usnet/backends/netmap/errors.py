@@ -6,7 +6,23 @@ import socket
 import sys
 from dataclasses import dataclass, field
 from errno import (
-    EACCES, EBUSY, EEXIST, EFAULT, EINVAL, EIO, EMFILE, EMSGSIZE, ENAMETOOLONG, ENODEV, ENOENT, ENOMEM, ENOSYS, ENOTTY, ENXIO, EOPNOTSUPP, EPERM,
+    EACCES,
+    EBUSY,
+    EEXIST,
+    EFAULT,
+    EINVAL,
+    EIO,
+    EMFILE,
+    EMSGSIZE,
+    ENAMETOOLONG,
+    ENODEV,
+    ENOENT,
+    ENOMEM,
+    ENOSYS,
+    ENOTTY,
+    ENXIO,
+    EOPNOTSUPP,
+    EPERM,
 )
 from pathlib import Path
 from typing import Any
@@ -34,8 +50,8 @@ class Facts:
 def gather(device: Any, name: str = "", port: Any = None) -> Facts:
     """The facts about the system behind a device, as far as this process may see them."""
     if not isinstance(device, KernelDevice):
-        path = str(getattr(device, "path", ""))
-        return Facts(path, path, True, dict(getattr(device, "parameters", None) or {}), port=port)
+        what = str(getattr(device, "path", ""))
+        return Facts(what, what, True, dict(getattr(device, "parameters", None) or {}), port=port)
     system = "freebsd" if sys.platform.startswith("freebsd") else "linux" if sys.platform == "linux" else sys.platform
     parameters = {}
     if PARAMETERS.is_dir():
@@ -44,10 +60,10 @@ def gather(device: Any, name: str = "", port: Any = None) -> Facts:
             if text.lstrip("-").isdigit():
                 parameters[path.name] = int(text)
     module = PARAMETERS.is_dir() if system == "linux" else None
-    mtu = Path("/sys/class/net", name, "mtu")
-    known = system == "linux" and name and "/" not in name and mtu.is_file()
+    mtu_file = Path("/sys/class/net", name, "mtu")
+    known = system == "linux" and name and "/" not in name and mtu_file.is_file()
     return Facts(system, device.path, module, parameters, tuple(i for _, i in socket.if_nameindex()),
-                 int(mtu.read_text()) if known else None, port)
+                 int(mtu_file.read_text()) if known else None, port)
 
 
 VERBS = {"open": "opening", "register": "opening", "map": "mapping the memory of", "txsync": "syncing", "rxsync": "syncing", "poll": "waiting for"}
@@ -65,6 +81,7 @@ TEXTS = {
     ("vale_attach", EINVAL): "the name is not valeNAME:INTERFACE, or the interface cannot be attached",
     ("vale_attach", EEXIST): "the interface is attached already",
     ("vale_detach", EINVAL): "the interface is not attached to that switch",
+    ("vale_detach", ENXIO): "the interface is not attached to that switch",
     ("vale_detach", ENOENT): "no such switch",
     ("vale_detach", EBUSY): "the port is polled by kernel threads, or in use: stop that first",
     ("vale_newif", EEXIST): "there is an interface of that name already",
@@ -141,9 +158,12 @@ def invalid(request: PortRequest, facts: Facts) -> str:
         return "a zero-copy monitor ('/z') watches sending or receiving: add t, r or both"
     if request.offset is not None and buf_size and request.offset > buf_size:
         return f"the offset of {request.offset} is more than a buffer's {buf_size} bytes"
+    if request.offset is not None and request.offset_bits and request.offset >> request.offset_bits:
+        return f"an offset of {request.offset} does not fit in {request.offset_bits} bits"
     if facts.mtu and buf_size and facts.mtu > buf_size:
-        return (f"the interface's MTU of {facts.mtu} does not fit netmap's buffers of {buf_size} bytes: lower it (ip link set {request.parent} mtu 1500), "
-                f"or raise buf_size while no port is open: {set_parameter('buf_size', -(-facts.mtu // 64) * 64, facts.system)}")
+        larger = set_parameter("buf_size", -(-facts.mtu // 64) * 64, facts.system)
+        return (f"the interface's MTU of {facts.mtu} does not fit netmap's buffers of {buf_size} bytes: lower it "
+                f"(ip link set {request.parent} mtu 1500), or raise buf_size while no port is open: {larger}")
     if request.mem_id:
         return f"there is no memory region {request.mem_id}, or the port cannot use it"
     return ("the port cannot be had like that: no such ring or host rings, numbers of rings or slots out of range, an MTU larger than a buffer, "
@@ -155,16 +175,16 @@ def busy(request: PortRequest, facts: Facts) -> str:
         return "the rings are open elsewhere with other offsets: the first who opens them decides; or they are in exclusive use"
     if request.flags & ABI["NR_EXCLUSIVE"]:
         return "the rings are open in another program, so they cannot be had exclusively: close it, or leave out '/x'"
-    return ("the port is in use: open exclusively in another program, or attached to a VALE switch (vale_list() shows it; vale_detach()), or the kernel "
-            "uses it itself")
+    return ("the port is in use: open exclusively in another program, or attached to a VALE switch (vale_list() shows it; vale_detach()), or the "
+            "kernel uses it itself")
 
 
 def missing(request: PortRequest, facts: Facts) -> str:
     if facts.interfaces is None or request.is_vale:
         return "no such interface or switch" + (f" {request.parent}" if request.parent else "")
     if request.parent in facts.interfaces:
-        return (f"the interface {request.parent} is there, but netmap cannot use it: it is down or going away, in another network namespace than the one "
-                "that opened the device, or the kernel's netmap does not know this kind")
+        return (f"the interface {request.parent} is there, but netmap cannot use it: it is down or going away, in another network namespace than the "
+                "one that opened the device, or the kernel's netmap does not know this kind")
     return f"there is no interface {request.parent} (there are: {', '.join(facts.interfaces) or 'none'})"
 
 
@@ -189,8 +209,8 @@ def exhausted(request: PortRequest, facts: Facts) -> str:
         why = ", ".join(f"{name} is {have[name]} and {need} are needed" for name, need in short.items())
         return f"netmap's memory is too small: {why}; {how}{commands}"
     now = ", ".join(f"{name}={have[name]}" for name in ("buf_num", "ring_num", "ring_size", "if_num", "if_size") if name in have)
-    return (f"netmap's memory is used up{f' ({now})' if now else ''}: close other ports, or raise buf_num (buffers), ring_num (rings) or ring_size (bytes a "
-            f"ring: 256 and 16 a slot); {how}{set_parameter('buf_num', 2 * have.get('buf_num', 163840), facts.system)}")
+    return (f"netmap's memory is used up{f' ({now})' if now else ''}: close other ports, or raise buf_num (buffers), ring_num (rings) or ring_size "
+            f"(bytes a ring: 256 and 16 a slot); {how}{set_parameter('buf_num', 2 * have.get('buf_num', 163840), facts.system)}")
 
 
 def unsupported(request: PortRequest, facts: Facts) -> str:

@@ -4,16 +4,17 @@ import traceback
 from cpython.buffer cimport PyBUF_WRITE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport EINVAL
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from usnet.backends.netmap.device cimport Device
 
 
 cdef class Intercept(Device):
-    """`seen(call, fd, *details)` is called before each call of `inner`: it returns None to let it through, or the answer to give in its place (-errno).
+    """`seen(call, fd, *details)` is called before each call of `inner`: it returns None to let it through, or the answer to give in its place
+    (-errno).
 
-    call and details: "open"; "ioctl" request, a writable memoryview of the argument (None: NULL); "map" size; "poll" events, timeout_ns; "watch" events;
-    "close". An exception in it is printed and counts as -EINVAL.
+    call and details: "open"; "ioctl" request, a writable memoryview of the argument (None: NULL); "map" size; "poll" events, timeout_ns; "watch"
+    events; "close". An exception in it is printed and counts as -EINVAL.
     """
     cdef Device inner
     cdef object seen

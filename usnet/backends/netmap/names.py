@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from usnet.backends.netmap.abi import CONSTANTS as ABI
 
@@ -158,9 +159,9 @@ def _flags(text: str, whole: str) -> int:
     return flags
 
 
-def _option(text: str, whole: str) -> dict:
+def _option(text: str, whole: str) -> dict[str, Any]:
     """The fields that one @option sets."""
-    kind, separator, body = re.match(r"([^:=]*)([:=]?)(.*)", text, re.DOTALL).groups()
+    kind, separator, body = re.split(r"([:=])", text, maxsplit=1) if re.search("[:=]", text) else (text, "", "")
     default = {"share": "port", "offset": "initial"}.get(kind)
     keys = {}
     if separator == "=" and default:
@@ -177,7 +178,7 @@ def _option(text: str, whole: str) -> dict:
         more = " (netmap memory in the caller's own pages is not supported here)" if kind == "extmem" else ""
         raise ValueError(f"{whole!r}: no option @{kind}{more}; there are @conf, @share and @offset")
     if not keys or (default and default not in keys):
-        raise ValueError(f"{whole!r}: @{kind} needs {'a key, as ' + next(iter(known)) + '=2' if kind == 'conf' else default + '='}")
+        raise ValueError(f"{whole!r}: @{kind} needs {f'{default}=' if default else 'a key, as rings=2'}")
     if unknown := sorted(set(keys) - set(known)):
         raise ValueError(f"{whole!r}: @{kind} has no key {unknown[0]!r} (it has {', '.join(known)})")
     if kind == "share":
@@ -191,19 +192,19 @@ def _option(text: str, whole: str) -> dict:
     return {name: number for key, number in both_first for name in CONF[key]}
 
 
-def parse(name: str, **settings) -> PortRequest:
+def parse(name: str, **settings: Any) -> PortRequest:
     """The request that a name stands for; `settings` are fields of it to set beside (flags are added). ValueError says what is wrong with a name."""
     text = name.removeprefix("netmap:")
-    match = re.match(r"([^-*^/@]*)([-*^][^/@{}]*)?([{}][^-*^/@]*)?(?:/([^@]*))?((?:@.*)?)", text, re.DOTALL)
-    port, rings, pipe, flags, options = match.groups()
-    if match.end() != len(text):
-        raise ValueError(f"{name!r}: {text[match.end():]!r} cannot stand there; the order is port, pipe, rings, /flags, @options")
+    # Every part may be missing, so something matches always: what is left over is wrong
+    port, rings, pipe, flags, options, rest = re.findall(r"^([^-*^/@]*)([-*^][^/@{}]*)?([{}][^-*^/@]*)?(/[^@]*)?(@.*)?(.*)", text, re.DOTALL)[0]
+    if rest:
+        raise ValueError(f"{name!r}: {rest!r} cannot stand there; the order is port, pipe, rings, /flags, @options")
     if not port:
         raise ValueError(f"{name!r}: a port needs a name")
-    if flags == "":
+    if flags == "/":
         raise ValueError(f"{name!r}: flags are missing behind '/'")
-    mode, ringid = _rings(rings or "", name)
-    fields = {"mode": mode, "ringid": ringid, "flags": _flags(flags or "", name)}
+    mode, ringid = _rings(rings, name)
+    fields: dict[str, Any] = {"mode": mode, "ringid": ringid, "flags": _flags(flags[1:], name)}
     for option in options.split("@")[1:]:
         if re.match(r"[0-9]|$", option):
             mem_id = _number(option, "the memory region after '@'", name, MEM_ID_MAX)
@@ -212,10 +213,10 @@ def parse(name: str, **settings) -> PortRequest:
             fields["mem_id"] = mem_id
         else:
             fields |= _option(option, name)
-    return PortRequest(port + (pipe or ""), **(fields | settings | {"flags": fields["flags"] | settings.get("flags", 0)}))
+    return PortRequest(port + pipe, **(fields | settings | {"flags": fields["flags"] | settings.get("flags", 0)}))
 
 
-def as_request(name: str | PortRequest, **settings) -> PortRequest:
+def as_request(name: str | PortRequest, **settings: Any) -> PortRequest:
     """A name or a request as a request. `settings` that are None are left out."""
     settings = {key: value for key, value in settings.items() if value is not None}
     return replace(name, **settings) if isinstance(name, PortRequest) else parse(name, **settings)

@@ -103,7 +103,8 @@ cdef void from_legacy(const nmreq_legacy *r, nmreq_register *body) noexcept nogi
 
 
 cdef int legacy(Device device, int fd, const nmreq_legacy *request, nmreq_legacy *answer, uint32_t *version) noexcept nogil:
-    """NIOCREGIF with the newest version that the kernel takes: 0 or -errno. Old modules take their neighbours' versions, and answer with their own."""
+    """NIOCREGIF with the newest version that the kernel takes: 0 or -errno. Old modules take their neighbours' versions, and answer with their
+    own."""
     cdef int status = -EINVAL
     cdef uint32_t v = NETMAP_API_NIOCCTRL - 1
     while v >= NETMAP_API_OLDEST and status == -EINVAL:
