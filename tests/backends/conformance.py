@@ -35,7 +35,8 @@ class Rig:
         raise NotImplementedError
 
     def feed(self):
-        """Lets frames come that inject() could not deliver yet: for wires that would lose what finds no room. Called before syncs that wait for some."""
+        """Lets frames come that inject() could not deliver yet: for wires that would lose what finds no room. Called before syncs that wait
+        for some."""
 
     def sent(self):
         """Frames that have left the port since the last call."""
@@ -61,6 +62,7 @@ class Adapter:
     waits = True                    # an OSPoller can wait for it
     can_fragment = True             # takes buffers smaller than its frames
     counts_overruns = True          # False: frames that find no room on the way are lost and nobody counts them (a switch)
+    keeps_sent = True               # False: frames that were sent and not read yet are overwritten by later ones, so that they are read at once
     counts_too_long = True          # the port itself sees frames that no run of slots can hold
 
     def open(self, arriving=(), *, slots=8, buf_size=2048, spares=0):
@@ -91,6 +93,15 @@ def fill(rig, ring, slots, syncs=200):
             return
         time.sleep(0.001)
     raise AssertionError(f"{ring.space} slots of {slots} after {syncs} syncs")
+
+
+def eventually(condition, tries=300):
+    """Whether it comes true: at once, or (a kernel tells of links when it finds the time) a little later."""
+    for _ in range(tries):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def bodies(frames):
@@ -234,14 +245,20 @@ class Conformance:
             ring.advance()
         assert ring.space == 0
         expected = [frame(0), frame(1), frame(2)]
+        got = []
         for i in range(3, 40):
             if rig.port.send(frame(i)):
                 expected.append(frame(i))
-        got = rig.sent()
-        assert got[:3] == expected[:3]
-        while rest := rig.port.sync() or rig.sent():
-            got += rest
-        assert got == expected or (not self.adapter.counts_overruns and [f for f in expected if f in got] == got)
+            if not self.adapter.keeps_sent:
+                got += rig.sent()
+        got += rig.sent()
+        for _ in range(50):             # a device may take its time
+            rig.port.sync()
+            got += rig.sent()
+            if got == expected:
+                break
+        assert [f for f in expected if f in got] == got and len(got) >= 3
+        assert got == expected or not self.adapter.counts_overruns
 
     @pytest.mark.parametrize("slots", [2, 3, 7, 13])
     def test_sending_wraps_around_rings_of_any_length(self, rig, slots):
@@ -398,12 +415,12 @@ class Conformance:
         rig = rig()
         self.needs(rig, PortCaps.SEND)
         rig.pull(False)
-        assert not rig.port.link_up and not rig.port.gone
+        assert eventually(lambda: not rig.port.link_up) and not rig.port.gone
         assert all(rig.port.send(frame(i)) for i in range(20))
         assert rig.sent() == []
         assert rig.port.statistics()["tx_errors"] == 20
         rig.pull(True)
-        assert rig.port.link_up
+        assert eventually(lambda: rig.port.link_up)
         self.still_works(rig)
 
     def test_a_port_that_vanished_says_so_at_every_sync(self, rig):

@@ -13,7 +13,6 @@ from click.testing import CliRunner
 from tests.cli.kit import Namespace, first_line, stop
 from usnet.backends import registry
 from usnet.backends.errors import BackendUnavailable
-from usnet.backends.pair import make_pair
 from usnet.cli.commands import root
 
 DEVICE = ["--backend", "tap:tap0", "--address", "10.9.0.2/24", "--peer-address", "10.9.0.1/24"]
@@ -145,8 +144,10 @@ def test_without_the_device_one_line_says_what_to_do(monkeypatch):
 
 
 def test_only_a_tap_device_has_a_kernels_end(monkeypatch):
-    port, _ = make_pair("kernel")
-    monkeypatch.setattr(registry, "open_port", lambda name: port)
-    result = CliRunner().invoke(root, ["serve", "echo", "--backend", "pair:kernel", *DEVICE[2:]], prog_name="usnet")
-    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
-    assert "--peer-address" in result.stderr and not port.link_up
+    opened = []
+    monkeypatch.setattr(registry, "open_port", opened.append)
+    for backend in ("pair:kernel", "netmap:em0"):
+        result = CliRunner().invoke(root, ["serve", "echo", "--backend", backend, *DEVICE[2:]], prog_name="usnet")
+        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+        assert "--peer-address" in result.stderr and backend in result.stderr and "tap:" in result.stderr
+    assert opened == []

@@ -72,6 +72,7 @@ class VethRig(TapRig):
 class VethAdapter(Adapter):
     can_fragment = False
     counts_overruns = counts_too_long = False
+    keeps_sent = False              # the packet socket shares its bytes with the buffers that the emulation sends from
 
     def open(self, arriving=(), *, slots=8, buf_size=2048, spares=0):
         name = f"vt{next(numbers)}"

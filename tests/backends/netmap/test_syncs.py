@@ -17,8 +17,8 @@ POLLIN, POLLOUT, POLLERR = 1, 4, 8
 
 
 class Bench:
-    """A NIC of the stand-in's, a port on it, and hands in between: before(request) runs ahead of each sync of the module's, and may answer in its place;
-    after(request) runs behind it."""
+    """A NIC of the stand-in's, a port on it, and hands in between: before(request) runs ahead of each sync of the module's, and may answer in its
+    place; after(request) runs behind it."""
 
     def __init__(self, slots=8, interface=False, **settings):
         self.before = self.after = lambda request: None
@@ -193,6 +193,23 @@ def test_frames_that_waiting_brought_are_seen_at_the_next_sync_with_their_time(b
         ((first, t), (second, _)) = b.port.receive()
     assert (first, second) == (frame(0), frame(1)) and before <= t <= b.port.clock.now()
     assert b.port.statistics()["rx_frames"] == 2
+
+
+def test_a_swapped_receive_buffer_is_filled_also_where_the_flag_was_forgotten(bench):
+    b = bench(slots=4, spares=1)
+    b.nic.inject([frame(0)])
+    assert b.rx.sync() == 0
+    kept = b.rx.slot(0).buf_idx
+    b.rx.set_slot(0, buf_idx=b.port.spare_buffers[0], flags=0)      # drivers look at buf_idx only where NS_BUF_CHANGED is set
+    b.rx.advance()
+    assert b.rx.sync() == 0
+    b.nic.inject([frame(i) for i in range(1, 4)])
+    assert bodies(b.port.receive()) == [frame(i) for i in range(1, 4)]
+    assert b.rx.sync() == 0
+    b.nic.inject([frame(4)])
+    assert bodies(b.port.receive()) == [frame(4)]
+    b.rx.set_slot(1, buf_idx=kept, len=60)
+    assert b.rx.read(1) == frame(0)
 
 
 # The link

@@ -10,12 +10,12 @@ from usnet.backends.findings import GOOD, PROBLEM, Finding
 from usnet.backends.netmap.findings import Offload, buffer_findings, offload_findings, queue_findings
 
 LOAD = "as root: kldload netmap, or device netmap in the kernel's configuration (GENERIC has it)"
+GIANTS, PARTIAL = "the host hands over segments longer than a frame (on host rings)", "checksums are not there (on host rings)"
 # Options as ifconfig prints them: (the argument that turns them off, why)
 OFFLOADS = {
-    "LRO": ("-lro", "merges frames until they fit no buffer"), "TSO4": ("-tso", "the host hands over segments longer than a frame"),
-    "TSO6": ("-tso", "the host hands over segments longer than a frame"), "RXCSUM": ("-rxcsum", "checksums are not there on host rings"),
-    "TXCSUM": ("-txcsum", "checksums are not there on host rings"), "RXCSUM_IPV6": ("-rxcsum6", "checksums are not there on host rings"),
-    "TXCSUM_IPV6": ("-txcsum6", "checksums are not there on host rings"), "VLAN_HWTAGGING": ("-vlanhwtag", "takes VLAN tags out of frames"),
+    "LRO": ("-lro", "merges frames until they fit no buffer"), "TSO4": ("-tso", GIANTS), "TSO6": ("-tso", GIANTS),
+    "RXCSUM": ("-rxcsum", PARTIAL), "TXCSUM": ("-txcsum", PARTIAL), "RXCSUM_IPV6": ("-rxcsum6", PARTIAL), "TXCSUM_IPV6": ("-txcsum6", PARTIAL),
+    "VLAN_HWTAGGING": ("-vlanhwtag", "takes VLAN tags out of frames"),
 }
 
 
@@ -90,7 +90,8 @@ def interface_findings(name: str, mode: str) -> list[Finding]:
     names = " ".join(dict.fromkeys(o.name for o in switches or [] if o.on))
     found += offload_findings(name, switches, f"ifconfig {name} {names}", f"the offloads of {name} could not be read: look with ifconfig {name}")
     if mode != "host":
-        kind, unit = re.fullmatch(r"(.*?)([0-9]*)", name).groups()
+        kind = name.rstrip("0123456789")
+        unit = name.removeprefix(kind)
         queues = len(set(re.findall(r"\.iflib\.rxq(\d+)\.", _output("sysctl", "-N", f"dev.{kind}.{unit}"))))
         if queues:
             found += queue_findings(name, queues, mode, f"dev.{kind}.{unit}.iflib.override_nrxqs={{0}} and override_ntxqs={{0}} in loader.conf")

@@ -19,7 +19,8 @@ PARTIAL = "frames pass with checksums that are not there yet, or not checked (on
 OFFLOADS = {
     "rx-gro": ("gro", MERGES), "rx-gro-hw": ("rx-gro-hw", MERGES), "rx-lro": ("lro", MERGES),
     "tx-generic-segmentation": ("gso", GIANTS), "tx-tcp-segmentation": ("tso", GIANTS), "tx-tcp6-segmentation": ("tso", GIANTS),
-    "tx-checksum-ip-generic": ("tx", PARTIAL), "tx-checksum-ipv4": ("tx", PARTIAL), "tx-checksum-ipv6": ("tx", PARTIAL), "rx-checksum": ("rx", PARTIAL),
+    "tx-checksum-ip-generic": ("tx", PARTIAL), "tx-checksum-ipv4": ("tx", PARTIAL), "tx-checksum-ipv6": ("tx", PARTIAL),
+    "rx-checksum": ("rx", PARTIAL),
     "rx-vlan-hw-parse": ("rxvlan", "takes VLAN tags out of received frames"),
     "tx-vlan-hw-insert": ("txvlan", "the host leaves VLAN tags to the NIC (on host rings)"),
 }
@@ -138,7 +139,7 @@ def interface_findings(name: str, mode: str) -> list[Finding]:
         return [Finding(PROBLEM, f"there is no interface {name} here (there are: {', '.join(interfaces()) or 'none'})")]
     queues = len(list((NET / name / "queues").glob("rx-*")))
     found = up_findings(name) + driver_findings(name)
-    off = "ethtool -K {} ".format(name)
+    off = f"ethtool -K {name} "
     switches = offloads(name)
     names = " ".join(f"{each} off" for each in dict.fromkeys(o.name for o in switches or [] if o.on))
     found += offload_findings(name, switches, off + names,

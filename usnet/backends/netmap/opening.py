@@ -27,10 +27,10 @@ PATH = "/dev/netmap"
 
 def pair(name: str, value: int | tuple[int, int] | None) -> tuple[int, int]:
     """(of transmit rings, of receive rings); 0: the port's own. ValueError for what is no number of anything."""
-    both = value if isinstance(value, tuple) else (value or 0, value or 0)
+    both: tuple[Any, ...] = value if isinstance(value, tuple) else (value or 0, value or 0)
     if len(both) != 2 or not all(isinstance(n, int) and 0 <= n < 1 << 20 for n in both):
         raise ValueError(f"{name}: {value!r} is no number, and no pair of them for (transmit, receive)")
-    return both
+    return both[0], both[1]
 
 
 def split(request: PortRequest, device: Device) -> list[PortRequest]:
@@ -69,8 +69,8 @@ def descriptors(requests: list[PortRequest], device: Device, spares: int) -> lis
 
 
 def identity(request: PortRequest, interface: str | None, mac: str | bytes | None, mtu: int | None) -> tuple[bytes, int]:
-    """(Ethernet address, MTU). Those of the interface where it is one of the machine's and the stack takes its place on the wire; on its host rings, VALE
-    ports and pipes the stack is somebody else, and the name makes the address."""
+    """(Ethernet address, MTU). Those of the interface where it is one of the machine's and the stack takes its place on the wire; on its host
+    rings, VALE ports and pipes the stack is somebody else: there the name makes the address."""
     if mac is not None:
         own = mac_address(mac)
     elif interface and request.mode not in (SW, ONE_SW):
@@ -107,8 +107,8 @@ def open_port(
     if offsets is not None:
         request = replace(request, offset=offsets, initial_offset=offsets)
     name = f"netmap:{str(address).removeprefix('netmap:')}"
-    system = request.parent if isinstance(device, KernelDevice) and not request.is_vale and not request.pipe else ""
-    system = system if SYSTEM.exists(system) else None
+    of_system = isinstance(device, KernelDevice) and not request.is_vale and not request.pipe and SYSTEM.exists(request.parent)
+    system = request.parent if of_system else None
     own, size = identity(request, system, mac, mtu)
     made = descriptors(split(request, device), device, spares)
     try:

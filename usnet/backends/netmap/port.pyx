@@ -4,7 +4,7 @@ import select
 import weakref
 
 from libc.errno cimport EINVAL, EIO, ENODEV, ENXIO
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
@@ -18,7 +18,7 @@ from usnet.backends.netmap.side cimport (
 )
 from usnet.backends.ring cimport (
     LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, PORT_MAX_RINGS, PORT_SWAP, PORT_VNET_HDR, RING_RX, RING_TX, Port,
-    port, ring, slot_meta,
+    ring, slot_meta,
 )
 from usnet.backends.ring_memory cimport FIRST_BUFFER
 
@@ -212,10 +212,11 @@ cdef uint32_t pool_number(NetmapPort mine, Descriptor d):
 
 
 cdef class NetmapPort(Port):
-    """A port of netmap's. `descriptors` (Descriptor, open; the port closes them): each is bound to one ring of a direction, or of both. Closing the port
-    gives everything back."""
+    """A port of netmap's. `descriptors` (Descriptor, open; the port closes them): each is bound to one ring of a direction, or of both. Closing the
+    port gives everything back."""
 
-    def __cinit__(self, str name not None, Device device not None, request, list descriptors not None, uint32_t mtu, bytes mac not None, clock, Interface interface=None):
+    def __cinit__(self, str name not None, Device device not None, request, list descriptors not None, uint32_t mtu, bytes mac not None, clock,
+                  Interface interface=None):
         cdef Descriptor d
         cdef uint32_t i
         self.e.query_fd = self.wait_fd = -1

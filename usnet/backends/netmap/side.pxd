@@ -1,7 +1,8 @@
 """What the port keeps of one ring of netmap's, and what it does to it around each sync.
 
-The module checks rings too, but says nothing when it finds them broken, and goes on with buffers zeroed and indices half set; so it is never shown any:
-everything that the user hands over is checked here first. What the user must not write is put back, since the module complains of it in its log.
+The module checks rings too, but says nothing when it finds them broken, and goes on with buffers zeroed and indices half set; so it is never
+shown any: everything that the user hands over is checked here first. What the user must not write is put back, since the module complains of it in
+its log.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 

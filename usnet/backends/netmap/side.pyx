@@ -195,8 +195,6 @@ cdef int tx_settle(nm_side *k, port_stats *st) noexcept nogil:
         s = &r.slots[i]
         if s.buf_idx != k.good[i]:
             returned(k, s, i)
-        if k.hdr:
-            s.ptr = k.hdr
         i = side_after(k, i)
     k.tail = r.tail
     return 0
