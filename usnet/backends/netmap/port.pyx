@@ -14,7 +14,7 @@ from usnet.backends.netmap.descriptor cimport Descriptor
 from usnet.backends.netmap.device cimport NM_POLLERR, NM_POLLIN, NM_POLLOUT, Device, KernelDevice
 from usnet.backends.netmap.link cimport Interface
 from usnet.backends.netmap.side cimport (
-    nm_side, rx_check, rx_hide, rx_settle, side_full, side_publish, side_reset, tx_check, tx_headers, tx_settle, tx_take_back,
+    nm_side, rx_check, rx_hide, rx_settle, side_full, side_publish, side_reset, tx_absorb, tx_check, tx_headers, tx_settle, tx_take_back,
 )
 from usnet.backends.ring cimport (
     LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, PORT_MAX_RINGS, PORT_SWAP, PORT_VNET_HDR, RING_RX, RING_TX, Port,
@@ -94,6 +94,7 @@ cdef int netmap_tx_sync(void *self, uint32_t number) noexcept nogil:
         return -ENXIO
     if number >= e.p.n_tx:
         return -EINVAL
+    tx_absorb(k)
     if not tx_check(k, &frames, &bytes):
         return broken_rules(e, k)
     if e.p.link == LINK_DOWN and not came_back(e):
