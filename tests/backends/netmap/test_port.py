@@ -1,9 +1,13 @@
 """What a port of netmap does beside what every port must: on the stand-in."""
+import gc
+
 import pytest
 
 from tests.backends.conformance import bodies, frame
 from tests.backends.netmap.adapters import stand_in, with_nic
+from tests.backends.netmap.handle import SW, opened
 from usnet.backends import netmap
+from usnet.backends.netmap.intercept import Intercept
 from usnet.backends.netmap.opening import open_port
 from usnet.backends.ring import PortCaps
 
@@ -339,3 +343,37 @@ def test_offsets_and_a_header_do_not_go_together():
     device = stand_in()
     with with_header("vale0:a", 12, device), pytest.raises((ValueError, OSError)):
         open_port("vale0:a", device=device, offsets=64)
+
+
+# The end
+
+class Holder:
+    """Holds itself and others: nothing but the garbage collector ends it."""
+
+    def __init__(self, *others):
+        self.others = [self, *others]
+
+
+def mapping_of_a_closed_descriptor(device):
+    handle = opened(device, "em0")
+    handle.close()
+    return handle.memory
+
+
+@pytest.mark.parametrize("what", [
+    lambda device: open_port("em0", device=device, spares=3),
+    lambda device: open_port("em0", device=Intercept(device, lambda call, fd, *details: None)),
+    lambda device: netmap.open("em0", device),
+    lambda device: (lambda port: (port, port.rx_rings[0].slots, port.buffer(5)))(netmap.open("em0", device)),
+    mapping_of_a_closed_descriptor,
+], ids=["port", "port on an intercepted device", "binding", "views", "mapping"])
+def test_the_garbage_collector_ends_what_was_left_open_in_any_order(what):
+    device = with_nic()
+    keeper = opened(device, "em0", SW)
+    start = device.pools()
+    made = what(device)
+    Holder(made, device)
+    del made
+    gc.collect()
+    assert device.pools() == start
+    keeper.close()
