@@ -1,9 +1,13 @@
 """What a port of netmap does beside what every port must: on the stand-in."""
+import gc
+
 import pytest
 
 from tests.backends.conformance import bodies, frame
 from tests.backends.netmap.adapters import stand_in, with_nic
+from tests.backends.netmap.handle import SW, opened
 from usnet.backends import netmap
+from usnet.backends.netmap.intercept import Intercept
 from usnet.backends.netmap.opening import open_port
 from usnet.backends.poller import OSPoller
 from usnet.backends.ring import PortCaps
@@ -360,3 +364,37 @@ def test_slots_that_come_back_while_the_port_is_waited_for_may_be_filled_at_once
             assert ring.space == 3
         assert got == [frame(n) for n in range(30)]
         assert near.statistics()["ring_resets"] == 0
+
+
+# The end
+
+class Holder:
+    """Holds itself and others: nothing but the garbage collector ends it."""
+
+    def __init__(self, *others):
+        self.others = [self, *others]
+
+
+def mapping_of_a_closed_descriptor(device):
+    handle = opened(device, "em0")
+    handle.close()
+    return handle.memory
+
+
+@pytest.mark.parametrize("what", [
+    lambda device: open_port("em0", device=device, spares=3),
+    lambda device: open_port("em0", device=Intercept(device, lambda call, fd, *details: None)),
+    lambda device: netmap.open("em0", device),
+    lambda device: (lambda port: (port, port.rx_rings[0].slots, port.buffer(5)))(netmap.open("em0", device)),
+    mapping_of_a_closed_descriptor,
+], ids=["port", "port on an intercepted device", "binding", "views", "mapping"])
+def test_the_garbage_collector_ends_what_was_left_open_in_any_order(what):
+    device = with_nic()
+    keeper = opened(device, "em0", SW)
+    start = device.pools()
+    made = what(device)
+    Holder(made, device)
+    del made
+    gc.collect()
+    assert device.pools() == start
+    keeper.close()
