@@ -5,7 +5,6 @@ import os
 import struct
 
 import pytest
-from usnet.backends.netmap.standin.kernel import StandIn
 
 from usnet.backends.errors import BackendUnavailable
 from usnet.backends.netmap import (
@@ -25,6 +24,7 @@ from usnet.backends.netmap import (
 from usnet.backends.netmap import open as netmap_open
 from usnet.backends.netmap.abi import CONSTANTS as ABI
 from usnet.backends.netmap.intercept import Intercept
+from usnet.backends.netmap.standin.kernel import StandIn
 
 
 @pytest.fixture

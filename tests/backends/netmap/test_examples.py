@@ -3,10 +3,10 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from usnet.backends.netmap.standin.kernel import StandIn
 
 from usnet.backends import netmap
 from usnet.backends.netmap.intercept import Intercept
+from usnet.backends.netmap.standin.kernel import StandIn
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 

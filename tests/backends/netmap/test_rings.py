@@ -6,10 +6,10 @@ import select
 
 import numpy
 import pytest
-from usnet.backends.netmap.standin.kernel import StandIn
 
 from usnet.backends import netmap
 from usnet.backends.netmap.intercept import Intercept
+from usnet.backends.netmap.standin.kernel import StandIn
 
 FRAME = bytes.fromhex("ffffffffffff0200000000010800") + bytes(range(100))
 

@@ -2,17 +2,17 @@
 import struct
 
 from usnet.backends.netmap import trace
-from usnet.backends.netmap.abi import NIOCGINFO, NIOCREGIF
+from usnet.backends.netmap.abi import CONSTANTS
 from usnet.backends.netmap.recorder import Recorder
 
-LEGACY = {"LEGACY_REGIF": NIOCREGIF, "LEGACY_GINFO": NIOCGINFO}
+LEGACY = {"LEGACY_REGIF": CONSTANTS["NIOCREGIF"], "LEGACY_GINFO": CONSTANTS["NIOCGINFO"]}
 
 
 class Player:
     """Plays one trace on `device`. `world(event)` brings about what came from elsewhere (events)."""
 
     def __init__(self, device, world=None):
-        self.lines = []
+        self.lines: list[dict] = []
         self.journal = trace.Journal(self.lines.append)
         self.recorder = Recorder(device, self.journal)
         self.world = world
@@ -21,7 +21,7 @@ class Player:
 
     def play(self, entries, limit=20):
         """Differences as sentences, at most `limit`; a difference ends the comparison of its line, not the playing."""
-        found = []
+        found: list[str] = []
         for number, wanted in enumerate(entries, 2):
             try:
                 got = self.step(wanted)

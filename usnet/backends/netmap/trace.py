@@ -31,7 +31,7 @@ RING = np.dtype({
     "formats": ["<i8", "<u4", "<u4", "<u2", "<u2", "<u4", "<u4", "<u4", "<u4", "<u8", "<u8"],
     "offsets": [0, 8, 12, 16, 18, 20, 24, 28, 32, 56, 64], "itemsize": 256})
 SLOT = np.dtype([("buf_idx", "<u4"), ("len", "<u2"), ("flags", "<u2"), ("ptr", "<u8")])
-SHOWN = [name for name in RING.names if name != "buf_ofs"]
+SHOWN = ("num_slots", "nr_buf_size", "ringid", "dir", "head", "cur", "tail", "flags", "offset_mask", "buf_align")
 POLL = {"IN": 1, "OUT": 4, "ERR": 8}
 DIGEST_FROM = 33                # bytes: longer frames are written as a hash
 
@@ -119,18 +119,19 @@ class Mapped:
 
     def __init__(self, number, memory, at, mem_id, nifp):
         self.number, self.at, self.mem_id = number, at, mem_id
+        self.raw = memoryview(memory)
         self.memory = np.frombuffer(memory, np.uint8)
         self.nifp = nifp
-        head = struct.unpack_from("=16s6I", self.memory, nifp)
+        head = struct.unpack_from("=16s6I", self.raw, nifp)
         self.about = dict(zip(("name", "version", "flags", "tx_rings", "rx_rings", "_bufs_head", "host_tx_rings"),
                               (text(head[0]), *head[1:]), strict=True))
-        self.about["host_rx_rings"] = struct.unpack_from("=I", self.memory, nifp + 36)[0]
+        self.about["host_rx_rings"] = struct.unpack_from("=I", self.raw, nifp + 36)[0]
         self.rings = {}                 # name: (offset in the memory, header, slots)
         n_tx, n_rx, host_tx, host_rx = (self.about[k] for k in ("tx_rings", "rx_rings", "host_tx_rings", "host_rx_rings"))
         names = [f"tx{i}" for i in range(n_tx)] + [f"host tx{i}" for i in range(host_tx)]
         names += [f"rx{i}" for i in range(n_rx)] + [f"host rx{i}" for i in range(host_rx)]
         for i, name in enumerate(names):
-            ofs = struct.unpack_from("=q", self.memory, nifp + 56 + 8 * i)[0]
+            ofs = struct.unpack_from("=q", self.raw, nifp + 56 + 8 * i)[0]
             if ofs:
                 self.rings[name] = self.ring(nifp + ofs)
 
@@ -158,18 +159,18 @@ class Mapped:
 
     def extra(self):
         """The list of extra buffers, up to where it ends, leaves the memory or comes back to where it was."""
-        found, index = {}, struct.unpack_from("=I", self.memory, self.nifp + 32)[0]
+        found, index = {}, struct.unpack_from("=I", self.raw, self.nifp + 32)[0]
         while index and index not in found:
             found[index] = True
             where = self.buffer(index)
             if where is None:
                 break
-            index = struct.unpack_from("=I", self.memory, where[0])[0]
+            index = struct.unpack_from("=I", self.raw, where[0])[0]
         return list(found)
 
     def set_extra(self, wanted):
         for at, index in zip([self.nifp + 32] + [self.buffer(i)[0] for i in wanted if self.buffer(i)], [*wanted, 0], strict=False):
-            struct.pack_into("=I", self.memory, at, index)
+            struct.pack_into("=I", self.raw, at, index)
 
 
 class Seen:
@@ -182,7 +183,7 @@ class Seen:
 
 def runs(slots, changed):
     """The slots of those numbers, as `slots` of the format."""
-    found = []
+    found: list[list[int]] = []
     for i in changed:
         index, size, flags, ptr = (int(v) for v in slots[i])
         if found:
@@ -190,7 +191,7 @@ def runs(slots, changed):
             if i == last[0] + last[1] and index == last[2] + last[1] and [size, flags, ptr] == last[3:]:
                 last[1] += 1
                 continue
-        found.append([int(i), 1, index, size, flags, ptr])
+        found.append([i, 1, index, size, flags, ptr])
     for run in found:
         while len(run) > 3 and not run[-1]:
             run.pop()
@@ -313,15 +314,15 @@ class Journal:
         old, now = self.seen.get(key), Seen(header, slots)
         if old is None:
             change = dict(now.fields)
-            changed = range(len(slots))
+            changed = list(range(len(slots)))
         else:
             change = {name: v for name, v in now.fields.items() if v != old.fields[name]}
-            changed = np.nonzero(now.slots != old.slots)[0]
+            changed = [int(i) for i in np.nonzero(now.slots != old.slots)[0]]
         if len(changed):
             change["slots"] = runs(now.slots, changed)
         size = len(slots)
         if by_user and not receives and old is not None:
-            places = sorted({int(i) for i in changed} | set(span(old.fields["head"], now.fields["head"], size)))
+            places = sorted(set(changed) | set(span(old.fields["head"], now.fields["head"], size)))
             held = self.contents(m, header, now.slots, places, True)
             if held:
                 change["write"] = held
