@@ -350,7 +350,8 @@ cdef class StackCore:
             "ip_drops": dict(zip(ip_names.DROPS, self.s.ip.drops, strict=False)),
             "memory": {
                 "connections": self.s.tcp.tcbs.live, "chunks": self.s.chunks.heads.live, "timers": self.s.timers.count,
-                "out_of_order": self.s.tcp.ooos.live, "listeners": self.s.tcp.listeners.live, "udp": self.s.ip.udp.live,
+                "out_of_order": self.s.tcp.ooos.live, "scoreboards": self.s.tcp.boards.live,
+                "listeners": self.s.tcp.listeners.live, "udp": self.s.ip.udp.live,
                 "reassemblies": self.s.ip.reassemblies.live, "neighbours": self.s.ip.neighbours.live,
             },
             "stack": {"runs": self.s.runs, "rx_frames": self.s.rx_frames},
