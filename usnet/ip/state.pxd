@@ -184,6 +184,7 @@ cdef struct path_entry:
 cdef struct ip_state:
     netif netifs[8]
     uint32_t n_netifs
+    uint32_t n_offload          # of them over ports with PORT_VNET_HDR
     uint32_t n_addrs            # entries of addrs that may be in use: those behind are free
     uint32_t n_routes
     local_addr addrs[32]
@@ -239,6 +240,7 @@ cdef struct packet:
     uint8_t ttl
     uint8_t csum_ok             # the port verified the L4 checksum already
     # PACKET_ICMP_ERROR: the segment that it quotes was ours, src -> dst above
+    uint16_t gso_size           # payload bytes of each TCP segment that the frame carries; 0: it carries one
     uint8_t icmp_type
     uint8_t icmp_code
     uint32_t icmp_rest          # next-hop MTU
@@ -260,6 +262,14 @@ cdef struct tx_frame:
     uint8_t proto
     uint8_t tos                 # 0; may be changed before ip_tx_close (ECN, DSCP)
     uint8_t ttl                 # the default; may be changed before ip_tx_close
+    # the port completes L4 checksums: csum_partial (wire/gso) may stand in the field, csum_offset says where
+    uint8_t offload
+    uint16_t csum_offset        # bytes from l4 to the checksum field; 0: the checksum is complete
+    # Of a frame of several segments (ip_tx_open_large), which spans slots: `l4` has room for headers alone
+    uint16_t gso_size           # payload bytes a segment; 0: an ordinary frame
+    uint16_t l4_header          # bytes of the TCP header
+    uint32_t at_slot            # slot in which the next byte of payload goes
+    uint32_t at_byte            # ... and where in it
     uint8_t scratch[2048]
 
 
