@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from usnet.backends.ring cimport NS_BUF_CHANGED, NS_MOREFRAG, ring, ring_buf, ring_next, ring_room, ring_space, slot_meta
-from usnet.ip.state cimport ip_state, netif
+from usnet.ip.state cimport ip_state, link_cursor, netif
 from usnet.wire.eth cimport eth_emit, eth_repr
 
 
@@ -57,6 +57,23 @@ cdef void link_close_as(ip_state *ip, uint32_t number, uint32_t length, const sl
     link_close(ip, number, length)
     if first != NULL and meta != NULL:
         first[0] = meta[0]
+
+
+cdef void link_put(const netif *n, link_cursor *at, const uint8_t *p, uint32_t length) noexcept nogil:
+    cdef ring *r = n.link.tx[0]
+    cdef uint32_t part
+    while length:
+        part = ring_room(r, at.slot) - at.byte
+        if part == 0:
+            at.slot = ring_next(r, at.slot)
+            at.byte = 0
+            continue
+        if part > length:
+            part = length
+        memcpy(ring_buf(r, at.slot) + at.byte, p, part)
+        at.byte += part
+        p += part
+        length -= part
 
 
 cdef uint32_t link_slots(const netif *n, uint32_t length) noexcept nogil:

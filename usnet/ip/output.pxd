@@ -12,6 +12,8 @@ cdef int ip_tx_open(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_
 # Most bytes above IP of a frame of several segments to dst: 0 where there is none, as the port does not cut, the next hop is asked for, or it is
 # ourselves.
 cdef uint32_t ip_large_most(ip_state *ip, const ip_addr *src, const ip_addr *dst, int64_t now) noexcept nogil
+# Bytes of the longest such packet on an interface, or 0.
+cdef uint32_t ip_large_on(ip_state *ip, uint32_t netif) noexcept nogil
 # Opens a frame of several TCP segments of gso_size bytes of payload, l4_len bytes with one header of l4_header. As ip_tx_open; also -EMSGSIZE where
 # ip_large_most says less. The payload goes in by ip_tx_put; the checksum is partial.
 cdef int ip_tx_open_large(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint32_t l4_header, uint32_t l4_len, uint16_t gso_size, int64_t now,

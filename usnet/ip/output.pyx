@@ -3,9 +3,9 @@ from libc.errno cimport EAGAIN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOBUFS
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from usnet.backends.ring cimport META_CSUM_NEEDED, PORT_VNET_HDR, ring, ring_buf, ring_next, ring_room, ring_space, slot_meta
+from usnet.backends.ring cimport META_CSUM_NEEDED, PORT_VNET_HDR, ring_buf, ring_room, ring_space, slot_meta
 from usnet.ip.fragment cimport fragment_ident, fragment_send
-from usnet.ip.link cimport link_close, link_close_as, link_header, link_header_len, link_open, link_slots, link_space
+from usnet.ip.link cimport link_close, link_close_as, link_header, link_header_len, link_open, link_put, link_slots, link_space
 from usnet.ip.neighbour cimport neighbour_put, neighbour_use
 from usnet.ip.paths cimport path_mtu
 from usnet.ip.queue cimport queue_put
@@ -162,8 +162,8 @@ cdef int ip_tx_open(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_
     return 0
 
 
-cdef uint32_t large_on(const netif *n) noexcept nogil:
-    """Most bytes above IP of a frame of several segments on an interface, whatever else waits in its ring."""
+cdef uint32_t ip_large_on(ip_state *ip, uint32_t number) noexcept nogil:
+    cdef netif *n = &ip.netifs[number]
     cdef uint64_t room
     cdef uint32_t head = link_header_len(n) + IPV4_HLEN
     if not n.link.caps & PORT_VNET_HDR or n.link.n_tx == 0 or n.link.tx_meta[0] == NULL or n.vlan != VLAN_NONE:
@@ -171,15 +171,17 @@ cdef uint32_t large_on(const netif *n) noexcept nogil:
     room = ring_room(n.link.tx[0], n.link.tx[0].head)
     if room < head + TCP_MAX_HLEN:
         return 0
-    room *= n.link.tx[0].num_slots - 1
-    return IPV4_MAX_LEN - IPV4_HLEN if room > IPV4_MAX_LEN + head else <uint32_t>room - head
+    room = room * (n.link.tx[0].num_slots - 1) - link_header_len(n)
+    return IPV4_MAX_LEN if room > IPV4_MAX_LEN else <uint32_t>room
 
 
 cdef uint32_t ip_large_most(ip_state *ip, const ip_addr *src, const ip_addr *dst, int64_t now) noexcept nogil:
     cdef hop h
+    cdef uint32_t most
     if ip.n_offload == 0 or find_hop(ip, src, dst, now, &h) < 0 or h.netif == NETIF_LOOPBACK or not h.ready:
         return 0
-    return large_on(&ip.netifs[h.netif])
+    most = ip_large_on(ip, h.netif)
+    return most - IPV4_HLEN if most else 0
 
 
 cdef int ip_tx_open_large(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint32_t l4_header, uint32_t l4_len, uint16_t gso_size, int64_t now,
@@ -190,7 +192,7 @@ cdef int ip_tx_open_large(ip_state *ip, const ip_addr *src, const ip_addr *dst, 
     cdef int status = find_hop(ip, src, dst, now, &h)
     if status < 0:
         return status
-    if h.netif == NETIF_LOOPBACK or not h.ready or l4_len > large_on(&ip.netifs[h.netif]):
+    if h.netif == NETIF_LOOPBACK or not h.ready or IPV4_HLEN + l4_len > ip_large_on(ip, h.netif):
         return -EMSGSIZE
     n = &ip.netifs[h.netif]
     head = link_header_len(n) + IPV4_HLEN
@@ -207,26 +209,13 @@ cdef int ip_tx_open_large(ip_state *ip, const ip_addr *src, const ip_addr *dst, 
     f.offload = 1
     f.gso_size = gso_size
     f.l4_header = <uint16_t>l4_header
-    f.at_slot = f.ring_slot
-    f.at_byte = head + l4_header
+    f.at.slot = f.ring_slot
+    f.at.byte = head + l4_header
     return 0
 
 
 cdef void ip_tx_put(ip_state *ip, tx_frame *f, const uint8_t *p, uint32_t n) noexcept nogil:
-    cdef ring *r = ip.netifs[f.netif].link.tx[0]
-    cdef uint32_t room
-    while n:
-        room = ring_room(r, f.at_slot) - f.at_byte
-        if room == 0:
-            f.at_slot = ring_next(r, f.at_slot)
-            f.at_byte = 0
-            continue
-        if room > n:
-            room = n
-        memcpy(ring_buf(r, f.at_slot) + f.at_byte, p, room)
-        f.at_byte += room
-        p += room
-        n -= room
+    link_put(&ip.netifs[f.netif], &f.at, p, n)
 
 
 cdef void offload_meta(const tx_frame *f, slot_meta *m) noexcept nogil:

@@ -248,6 +248,11 @@ cdef struct packet:
     uint16_t quoted_dst_port
     uint32_t quoted_seq
 
+# A place in a frame that spans transmit slots.
+cdef struct link_cursor:
+    uint32_t slot
+    uint32_t byte               # of its buffer, from where the frame begins there
+
 # A frame being built in place. Filled by ip_tx_open; at most one is open at a time, and one that is never closed
 # costs nothing.
 cdef struct tx_frame:
@@ -268,8 +273,7 @@ cdef struct tx_frame:
     # Of a frame of several segments (ip_tx_open_large), which spans slots: `l4` has room for headers alone
     uint16_t gso_size           # payload bytes a segment; 0: an ordinary frame
     uint16_t l4_header          # bytes of the TCP header
-    uint32_t at_slot            # slot in which the next byte of payload goes
-    uint32_t at_byte            # ... and where in it
+    link_cursor at              # where the next byte of payload goes
     uint8_t scratch[2048]
 
 
