@@ -149,7 +149,7 @@ class Table:
         return value
 
     @staticmethod
-    def address(key: str, value: Any, prefix: bool) -> str:
+    def check_address(key: str, value: Any, prefix: bool) -> str:
         try:
             if not isinstance(value, str) or prefix != ("/" in value):
                 raise ValueError
@@ -159,12 +159,12 @@ class Table:
             raise SettingsError(key, f"must be an IPv4 address {'with' if prefix else 'without'} a prefix ({like}), not {value!r}") from None
 
     def _address(self, key: str, value: Any, about: Any) -> str:
-        return self.address(key, value, about["prefix"])
+        return self.check_address(key, value, about["prefix"])
 
     def _addresses(self, key: str, value: Any, about: Any) -> tuple[str, ...]:
         if not isinstance(value, str | list | tuple):
             raise SettingsError(key, f"must be an address or a list of them, not {value!r}")
-        return tuple(self.address(key, one, True) for one in ([value] if isinstance(value, str) else value))
+        return tuple(self.check_address(key, one, True) for one in ([value] if isinstance(value, str) else value))
 
     def _routes(self, key: str, value: Any, about: Any) -> tuple[tuple[str, str], ...]:
         found = []
@@ -175,7 +175,7 @@ class Table:
                 network = str(ipaddress.IPv4Network(pair[0]))
             except ValueError:
                 raise SettingsError(key, f"must be routes to IPv4 networks (10.8.0.0/16), not to {pair[0]!r}") from None
-            found.append((network, self.address(key, pair[1], False) if pair[1] else ""))
+            found.append((network, self.check_address(key, pair[1], False) if pair[1] else ""))
         return tuple(found)
 
     def _table(self, key: str, value: Any, about: Any) -> dict:
@@ -189,7 +189,7 @@ class Table:
             plain = mac.replace("-", ":").lower() if isinstance(mac, str) else ""
             if not re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", plain):
                 raise SettingsError(f"{key}.{ip}", f"must be an Ethernet address (02:00:00:00:00:01), not {mac!r}")
-            found[self.address(f"{key}.{ip}", ip, False)] = plain
+            found[self.check_address(f"{key}.{ip}", ip, False)] = plain
         return found
 
 

@@ -24,6 +24,7 @@ from usnet.sockets.setting_kinds import (
     choice,
     count,
     frozen_table,
+    limits_of,
     neighbours,
     one_address,
     optional_text,
@@ -37,6 +38,7 @@ from usnet.sockets.setting_kinds import (
 
 CONTROLLERS = ("newreno",)
 """Congestion controllers, by their numbers (CC_* of usnet.tcp.congestion.ops)."""
+UNITS = {"time": "ns", "size": "bytes"}
 LEVELS = ("debug", "info", "warning", "error")
 MOST_BUFFER = 1 << 30
 DAY = 86_400 * 10**9
@@ -167,6 +169,13 @@ SECTIONS: dict[str, type[Table]] = {
     "interface": Interface, "limits": Limits, "tcp": Tcp, "ip": Ip, "driver": Driver, "control": Control, "log": Log, "serve": Serve,
 }
 
+for _section in SECTIONS.values():
+    _section.__doc__ = "\n".join([
+        _section.__doc__ or "", "",
+        *(f"    {f.name}: {f.metadata['doc']} ({', '.join(filter(None, (UNITS.get(f.metadata['kind'], ''), limits_of(f.metadata))))})".replace(" ()", "")
+          for f in dataclasses.fields(_section)),
+    ])
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -264,4 +273,4 @@ def known(data: dict[str, Any], keys: list[str], where: str) -> None:
 def check_hosts(hosts: Any) -> dict[str, str]:
     if not isinstance(hosts, dict):
         raise SettingsError("hosts", f'must be a table of names and addresses, {{server = "10.9.0.2"}}, not {hosts!r}')
-    return {str(name): Table.address(f"hosts.{name}", value, prefix=False) for name, value in hosts.items()}
+    return {str(name): Table.check_address(f"hosts.{name}", value, prefix=False) for name, value in hosts.items()}
