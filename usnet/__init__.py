@@ -8,11 +8,14 @@ What stands here is public; it is imported when it is first used. Constants are 
 """
 
 import importlib
+import os as _os
 import select as _select
 import socket as _socket
 
 _WHERE = {
     "Stack": "usnet.sockets.host",
+    "Settings": "usnet.sockets.settings",
+    "SettingsError": "usnet.sockets.setting_kinds",
     "socket": "usnet.sockets.socket",
     "epoll": "usnet.sockets.epoll",
     "create_connection": "usnet.sockets.helpers",
@@ -29,6 +32,8 @@ gaierror = _socket.gaierror
 timeout = TimeoutError
 
 __all__ = [
+    "Settings",
+    "SettingsError",
     "Stack",
     "World",
     "create_connection",
@@ -37,11 +42,17 @@ __all__ = [
     "epoll",
     "error",
     "gaierror",
+    "get_include",
     "open_port",
     "socket",
     "timeout",
     "use",
 ]
+
+
+def get_include():
+    """The folder to give Cython and the C compiler with -I, for modules that cimport usnet's .pxd files."""
+    return _os.path.dirname(_os.path.dirname(_os.path.abspath(__file__)))
 
 
 def __getattr__(name):

@@ -85,6 +85,8 @@ cdef int64_t socket_option(net *n, sock *so, int name) noexcept nogil:
         return tcp_get(&n.s.tcp, so.pcb, OPT_SNDBUF) if tcp else UDP_SNDBUF
     if name == SO_RCVBUF:
         return tcp_get(&n.s.tcp, so.pcb, OPT_RCVBUF) if tcp else udp_at(n, so).rcvbuf
+    if name == SO_KEEPALIVE and tcp:
+        return tcp_get(&n.s.tcp, so.pcb, OPT_KEEPALIVE)     # also when a setting, or the listener, turned it on
     if flag_of(name):
         return 1 if so.flags & flag_of(name) else 0
     return -ENOPROTOOPT

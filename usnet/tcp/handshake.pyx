@@ -161,7 +161,7 @@ cdef void inherit(tcb *k, const tcb *parent, const packet *p, const tcp_repr *r)
     k.keep_idle = parent.keep_idle
     k.keep_interval = parent.keep_interval
     k.user_timeout = parent.user_timeout
-    k.flags |= parent.flags & (TF_NODELAY | TF_KEEPALIVE)
+    k.flags = k.flags & ~<uint32_t>TF_KEEPALIVE | parent.flags & (TF_NODELAY | TF_KEEPALIVE)
 
 
 cdef void join_syn_queue(tcp_state *t, uint32_t c, uint32_t parent) noexcept nogil:

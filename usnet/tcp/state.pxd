@@ -51,6 +51,7 @@ cdef struct tcp_config:
     uint8_t window_scaling      # 1: offered
     uint8_t sack                # 1: offered
     uint8_t cc                  # CC_*
+    uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     int64_t rto_initial         # ns; default 1 s (RFC 6298, 2.1)
     int64_t rto_min             # ns; default 200 ms (Linux's; RFC 6298, 2.4 says 1 s: an option)
     int64_t rto_max             # ns; default 60 s

@@ -27,6 +27,7 @@ from usnet.tcp.tcb cimport (
     TCPS_LISTEN,
     TF_BOUND,
     TF_HASHED,
+    TF_KEEPALIVE,
     TF_REUSE,
     TF_REUSEPORT,
     tcb,
@@ -129,6 +130,8 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
     k.peer_mss = 536
     k.rcv_mss = 536
     k.mss = 536
+    if t.config.keepalive:
+        k.flags |= TF_KEEPALIVE
     k.keep_idle = t.config.keep_idle
     k.keep_interval = t.config.keep_interval
     return c
