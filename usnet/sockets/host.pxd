@@ -21,6 +21,7 @@ cdef class Stack:
     cdef readonly StackCore core
     cdef readonly Clock clock
     cdef readonly Poller poller
+    cdef readonly object hosts          # names.Hosts: what names mean here
     cdef unsigned long thread           # the one that may use it
     cdef bint is_open
     cdef bint own_poller

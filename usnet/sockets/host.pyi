@@ -1,14 +1,17 @@
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 from usnet.sockets.epoll import epoll as _epoll
+from usnet.sockets.names import Hosts
 from usnet.sockets.socket import socket as _socket
 
 class Stack:
     core: Any
     clock: Any
     poller: Any
+    hosts: Hosts
     def __init__(
         self,
         backend: Any = None,
@@ -24,6 +27,7 @@ class Stack:
         max_connections: int = 65536,
         max_chunks: int = 65536,
         max_sockets: int = 65536,
+        hosts: Hosts | Mapping[str, str | Iterable[str]] | str | os.PathLike[str] | None = None,
     ) -> None: ...
     def add_port(self, port: Any, address: str | Iterable[str] | None = None, vlan: int | None = None) -> int: ...
     def add_address(self, address: str, netif: int = 0) -> None: ...

@@ -26,6 +26,7 @@ from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_FIN_WAIT_2, TCPS_LISTEN, TCPS_TIME_
 
 from usnet.backends.clock import MonotonicClock
 from usnet.sockets import context
+from usnet.sockets.names import Hosts
 
 cdef enum:
     LOOK_INTERVAL = 50_000      # ns: calls that would say EAGAIN look at the rings at most this often
@@ -66,6 +67,7 @@ cdef class Stack:
     vlan:     identifier of the VLAN whose frames are taken and sent.
     config:   settings by name, as StackCore.configure takes them.
     seed:     of all random draws; from the operating system unless given, which is only for tests and simulation.
+    hosts:    names and their addresses, {"server": "10.9.0.1"}, or the path of a file like /etc/hosts.
     clock, poller: the port's clock and the operating system's poller, unless given.
 
     One stack belongs to the thread that made it; calls from another raise RuntimeError. Context manager: the stack is
@@ -78,7 +80,7 @@ cdef class Stack:
 
     def __init__(self, backend=None, address=None, gateway=None, routes=(), vlan=None, config=None, *, seed=None,
                  clock=None, poller=None,
-                 max_connections=65536, max_chunks=65536, max_sockets=65536):
+                 max_connections=65536, max_chunks=65536, max_sockets=65536, hosts=None):
         if self.core is not None:
             raise RuntimeError("a stack is set up once")
         if seed is None:
@@ -90,6 +92,7 @@ cdef class Stack:
         self.core = StackCore(seed, max_connections, max_chunks, max_sockets + FIRST_FD)
         if net_init(&self.n, &self.core.s) < 0:
             raise MemoryError
+        self.hosts = Hosts(hosts)
         self.own_poller = poller is None
         self.poller = OSPoller(clock) if poller is None else <Poller?>poller
         self.is_open = True

@@ -38,6 +38,8 @@ from usnet.tcp.tcb cimport (
     TF_KEEPALIVE,
     TF_NODELAY,
     TF_RCV_SHUT,
+    TF_REUSE,
+    TF_REUSEPORT,
     TF_RTT_TIMED,
     TF_TIMESTAMPS,
     TF_WSCALE,
@@ -156,7 +158,11 @@ cdef void inherit(tcb *k, const tcb *parent, const packet *p, const tcp_repr *r)
     k.keep_idle = parent.keep_idle
     k.keep_interval = parent.keep_interval
     k.user_timeout = parent.user_timeout
-    k.flags |= parent.flags & (TF_NODELAY | TF_KEEPALIVE)
+    k.user_mss = parent.user_mss
+    k.keep_count = parent.keep_count
+    k.ttl = parent.ttl
+    k.tos = parent.tos
+    k.flags |= parent.flags & (TF_NODELAY | TF_KEEPALIVE | TF_REUSE | TF_REUSEPORT)
 
 
 cdef void join_syn_queue(tcp_state *t, uint32_t c, uint32_t parent) noexcept nogil:
