@@ -38,6 +38,8 @@ from usnet.tcp.tcb cimport (
     TF_KEEPALIVE,
     TF_NODELAY,
     TF_RCV_SHUT,
+    TF_REUSE,
+    TF_REUSEPORT,
     TF_RTT_TIMED,
     TF_SACK,
     TF_TIMESTAMPS,
@@ -161,7 +163,11 @@ cdef void inherit(tcb *k, const tcb *parent, const packet *p, const tcp_repr *r)
     k.keep_idle = parent.keep_idle
     k.keep_interval = parent.keep_interval
     k.user_timeout = parent.user_timeout
-    k.flags = k.flags & ~<uint32_t>TF_KEEPALIVE | parent.flags & (TF_NODELAY | TF_KEEPALIVE)
+    k.user_mss = parent.user_mss
+    k.keep_count = parent.keep_count
+    k.ttl = parent.ttl
+    k.tos = parent.tos
+    k.flags = k.flags & ~<uint32_t>TF_KEEPALIVE | parent.flags & (TF_NODELAY | TF_KEEPALIVE | TF_REUSE | TF_REUSEPORT)
 
 
 cdef void join_syn_queue(tcp_state *t, uint32_t c, uint32_t parent) noexcept nogil:

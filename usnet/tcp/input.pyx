@@ -1,6 +1,6 @@
 """An arriving segment (RFC 9293, section 3.10.7.4). The parent, `synchronized`, holds the order of the steps; each step is a function that says
 whether to go on."""
-from libc.errno cimport ECONNREFUSED, ECONNRESET
+from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.ip.state cimport packet
@@ -37,6 +37,7 @@ from usnet.tcp.state cimport (
 from usnet.tcp.tables cimport tcb_find, tcb_find_listener, tcp_notify
 from usnet.tcp.tcb cimport (
     T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
+    TCPS_CLOSE_WAIT,
     TCPS_TIME_WAIT, TF_ACK_NOW, TF_DELACK, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_PROBE, TF_RTT_TIMED,
     TF_SACK, TF_TIMESTAMPS, tcb,
 )
@@ -162,7 +163,8 @@ cdef bint check_rst(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
         count_drop(t, TDROP_TIME_WAIT)
     elif r.seq == k.rcv_nxt:
         t.counters.rsts_in += 1
-        tcp_end(t, c, ECONNREFUSED if k.state == TCPS_SYN_RECEIVED and k.parent == NONE else ECONNRESET)
+        tcp_end(t, c, ECONNREFUSED if k.state == TCPS_SYN_RECEIVED and k.parent == NONE
+                else (EPIPE if k.state == TCPS_CLOSE_WAIT else ECONNRESET))     # all was heard: only writing fails, as in Linux
     else:
         count_drop(t, TDROP_RST_SEQ)
         answer_outside(t, c, s, now)

@@ -42,6 +42,8 @@ cdef uint32_t segment_our_mss(tcp_state *t, const tcb *k) noexcept nogil:
     cdef uint32_t mss = mtu - IPV4_HLEN - TCP_HLEN if mtu > IPV4_HLEN + TCP_HLEN else 536
     if t.config.mss and t.config.mss < mss:
         mss = t.config.mss
+    if k.user_mss and k.user_mss < mss:
+        mss = k.user_mss
     return mss if mss < 65535 else 65535
 
 
@@ -155,6 +157,9 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
         return emit_large(t, k, r, at, n, now)
     status = ip_tx_open(t.ip, &k.laddr, &k.raddr, IPPROTO_TCP, header + n, now, &f)
     if status == 0:
+        f.tos = k.tos
+        if k.ttl:
+            f.ttl = k.ttl
         r.header_len = <uint8_t>header
         tcp_emit(f.l4, f.room, r)
         if f.offload:

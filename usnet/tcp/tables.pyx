@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.state cimport EPHEMERAL_COUNT, EPHEMERAL_FIRST, ip_state, port_tag
-from usnet.memory.arena cimport NONE, arena_free, arena_give, arena_init, arena_reset, arena_take
+from usnet.memory.arena cimport NONE, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take
 from usnet.memory.chunks cimport chain_clear, chain_init, chain_truncate, chunk_pool
 from usnet.memory.hash cimport (
     hash_first,
@@ -230,6 +230,18 @@ cdef bint port_conflicts(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t
                 and not ((k.flags & o.flags & TF_REUSE) and o.state != TCPS_LISTEN)):
             return True
         pos = hash_next(&t.ports, tag, pos)
+    return False
+
+
+cdef bint tcb_connections_conflict(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil:
+    cdef uint32_t i
+    cdef const tcb *k = tcb_at(t, c)
+    cdef const tcb *o
+    for i in range(t.tcbs.used):
+        o = tcb_at(t, i)
+        if (o.lport == port and i != c and arena_live(&t.tcbs, i) and o.flags & TF_HASHED
+                and (addr_is_any(addr) or addr_eq(addr, &o.laddr)) and not k.flags & o.flags & (TF_REUSE | TF_REUSEPORT)):
+            return True
     return False
 
 

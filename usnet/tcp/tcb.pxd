@@ -132,6 +132,10 @@ cdef struct tcb:
     uint32_t listener           # its struct listener while in LISTEN; NONE
     int32_t error               # errno that ended it, told once; 0
     # Settings of this connection
+    uint16_t user_mss           # TCP_MAXSEG: the most that is offered and sent, bytes of payload; 0: no limit
+    uint8_t keep_count          # unanswered probes that end it; 0: the stack's setting
+    uint8_t ttl                 # IP_TTL; 0: the stack's setting
+    uint8_t tos                 # IP_TOS without the ECN bits
     int64_t keep_idle           # ns
     int64_t keep_interval       # ns
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
