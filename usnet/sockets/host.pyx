@@ -152,8 +152,10 @@ cdef class Stack:
         return not self.is_open
 
     def statistics(self):
-        """Counters of every layer, as nested dicts."""
-        return self.core.statistics()
+        """Counters of every layer, as nested dicts; under "memory", what is held now, descriptors too."""
+        found = self.core.statistics()
+        found["memory"]["descriptors"] = self.n.n_socks
+        return found
 
     def __repr__(self):
         names = ", ".join(p.name for p in self.core.ports) if self.core is not None else ""
