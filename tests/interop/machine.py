@@ -209,6 +209,8 @@ def _end(process: subprocess.Popen) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    if process.stdout:
+        process.stdout.close()
 
 
 def _thread() -> int:
