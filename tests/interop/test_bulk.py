@@ -2,6 +2,7 @@
 import hashlib
 import json
 import random
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -86,7 +87,7 @@ def read_to_end(stack, process) -> str:
 @pytest.mark.parametrize("buffer", [2048, 20_000])
 def test_what_the_kernel_sends_arrives_in_a_tiny_window_of_usnets(stack, peer, buffer):
     with stack.create_server(("", 7000)) as listener:
-        listener.setsockopt(1, 8, buffer)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         listener.settimeout(PATIENCE)
         process = peer("send", 300_000)
         conn, _ = listener.accept()
