@@ -11,7 +11,8 @@ from usnet.backends.netmap.intercept import Intercept
 from usnet.backends.netmap.opening import open_port
 from usnet.backends.ring import PortCaps
 
-EINVAL, ENXIO = -22, -6
+EBUSY, EINVAL, ENXIO = -16, -22, -6
+TXSYNC = 0x6994
 NS_BUF_CHANGED, NS_FORWARD, NS_INDIRECT = 1, 4, 0x10
 
 
@@ -343,6 +344,22 @@ def test_offsets_and_a_header_do_not_go_together():
     device = stand_in()
     with with_header("vale0:a", 12, device), pytest.raises((ValueError, OSError)):
         open_port("vale0:a", device=device, offsets=64)
+
+
+def test_a_sync_that_was_refused_leaves_frames_as_they_were_for_the_next(ports):
+    inner, refuse = stand_in(), []
+    device = Intercept(inner, lambda call, fd, *details: EBUSY if refuse and call == "ioctl" and details[0] == TXSYNC else None)
+    with with_header("vale0:a", 12, inner), with_header("vale0:b", 12, inner) as far:
+        port = ports("vale0:a", device)
+        tx = port.tx_ring()
+        tx.write(tx.head, frame(1, 200))
+        tx.advance()
+        refuse.append(True)
+        assert [tx.sync(), tx.sync()] == [EBUSY, EBUSY]
+        refuse.clear()
+        assert tx.sync() == 0
+        assert [bytes(f) for f in far.receive()] == [bytes(12) + frame(1, 200)]
+        assert port.statistics()["tx_bytes"] == 200
 
 
 # The end
