@@ -12,7 +12,8 @@ from usnet.backends.netmap.opening import open_port
 from usnet.backends.poller import OSPoller
 from usnet.backends.ring import PortCaps
 
-EINVAL, ENXIO = -22, -6
+EBUSY, EINVAL, ENXIO = -16, -22, -6
+TXSYNC = 0x6994
 NS_BUF_CHANGED, NS_FORWARD, NS_INDIRECT = 1, 4, 0x10
 
 
@@ -364,6 +365,22 @@ def test_slots_that_come_back_while_the_port_is_waited_for_may_be_filled_at_once
             assert ring.space == 3
         assert got == [frame(n) for n in range(30)]
         assert near.statistics()["ring_resets"] == 0
+
+
+def test_a_sync_that_was_refused_leaves_frames_as_they_were_for_the_next(ports):
+    inner, refuse = stand_in(), []
+    device = Intercept(inner, lambda call, fd, *details: EBUSY if refuse and call == "ioctl" and details[0] == TXSYNC else None)
+    with with_header("vale0:a", 12, inner), with_header("vale0:b", 12, inner) as far:
+        port = ports("vale0:a", device)
+        tx = port.tx_ring()
+        tx.write(tx.head, frame(1, 200))
+        tx.advance()
+        refuse.append(True)
+        assert [tx.sync(), tx.sync()] == [EBUSY, EBUSY]
+        refuse.clear()
+        assert tx.sync() == 0
+        assert [bytes(f) for f in far.receive()] == [bytes(12) + frame(1, 200)]
+        assert port.statistics()["tx_bytes"] == 200
 
 
 # The end
