@@ -335,7 +335,7 @@ class Side:
                 window = seg.window << self.shift(flags, self.seen.wscale)
                 self.right = max(self.right, acked + window)
                 self.largest_window = max(self.largest_window, window)
-                self.sack.learn(options)
+                self.sack.learn(seg, options)
         if seg.payload or flags & FIN:
             self.data_arrives(t, seg)
 
