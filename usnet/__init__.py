@@ -20,18 +20,38 @@ _WHERE = {
     "epoll": "usnet.sockets.epoll",
     "create_connection": "usnet.sockets.helpers",
     "create_server": "usnet.sockets.helpers",
+    "socketpair": "usnet.sockets.helpers",
+    "has_dualstack_ipv6": "usnet.sockets.helpers",
+    "Hosts": "usnet.sockets.names",
+    "getaddrinfo": "usnet.sockets.names",
+    "getfqdn": "usnet.sockets.names",
+    "gethostbyaddr": "usnet.sockets.names",
+    "gethostbyname": "usnet.sockets.names",
+    "gethostbyname_ex": "usnet.sockets.names",
+    "getnameinfo": "usnet.sockets.names",
     "use": "usnet.sockets.context",
     "current": "usnet.sockets.context",
     "open_port": "usnet.backends.registry",
     "World": "usnet.lab.world",
 }
-_CONSTANTS = ("AF_", "EAI_", "INADDR_", "IPPROTO_", "IP_", "MSG_", "SHUT_", "SOCK_", "SOL_", "SOMAXCONN", "SO_", "TCP_")
+_CONSTANTS = (
+    "AF_", "AI_", "EAI_", "INADDR_", "IPPROTO_", "IP_", "MSG_", "NI_", "SHUT_", "SOCK_", "SOL_", "SOMAXCONN", "SO_", "TCP_",
+)  # fmt: skip
+# What needs no stack is the standard library's own.
+_STANDARD = (
+    "AddressFamily", "AddressInfo", "MsgFlag", "SocketKind", "SocketIO",
+    "getdefaulttimeout", "setdefaulttimeout", "gethostname", "getprotobyname", "getservbyname", "getservbyport",
+    "htonl", "htons", "ntohl", "ntohs", "inet_aton", "inet_ntoa", "inet_ntop", "inet_pton",
+)  # fmt: skip
 
 error = OSError
 gaierror = _socket.gaierror
+herror = _socket.herror
 timeout = TimeoutError
+has_ipv6 = False
 
 __all__ = [
+    "Hosts",
     "Settings",
     "SettingsError",
     "Stack",
@@ -43,8 +63,19 @@ __all__ = [
     "error",
     "gaierror",
     "get_include",
+    "getaddrinfo",
+    "getfqdn",
+    "gethostbyaddr",
+    "gethostbyname",
+    "gethostbyname_ex",
+    "getnameinfo",
+    "has_dualstack_ipv6",
+    "has_ipv6",
+    "herror",
     "open_port",
+    "selectors",
     "socket",
+    "socketpair",
     "timeout",
     "use",
 ]
@@ -60,7 +91,11 @@ def __getattr__(name):
         value = getattr(importlib.import_module(_WHERE[name]), name)
     elif name.startswith("EPOLL"):
         value = getattr(_select, name)
-    elif name.startswith(_CONSTANTS):
+    elif name == "selectors":
+        value = importlib.import_module("usnet.selectors")
+    elif name == "SocketType":
+        value = __getattr__("socket")
+    elif name in _STANDARD or name.startswith(_CONSTANTS):
         value = getattr(_socket, name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -72,4 +107,4 @@ def __dir__():
     constants = [n for n in dir(_socket) if n.startswith(_CONSTANTS)] + [
         n for n in dir(_select) if n.startswith("EPOLL")
     ]
-    return sorted({*globals(), *__all__, *constants})
+    return sorted({*globals(), *__all__, *_STANDARD, "SocketType", *constants})

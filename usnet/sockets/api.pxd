@@ -10,7 +10,7 @@ sends; calls that queue output are followed by usn_flush (once for many of them)
 Addresses are `ip_addr` (usnet.wire.addr: 16 bytes, IPv4 mapped) and a port in host order; all zero means any. One stack
 belongs to one thread.
 """
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.sockets.ready cimport usn_epoll_event
 from usnet.sockets.table cimport net
@@ -84,7 +84,11 @@ cdef int usn_setsockopt(net *n, int fd, int level, int name, const void *value, 
 
 # -EEXIST, -ENOENT, -EBADF, -EINVAL as the kernel's; epoll_wait reports what is ready now, and never waits.
 cdef int usn_epoll_create(net *n) noexcept nogil
+# Operations: 0, -EBADF, -EEXIST, -ENOENT, -ENOMEM (as many registrations as can be), -EINVAL, -ELOOP (instances may hold
+# instances, EP_DEPTH deep, but not in a circle). What an event's `data` says is `fd`, or what usn_epoll_ctl_data was
+# given.
 cdef int usn_epoll_ctl(net *n, int epfd, int op, int fd, uint32_t events) noexcept nogil
+cdef int usn_epoll_ctl_data(net *n, int epfd, int op, int fd, uint32_t events, uint64_t data) noexcept nogil
 cdef int usn_epoll_wait(net *n, int epfd, usn_epoll_event *events, int max_events) noexcept nogil
 # READY_* of one descriptor as they stand, or -EBADF.
 cdef int usn_ready(net *n, int fd) noexcept nogil

@@ -21,6 +21,7 @@ cdef class Stack:
     cdef readonly StackCore core
     cdef readonly Clock clock
     cdef readonly Poller poller
+    cdef readonly object hosts          # names.Hosts: what names mean here
     cdef unsigned long thread           # the one that may use it
     cdef bint is_open
     cdef bint own_poller
@@ -32,7 +33,6 @@ cdef class Stack:
     cdef list tokens                    # of `with stack:`
     cdef readonly int64_t look_interval     # ns: calls that would say EAGAIN look at the rings at most this often
     cdef readonly int64_t poll_interval     # ns: ports without a descriptor are looked at this often while waiting
-    cdef readonly dict hosts            # names and their addresses
     cdef object door                    # the control socket, or None
     cdef int64_t door_look              # ns: when it is to be looked at next
     cdef bint door_busy                 # somebody is being answered

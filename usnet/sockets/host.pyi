@@ -1,16 +1,19 @@
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 from usnet.sockets.epoll import epoll as _epoll
 from usnet.sockets.inspect import Connection
 from usnet.sockets.settings import Settings
+from usnet.sockets.names import Hosts
 from usnet.sockets.socket import socket as _socket
 
 class Stack:
     core: Any
     clock: Any
     poller: Any
+    hosts: Hosts
     def __init__(
         self,
         backend: Any = None,
@@ -26,7 +29,7 @@ class Stack:
         max_connections: int = 65536,
         max_chunks: int = 65536,
         max_sockets: int = 65536,
-        hosts: dict[str, str] | None = None,
+        hosts: Hosts | Mapping[str, str | Iterable[str]] | str | os.PathLike[str] | None = None,
         control: str | bool | None = None,
         look_interval: int = 50_000,
         poll_interval: int = 1_000_000,

@@ -26,6 +26,7 @@ from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_FIN_WAIT_2, TCPS_LISTEN, TCPS_TIME_
 
 from usnet.backends.clock import MonotonicClock
 from usnet.sockets import context
+from usnet.sockets.names import Hosts
 
 
 cdef int64_t host_run(void *n, int64_t now) noexcept nogil:
@@ -62,8 +63,8 @@ cdef class Stack:
     vlan:     identifier of the VLAN whose frames are taken and sent.
     config:   settings by name, as StackCore.configure takes them.
     seed:     of all random draws; from the operating system unless given, which is only for tests and simulation.
+    hosts:    names and their addresses, {"server": "10.9.0.1"}, or the path of a file like /etc/hosts.
     clock, poller: the port's clock and the operating system's poller, unless given.
-    hosts:    names and their addresses, {"server": "10.9.0.2"}.
     control:  path of a unix socket through which `usnet ss` and `usnet stat` may look at the stack; True: a path of its
               own in the runtime directory. Whoever drives the stack serves it.
     look_interval, poll_interval: ns; see usnet.sockets.settings.Driver.
@@ -88,11 +89,11 @@ cdef class Stack:
         if clock is None:
             clock = port.clock if port is not None and port.clock is not None else MonotonicClock()
         self.look_interval, self.poll_interval = look_interval, poll_interval
-        self.hosts = dict(hosts or {})
         self.clock = <Clock?>clock
         self.core = StackCore(seed, max_connections, max_chunks, max_sockets + FIRST_FD)
         if net_init(&self.n, &self.core.s) < 0:
             raise MemoryError
+        self.hosts = Hosts(hosts)
         self.own_poller = poller is None
         self.poller = OSPoller(clock) if poller is None else <Poller?>poller
         self.is_open = True

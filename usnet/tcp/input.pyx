@@ -1,6 +1,6 @@
 """An arriving segment (RFC 9293, section 3.10.7.4). The parent, `synchronized`, holds the order of the steps; each step is a function that says
 whether to go on."""
-from libc.errno cimport ECONNREFUSED, ECONNRESET
+from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.ip.state cimport packet
@@ -10,6 +10,7 @@ from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake
 from usnet.tcp.output cimport tcp_ack_now, tcp_flight, tcp_want_output
 from usnet.tcp.receive cimport receive_text
 from usnet.tcp.recovery.newreno cimport recovery_ack, recovery_dupack
+from usnet.tcp.recovery.sack cimport sack_ack, sack_dupack
 from usnet.tcp.rtt cimport tcp_rtt_sample, tcp_ts_now
 from usnet.tcp.segment cimport segment_refuse
 from usnet.tcp.state cimport (
@@ -36,8 +37,9 @@ from usnet.tcp.state cimport (
 from usnet.tcp.tables cimport tcb_find, tcb_find_listener, tcp_notify
 from usnet.tcp.tcb cimport (
     T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
+    TCPS_CLOSE_WAIT,
     TCPS_TIME_WAIT, TF_ACK_NOW, TF_DELACK, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_PROBE, TF_RTT_TIMED,
-    TF_TIMESTAMPS, tcb,
+    TF_SACK, TF_TIMESTAMPS, tcb,
 )
 from usnet.tcp.teardown cimport (
     tcp_end,
@@ -52,6 +54,7 @@ from usnet.wire.tcp cimport (
     TCP_CHECKSUM,
     TCP_OK,
     TCP_SHORT,
+    TCPO_SACK,
     TCPO_TIMESTAMP,
     TH_ACK,
     TH_FIN,
@@ -71,6 +74,7 @@ cdef struct text:
     const uint8_t *p            # payload
     uint32_t n                  # bytes of it
     uint32_t seq                # of its first byte
+    uint32_t size               # of each of the segments that the frame carries; n if it carries one
     uint8_t fin                 # a FIN follows the last byte
     uint8_t syn
 
@@ -159,7 +163,8 @@ cdef bint check_rst(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
         count_drop(t, TDROP_TIME_WAIT)
     elif r.seq == k.rcv_nxt:
         t.counters.rsts_in += 1
-        tcp_end(t, c, ECONNREFUSED if k.state == TCPS_SYN_RECEIVED and k.parent == NONE else ECONNRESET)
+        tcp_end(t, c, ECONNREFUSED if k.state == TCPS_SYN_RECEIVED and k.parent == NONE
+                else (EPIPE if k.state == TCPS_CLOSE_WAIT else ECONNRESET))     # all was heard: only writing fails, as in Linux
     else:
         count_drop(t, TDROP_RST_SEQ)
         answer_outside(t, c, s, now)
@@ -236,7 +241,10 @@ cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noex
     k.snd_wnd = k.snd_wnd - acked if k.snd_wnd > acked else 0
     k.unanswered = 0
     k.stalled_since = 0
-    recovery_ack(t, c, acked, flight, now)
+    if k.flags & TF_SACK:
+        sack_ack(t, c, r, acked, flight, now)
+    else:
+        recovery_ack(t, c, acked, flight, now)
     if was_full or k.snd.span * 3 < k.sndbuf * 2:
         tcp_notify(t, k)
     tcp_want_output(t, c)
@@ -265,7 +273,12 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
         if (text_len(s) == 0 and not window_changed and k.snd_max != k.snd_una and old_window
                 and not r.flags & (TH_SYN | TH_FIN)):
             t.counters.dupacks_in += 1
-            recovery_dupack(t, c, now)
+            if not k.flags & TF_SACK:
+                recovery_dupack(t, c, now)
+        if k.flags & TF_SACK and r.options & TCPO_SACK:
+            sack_dupack(t, c, r, now)
+    elif k.flags & TF_SACK and r.options & TCPO_SACK:
+        sack_dupack(t, c, r, now)           # overtaken; what it reports arrived all the same
     if k.snd_wnd == 0:
         k.unanswered = 0                    # a window that stays closed is no reason to give up (RFC 9293, 3.8.6.1)
     elif k.flags & TF_PROBE:
@@ -277,6 +290,13 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
     if k.snd.span or k.snd_max != k.snd_una:
         tcp_want_output(t, c)
     return True
+
+
+cdef inline uint8_t weight(const tcb *k, const text *s) noexcept nogil:
+    """What an arrival adds towards DELACK_LIMIT: several full segments in one are one arrival, and reach it alone."""
+    if s.n < k.rcv_mss:
+        return 1
+    return DELACK_LIMIT if s.size < s.n and s.n >= 2 * <uint32_t>k.rcv_mss else 4
 
 
 cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
@@ -303,8 +323,8 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
         count_drop(t, TDROP_AFTER_FIN)
         s.n = 0
     if s.n:
-        if s.n > k.rcv_mss:
-            k.rcv_mss = <uint16_t>s.n if s.n < 65535 else 65535
+        if s.n > k.rcv_mss and s.size > k.rcv_mss:
+            k.rcv_mss = <uint16_t>s.size if s.size < 65535 else 65535
         status = receive_text(t, k, <uint32_t>seq_diff(s.seq, k.rcv_nxt), s.p, s.n)
         if k.rcv_nxt != before:
             tcp_notify(t, k)
@@ -315,7 +335,7 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
             at_once = True
         else:
             k.flags |= TF_DELACK
-            k.delack_segs += 4 if s.n >= k.rcv_mss else 1
+            k.delack_segs += weight(k, s)
             at_once = k.delack_segs >= DELACK_LIMIT
         tcp_want_output(t, c)
     return at_once
@@ -450,6 +470,10 @@ cdef void tcp_input(tcp_state *t, const packet *p, int64_t now) noexcept nogil:
         return
     s.p = p.l4 + r.header_len
     s.n = p.l4_len - r.header_len
+    s.size = s.n
+    if p.gso_size and p.gso_size < s.n:
+        s.size = p.gso_size
+        t.counters.segments_in += (s.n - 1) // p.gso_size
     s.seq = r.seq
     s.fin = 1 if r.flags & TH_FIN else 0
     s.syn = 1 if r.flags & TH_SYN else 0

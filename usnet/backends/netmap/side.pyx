@@ -2,7 +2,7 @@
 from libc.errno cimport EINVAL
 from libc.string cimport memmove, memset
 
-from usnet.backends.netmap.vnet cimport vnet_read, vnet_write
+from usnet.backends.vnet cimport vnet_read, vnet_write
 from usnet.backends.ring cimport NS_BUF_CHANGED, NS_MOREFRAG, slot
 from usnet.backends.ring_memory cimport FIRST_BUFFER
 
@@ -182,6 +182,19 @@ cdef void returned(nm_side *k, slot *s, uint32_t i) noexcept nogil:
         k.good[i] = s.buf_idx
     elif not s.flags & NS_BUF_CHANGED:
         s.buf_idx = k.good[i]           # the user's doing; where the flag is set, a zero-copy monitor's
+
+
+cdef void tx_absorb(nm_side *k) noexcept nogil:
+    cdef ring *r = k.r
+    cdef uint32_t i = k.tail
+    cdef uint32_t filled = side_distance(k, k.head, r.head) if r.head < k.num_slots else 0
+    if not k.armed or r.tail >= k.num_slots or side_distance(k, k.head, r.tail) < side_distance(k, k.head, k.tail):
+        return
+    while i != r.tail:
+        if side_distance(k, k.head, i) >= filled:
+            returned(k, &r.slots[i], i)
+        i = side_after(k, i)
+    k.tail = r.tail
 
 
 cdef int tx_settle(nm_side *k, port_stats *st) noexcept nogil:
