@@ -49,7 +49,7 @@ def test_what_is_written_as_toml_reads_the_same():
         },
         "tcp": {"rcvbuf": "8096B", "msl": "1.5s", "sndbuf": 32384, "timestamps": False},
         "serve": {"root": 'a "b" \\ ü'},
-        "hosts": {"server": "10.9.0.2"},
+        "hosts": {"server": "10.9.0.2", "both": ["10.9.0.2", "10.9.0.3"]},
     })
     assert Settings.from_dict(tomllib.loads(settings.to_toml())) == settings
     assert (settings.tcp.msl, settings.tcp.rcvbuf, settings.tcp.timestamps) == (1_500_000_000, 8096, False)
@@ -128,7 +128,7 @@ SETTINGS = {
     "limits": {"connections": 4, "sockets": 8, "chunks": 64},
     "tcp": {"rcvbuf": "8096B", "sndbuf": 32384, "msl": "30s", "keepalive": True, "keep_idle": "120s"},
     "driver": {"burst": 1024, "rounds": 3, "look_interval": "2us", "poll_interval": "5ms"},
-    "hosts": {"server": "10.9.0.2"},
+    "hosts": {"server": "10.9.0.2", "both": ["10.9.0.3", "10.9.0.4"]},
 }
 
 
@@ -137,7 +137,9 @@ def test_a_stack_of_settings_is_as_they_say():
     with usnet.Stack.from_settings(Settings.from_dict(SETTINGS), port) as stack:
         core = stack.core.configuration()
         assert (core["rcvbuf"], core["sndbuf"], core["burst"], core["rounds"]) == (8096, 32384, 1024, 3)
-        assert (stack.look_interval, stack.poll_interval, stack.hosts) == (2000, 5_000_000, {"server": "10.9.0.2"})
+        assert (stack.look_interval, stack.poll_interval) == (2000, 5_000_000)
+        assert usnet.getaddrinfo("server", 7, 0, usnet.SOCK_STREAM)[0][4] == ("10.9.0.2", 7)
+        assert usnet.gethostbyname_ex("both")[2] == ["10.9.0.3", "10.9.0.4"]
         assert stack.core.settings == {"max_connections": 4, "max_chunks": 64, "max_sockets": 11}
         with stack.socket() as sock:
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 8096
