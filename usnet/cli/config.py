@@ -70,7 +70,7 @@ def described() -> str:
             default = getattr(getattr(Settings(), name), f.name)
             shown = "" if default is None else f"`{toml_value(default, f.metadata['kind'])}`"
             lines.append(f"| `{f.name}` | {f.metadata['kind']} | {shown} | {limits_of(f.metadata)} | {f.metadata['doc']} |")
-    lines += ["", "## [hosts]", "", 'Names and their IPv4 addresses: `server = "10.9.0.2"`.']
+    lines += ["", "## [hosts]", "", 'Names and their IPv4 addresses: `server = "10.9.0.2"`, or a list of them.']
     return "\n".join(lines) + "\n"
 
 

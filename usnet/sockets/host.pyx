@@ -124,7 +124,7 @@ cdef class Stack:
             "routes": [(network, hop or None) for network, hop in where.routes], "hosts": settings.hosts,
             "max_connections": limits.connections, "max_chunks": limits.chunks, "max_sockets": limits.sockets,
             "look_interval": driver.look_interval, "poll_interval": driver.poll_interval,
-            "control": settings.control.path, **more,
+            "control": settings.control.path if settings.control.enabled else None, **more,
         }
         if backend is None:
             from usnet.backends.registry import configure_peer, open_port

@@ -134,9 +134,9 @@ class Table:
     _count = _time = _size = _number
 
     def _switch(self, key: str, value: Any, about: Any) -> bool:
-        if value not in (True, False) or not isinstance(value, int):
+        if not isinstance(value, bool):
             raise SettingsError(key, f"must be true or false, not {value!r}")
-        return bool(value)
+        return value
 
     def _text(self, key: str, value: Any, about: Any) -> str:
         if not isinstance(value, str | Path) or "\0" in str(value):

@@ -83,6 +83,7 @@ class Tcp(Table):
     orphan_retries: int = count(7, 0, 255, "the same for a connection that its program has closed")
     timestamps: bool = switch(True, "timestamps are offered (RFC 7323)")
     window_scaling: bool = switch(True, "window scaling is offered (RFC 7323)")
+    sack: bool = switch(True, "selective acknowledgements are offered (RFC 2018)")
     cc: str = choice("newreno", CONTROLLERS, "congestion controller")
     rto_initial: int = time(10**9, 1, YEARS, "retransmission timeout before the first measurement (RFC 6298)")
     rto_min: int = time(200 * 10**6, 0, YEARS, "shortest retransmission timeout")
@@ -193,7 +194,7 @@ class Settings:
     control: Control = field(default_factory=Control)
     log: Log = field(default_factory=Log)
     serve: Serve = field(default_factory=Serve)
-    hosts: dict[str, str] = field(default_factory=dict)  # name: IPv4 address
+    hosts: dict[str, str | list[str]] = field(default_factory=dict)  # name: IPv4 address, or several
 
     def __post_init__(self) -> None:
         for name, section in SECTIONS.items():
@@ -270,7 +271,11 @@ def known(data: dict[str, Any], keys: list[str], where: str) -> None:
             raise SettingsError(where + key, f"is no setting (the nearest is {where}{nearest})")
 
 
-def check_hosts(hosts: Any) -> dict[str, str]:
+def check_hosts(hosts: Any) -> dict[str, str | list[str]]:
     if not isinstance(hosts, dict):
         raise SettingsError("hosts", f'must be a table of names and addresses, {{server = "10.9.0.2"}}, not {hosts!r}')
-    return {str(name): Table.check_address(f"hosts.{name}", value, prefix=False) for name, value in hosts.items()}
+    found: dict[str, str | list[str]] = {}
+    for name, value in hosts.items():
+        several = [Table.check_address(f"hosts.{name}", one, prefix=False) for one in (value if isinstance(value, list) else [value])]
+        found[str(name)] = several if isinstance(value, list) else several[0]
+    return found
