@@ -23,7 +23,7 @@ def stack(machine):
 
 def left_in_memory(stack) -> dict[str, int]:
     held = stack.statistics()["memory"]
-    return {name: held[name] for name in ("chunks", "out_of_order", "reassemblies", "listeners", "udp") if held[name]}
+    return {name: held[name] for name in ("chunks", "out_of_order", "scoreboards", "reassemblies", "listeners", "udp") if held[name]}
 
 
 @pytest.fixture

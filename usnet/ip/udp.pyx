@@ -58,10 +58,10 @@ cdef void udp_clear(ip_state *ip) noexcept nogil:
 
 cdef int udp_bind(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t port) noexcept nogil:
     cdef udp_pcb *p = udp_at(ip, u)
-    if p.lport != 0:
-        return -EINVAL
     if not addr_is_any(addr) and not ip_is_local(ip, addr) and ip_broadcast_netif(ip, addr) < 0:
         return -EADDRNOTAVAIL
+    if p.lport != 0:
+        return -EINVAL
     if port == 0:
         port = table_free_port(ip, u, addr)
         if port == 0:
@@ -69,6 +69,8 @@ cdef int udp_bind(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t port) 
     elif table_clash(ip, u, addr, port, p.reuse):
         return -EADDRINUSE
     p.lport = port
+    p.bound_as = ip.udp_binds
+    ip.udp_binds += 1
     if table_insert(ip, u) < 0:
         p.lport = 0
         return -ENOBUFS
@@ -154,7 +156,7 @@ cdef int transmit(ip_state *ip, const udp_pcb *p, const ip_addr *src, const ip_a
     if IPV4_HLEN + length > mtu:
         memcpy(ip.build + UDP_HLEN, data, n)
         udp_emit(ip.build, length, src, dst, &r)
-        return ip_send(ip, src, dst, IPPROTO_UDP, ip.build, length, ttl_for(ip, p, dst), now)
+        return ip_send(ip, src, dst, IPPROTO_UDP, ip.build, length, ttl_for(ip, p, dst), p.tos, now)
     status = ip_tx_open(ip, src, dst, IPPROTO_UDP, length, now, &f)
     if status < 0:
         return status
@@ -166,6 +168,7 @@ cdef int transmit(ip_state *ip, const udp_pcb *p, const ip_addr *src, const ip_a
     else:
         udp_emit(f.l4, length, src, dst, &r)
     f.ttl = ttl_for(ip, p, dst)
+    f.tos = p.tos
     ip_tx_close(ip, &f, length, now)
     return 0
 

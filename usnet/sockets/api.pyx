@@ -5,7 +5,7 @@ from libc.errno cimport (
     EAFNOSUPPORT, EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINVAL, ENOBUFS, ENOTCONN, ENOTSOCK, EOPNOTSUPP,
     EPIPE, EPROTONOSUPPORT,
 )
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT
@@ -21,15 +21,16 @@ from usnet.sockets.ready cimport (
 )
 from usnet.sockets.table cimport (
     CALL_ACCEPT, CALL_CLOSE, CALL_CONNECT, CALL_RECV, CALL_SEND, CALL_SHUTDOWN, KIND_EPOLL, KIND_TCP, KIND_UDP,
-    SF_CONNECTING, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, SF_USED, fd_give, fd_take, net, sock, sock_at,
+    SF_CONNECTING, SF_INHERITED, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, fd_give, fd_take, net, sock, sock_at,
 )
 from usnet.stack cimport stack_flush, stack_run
 from usnet.tcp.calls cimport (
-    OPT_STATE, tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_get, tcp_listen, tcp_local, tcp_open,
-    tcp_peer, tcp_recv, tcp_send, tcp_shutdown, tcp_take_error,
+    tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_listen, tcp_local, tcp_open, tcp_peer, tcp_recv,
+    tcp_send, tcp_shutdown, tcp_take_error,
 )
+from usnet.tcp.options cimport OPT_STATE, tcp_get
 from usnet.tcp.state cimport tcb_at
-from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, tcb
+from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, tcb
 from usnet.wire.addr cimport ip_addr
 
 cdef enum:
@@ -102,10 +103,7 @@ cdef int usn_listen(net *n, int fd, int backlog) noexcept nogil:
         return -EOPNOTSUPP
     if backlog < 0:
         backlog = 0x7fffffff                    # as the kernel: as many as the stack allows
-    status = tcp_listen(&n.s.tcp, so.pcb, <uint32_t>backlog)
-    if status == 0:
-        so.flags |= SF_USED
-    return status
+    return tcp_listen(&n.s.tcp, so.pcb, <uint32_t>backlog)
 
 
 cdef int usn_getsockname(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil:
@@ -160,7 +158,8 @@ cdef int do_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil
     so.mark -= 1
     news_consumed(n, fd, READY_IN)
     n.socks[made].pcb = conn
-    n.socks[made].flags = SF_USED
+    n.socks[made].flags = n.socks[fd].flags & SF_INHERITED
+    n.socks[made].linger = n.socks[fd].linger
     k = tcb_at(&n.s.tcp, conn)                  # not tcp_peer: it may have been reset while it waited
     if addr != NULL:
         addr[0] = k.raddr
@@ -183,7 +182,7 @@ cdef int do_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t 
     else:
         status = tcp_connect(&n.s.tcp, so.pcb, addr, port, now)
         if status == 0:
-            so.flags |= SF_CONNECTING | SF_USED
+            so.flags |= SF_CONNECTING
             news_consumed(n, fd, READY_OUT | READY_HUP)
             return -EINPROGRESS
     return status
@@ -212,6 +211,8 @@ cdef int do_shutdown(net *n, int fd, int how, int64_t now) noexcept nogil:
     if how != SHUT_RD and how != SHUT_WR and how != SHUT_RDWR:
         return -EINVAL
     if so.kind == KIND_TCP:
+        if tcp_get(&n.s.tcp, so.pcb, OPT_STATE) == TCPS_SYN_SENT:
+            so.flags &= <uint16_t>~SF_CONNECTING            # it is over, and may be tried again
         status = tcp_shutdown(&n.s.tcp, so.pcb, how != SHUT_WR, how != SHUT_RD, now)
     else:
         if udp_at(n, so).rport == 0:
@@ -261,19 +262,9 @@ cdef int64_t do_sendto(net *n, int fd, const uint8_t *p, size_t length, int flag
         return done
     if length > MOST:
         length = MOST
-    done = tcp_send_some(n, so, p, <uint32_t>length, now)
+    done = tcp_send(&n.s.tcp, so.pcb, p, <uint32_t>length, now)
     news_consumed(n, fd, READY_OUT)
     return done
-
-
-cdef int64_t tcp_send_some(net *n, sock *so, const uint8_t *p, uint32_t length, int64_t now) noexcept nogil:
-    cdef int64_t done
-    if length == 0:
-        done = tcp_get(&n.s.tcp, so.pcb, OPT_STATE)
-        if done == TCPS_SYN_SENT or done == TCPS_SYN_RECEIVED:
-            return -EAGAIN
-        return 0 if done == TCPS_ESTABLISHED or done == TCPS_CLOSE_WAIT else -EPIPE
-    return tcp_send(&n.s.tcp, so.pcb, p, length, now)
 
 
 cdef int64_t do_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, ip_addr *addr, uint16_t *port,
@@ -288,8 +279,6 @@ cdef int64_t do_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, i
         length = MOST
     if so.kind == KIND_UDP:
         return recv_datagram(n, fd, so, p, <uint32_t>length, flags, addr, port)
-    if not so.flags & SF_USED:
-        return -ENOTCONN
     done = tcp_recv(&n.s.tcp, so.pcb, p, <uint32_t>length, flags & MSG_PEEK != 0, now)
     news_consumed(n, fd, READY_IN | READY_ERR)
     if done >= 0 and addr != NULL:
@@ -386,7 +375,11 @@ cdef int usn_epoll_create(net *n) noexcept nogil:
 
 
 cdef int usn_epoll_ctl(net *n, int epfd, int op, int fd, uint32_t events) noexcept nogil:
-    return ep_ctl(n, epfd, op, fd, events)
+    return ep_ctl(n, epfd, op, fd, events, <uint64_t>fd)
+
+
+cdef int usn_epoll_ctl_data(net *n, int epfd, int op, int fd, uint32_t events, uint64_t data) noexcept nogil:
+    return ep_ctl(n, epfd, op, fd, events, data)
 
 
 cdef int usn_epoll_wait(net *n, int epfd, usn_epoll_event *events, int max_events) noexcept nogil:
