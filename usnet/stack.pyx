@@ -85,18 +85,28 @@ cdef void hand_up(stack *s, int kind, const packet *p, int64_t now) noexcept nog
         tcp_icmp_error(&s.tcp, p, now)
 
 
-cdef uint32_t gather(stack *s, ring *r, uint32_t first, uint32_t *after) noexcept nogil:
-    """A frame of several slots, put together: its length (0 if it is longer than any frame may be); *after is the slot behind it."""
+cdef const uint8_t *gather(stack *s, ring *r, uint32_t first, uint32_t *after, uint32_t *length) noexcept nogil:
+    """A frame of several slots as a run of bytes: where it lies if its buffers lie in a row, else put together. *length is 0 if it is longer than any
+    frame may be; *after is the slot behind it."""
+    cdef const uint8_t *frame = ring_buf(r, first)
     cdef uint32_t i = first, n = 0
     cdef bint more = True
+    cdef bint in_a_row = True
     while more and i != r.tail:
         more = r.slots[i].flags & NS_MOREFRAG
-        if n + r.slots[i].len <= GATHER_BYTES:
-            memcpy(s.gather + n, ring_buf(r, i), r.slots[i].len)
+        in_a_row = in_a_row and ring_buf(r, i) == frame + n
         n += r.slots[i].len
         i = ring_next(r, i)
     after[0] = i
-    return n if n <= GATHER_BYTES else 0
+    length[0] = n if n <= GATHER_BYTES else 0
+    if in_a_row or n > GATHER_BYTES:
+        return frame
+    n = 0
+    while first != i:
+        memcpy(s.gather + n, ring_buf(r, first), r.slots[first].len)
+        n += r.slots[first].len
+        first = ring_next(r, first)
+    return s.gather
 
 
 cdef uint32_t receive_burst(stack *s, uint32_t netif, ring *r, slot_meta *meta, int64_t now) noexcept nogil:
@@ -106,8 +116,7 @@ cdef uint32_t receive_burst(stack *s, uint32_t netif, ring *r, slot_meta *meta, 
     cdef packet p
     while i != r.tail and n < BURST:
         if r.slots[i].flags & NS_MOREFRAG:
-            length = gather(s, r, i, &following)
-            frame = s.gather
+            frame = gather(s, r, i, &following, &length)
         else:
             following = ring_next(r, i)
             length = r.slots[i].len

@@ -76,7 +76,7 @@ def test_a_device_in_use_is_unavailable():
 
 
 def test_a_frame_longer_than_was_expected_is_counted_not_cut():
-    with open_port("tap:us7", mtu=1500) as port:
+    with open_port("tap:us7", mtu=1500, offload=False) as port:
         peer.configure_peer("us7", "10.9.0.1/24")
         interface.set_mtu("us7", 5000)
         import socket

@@ -1,11 +1,12 @@
 """A router's work on a packet that is for somebody else (RFC 1812, section 5.2)."""
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
 from usnet.backends.ring cimport META_CSUM_NEEDED, slot_meta
-from usnet.ip.fragment cimport packet_send
+from usnet.ip.fragment cimport packet_send, packet_send_large
 from usnet.ip.icmp cimport icmp_error
 from usnet.ip.neighbour cimport neighbour_put, neighbour_use
+from usnet.ip.output cimport ip_large_on
 from usnet.ip.routes cimport ip_route
 from usnet.ip.state cimport (
     DROP_IP_NO_ROUTE, DROP_IP_NOT_OURS, DROP_IP_TOO_BIG, DROP_IP_TTL, DROP_NEIGHBOUR_QUEUE, DROP_TX_NO_MEMORY,
@@ -14,22 +15,44 @@ from usnet.ip.state cimport (
 )
 from usnet.memory.arena cimport NONE, arena_at
 from usnet.wire.addr cimport addr_v4, ip_addr
-from usnet.wire.bytes cimport store16
-from usnet.wire.checksum cimport csum_add, csum_fold
+from usnet.wire.gso cimport csum_complete, gso_cut, gso_is_tcp, gso_open, gso_plan
 from usnet.wire.icmp cimport ICMP_FRAG_NEEDED, ICMP_HOST, ICMP_NET, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE
 from usnet.wire.ipv4 cimport ipv4_repr
 from usnet.wire.peek cimport ipv4_decrement_ttl
 
 
-cdef void finish_checksum(uint8_t *l3, uint32_t n, const slot_meta *meta, uint32_t l3_at) noexcept nogil:
-    """Completes the partial L4 checksum that the port left to whoever sends the packet over a wire."""
-    cdef uint32_t start = meta.csum_start - l3_at
-    cdef uint32_t checksum
-    if meta.csum_start < l3_at or start + meta.csum_offset + 2 > n:
+cdef int send_on(ip_state *ip, uint32_t number, uint32_t index, const uint8_t *l3, uint32_t n) noexcept nogil:
+    """A packet that is complete to the neighbour, or behind those that wait for its address."""
+    cdef neighbour *nb = <neighbour *>arena_at(&ip.neighbours, index)
+    cdef int status
+    if nb.state == NEIGHBOUR_INCOMPLETE:
+        status = neighbour_put(ip, index, NULL, 0, l3, n)       # counts what it drops
+    else:
+        status = packet_send(ip, number, nb.mac, l3, n)
+        if status < 0:
+            ip.drops[<int>DROP_TX_RING_FULL] += 1
+    if status == 0:
+        ip.counters.forwarded += 1
+    return status
+
+
+cdef void send_segments(ip_state *ip, uint32_t number, uint32_t index, uint8_t *l3, uint32_t n, const slot_meta *meta,
+                        const gso_plan *g) noexcept nogil:
+    """A frame of several segments: as it is where the next port cuts, else cut here."""
+    cdef neighbour *nb = <neighbour *>arena_at(&ip.neighbours, index)
+    cdef slot_meta m = meta[0]
+    cdef uint32_t i, length
+    if nb.state != NEIGHBOUR_INCOMPLETE and meta.flags & META_CSUM_NEEDED and gso_is_tcp(meta.gso_type) and n <= ip_large_on(ip, number):
+        m.csum_start = <uint16_t>g.l4
+        m.hdr_len = <uint16_t>g.payload
+        if packet_send_large(ip, number, nb.mac, l3, n, &m) == 0:
+            ip.counters.forwarded += 1
+        else:
+            ip.drops[<int>DROP_TX_RING_FULL] += 1
         return
-    checksum = csum_fold(csum_add(0, l3 + start, n - start))
-    # Zero means the same sum to TCP, and no checksum to UDP.
-    store16(l3 + start + meta.csum_offset, checksum if checksum != 0 else 0xffff)
+    for i in range(g.segments):
+        length = gso_cut(g, l3, i, ip.datagram)         # nothing is in there: what was reassembled or looped back is never of several segments
+        send_on(ip, number, index, ip.datagram, length)
 
 
 cdef void forward_input(ip_state *ip, const ipv4_repr *r, const uint8_t *frame, const uint8_t *l3,
@@ -39,7 +62,11 @@ cdef void forward_input(ip_state *ip, const ipv4_repr *r, const uint8_t *frame, 
     cdef uint8_t *copy = ip.build
     cdef uint32_t number, index
     cdef uint32_t n = r.total_len
-    cdef int status
+    cdef uint32_t longest = n
+    cdef gso_plan g
+    g.segments = 0
+    if meta != NULL and meta.gso_size and gso_open(l3, n, 0, meta.gso_type, meta.gso_size, &g) > 1:
+        longest = g.payload + g.size
     if addr_v4(&r.dst) >> 24 == 127 or addr_v4(&r.dst) >> 24 == 0:
         # nobody's address, whatever a default route says (RFC 1812, section 5.3.7)
         ip.drops[<int>DROP_IP_NOT_OURS] += 1
@@ -52,7 +79,7 @@ cdef void forward_input(ip_state *ip, const ipv4_repr *r, const uint8_t *frame, 
         ip.drops[<int>DROP_IP_NO_ROUTE] += 1
         icmp_error(ip, ICMP_UNREACHABLE, ICMP_NET, 0, l3, n, now)
         return
-    if n > ip.netifs[number].mtu and r.dont_fragment:
+    if longest > ip.netifs[number].mtu and r.dont_fragment:
         ip.drops[<int>DROP_IP_TOO_BIG] += 1
         icmp_error(ip, ICMP_UNREACHABLE, ICMP_FRAG_NEEDED, ip.netifs[number].mtu, l3, n, now)
         return
@@ -67,15 +94,9 @@ cdef void forward_input(ip_state *ip, const ipv4_repr *r, const uint8_t *frame, 
         return
     memcpy(copy, l3, n)
     ipv4_decrement_ttl(copy)
-    if meta != NULL and meta.flags & META_CSUM_NEEDED:
-        finish_checksum(copy, n, meta, <uint32_t>(l3 - frame))
-    if nb.state == NEIGHBOUR_INCOMPLETE:
-        status = neighbour_put(ip, index, NULL, 0, copy, n)
-        if status == 0:
-            ip.counters.forwarded += 1
+    if g.segments > 1:
+        send_segments(ip, number, index, copy, n, meta, &g)
         return
-    status = packet_send(ip, number, nb.mac, copy, n)
-    if status < 0:
-        ip.drops[<int>DROP_TX_RING_FULL] += 1
-    else:
-        ip.counters.forwarded += 1
+    if meta != NULL and meta.flags & META_CSUM_NEEDED and meta.csum_start >= l3 - frame:
+        csum_complete(copy, n, meta.csum_start - <uint32_t>(l3 - frame), meta.csum_offset)
+    send_on(ip, number, index, copy, n)

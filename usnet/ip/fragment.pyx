@@ -3,7 +3,8 @@ from libc.errno cimport EAGAIN, EMSGSIZE
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from usnet.ip.link cimport link_close, link_header, link_open, link_space
+from usnet.backends.ring cimport slot_meta
+from usnet.ip.link cimport link_close, link_close_as, link_cursor, link_header, link_open, link_put, link_slots, link_space
 from usnet.ip.state cimport ip_state, netif
 from usnet.memory.hash cimport siphash
 from usnet.wire.addr cimport ip_addr
@@ -61,6 +62,29 @@ cdef int fragment_send(ip_state *ip, uint32_t number, const uint8_t *mac, const 
         ip.counters.tx_bytes += IPV4_HLEN + size
         ip.counters.fragments_out += 1
         at += size
+    return 0
+
+
+cdef int packet_send_large(ip_state *ip, uint32_t number, const uint8_t *mac, const uint8_t *l3, uint32_t n, slot_meta *meta) noexcept nogil:
+    cdef netif *nif = &ip.netifs[number]
+    cdef uint8_t header[18]
+    cdef uint32_t head = link_header(nif, header, mac, ETH_P_IP)
+    cdef uint32_t slots = link_slots(nif, head + n)
+    cdef link_cursor at
+    if slots == 0:
+        return -EMSGSIZE
+    if link_space(ip, number, slots) < slots:
+        nif.tx_wanted = 1
+        return -EAGAIN
+    at.slot = nif.link.tx[0].head
+    at.byte = 0
+    link_put(nif, &at, header, head)
+    link_put(nif, &at, l3, n)
+    meta.csum_start += <uint16_t>head
+    meta.hdr_len += <uint16_t>head
+    link_close_as(ip, number, head + n, meta)
+    ip.counters.tx_packets += 1
+    ip.counters.tx_bytes += n
     return 0
 
 

@@ -17,10 +17,11 @@ from usnet.ip.state cimport (
     DROP_IP_SOURCE_ROUTE, DROP_IP_VERSION,
     DROP_VLAN, NETIF_LOOPBACK, PACKET_ICMP_ERROR, PACKET_NONE, PACKET_TCP, ip_state, netif, packet, quoted_packet,
 )
-from usnet.ip.udp cimport udp_input
+from usnet.ip.udp cimport udp_input, udp_input_several
 from usnet.ip.udp_table cimport udp_icmp_error, udp_wake_blocked
 from usnet.wire.addr cimport addr_v4, ip_addr
 from usnet.wire.eth cimport ETH_P_ARP, ETH_P_IP, VLAN_NONE, eth_parse, eth_repr
+from usnet.wire.gso cimport GSO_UDP_L4, gso_is_tcp
 from usnet.wire.icmp cimport ICMP_HOST, ICMP_PROTO, ICMP_UNREACHABLE
 from usnet.wire.ipv4 cimport (
     IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPV4_CHECKSUM, IPV4_IHL, IPV4_LENGTH, IPV4_SHORT,
@@ -72,7 +73,10 @@ cdef int to_us(ip_state *ip, const ipv4_repr *r, const uint8_t *l3, const uint8_
                packet *out) noexcept nogil:
     """A whole datagram for us, or for everybody (then only UDP is heard)."""
     if r.proto == IPPROTO_UDP:
-        udp_input(ip, r, l4, n, a.csum_ok, l3, r.total_len, now)
+        if a.meta != NULL and a.meta.gso_type == GSO_UDP_L4 and a.meta.gso_size:
+            udp_input_several(ip, r, l4, n, a.meta.gso_size, a.csum_ok, l3, now)
+        else:
+            udp_input(ip, r, l4, n, a.csum_ok, l3, r.total_len, now)
         return PACKET_NONE
     if not unicast:
         return drop(ip, <int>DROP_ICMP_TYPE if r.proto == IPPROTO_ICMP else <int>DROP_IP_NOT_OURS)
@@ -130,6 +134,7 @@ cdef int ip_packet(ip_state *ip, const arrival *a, const uint8_t *l3, uint32_t n
     out.tos = r.tos
     out.ttl = r.ttl
     out.csum_ok = whole.csum_ok
+    out.gso_size = a.meta.gso_size if a.meta != NULL and gso_is_tcp(a.meta.gso_type) else 0
     return to_us(ip, &r, l3, l4, n, &whole, unicast, now, out)
 
 

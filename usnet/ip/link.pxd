@@ -1,7 +1,8 @@
 """Frames into transmit rings: slots of ring 0 of an interface's port, and the Ethernet header in front."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from usnet.ip.state cimport ip_state, netif
+from usnet.backends.ring cimport slot_meta
+from usnet.ip.state cimport ip_state, link_cursor, netif
 from usnet.wire.eth cimport ETH_HLEN, ETH_VLAN_HLEN, VLAN_NONE
 
 # Free slots, after one sync if there are fewer than `want`; 0 as well when the port cannot send.
@@ -10,6 +11,12 @@ cdef uint32_t link_space(ip_state *ip, uint32_t number, uint32_t want) noexcept 
 cdef uint8_t *link_open(ip_state *ip, uint32_t number) noexcept nogil
 # Hands the first free slot over with a frame of `length` bytes in it; it leaves at the next flush.
 cdef void link_close(ip_state *ip, uint32_t number, uint32_t length) noexcept nogil
+# The same with its offload header (NULL: none); a frame that is longer than the slot goes on in those behind, which the caller has filled.
+cdef void link_close_as(ip_state *ip, uint32_t number, uint32_t length, const slot_meta *meta) noexcept nogil
+# Writes n bytes at a place in the slots that are free, and moves it behind them.
+cdef void link_put(const netif *n, link_cursor *at, const uint8_t *p, uint32_t length) noexcept nogil
+# Slots that `length` bytes take from the first free one on; 0 when the ring can never hold them.
+cdef uint32_t link_slots(const netif *n, uint32_t length) noexcept nogil
 # Writes the Ethernet header (tagged if the interface is) and returns its length.
 cdef uint32_t link_header(const netif *n, uint8_t *l2, const uint8_t *dst, uint16_t type) noexcept nogil
 

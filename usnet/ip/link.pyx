@@ -2,8 +2,8 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
-from usnet.backends.ring cimport NS_BUF_CHANGED, ring, ring_buf, ring_next, ring_space, slot_meta
-from usnet.ip.state cimport ip_state, netif
+from usnet.backends.ring cimport NS_BUF_CHANGED, NS_MOREFRAG, ring, ring_buf, ring_next, ring_room, ring_space, slot_meta
+from usnet.ip.state cimport ip_state, link_cursor, netif
 from usnet.wire.eth cimport eth_emit, eth_repr
 
 
@@ -39,6 +39,54 @@ cdef void link_close(ip_state *ip, uint32_t number, uint32_t length) noexcept no
     r.head = ring_next(r, i)
     r.cur = r.head
     n.tx_pending += 1
+
+
+cdef void link_close_as(ip_state *ip, uint32_t number, uint32_t length, const slot_meta *meta) noexcept nogil:
+    cdef netif *n = &ip.netifs[number]
+    cdef ring *r = n.link.tx[0]
+    cdef slot_meta *first = &n.link.tx_meta[0][r.head] if n.link.tx_meta[0] != NULL else NULL
+    cdef uint32_t room
+    while True:
+        room = ring_room(r, r.head)
+        if length <= room:
+            break
+        r.slots[r.head].len = <uint16_t>room
+        r.slots[r.head].flags = (r.slots[r.head].flags & NS_BUF_CHANGED) | NS_MOREFRAG
+        r.head = ring_next(r, r.head)
+        length -= room
+    link_close(ip, number, length)
+    if first != NULL and meta != NULL:
+        first[0] = meta[0]
+
+
+cdef void link_put(const netif *n, link_cursor *at, const uint8_t *p, uint32_t length) noexcept nogil:
+    cdef ring *r = n.link.tx[0]
+    cdef uint32_t part
+    while length:
+        part = ring_room(r, at.slot) - at.byte
+        if part == 0:
+            at.slot = ring_next(r, at.slot)
+            at.byte = 0
+            continue
+        if part > length:
+            part = length
+        memcpy(ring_buf(r, at.slot) + at.byte, p, part)
+        at.byte += part
+        p += part
+        length -= part
+
+
+cdef uint32_t link_slots(const netif *n, uint32_t length) noexcept nogil:
+    cdef ring *r = n.link.tx[0]
+    cdef uint32_t i = r.head
+    cdef uint32_t count, room
+    for count in range(1, r.num_slots):
+        room = ring_room(r, i)
+        if length <= room:
+            return count
+        length -= room
+        i = ring_next(r, i)
+    return 0
 
 
 cdef uint32_t link_header(const netif *n, uint8_t *l2, const uint8_t *dst, uint16_t type) noexcept nogil:

@@ -1,5 +1,5 @@
 """Packets out: route, neighbour, Ethernet header, fragmentation, the transmit ring."""
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport ip_state, tx_frame
 from usnet.wire.addr cimport ip_addr
@@ -9,6 +9,17 @@ from usnet.wire.addr cimport ip_addr
 # -EMSGSIZE over the MTU; -ENOBUFS no memory to queue it.
 cdef int ip_tx_open(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_t proto, uint32_t l4_len, int64_t now,
                     tx_frame *f) noexcept nogil
+# Most bytes above IP of a frame of several segments to dst: 0 where there is none, as the port does not cut, the next hop is asked for, or it is
+# ourselves.
+cdef uint32_t ip_large_most(ip_state *ip, const ip_addr *src, const ip_addr *dst, int64_t now) noexcept nogil
+# Bytes of the longest such packet on an interface, or 0.
+cdef uint32_t ip_large_on(ip_state *ip, uint32_t netif) noexcept nogil
+# Opens a frame of several TCP segments of gso_size bytes of payload, l4_len bytes with one header of l4_header. As ip_tx_open; also -EMSGSIZE where
+# ip_large_most says less. The payload goes in by ip_tx_put; the checksum is partial.
+cdef int ip_tx_open_large(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint32_t l4_header, uint32_t l4_len, uint16_t gso_size, int64_t now,
+                          tx_frame *f) noexcept nogil
+# The next n bytes of its payload.
+cdef void ip_tx_put(ip_state *ip, tx_frame *f, const uint8_t *p, uint32_t n) noexcept nogil
 # Ends it with l4_len bytes written at f.l4: IP and Ethernet headers, DF set, slot handed to the ring (sent at the
 # next flush), or queued behind a neighbour that is being asked for.
 cdef void ip_tx_close(ip_state *ip, tx_frame *f, uint32_t l4_len, int64_t now) noexcept nogil

@@ -1,11 +1,11 @@
 """Packets out: route, neighbour, Ethernet header, fragmentation, the transmit ring."""
 from libc.errno cimport EAGAIN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOBUFS
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from usnet.backends.ring cimport ring_space
+from usnet.backends.ring cimport META_CSUM_NEEDED, PORT_VNET_HDR, ring_buf, ring_room, ring_space, slot_meta
 from usnet.ip.fragment cimport fragment_ident, fragment_send
-from usnet.ip.link cimport link_close, link_header, link_header_len, link_open
+from usnet.ip.link cimport link_close, link_close_as, link_header, link_header_len, link_open, link_put, link_slots, link_space
 from usnet.ip.neighbour cimport neighbour_put, neighbour_use
 from usnet.ip.paths cimport path_mtu
 from usnet.ip.queue cimport queue_put
@@ -19,8 +19,10 @@ from usnet.ip.udp_table cimport udp_wake_blocked
 from usnet.memory.arena cimport NONE, arena_at
 from usnet.wire.addr cimport addr_eq, addr_is_any, addr_is_v4, addr_v4, ip_addr
 from usnet.wire.bytes cimport store32
-from usnet.wire.eth cimport ETH_P_IP
-from usnet.wire.ipv4 cimport IPV4_HLEN, IPV4_MAX_LEN, ipv4_emit, ipv4_repr
+from usnet.wire.eth cimport ETH_P_IP, VLAN_NONE
+from usnet.wire.gso cimport GSO_TCPV4
+from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN, IPV4_MAX_LEN, ipv4_emit, ipv4_repr
+from usnet.wire.tcp cimport TCP_MAX_HLEN
 
 # The way to a destination.
 cdef struct hop:
@@ -115,6 +117,23 @@ cdef void sent(ip_state *ip, uint32_t bytes) noexcept nogil:
     ip.counters.tx_bytes += bytes
 
 
+cdef void describe(ip_state *ip, tx_frame *f, const hop *h, const ip_addr *src, const ip_addr *dst, uint8_t proto,
+                   uint32_t l4_len) noexcept nogil:
+    """All of a frame but where it is built."""
+    f.room = l4_len
+    f.netif = h.netif
+    f.neighbour = h.neighbour
+    f.src = src[0]
+    f.dst = dst[0]
+    f.proto = proto
+    f.tos = 0
+    f.ttl = ip.config.ttl
+    f.offload = 0
+    f.csum_offset = 0
+    f.gso_size = 0
+    f.l4_header = 0
+
+
 cdef int ip_tx_open(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_t proto, uint32_t l4_len, int64_t now,
                     tx_frame *f) noexcept nogil:
     cdef hop h
@@ -124,19 +143,13 @@ cdef int ip_tx_open(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_
         return status
     if total > (IPV4_MAX_LEN if h.netif == NETIF_LOOPBACK else ip.netifs[h.netif].mtu):
         return -EMSGSIZE
-    f.room = l4_len
-    f.netif = h.netif
-    f.neighbour = h.neighbour
-    f.src = src[0]
-    f.dst = dst[0]
-    f.proto = proto
-    f.tos = 0
-    f.ttl = ip.config.ttl
+    describe(ip, f, &h, src, dst, proto, l4_len)
     if h.netif != NETIF_LOOPBACK and h.ready:
         f.l2 = link_open(ip, h.netif)
         if f.l2 == NULL:
             return -EAGAIN
         f.ring_slot = ip.netifs[h.netif].link.tx[0].head
+        f.offload = (ip.netifs[h.netif].link.caps & PORT_VNET_HDR) != 0
         f.l4 = f.l2 + link_header_len(&ip.netifs[h.netif]) + IPV4_HLEN
         return 0
     if h.netif == NETIF_LOOPBACK and not loop_room(ip, total):
@@ -147,6 +160,74 @@ cdef int ip_tx_open(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_
         f.l2 = &f.scratch[0]
     f.l4 = f.l2 + IPV4_HLEN
     return 0
+
+
+cdef uint32_t ip_large_on(ip_state *ip, uint32_t number) noexcept nogil:
+    cdef netif *n = &ip.netifs[number]
+    cdef uint64_t room
+    cdef uint32_t head = link_header_len(n) + IPV4_HLEN
+    if not n.link.caps & PORT_VNET_HDR or n.link.n_tx == 0 or n.link.tx_meta[0] == NULL or n.vlan != VLAN_NONE:
+        return 0
+    room = ring_room(n.link.tx[0], n.link.tx[0].head)
+    if room < head + TCP_MAX_HLEN:
+        return 0
+    room = room * (n.link.tx[0].num_slots - 1) - link_header_len(n)
+    return IPV4_MAX_LEN if room > IPV4_MAX_LEN else <uint32_t>room
+
+
+cdef uint32_t ip_large_most(ip_state *ip, const ip_addr *src, const ip_addr *dst, int64_t now) noexcept nogil:
+    cdef hop h
+    cdef uint32_t most
+    if ip.n_offload == 0 or find_hop(ip, src, dst, now, &h) < 0 or h.netif == NETIF_LOOPBACK or not h.ready:
+        return 0
+    most = ip_large_on(ip, h.netif)
+    return most - IPV4_HLEN if most else 0
+
+
+cdef int ip_tx_open_large(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint32_t l4_header, uint32_t l4_len, uint16_t gso_size, int64_t now,
+                          tx_frame *f) noexcept nogil:
+    cdef hop h
+    cdef netif *n
+    cdef uint32_t slots, head
+    cdef int status = find_hop(ip, src, dst, now, &h)
+    if status < 0:
+        return status
+    if h.netif == NETIF_LOOPBACK or not h.ready or IPV4_HLEN + l4_len > ip_large_on(ip, h.netif):
+        return -EMSGSIZE
+    n = &ip.netifs[h.netif]
+    head = link_header_len(n) + IPV4_HLEN
+    slots = link_slots(n, head + l4_len)
+    if slots == 0:
+        return -EMSGSIZE
+    if link_space(ip, h.netif, slots) < slots:
+        n.tx_wanted = 1
+        return -EAGAIN
+    describe(ip, f, &h, src, dst, IPPROTO_TCP, l4_header)
+    f.ring_slot = n.link.tx[0].head
+    f.l2 = ring_buf(n.link.tx[0], f.ring_slot)
+    f.l4 = f.l2 + head
+    f.offload = 1
+    f.gso_size = gso_size
+    f.l4_header = <uint16_t>l4_header
+    f.at.slot = f.ring_slot
+    f.at.byte = head + l4_header
+    return 0
+
+
+cdef void ip_tx_put(ip_state *ip, tx_frame *f, const uint8_t *p, uint32_t n) noexcept nogil:
+    link_put(&ip.netifs[f.netif], &f.at, p, n)
+
+
+cdef void offload_meta(const tx_frame *f, slot_meta *m) noexcept nogil:
+    """What the port is to do with a frame whose checksum is partial."""
+    memset(m, 0, sizeof(slot_meta))
+    m.flags = META_CSUM_NEEDED
+    m.csum_start = <uint16_t>(f.l4 - f.l2)
+    m.csum_offset = f.csum_offset
+    m.hdr_len = m.csum_start + f.l4_header
+    if f.gso_size:
+        m.gso_type = GSO_TCPV4
+        m.gso_size = f.gso_size
 
 
 cdef void fill_header(const ip_addr *src, const ip_addr *dst, uint8_t proto, uint32_t l4_len,
@@ -168,6 +249,7 @@ cdef void ip_tx_close(ip_state *ip, tx_frame *f, uint32_t l4_len, int64_t now) n
     cdef ipv4_repr r
     cdef uint8_t *l3 = f.l4 - IPV4_HLEN
     cdef uint32_t total = IPV4_HLEN + l4_len
+    cdef slot_meta meta
     cdef neighbour *n
     fill_header(&f.src, &f.dst, f.proto, l4_len, &r)
     r.tos = f.tos
@@ -185,7 +267,11 @@ cdef void ip_tx_close(ip_state *ip, tx_frame *f, uint32_t l4_len, int64_t now) n
         link_header(&ip.netifs[f.netif], f.l2, n.mac, ETH_P_IP)
     else:
         group_mac_header(ip, f)
-    link_close(ip, f.netif, <uint32_t>(l3 - f.l2) + total)
+    if f.csum_offset:
+        offload_meta(f, &meta)
+        link_close_as(ip, f.netif, <uint32_t>(l3 - f.l2) + total, &meta)
+    else:
+        link_close(ip, f.netif, <uint32_t>(l3 - f.l2) + total)
     sent(ip, total)
 
 

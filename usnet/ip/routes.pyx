@@ -3,7 +3,7 @@ from libc.errno cimport EADDRNOTAVAIL, EEXIST, EINVAL, ENETUNREACH, ENOSPC
 from libc.stdint cimport INT64_MIN, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from usnet.backends.ring cimport port, ring_room
+from usnet.backends.ring cimport PORT_VNET_HDR, port, ring_room
 from usnet.ip.state cimport LOOPBACK_MTU, MAX_ADDRS, MAX_NETIFS, MAX_ROUTES, ip_state, local_addr, netif, route
 from usnet.wire.addr cimport addr_eq, addr_from_v4, addr_is_any, addr_is_v4, addr_v4, ip_addr
 from usnet.wire.eth cimport ETH_VLAN_HLEN, VLAN_NONE
@@ -30,6 +30,7 @@ cdef int ip_add_netif(ip_state *ip, port *link, uint16_t vlan) noexcept nogil:
         n.mtu = 65535
     memcpy(n.mac, link.mac, 6)
     ip.n_netifs += 1
+    ip.n_offload += (link.caps & PORT_VNET_HDR) != 0
     return <int>ip.n_netifs - 1
 
 

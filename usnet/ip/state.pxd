@@ -184,6 +184,7 @@ cdef struct path_entry:
 cdef struct ip_state:
     netif netifs[8]
     uint32_t n_netifs
+    uint32_t n_offload          # of them over ports with PORT_VNET_HDR
     uint32_t n_addrs            # entries of addrs that may be in use: those behind are free
     uint32_t n_routes
     local_addr addrs[32]
@@ -239,12 +240,18 @@ cdef struct packet:
     uint8_t ttl
     uint8_t csum_ok             # the port verified the L4 checksum already
     # PACKET_ICMP_ERROR: the segment that it quotes was ours, src -> dst above
+    uint16_t gso_size           # payload bytes of each TCP segment that the frame carries; 0: it carries one
     uint8_t icmp_type
     uint8_t icmp_code
     uint32_t icmp_rest          # next-hop MTU
     uint16_t quoted_src_port
     uint16_t quoted_dst_port
     uint32_t quoted_seq
+
+# A place in a frame that spans transmit slots.
+cdef struct link_cursor:
+    uint32_t slot
+    uint32_t byte               # of its buffer, from where the frame begins there
 
 # A frame being built in place. Filled by ip_tx_open; at most one is open at a time, and one that is never closed
 # costs nothing.
@@ -260,6 +267,13 @@ cdef struct tx_frame:
     uint8_t proto
     uint8_t tos                 # 0; may be changed before ip_tx_close (ECN, DSCP)
     uint8_t ttl                 # the default; may be changed before ip_tx_close
+    # the port completes L4 checksums: csum_partial (wire/gso) may stand in the field, csum_offset says where
+    uint8_t offload
+    uint16_t csum_offset        # bytes from l4 to the checksum field; 0: the checksum is complete
+    # Of a frame of several segments (ip_tx_open_large), which spans slots: `l4` has room for headers alone
+    uint16_t gso_size           # payload bytes a segment; 0: an ordinary frame
+    uint16_t l4_header          # bytes of the TCP header
+    link_cursor at              # where the next byte of payload goes
     uint8_t scratch[2048]
 
 

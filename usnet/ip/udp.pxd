@@ -52,4 +52,7 @@ cdef uint32_t udp_ready(ip_state *ip, uint32_t u) noexcept nogil
 cdef void udp_input(ip_state *ip, const ipv4_repr *r, const uint8_t *l4, uint32_t n, bint csum_ok, const uint8_t *l3,
                     uint32_t l3_len,
                     int64_t now) noexcept nogil
+# A frame of several datagrams of `size` bytes of payload each.
+cdef void udp_input_several(ip_state *ip, const ipv4_repr *r, const uint8_t *l4, uint32_t n, uint32_t size, bint csum_ok, const uint8_t *l3,
+                            int64_t now) noexcept nogil
 cdef void udp_clear(ip_state *ip) noexcept nogil                    # closes all

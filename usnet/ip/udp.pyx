@@ -21,7 +21,7 @@ from usnet.memory.hash cimport hash_first, hash_next, hash_reset
 from usnet.wire.addr cimport addr_is_any, addr_is_v4, addr_v4, ip_addr
 from usnet.wire.icmp cimport ICMP_PORT, ICMP_UNREACHABLE
 from usnet.wire.ipv4 cimport IPPROTO_UDP, IPV4_HLEN
-from usnet.wire.udp cimport UDP_HLEN, udp_emit, udp_parse, udp_repr
+from usnet.wire.udp cimport UDP_CSUM_AT, UDP_HLEN, udp_emit, udp_emit_partial, udp_parse, udp_repr
 
 
 cdef uint32_t udp_open(ip_state *ip) noexcept nogil:
@@ -159,7 +159,12 @@ cdef int transmit(ip_state *ip, const udp_pcb *p, const ip_addr *src, const ip_a
     if status < 0:
         return status
     memcpy(f.l4 + UDP_HLEN, data, n)
-    udp_emit(f.l4, length, src, dst, &r)
+    if f.offload:
+        udp_emit_partial(f.l4, length, src, dst, &r)
+        f.csum_offset = UDP_CSUM_AT
+        f.l4_header = UDP_HLEN
+    else:
+        udp_emit(f.l4, length, src, dst, &r)
     f.ttl = ttl_for(ip, p, dst)
     ip_tx_close(ip, &f, length, now)
     return 0
@@ -276,28 +281,31 @@ cdef int deliver_all(ip_state *ip, const ipv4_repr *r, const udp_repr *h, const 
     return result
 
 
-cdef void udp_input(ip_state *ip, const ipv4_repr *r, const uint8_t *l4, uint32_t n, bint csum_ok, const uint8_t *l3,
-                    uint32_t l3_len,
-                    int64_t now) noexcept nogil:
-    cdef udp_repr h
-    cdef udp_record record
-    cdef uint32_t u
-    cdef bint verify = ip.config.verify_checksums and not csum_ok
-    cdef int status = udp_parse(l4, n, &r.src, &r.dst, &h, verify)
+cdef bint read_header(ip_state *ip, const ipv4_repr *r, const uint8_t *l4, uint32_t n, bint csum_ok, udp_repr *h) noexcept nogil:
+    cdef int status = udp_parse(l4, n, &r.src, &r.dst, h, ip.config.verify_checksums and not csum_ok)
     if status < 0 or h.src_port == 0 or h.dst_port == 0:
         ip.drops[<int>DROP_UDP_CHECKSUM if status == -EIO else <int>DROP_UDP_BAD] += 1
-        return
+        return False
+    return True
+
+
+cdef int take(ip_state *ip, const ipv4_repr *r, const udp_repr *h, const uint8_t *payload, uint32_t n, const uint8_t *l3,
+              uint32_t l3_len, int64_t now) noexcept nogil:
+    """One datagram of n bytes of payload. 1: nobody wants it."""
+    cdef udp_record record
+    cdef uint32_t u
+    cdef int status
     memset(&record, 0, sizeof(record))
     record.src = r.src
     record.dst = r.dst
     record.time_ns = now
     record.src_port = h.src_port
-    record.length = h.length - UDP_HLEN
+    record.length = n
     if ip_is_local(ip, &r.dst):
         u = table_lookup(ip, &r.src, h.src_port, &r.dst, h.dst_port)
-        status = 1 if u == NONE else deliver(ip, u, &record, l4 + UDP_HLEN, now)
+        status = 1 if u == NONE else deliver(ip, u, &record, payload, now)
     else:
-        status = deliver_all(ip, r, &h, &record, l4 + UDP_HLEN, now)
+        status = deliver_all(ip, r, h, &record, payload, now)
     if status == 0:
         ip.counters.udp_in += 1
     elif status == 1:
@@ -305,3 +313,29 @@ cdef void udp_input(ip_state *ip, const ipv4_repr *r, const uint8_t *l4, uint32_
         icmp_error(ip, ICMP_UNREACHABLE, ICMP_PORT, 0, l3, l3_len, now)
     else:
         ip.drops[<int>DROP_NO_MEMORY if status == -ENOBUFS else <int>DROP_UDP_QUEUE_FULL] += 1
+    return status
+
+
+cdef void udp_input(ip_state *ip, const ipv4_repr *r, const uint8_t *l4, uint32_t n, bint csum_ok, const uint8_t *l3,
+                    uint32_t l3_len,
+                    int64_t now) noexcept nogil:
+    cdef udp_repr h
+    if read_header(ip, r, l4, n, csum_ok, &h):
+        take(ip, r, &h, l4 + UDP_HLEN, h.length - UDP_HLEN, l3, l3_len, now)
+
+
+cdef void udp_input_several(ip_state *ip, const ipv4_repr *r, const uint8_t *l4, uint32_t n, uint32_t size, bint csum_ok, const uint8_t *l3,
+                            int64_t now) noexcept nogil:
+    cdef udp_repr h
+    cdef uint32_t left
+    if not read_header(ip, r, l4, n, csum_ok, &h):
+        return
+    l4 += UDP_HLEN
+    left = h.length - UDP_HLEN
+    while True:
+        if size > left:
+            size = left
+        if take(ip, r, &h, l4, size, l3, r.total_len, now) == 1 or left == size:
+            return
+        l4 += size
+        left -= size

@@ -71,6 +71,7 @@ cdef struct text:
     const uint8_t *p            # payload
     uint32_t n                  # bytes of it
     uint32_t seq                # of its first byte
+    uint32_t size               # of each of the segments that the frame carries; n if it carries one
     uint8_t fin                 # a FIN follows the last byte
     uint8_t syn
 
@@ -279,6 +280,13 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
     return True
 
 
+cdef inline uint8_t weight(const tcb *k, const text *s) noexcept nogil:
+    """What an arrival adds towards DELACK_LIMIT: several full segments in one are one arrival, and reach it alone."""
+    if s.n < k.rcv_mss:
+        return 1
+    return DELACK_LIMIT if s.size < s.n and s.n >= 2 * <uint32_t>k.rcv_mss else 4
+
+
 cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
     """Seventh step: trims to the window and to the peer's FIN, queues. True if an ACK is due at once, of a FIN too."""
     cdef tcb *k = tcb_at(t, c)
@@ -303,8 +311,8 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
         count_drop(t, TDROP_AFTER_FIN)
         s.n = 0
     if s.n:
-        if s.n > k.rcv_mss:
-            k.rcv_mss = <uint16_t>s.n if s.n < 65535 else 65535
+        if s.n > k.rcv_mss and s.size > k.rcv_mss:
+            k.rcv_mss = <uint16_t>s.size if s.size < 65535 else 65535
         status = receive_text(t, k, <uint32_t>seq_diff(s.seq, k.rcv_nxt), s.p, s.n)
         if k.rcv_nxt != before:
             tcp_notify(t, k)
@@ -315,7 +323,7 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
             at_once = True
         else:
             k.flags |= TF_DELACK
-            k.delack_segs += 4 if s.n >= k.rcv_mss else 1
+            k.delack_segs += weight(k, s)
             at_once = k.delack_segs >= DELACK_LIMIT
         tcp_want_output(t, c)
     return at_once
@@ -450,6 +458,10 @@ cdef void tcp_input(tcp_state *t, const packet *p, int64_t now) noexcept nogil:
         return
     s.p = p.l4 + r.header_len
     s.n = p.l4_len - r.header_len
+    s.size = s.n
+    if p.gso_size and p.gso_size < s.n:
+        s.size = p.gso_size
+        t.counters.segments_in += (s.n - 1) // p.gso_size
     s.seq = r.seq
     s.fin = 1 if r.flags & TH_FIN else 0
     s.syn = 1 if r.flags & TH_SYN else 0

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.memory.idset cimport idset_push
 from usnet.tcp.congestion.ops cimport cc_table
-from usnet.tcp.segment cimport segment_send, segment_send_syn, segment_seq
+from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
     T_DELACK,
@@ -69,7 +69,7 @@ cdef void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_seq, uint
         k.flags &= ~<uint32_t>TF_RTT_TIMED  # Karn: what is out twice measures nothing
     elif not (k.flags & TF_RTT_TIMED):
         k.flags |= TF_RTT_TIMED
-        k.rtt_seq = seq + n_seq
+        k.rtt_seq = seq + (n_seq if n_seq <= k.mss else k.mss)      # of a large frame, its first segment
         k.rtt_start = now
     k.snd_max = seq_max(k.snd_max, seq + n_seq)
     k.last_send = now
@@ -136,6 +136,19 @@ cdef void watch_window(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
 
 
+cdef uint32_t one_frame(tcp_state *t, const tcb *k, uint32_t n, uint32_t left, int64_t now) noexcept nogil:
+    """What of n > mss bytes, all of which may leave now, goes into one frame: a segment, or new data of several for a port that cuts it. A last one that
+    is not full goes along where Nagle does not hold it back."""
+    cdef uint32_t most = k.mss
+    if n >= 2 * <uint32_t>k.mss and k.snd_nxt == k.snd_max and t.ip.n_offload:
+        most = segment_most(t, k, now)
+    if n > most:
+        return most
+    if n == left and k.flags & (TF_NODELAY | TF_FIN_QUEUED):
+        return n
+    return n - n % k.mss
+
+
 cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """New data (and, behind a retransmission timeout, old) as far as windows, Nagle and the ring allow."""
     cdef tcb *k = tcb_at(t, c)
@@ -151,7 +164,8 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         window = send_window(k)
         n = window - out if window > out else 0
         n = left if left < n else n
-        n = k.mss if k.mss < n else n
+        if n > k.mss:
+            n = one_frame(t, k, n, left, now)
         fin_due = (n == left and k.flags & TF_FIN_QUEUED
                    and (not (k.flags & TF_FIN_SENT) or seq_lt(k.snd_nxt, k.snd_max)))
         if not fin_due and not worth_sending(k, n, left):

@@ -9,6 +9,8 @@ from usnet.wire.tcp cimport tcp_repr
 
 # Sends seq, flags and n bytes of the send queue from `at` bytes behind its front. 0, -EAGAIN (ring full: nothing happened), or another errno of
 # ip_tx_open: the segment is lost, and the sender carries on as if the network had dropped it. Keeps rcv_adv and last_ack_sent.
+# Bytes of payload that one frame may carry to the peer now, a multiple of mss; mss itself where only single segments leave.
+cdef uint32_t segment_most(tcp_state *t, const tcb *k, int64_t now) noexcept nogil
 cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_t at, uint32_t n, int64_t now) noexcept nogil
 # SYN or SYN-ACK with what we offer (all of it on a SYN; on a SYN-ACK what the peer's SYN allowed).
 cdef int segment_send_syn(tcp_state *t, tcb *k, bint ack, int64_t now) noexcept nogil

@@ -4,9 +4,9 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.config cimport ip_mtu
-from usnet.ip.output cimport ip_count_lost, ip_tx_close, ip_tx_open
+from usnet.ip.output cimport ip_count_lost, ip_large_most, ip_tx_close, ip_tx_open, ip_tx_open_large, ip_tx_put
 from usnet.ip.state cimport packet, tx_frame
-from usnet.memory.chunks cimport chain, chain_peek, chunk_pool
+from usnet.memory.chunks cimport chain, chain_peek, chain_read, chunk_pool
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport TF_TIMESTAMPS, TF_WSCALE, tcb
@@ -14,7 +14,9 @@ from usnet.wire.checksum cimport csum_copy, csum_fold
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
 from usnet.wire.seq cimport seq_diff
 from usnet.wire.tcp cimport (
+    TCP_CSUM_AT,
     TCP_HLEN,
+    TCP_MAX_HLEN,
     TCPO_MSS,
     TCPO_TIMESTAMP,
     TCPO_WSCALE,
@@ -23,9 +25,14 @@ from usnet.wire.tcp cimport (
     TH_SYN,
     tcp_emit,
     tcp_finish,
+    tcp_finish_partial,
     tcp_header_len,
     tcp_repr,
 )
+
+
+cdef enum:
+    TIMESTAMP_BYTES = 12        # that the option takes, with its NOPs
 
 
 cdef uint32_t segment_our_mss(tcp_state *t, const tcb *k) noexcept nogil:
@@ -92,17 +99,72 @@ cdef uint64_t add_word(uint64_t total, uint32_t word) noexcept nogil:
     return csum_copy(total, two, two, 2)
 
 
+cdef uint32_t plain_header(const tcb *k) noexcept nogil:
+    """Bytes of the header that k.mss leaves room for."""
+    return TCP_HLEN + (TIMESTAMP_BYTES if k.flags & TF_TIMESTAMPS else 0)
+
+
+cdef uint32_t segment_most(tcp_state *t, const tcb *k, int64_t now) noexcept nogil:
+    cdef uint32_t most = ip_large_most(t.ip, &k.laddr, &k.raddr, now)
+    cdef uint32_t header = TCP_MAX_HLEN
+    if most < header + 2 * <uint32_t>k.mss:
+        return k.mss
+    most -= header
+    return most - most % k.mss
+
+
+cdef void put_payload(tcp_state *t, const chain *c, uint32_t at, tx_frame *f, uint32_t n) noexcept nogil:
+    """Copies n bytes of the chain into the slots of a large frame."""
+    cdef uint32_t run
+    cdef uint8_t *src
+    while n:
+        src = chain_peek(t.chunks, c, at, &run)
+        if run > n:
+            run = n
+        ip_tx_put(t.ip, f, src, run)
+        at += run
+        n -= run
+
+
+cdef int emit_large(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_t now) noexcept nogil:
+    """Several segments in one frame, which the port cuts. Those of more header than usual are shorter, as they would be alone."""
+    cdef tx_frame f
+    cdef uint32_t header = tcp_header_len(r)
+    cdef uint32_t size = k.mss - (header - plain_header(k))
+    cdef int status = ip_tx_open_large(t.ip, &k.laddr, &k.raddr, header, header + n, <uint16_t>size, now, &f)
+    if status == 0:
+        r.header_len = <uint8_t>header
+        tcp_emit(f.l4, f.room, r)
+        put_payload(t, &k.snd, at, &f, n)
+        tcp_finish_partial(f.l4, header + n, &k.laddr, &k.raddr)
+        f.csum_offset = TCP_CSUM_AT
+        ip_tx_close(t.ip, &f, header + n, now)
+    if status != -EAGAIN:
+        t.counters.segments_out += (n + size - 1) // size
+    return status
+
+
 cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_t now) noexcept nogil:
     cdef tx_frame f
     cdef uint32_t header = tcp_header_len(r)
     cdef uint64_t total = 0
-    cdef int status = ip_tx_open(t.ip, &k.laddr, &k.raddr, IPPROTO_TCP, header + n, now, &f)
+    cdef int status
+    if n > k.mss:
+        return emit_large(t, k, r, at, n, now)
+    status = ip_tx_open(t.ip, &k.laddr, &k.raddr, IPPROTO_TCP, header + n, now, &f)
     if status == 0:
         r.header_len = <uint8_t>header
         tcp_emit(f.l4, f.room, r)
-        if n:
-            total = copy_payload(t.chunks, &k.snd, at, f.l4 + header, n)
-        tcp_finish(f.l4, header, n, total, &k.laddr, &k.raddr)
+        if f.offload:
+            if n:
+                chain_read(t.chunks, &k.snd, at, f.l4 + header, n)
+            tcp_finish_partial(f.l4, header + n, &k.laddr, &k.raddr)
+            f.csum_offset = TCP_CSUM_AT
+            f.l4_header = <uint16_t>header
+        else:
+            if n:
+                total = copy_payload(t.chunks, &k.snd, at, f.l4 + header, n)
+            tcp_finish(f.l4, header, n, total, &k.laddr, &k.raddr)
         ip_tx_close(t.ip, &f, header + n, now)
     if status != -EAGAIN:
         t.counters.segments_out += 1

@@ -5,6 +5,7 @@ from usnet.wire.addr cimport ip_addr
 
 cdef enum:
     TCP_HLEN = 20           # bytes without options
+    TCP_CSUM_AT = 16        # bytes to the checksum field
     TCP_MAX_HLEN = 60
     TH_FIN = 0x01
     TH_SYN = 0x02
@@ -66,3 +67,5 @@ cdef int tcp_emit(uint8_t *p, uint32_t room, const tcp_repr *r) noexcept nogil
 # the payload (csum_copy while it was copied); header_len is even, so the two sums may be taken apart.
 cdef void tcp_finish(uint8_t *p, uint32_t header_len, uint32_t payload_len, uint64_t payload_sum,
                      const ip_addr *src, const ip_addr *dst) noexcept nogil
+# The same with a partial checksum (wire/gso): l4_len bytes, of which none is looked at.
+cdef void tcp_finish_partial(uint8_t *p, uint32_t l4_len, const ip_addr *src, const ip_addr *dst) noexcept nogil

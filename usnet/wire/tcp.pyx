@@ -6,6 +6,7 @@ from libc.string cimport memset
 from usnet.wire.addr cimport ip_addr
 from usnet.wire.bytes cimport load16, load32, store16, store32
 from usnet.wire.checksum cimport csum_add, csum_fold, csum_pseudo
+from usnet.wire.gso cimport csum_partial
 from usnet.wire.ipv4 cimport IPPROTO_TCP
 
 cdef enum:
@@ -193,3 +194,7 @@ cdef void tcp_finish(uint8_t *p, uint32_t header_len, uint32_t payload_len, uint
     cdef uint64_t total = payload_sum + csum_pseudo(src, dst, IPPROTO_TCP, header_len + payload_len)
     store16(p + 16, 0)
     store16(p + 16, <uint16_t>csum_fold(csum_add(total, p, header_len)))
+
+
+cdef void tcp_finish_partial(uint8_t *p, uint32_t l4_len, const ip_addr *src, const ip_addr *dst) noexcept nogil:
+    store16(p + TCP_CSUM_AT, csum_partial(src, dst, IPPROTO_TCP, l4_len))

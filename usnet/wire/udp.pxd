@@ -5,6 +5,7 @@ from usnet.wire.addr cimport ip_addr
 
 cdef enum:
     UDP_HLEN = 8
+    UDP_CSUM_AT = 6         # bytes to the checksum field
 
 cdef struct udp_repr:
     uint16_t src_port
@@ -18,3 +19,5 @@ cdef int udp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_ad
 # Writes the header in front of length - 8 payload bytes that stand there already, with the checksum over them. Returns
 # the length, -EINVAL when it is below 8, or -ENOBUFS.
 cdef int udp_emit(uint8_t *p, uint32_t room, const ip_addr *src, const ip_addr *dst, const udp_repr *r) noexcept nogil
+# The same with a partial checksum (wire/gso): the payload is not looked at.
+cdef int udp_emit_partial(uint8_t *p, uint32_t room, const ip_addr *src, const ip_addr *dst, const udp_repr *r) noexcept nogil

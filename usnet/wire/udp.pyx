@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from usnet.wire.addr cimport ip_addr, addr_is_v4
 from usnet.wire.bytes cimport load16, store16
 from usnet.wire.checksum cimport csum_add, csum_fold, csum_pseudo
+from usnet.wire.gso cimport csum_partial
 from usnet.wire.ipv4 cimport IPPROTO_UDP
 
 
@@ -26,6 +27,18 @@ cdef int udp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_ad
     if csum_fold(csum_add(csum_pseudo(src, dst, IPPROTO_UDP, length), p, length)) != 0:
         return -EIO
     return 0
+
+
+cdef int udp_emit_partial(uint8_t *p, uint32_t room, const ip_addr *src, const ip_addr *dst, const udp_repr *r) noexcept nogil:
+    if r.length < UDP_HLEN:
+        return -EINVAL
+    if room < r.length:
+        return -ENOBUFS
+    store16(p, r.src_port)
+    store16(p + 2, r.dst_port)
+    store16(p + 4, r.length)
+    store16(p + UDP_CSUM_AT, csum_partial(src, dst, IPPROTO_UDP, r.length))
+    return r.length
 
 
 cdef int udp_emit(uint8_t *p, uint32_t room, const ip_addr *src, const ip_addr *dst, const udp_repr *r) noexcept nogil:

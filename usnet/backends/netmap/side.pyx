@@ -2,7 +2,7 @@
 from libc.errno cimport EINVAL
 from libc.string cimport memmove, memset
 
-from usnet.backends.netmap.vnet cimport vnet_read, vnet_write
+from usnet.backends.vnet cimport vnet_read, vnet_write
 from usnet.backends.ring cimport NS_BUF_CHANGED, NS_MOREFRAG, slot
 from usnet.backends.ring_memory cimport FIRST_BUFFER
 

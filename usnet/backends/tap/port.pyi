@@ -3,9 +3,12 @@ from usnet.backends.ring import Port
 
 class TapPort(Port):
     device: str
+    features: int
+    @property
+    def offloads(self) -> tuple[str, ...]: ...
 
 def open_port(
     address: str, *, mtu: int | None = None, mac: str | bytes | None = None, slots: int = 512, buf_size: int = 2048, spares: int = 0,
-    clock: Clock | None = None,
+    clock: Clock | None = None, offload: bool = True,
 ) -> TapPort: ...
 def probe() -> tuple[bool, str]: ...

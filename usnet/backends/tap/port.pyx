@@ -1,4 +1,4 @@
-"""TAP devices as ports: plain Ethernet frames, one read or write a frame."""
+"""TAP devices as ports: Ethernet frames, one read or write a frame, behind virtio-net's header where the kernel takes it."""
 import fcntl
 import os
 import struct
@@ -11,11 +11,12 @@ from libc.string cimport memcpy, memset
 
 from usnet.backends.clock cimport Clock
 from usnet.backends.ring cimport (
-    LINK_DOWN, LINK_GONE, LINK_UP, NS_MOREFRAG, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, Port, port, slot_meta,
+    LINK_DOWN, LINK_GONE, LINK_UP, NS_MOREFRAG, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, PORT_VNET_HDR, Port, port, slot_meta,
 )
 from usnet.backends.ring_memory cimport (
     RingMemory, ring_check, ring_settle, ring_side, side_buf, side_len, side_next, side_room,
 )
+from usnet.backends.vnet cimport vnet_read, vnet_write
 
 from usnet.backends.clock import MonotonicClock
 from usnet.backends.errors import BackendUnavailable
@@ -63,8 +64,20 @@ cdef enum:
     TUNSETIFF = 0x400454ca
     IFF_TAP = 0x0002
     IFF_NO_PI = 0x1000
+    IFF_VNET_HDR = 0x4000
+    TUNGETFEATURES = 0x800454cf
+    TUNSETOFFLOAD = 0x400454d0
+    TUNSETVNETHDRSZ = 0x400454d8
+    TUN_F_CSUM = 0x01           # partial checksums are taken
+    TUN_F_TSO4 = 0x02           # ... and frames of several TCP segments
+    TUN_F_TSO_ECN = 0x08        # ... with CWR in the first
+    TUN_F_USO4 = 0x20           # ... of several UDP datagrams
+    TUN_F_USO6 = 0x40           # the kernel takes both or none; what is no IPv4 is dropped above
+    VNET_BYTES = 10             # of the header
+    LARGEST = 65535 + 22        # bytes of a frame of several segments
     OVERHEAD = 22               # bytes of a frame beside the packet: Ethernet header and two tags
     MAX_PARTS = 64              # slots of one frame
+    MAX_IOV = 65                # and the header
 
 cdef struct tap_end:
     port *p
@@ -77,6 +90,7 @@ cdef struct tap_end:
     bint blocked                # the device took no more frames
     bint wants_out              # epoll waits for room too
     uint32_t parts              # slots that the longest frame takes
+    uint32_t hdr                # bytes of the header in front of each frame, or 0
     char name[16]
 
 
@@ -102,18 +116,30 @@ cdef int device_error(tap_end *e, int error) noexcept nogil:
     return 0
 
 
+cdef int put_header(tap_end *e, const slot_meta *m, uint8_t *header, iovec *v) noexcept nogil:
+    """The header of a frame to be sent, as the first part. Returns the number of parts: 0 or 1."""
+    if e.hdr == 0:
+        return 0
+    vnet_write(header, VNET_BYTES, m)
+    v.iov_base = header
+    v.iov_len = VNET_BYTES
+    return 1
+
+
 cdef int tap_send(tap_end *e, ring_side *k, uint32_t *at) noexcept nogil:
     """Writes the frame at at[0], which moves behind it. 0; -EAGAIN: not now; -ENXIO."""
-    cdef iovec v[MAX_PARTS]
+    cdef iovec v[MAX_IOV]
+    cdef uint8_t header[VNET_BYTES]
     cdef uint32_t i = at[0]
     cdef uint32_t total = 0
-    cdef int n = 0
+    cdef int n = put_header(e, &k.meta[i], header, v)
+    cdef int most = n + MAX_PARTS
     cdef bint more = True
     cdef bint fits = True
     cdef Py_ssize_t wrote
     cdef int error = EINVAL
     while more:
-        if n < MAX_PARTS:
+        if n < most:
             v[n].iov_base = side_buf(k, i)
             v[n].iov_len = side_len(k, i)
             n += 1
@@ -169,21 +195,26 @@ cdef int tap_tx_sync(void *self, uint32_t number) noexcept nogil:
 
 cdef int tap_read(tap_end *e, ring_side *k) noexcept nogil:
     """Reads one frame into the free slots: 1; 0: none waits or no room; -ENXIO."""
-    cdef iovec v[MAX_PARTS]
+    cdef iovec v[MAX_IOV]
+    cdef uint8_t header[VNET_BYTES]
     cdef uint32_t i = k.tail
-    cdef uint32_t n, part, left, capacity
+    cdef uint32_t first = k.tail
+    cdef uint32_t n, part, left
+    cdef uint32_t before = 1 if e.hdr else 0
     cdef Py_ssize_t got
     if side_room(k) < e.parts:
         return 0
-    for n in range(e.parts):
+    v[0].iov_base = header
+    v[0].iov_len = VNET_BYTES
+    for n in range(before, before + e.parts):
         v[n].iov_base = side_buf(k, i)
         v[n].iov_len = k.buf_size
         i = side_next(k, i)
-    got = readv(e.fd, v, <int>e.parts)
+    got = readv(e.fd, v, <int>(before + e.parts))
     if got < 0:
         return 1 if errno == EINTR else device_error(e, errno)
-    capacity = e.parts * k.buf_size
-    if got == capacity:                 # perhaps cut off: the device's MTU has grown since
+    got -= e.hdr
+    if got <= 0 or got == e.parts * k.buf_size:     # nothing, or perhaps cut off: the device's MTU has grown since
         e.p.stats.rx_too_long += 1
         return 1
     left = <uint32_t>got
@@ -201,6 +232,8 @@ cdef int tap_read(tap_end *e, ring_side *k) noexcept nogil:
         k.tail = side_next(k, i)
         if left == 0:
             break
+    if e.hdr:
+        vnet_read(header, &k.meta[first])
     k.r.tail = k.tail
     return 1
 
@@ -235,15 +268,21 @@ cdef int tap_arm(void *self, bint for_tx) noexcept nogil:
     return 0
 
 
+cdef uint32_t parts_of(uint32_t longest, uint32_t buf_size) noexcept nogil:
+    """Slots for a frame of that many bytes, and one byte more: so that one that is cut off is seen."""
+    return longest // buf_size + 1
+
+
 cdef class TapPort(Port):
     """A TAP device. Closing it removes a device that it created (one that was made persistent stays)."""
     cdef tap_end e
     cdef RingMemory memory
     cdef readonly str device            # the kernel's name of it
+    cdef readonly uint32_t features     # TUN_F_*: what the kernel may leave to us
     cdef bint made                      # the descriptors are ours to close
 
     def __cinit__(self, str device, int fd, uint32_t mtu, bytes mac, uint32_t slots, uint32_t buf_size,
-                  uint32_t spares, clock):
+                  uint32_t spares, clock, bint offload=False, uint32_t features=0):
         cdef epoll_event event
         cdef bytes raw = os.fsencode(device)
         self.e.fd = fd
@@ -256,13 +295,15 @@ cdef class TapPort(Port):
         self.memory.attach(&self.p)
         self.e.p, self.e.tx, self.e.rx = &self.p, self.memory.tx, self.memory.rx
         self.e.clock = <void *>self.clock
-        self.e.parts = (mtu + OVERHEAD) // buf_size + 1         # at least one byte more than the longest frame
+        self.e.parts = parts_of(LARGEST if features & TUN_F_TSO4 else mtu + OVERHEAD, buf_size)
+        self.e.hdr = VNET_BYTES if offload else 0
+        self.features = features
         if self.e.parts > slots - 1 or self.e.parts > MAX_PARTS:
             raise ValueError(f"{slots} slots of {buf_size} bytes cannot hold a frame of a device with MTU {mtu}")
         memcpy(self.e.name, <const char *>raw, len(raw))
         self.p.self = &self.e
         self.p.tx_sync, self.p.rx_sync, self.p.arm = tap_tx_sync, tap_rx_sync, tap_arm
-        self.p.caps |= PORT_CAN_SEND | PORT_CAN_RECEIVE | PORT_FILENO
+        self.p.caps |= PORT_CAN_SEND | PORT_CAN_RECEIVE | PORT_FILENO | (PORT_VNET_HDR if offload else 0)
         self.p.mtu = mtu
         memcpy(self.p.mac, <const uint8_t *>mac, 6)
         self.e.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
@@ -287,6 +328,13 @@ cdef class TapPort(Port):
         self.e.fd = self.e.epoll_fd = self.e.query_fd = -1
 
     @property
+    def offloads(self):
+        """What crosses the ring undone: "header" (frames may leave so), "csum", "tso", "uso" (may arrive so)."""
+        names = {"header": self.e.hdr, "csum": self.features & TUN_F_CSUM, "tso": self.features & TUN_F_TSO4,
+                 "uso": self.features & TUN_F_USO4}
+        return tuple(name for name, there in names.items() if there)
+
+    @property
     def link_up(self):
         """Asks the kernel: its end is up."""
         cdef int up
@@ -305,8 +353,8 @@ cdef class TapPort(Port):
         self._close()
 
 
-def _attach(device):
-    """(descriptor, name) of the device, which is created when it is not there; the kernel numbers a name like
+def _attach(device, offload):
+    """(descriptor, name, whether frames have headers) of the device, which is created when it is not there; the kernel numbers a name like
     "tap%d"."""
     try:
         fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -319,7 +367,9 @@ def _attach(device):
             raise
         raise BackendUnavailable(error.errno, what) from None
     try:
-        name = fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", ifreq_name(device), IFF_TAP | IFF_NO_PI))
+        offload = offload and _knows_headers(fd)
+        flags = IFF_TAP | IFF_NO_PI | (IFF_VNET_HDR if offload else 0)
+        name = fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", ifreq_name(device), flags))
     except OSError as error:
         os.close(fd)
         if error.errno == EPERM:
@@ -333,29 +383,59 @@ def _attach(device):
     except BaseException:
         os.close(fd)
         raise
-    return fd, os.fsdecode(name[:16].rstrip(b"\0"))
+    return fd, os.fsdecode(name[:16].rstrip(b"\0")), offload
 
 
-def open_port(address, *, mtu=None, mac=None, slots=512, buf_size=2048, spares=0, clock=None):
+def _knows_headers(fd):
+    """Whether the kernel's devices can have headers in front of frames."""
+    try:
+        return bool(struct.unpack("I", fcntl.ioctl(fd, TUNGETFEATURES, struct.pack("I", 0)))[0] & IFF_VNET_HDR)
+    except OSError:
+        return False
+
+
+def _negotiate(fd, offload, tso):
+    """Says what the kernel may leave to us (a device that others made may have it set already): the most that it takes. TUN_F_*."""
+    wanted = [0]
+    if offload:
+        fcntl.ioctl(fd, TUNSETVNETHDRSZ, struct.pack("i", VNET_BYTES))
+        wanted = [TUN_F_CSUM, 0]
+    if offload and tso:
+        large = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN
+        wanted = [large | TUN_F_USO4 | TUN_F_USO6, large, TUN_F_CSUM | TUN_F_TSO4, *wanted]
+    for features in wanted:
+        try:
+            fcntl.ioctl(fd, TUNSETOFFLOAD, features)
+        except OSError:
+            continue
+        return features
+    return 0
+
+
+def open_port(address, *, mtu=None, mac=None, slots=512, buf_size=2048, spares=0, clock=None, offload=True):
     """ "tap:NAME": opens the TAP device, or creates it (CAP_NET_ADMIN). The kernel's end is brought up by others, or
     by peer.configure_peer().
 
     mtu: sets the device's, else it is taken from it. mac: ours; one made from the name if not given. slots: of each
     ring. buf_size, spares: bytes of a buffer, number of spare ones. clock: CLOCK_MONOTONIC if not given. Raises
     BackendUnavailable, ValueError.
+
+    offload: frames may leave and arrive with partial checksums, and with several TCP segments in one of up to 64 KiB, as far as the kernel can
+    and the rings are large enough (34 slots of 2 KiB); `TapPort.offloads` says what it came to. False: plain frames.
     """
     ifreq_name(address)
     own = None if mac is None else mac_address(mac)
-    fd, address = _attach(address)
+    fd, address, offload = _attach(address, offload)
     try:
         if mtu is not None:
             set_mtu(address, mtu)
         own = own or mac_from_name(f"tap:{address}")
         if own == get_mac(address):
             raise ValueError(f"mac: {own.hex(':')} is the kernel's own end of {address}")
+        features = _negotiate(fd, offload, parts_of(LARGEST, buf_size) <= min(slots - 1, MAX_PARTS))
         duplicate = os.dup(fd)          # the port closes it also when it cannot be made
         return TapPort(address, duplicate, get_mtu(address), own, slots, buf_size, spares,
-                       clock if clock is not None else MonotonicClock())
+                       clock if clock is not None else MonotonicClock(), offload, features)
     finally:
         os.close(fd)
 

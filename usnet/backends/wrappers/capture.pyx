@@ -6,10 +6,12 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from usnet.backends.clock cimport Clock, MonotonicClock
-from usnet.backends.ring cimport LINK_GONE, NS_MOREFRAG, RING_RX, RING_TX, Port, port, ring, ring_buf, ring_next
+from usnet.backends.ring cimport (
+    LINK_GONE, META_CSUM_NEEDED, NS_MOREFRAG, PORT_VNET_HDR, RING_RX, RING_TX, Port, port, ring, ring_buf, ring_next, slot_meta,
+)
 from usnet.backends.ring_memory cimport ring_keeps_rules
 from usnet.backends.wrappers.pcapng cimport (
-    CAPTURE_IN, CAPTURE_OUT, PcapngWriter, capture_add, capture_begin, capture_end, capture_out,
+    CAPTURE_IN, CAPTURE_OUT, PcapngWriter, capture_add, capture_begin, capture_end, capture_finish, capture_out,
 )
 
 cdef struct capture_port:
@@ -29,9 +31,11 @@ cdef struct capture_port:
 
 cdef void write_frames(capture_port *e, ring *r, uint32_t i, uint32_t end, int64_t now, int direction,
                        uint32_t number) noexcept nogil:
-    """The whole frames of slots [i, end)."""
+    """The whole frames of slots [i, end), a frame of several segments as one. Checksums that the port is to complete are completed in the file."""
     cdef uint32_t first, length
     cdef int64_t when
+    cdef const slot_meta *m
+    cdef bint vnet = (e.inner.caps & PORT_VNET_HDR) != 0
     while i != end:
         first = i
         length = r.slots[i].len
@@ -39,12 +43,15 @@ cdef void write_frames(capture_port *e, ring *r, uint32_t i, uint32_t end, int64
             i = ring_next(r, i)
             length += r.slots[i].len
         i = ring_next(r, i)
-        when = 0 if direction == RING_TX else e.inner.rx_meta[number][first].time_ns
+        m = &e.inner.tx_meta[number][first] if direction == RING_TX else &e.inner.rx_meta[number][first]
+        when = 0 if direction == RING_TX else m.time_ns
         if capture_begin(e.out, e.interface, (when if when else now) + e.offset, length) < 0:
             continue
         while first != i:
             capture_add(e.out, ring_buf(r, first), r.slots[first].len)
             first = ring_next(r, first)
+        if m.flags & META_CSUM_NEEDED and vnet:
+            capture_finish(e.out, length, m.csum_start, m.csum_offset)
         capture_end(e.out, length, CAPTURE_OUT if direction == RING_TX else CAPTURE_IN)
 
 

@@ -9,12 +9,16 @@ from libc.string cimport memcpy, memmove, memset
 from usnet.backends.clock cimport Clock
 from usnet.backends.fates cimport Fates, fate, fate_flip, fate_set, fates_decide
 from usnet.backends.ring cimport (
-    LINK_GONE, META_CSUM_VALID, NS_MOREFRAG, PORT_FILENO, Port, port, ring, ring_buf, ring_next, ring_room, ring_space, slot_meta,
+    LINK_GONE, META_CSUM_NEEDED, META_CSUM_VALID, NS_MOREFRAG, PORT_FILENO, PORT_VNET_HDR, Port, port, ring, ring_buf, ring_next, ring_room, ring_space, slot_meta,
 )
 from usnet.backends.ring_memory cimport (
     FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take, side_room, side_take,
 )
 from usnet.backends.timerfd cimport CLOCK_MONOTONIC, TFD_CLOEXEC, TFD_NONBLOCK, itimerspec, timerfd_create, timerfd_settime
+
+from usnet.wire.eth cimport ETH_HLEN
+from usnet.wire.gso cimport csum_complete, gso_cut, gso_open, gso_plan
+from usnet.wire.peek cimport eth_header_len
 
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
@@ -53,6 +57,7 @@ cdef struct fault_port:
     uint32_t n_held
     uint32_t max_held
     uint8_t *scratch            # FRAME_MAX bytes: a frame gathered
+    uint8_t *segment            # FRAME_MAX bytes: one of those of a frame
     uint8_t *harmed             # FRAME_MAX bytes: one with flipped bits
     uint64_t passed[2]          # frames of each direction that went on
     uint64_t dropped[2]
@@ -204,6 +209,30 @@ cdef void strike(fault_port *e, int direction, uint32_t number, const uint8_t *f
             hold(e, direction, number, frame, length, &m, now + f.delay + f.gap * (i + 1), 0)
 
 
+cdef void strike_all(fault_port *e, int direction, uint32_t number, const uint8_t *frame, uint32_t length,
+                     const slot_meta *meta, int64_t now) noexcept nogil:
+    """Decides about each segment of a frame by itself, with complete checksums: what is corrupted must be seen to be."""
+    cdef gso_plan g
+    cdef slot_meta m = meta[0]
+    cdef uint32_t i
+    if not e.outer.caps & PORT_VNET_HDR:
+        strike(e, direction, number, frame, length, meta, now)
+        return
+    if meta.gso_size and length > ETH_HLEN and gso_open(frame, length, eth_header_len(frame), meta.gso_type, meta.gso_size, &g) > 1:
+        m.gso_type = 0
+        m.gso_size = 0
+        m.flags = (m.flags & ~<uint32_t>META_CSUM_NEEDED) | META_CSUM_VALID
+        for i in range(g.segments):
+            strike(e, direction, number, e.segment, gso_cut(&g, frame, i, e.segment), &m, now)
+        return
+    if meta.flags & META_CSUM_NEEDED and length <= FRAME_MAX:
+        memcpy(e.segment, frame, length)
+        if csum_complete(e.segment, length, meta.csum_start, meta.csum_offset):
+            frame = e.segment
+            m.flags = (m.flags & ~<uint32_t>META_CSUM_NEEDED) | META_CSUM_VALID
+    strike(e, direction, number, frame, length, &m, now)
+
+
 cdef void mirror(fault_port *e) noexcept nogil:
     e.outer.link = e.inner.link
     e.outer.stats.rx_overruns = e.inner.stats.rx_overruns
@@ -237,7 +266,7 @@ cdef int fault_tx_sync(void *self, uint32_t number) noexcept nogil:
             continue
         e.outer.stats.tx_frames += 1
         e.outer.stats.tx_bytes += length
-        strike(e, OUT, number, frame, length, &k.meta[first], now)
+        strike_all(e, OUT, number, frame, length, &k.meta[first], now)
     ring_settle(k)
     status = e.inner.tx_sync(e.inner.self, number)
     mirror(e)
@@ -271,7 +300,7 @@ cdef int fault_rx_sync(void *self, uint32_t number) noexcept nogil:
         r.head = i
         r.cur = i
         if got == 1:
-            strike(e, IN, number, frame, length, &e.inner.rx_meta[number][first], now)
+            strike_all(e, IN, number, frame, length, &e.inner.rx_meta[number][first], now)
         else:
             e.outer.stats.rx_too_long += 1
     mirror(e)
@@ -297,6 +326,8 @@ cdef int fault_arm(void *self, bint for_tx) noexcept nogil:
 cdef class FaultPort(Port):
     """`FaultPort(inner, rules, seed=0)`: frames sent through it (a->b) and arriving through it (b->a) meet the fates
     that `rules` say.
+
+    Each segment of a frame of several (TSO) is a frame to the rules, and goes on alone, with a complete checksum.
 
     rules: `Fate`s or tables, or a `Fates`. It has rings of its own, of the same sizes; use only this port from then
     on. Up to `max_held` frames are held back for a delay or for others to pass, copies at a time; more are dropped and
@@ -329,8 +360,9 @@ cdef class FaultPort(Port):
         self.e.max_held = max_held
         self.e.queue = <held *>calloc(max_held + 1, sizeof(held))
         self.e.scratch = <uint8_t *>malloc(FRAME_MAX)
+        self.e.segment = <uint8_t *>malloc(FRAME_MAX)
         self.e.harmed = <uint8_t *>malloc(FRAME_MAX)
-        if self.e.queue == NULL or self.e.scratch == NULL or self.e.harmed == NULL:
+        if self.e.queue == NULL or self.e.scratch == NULL or self.e.segment == NULL or self.e.harmed == NULL:
             raise MemoryError("no memory for frames to be held")
         self.p.self = &self.e
         self.p.tx_sync, self.p.rx_sync, self.p.arm = fault_tx_sync, fault_rx_sync, fault_arm
@@ -357,6 +389,7 @@ cdef class FaultPort(Port):
             free(self.e.queue[i].frame)
         free(self.e.queue)
         free(self.e.scratch)
+        free(self.e.segment)
         free(self.e.harmed)
         self._close_descriptors()
 

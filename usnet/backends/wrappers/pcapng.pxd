@@ -19,6 +19,8 @@ cdef struct capture_out:
 # capture_end. 0 or the error.
 cdef int capture_begin(capture_out *c, uint32_t interface, int64_t time_ns, uint32_t length) noexcept nogil
 cdef void capture_add(capture_out *c, const uint8_t *p, uint32_t n) noexcept nogil
+# Completes a partial checksum of the frame that was added.
+cdef void capture_finish(capture_out *c, uint32_t length, uint32_t csum_start, uint32_t csum_offset) noexcept nogil
 cdef void capture_end(capture_out *c, uint32_t length, uint32_t direction) noexcept nogil
 cdef int capture_flush(capture_out *c) noexcept nogil
 

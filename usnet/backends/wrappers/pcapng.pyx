@@ -7,6 +7,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from usnet.wire.gso cimport csum_complete
+
 cdef extern from "<unistd.h>" nogil:
     Py_ssize_t c_write "write"(int fd, const void *what, size_t n)
 
@@ -66,6 +68,10 @@ cdef int capture_begin(capture_out *c, uint32_t interface, int64_t time_ns, uint
 cdef void capture_add(capture_out *c, const uint8_t *p, uint32_t n) noexcept nogil:
     memcpy(c.buffer + c.used, p, n)
     c.used += n
+
+
+cdef void capture_finish(capture_out *c, uint32_t length, uint32_t csum_start, uint32_t csum_offset) noexcept nogil:
+    csum_complete(c.buffer + c.used - length, length, csum_start, csum_offset)
 
 
 cdef void capture_end(capture_out *c, uint32_t length, uint32_t direction) noexcept nogil:
