@@ -13,6 +13,7 @@ from benchmarks import forwarder
 DEVICE, NEAR, FAR, PORT = "ustap0", "10.77.0.1", "10.77.0.2", 9
 PIECE = 1 << 18
 TOTAL = {True: 512 << 20, False: 128 << 20}     # bytes of a run with and without offload
+CONGESTION = b"reno"    # of the kernel's connections, as of usnet's: what this machine prefers may pace itself
 CLONE_NEWNET = 0x40000000
 FORK = multiprocessing.get_context("fork")
 
@@ -90,13 +91,23 @@ def usnet_end(costs, work, offload):
             stack.wait(stack.clock.now() + 1_000_000)
 
 
+def kernel_socket():
+    """Before it is connected: whoever began with pacing goes on with it."""
+    sock = socket.socket()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, CONGESTION)
+    return sock
+
+
 def kernel_client(costs, work, offload):
-    with socket.create_connection((FAR, PORT)) as sock:
+    with kernel_socket() as sock:
+        sock.connect((FAR, PORT))
         costs.put((work.__name__, *work(sock, TOTAL[offload])))
 
 
 def kernel_server(costs, work, offload, ready):
-    with socket.create_server((FAR, PORT)) as listener:
+    with kernel_socket() as listener:
+        listener.bind((FAR, PORT))
+        listener.listen()
         ready.set()
         costs.put((work.__name__, *served(listener, work, TOTAL[offload])))
 
