@@ -12,6 +12,11 @@ from usnet.memory.random cimport rng
 from usnet.memory.wheel cimport wheel
 from usnet.tcp.state cimport tcp_state
 
+cdef struct stack_config:
+    uint32_t burst              # frames of one ring between two rounds of output; default 64
+    uint32_t rounds             # of receive and send in one run; then the application gets its turn; default 64
+    int64_t tx_retry            # ns until a full transmit ring is looked at again; default 100 us
+
 cdef struct stack:
     ip_state ip
     tcp_state tcp
@@ -23,6 +28,7 @@ cdef struct stack:
     uint8_t *gather             # 64 KiB: a frame that spans slots, put together; private to the process
     uint64_t runs
     uint64_t rx_frames
+    stack_config config
 
 # Everything that can be done at `now`: due timers, all waiting frames in bursts, all output that rings and windows allow, one sync a ring. Returns
 # the next deadline in ns (INT64_MAX: none; never later than the earliest true one).

@@ -61,10 +61,7 @@ from usnet.tcp import names as tcp_names
 from usnet.tcp.states import NAMES as STATE_NAMES
 
 cdef enum:
-    BURST = 64                  # frames of one ring between two rounds of output
-    ROUNDS = 64                 # of receive and send in one run; then the application gets its turn
     GATHER_BYTES = 65536 + 18   # the largest frame that may span slots
-    TX_RETRY = 100000           # ns until a full transmit ring is looked at again
 
 
 cdef void fire_timers(stack *s, int64_t now) noexcept nogil:
@@ -110,11 +107,11 @@ cdef const uint8_t *gather(stack *s, ring *r, uint32_t first, uint32_t *after, u
 
 
 cdef uint32_t receive_burst(stack *s, uint32_t netif, ring *r, slot_meta *meta, int64_t now) noexcept nogil:
-    """Takes at most BURST frames from a ring that was synced. Returns how many."""
+    """Takes at most a burst of frames from a ring that was synced. Returns how many."""
     cdef uint32_t i = r.head, following, n = 0, length
     cdef const uint8_t *frame
     cdef packet p
-    while i != r.tail and n < BURST:
+    while i != r.tail and n < s.config.burst:
         if r.slots[i].flags & NS_MOREFRAG:
             frame = gather(s, r, i, &following, &length)
         else:
@@ -140,7 +137,7 @@ cdef uint32_t receive_all(stack *s, int64_t now) noexcept nogil:
             link.rx_sync(link.self, i)
             n += receive_burst(s, netif, link.rx[i], link.rx_meta[i], now)
     s.rx_frames += n
-    for _i in range(BURST):
+    for _i in range(s.config.burst):
         kind = ip_input_loopback(&s.ip, now, &p)
         if kind < 0:
             break
@@ -178,8 +175,8 @@ cdef int64_t after_send(stack *s, bint blocked, int64_t now) noexcept nogil:
         for netif in range(s.ip.n_netifs):
             link = s.ip.netifs[netif].link
             link.arm(link.self, True)
-        if now + TX_RETRY < deadline:
-            deadline = now + TX_RETRY
+        if now + s.config.tx_retry < deadline:
+            deadline = now + s.config.tx_retry
     return deadline
 
 
@@ -189,7 +186,7 @@ cdef int64_t stack_run(stack *s, int64_t now) noexcept nogil:
     s.now = now
     s.runs += 1
     fire_timers(s, now)
-    for _i in range(ROUNDS):
+    for _i in range(s.config.rounds):
         got = receive_all(s, now)
         blocked = send_all(s, now)
         if got == 0 and not waiting_for_itself(s):
@@ -258,6 +255,8 @@ cdef class StackCore:
             if not 1 <= value <= 1 << 26:
                 raise ValueError(f"{name} must lie between 1 and {1 << 26}, not {value}")
         rng_seed(&self.s.random, seed & 0xffffffffffffffff)
+        self.s.config.burst = self.s.config.rounds = 64
+        self.s.config.tx_retry = 100_000
         self.s.gather = <uint8_t *>malloc(GATHER_BYTES)
         if (self.s.gather == NULL or chunks_init(&self.s.chunks, max_chunks)
                 or wheel_init(&self.s.timers, max_connections + MAX_NEIGHBOURS + MAX_REASSEMBLIES, 0)
@@ -328,27 +327,33 @@ cdef class StackCore:
             raise OSError(-status, what)
 
     def configure(self, **settings):
-        """Changes settings of TCP and IP by the names of tcp_config (tcp/state.pxd) and ip_config (ip/state.pxd); times in ns, sizes in
-        bytes, switches 0 or 1. ValueError for an unknown name or an impossible value; then nothing changes."""
+        """Changes settings of TCP, IP and the burst loop by the names of tcp_config (tcp/state.pxd), ip_config (ip/state.pxd) and
+        stack_config (stack.pxd); times in ns, sizes in bytes, switches 0 or 1. ValueError for an unknown name or an impossible value; then nothing changes."""
         tcp = changed(self.s.tcp.config, settings, "tcp")
         ip = changed(self.s.ip.config, settings, "ip")
+        own = changed(self.s.config, settings, "stack")
         if max(tcp["sndbuf"], tcp["rcvbuf"]) > MOST_BUF:
             raise ValueError(f"a buffer has at most {MOST_BUF} bytes")
+        if not (0 < own["burst"] <= 65536 and 0 < own["rounds"] <= 65536 and own["tx_retry"]):
+            raise ValueError("burst and rounds lie between 1 and 65536, and tx_retry is longer than nothing")
         if settings:
             raise ValueError(f"unknown settings: {', '.join(sorted(settings))}")
         cdef tcp_config new_tcp
         cdef ip_config new_ip
+        cdef stack_config new_own
         try:
             new_tcp = tcp
             new_ip = ip
+            new_own = own
         except OverflowError as error:
             raise ValueError(f"a setting is too large: {error}") from None
         self.s.tcp.config = new_tcp
         self.s.ip.config = new_ip
+        self.s.config = new_own
 
     def configuration(self):
         """All settings by name."""
-        return {**self.s.tcp.config, **self.s.ip.config}
+        return {**self.s.tcp.config, **self.s.ip.config, **self.s.config}
 
     def statistics(self):
         """Counters by layer: dicts of numbers. Drops are by reason."""
@@ -359,7 +364,8 @@ cdef class StackCore:
             "ip_drops": dict(zip(ip_names.DROPS, self.s.ip.drops, strict=False)),
             "memory": {
                 "connections": self.s.tcp.tcbs.live, "chunks": self.s.chunks.heads.live, "timers": self.s.timers.count,
-                "out_of_order": self.s.tcp.ooos.live, "listeners": self.s.tcp.listeners.live, "udp": self.s.ip.udp.live,
+                "out_of_order": self.s.tcp.ooos.live, "scoreboards": self.s.tcp.boards.live,
+                "listeners": self.s.tcp.listeners.live, "udp": self.s.ip.udp.live,
                 "reassemblies": self.s.ip.reassemblies.live, "neighbours": self.s.ip.neighbours.live,
             },
             "stack": {"runs": self.s.runs, "rx_frames": self.s.rx_frames},

@@ -136,6 +136,11 @@ class Net:
     def epoll(self, side="client"):
         return self.keep(self.kind.epoll(side))
 
+    def keep_descriptor(self, sock, fd):
+        """A descriptor that was detached from `sock` is closed in the end all the same."""
+        if fd >= 0:
+            self.keep(type(sock)(fileno=fd, **({"stack": sock.stack} if self.name == "usnet" else {})))
+
     def listener(self, backlog=8):
         sock = self.tcp("server")
         sock.bind((self.host, 0))

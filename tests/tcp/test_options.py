@@ -12,8 +12,8 @@ from usnet.testing.peer import established, listening, stream, syn_sent
         ("", "mss 1460"),
         ("mss 1460,wscale 7", "mss 1460,wscale 5"),
         ("mss 1460,TS val 5 ecr 0", "mss 1460,TS val 0 ecr 5"),
-        ("mss 1460,sackOK", "mss 1460"),
-        ("mss 1460,sackOK,TS val 5 ecr 0,wscale 7", "mss 1460,TS val 0 ecr 5,wscale 5"),
+        ("mss 1460,sackOK", "mss 1460,sackOK"),
+        ("mss 1460,sackOK,TS val 5 ecr 0,wscale 7", "mss 1460,sackOK,TS val 0 ecr 5,wscale 5"),
         ("wscale 0", "mss 1460,wscale 5"),
     ],
 )
@@ -26,9 +26,10 @@ def test_the_syn_ack_holds_only_what_was_offered(offered, answer):
 @pytest.mark.parametrize(
     ("config", "answer"),
     [
-        ({"timestamps": 0}, "mss 1460,wscale 5"),
-        ({"window_scaling": 0}, "mss 1460,TS"),
-        ({"mss": 1000}, "mss 1000,wscale 5,TS"),
+        ({"timestamps": 0}, "mss 1460,wscale 5,sackOK"),
+        ({"window_scaling": 0}, "mss 1460,sackOK,TS"),
+        ({"sack": 0}, "mss 1460,wscale 5,TS"),
+        ({"mss": 1000}, "mss 1000,wscale 5,sackOK,TS"),
     ],
 )
 def test_switched_off_options_are_neither_offered_nor_answered(config, answer):

@@ -55,7 +55,7 @@ def test_what_has_no_syn_is_dropped(arrives):
 def test_the_syn_is_sent_again_at_one_second_and_doubles():
     tcp = syn_sent()
     assert tcp.watch(s=300) == [
-        (ms, f"S 0:0(0) win 65535 <mss 1460,wscale 5,TS val {ms} ecr 0>")
+        (ms, f"S 0:0(0) win 65535 <mss 1460,wscale 5,sackOK,TS val {ms} ecr 0>")
         for ms in (1000, 3000, 7000, 15000, 31000, 63000)
     ]
     assert tcp.state == "CLOSED"

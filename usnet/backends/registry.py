@@ -57,6 +57,16 @@ def open_port(name: str, **settings: Any) -> Any:
     return _function(scheme)(address, **settings)
 
 
+def configure_peer(name: str, port: Any, address: str) -> None:
+    """Gives the kernel's end of a port that has one (tap:) the address "10.9.0.1/24", and brings it up. ValueError for other backends."""
+    scheme, _ = _split(name)
+    try:
+        peer = importlib.import_module(_function(scheme).__module__.rpartition(".")[0] + ".peer")
+    except ModuleNotFoundError:
+        raise ValueError(f"only tap: devices have a kernel's end, not {name}") from None
+    peer.configure_peer(port.device, address)
+
+
 def probe(scheme: str) -> tuple[bool, str]:
     """Whether a backend can work here, and what is missing or found."""
     try:

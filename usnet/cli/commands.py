@@ -30,6 +30,9 @@ COMMANDS = {
     "demo": "usnet.cli.demo",
     "replay": "usnet.cli.replay",
     "serve": "usnet.cli.serve",
+    "ss": "usnet.cli.ss",
+    "stat": "usnet.cli.stat",
+    "config": "usnet.cli.config",
     "doctor": "usnet.cli.doctor",
 }
 

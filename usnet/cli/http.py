@@ -11,7 +11,7 @@ from typing import Any
 import h11
 
 from usnet.cli.files import Answer, FilePart, Files, error
-from usnet.cli.loop import IN, OUT, TURN, Connection, Listener, Loop
+from usnet.cli.loop import IN, LOG, OUT, TURN, Connection, Listener, Loop
 
 PIECE = 1 << 18  # bytes of a file in memory at once
 HEAD_LIMIT = 16384  # bytes of a request's head: more is answered with 431
@@ -64,6 +64,7 @@ class HttpConnection(Connection):
 
     def answer(self, request: h11.Request) -> None:
         self.loop.statistics.requests += 1
+        LOG.debug("%s:%d asks for %r", *self.peer, request.target)
         self.loop.within(self, IDLE)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
         answer = self.files.answer(request.method.decode("ascii"), request.target.decode("latin-1"), headers)

@@ -7,11 +7,13 @@ what its calls say.
 from __future__ import annotations
 
 import errno
+import logging
 import select
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+LOG = logging.getLogger("usnet.serve")
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
 GONE = select.EPOLLERR | select.EPOLLHUP
 BUFFER = 1 << 16
@@ -193,6 +195,7 @@ class Connection:
         self.loop, self.sock, self.peer = loop, sock, peer
         self.out = memoryview(b"")
         self.closed = False
+        LOG.info("%s:%d connected", *peer)
         loop.add(self, IN)
 
     def on_event(self, mask: int) -> None:
@@ -241,10 +244,12 @@ class Connection:
     def fail(self) -> None:
         if not self.closed:
             self.loop.statistics.failed += 1
+            LOG.warning("%s:%d was lost", *self.peer)
         self.close()
 
     def close(self) -> None:
         if not self.closed:
             self.closed = True
+            LOG.info("%s:%d closed", *self.peer)
             self.loop.statistics.open -= 1
             self.loop.remove(self)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import logging
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,10 @@ import click
 
 from usnet.backends.fate import Fate
 from usnet.cli.commands import Failed, Seed, one_line
+from usnet.cli.config import config_options, effective
 from usnet.cli.faults import parse_faults
+
+LOG = logging.getLogger("usnet.serve")
 
 
 def is_one_host(interface: ipaddress.IPv4Interface) -> bool:
@@ -56,78 +61,100 @@ class Address(click.ParamType):
 class Faults(click.ParamType):
     name = "RULES"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[Fate]:
-        if isinstance(value, list):
-            return value
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            return parse_faults(value)
+            parse_faults(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        return value
 
 
 @dataclass
 class Where:
-    """What all of the servers are told."""
+    """What all of the servers are told: the settings in effect, and what follows from them."""
 
-    backend: str
-    address: str
-    peer_address: str | None
-    gateway: str | None
+    settings: Any
     port: int
-    pcap: Path | None
     faults: list[Fate]
-    seed: int
+
+    @property
+    def backend(self) -> str:
+        return self.settings.interface.backend
+
+    @property
+    def address(self) -> str:
+        return self.settings.interface.address[0]
+
+    @property
+    def peer_address(self) -> str | None:
+        return self.settings.interface.peer_address
 
 
-def check_neighbours(where: Where) -> None:
-    """BadParameter when the gateway, or the kernel's end, cannot be a neighbour of the server's address."""
-    own = ipaddress.IPv4Interface(where.address)
+def check_addresses(settings: Any) -> None:
+    """BadParameter when an address is none of a host's, or the gateway or the kernel's end cannot be a neighbour."""
+    where = settings.interface
+    if not where.address:
+        raise click.MissingParameter(param_hint="'--address'", param_type="option")
+    owned = [ipaddress.IPv4Interface(address) for address in where.address]
+    for own in owned:
+        if not is_one_host(own):
+            raise click.BadParameter(f"'{own}' is no address that a host can have", param_hint="'--address'")
     peer = where.peer_address and ipaddress.IPv4Interface(where.peer_address).ip
     for hint, ip in (("'--gateway'", where.gateway and ipaddress.IPv4Address(where.gateway)), ("'--peer-address'", peer)):
-        if ip and ip not in own.network:
-            raise click.BadParameter(f"{ip} does not lie in {where.address}'s network", param_hint=hint)
-        if ip and ip == own.ip:
+        if ip and not any(ip in own.network for own in owned):
+            raise click.BadParameter(f"{ip} does not lie in {where.address[0]}'s network", param_hint=hint)
+        if ip and any(ip == own.ip for own in owned):
             raise click.BadParameter(f"{ip} is the server's own address", param_hint=hint)
 
 
+# Option: the setting that it is.
+KEYS = {
+    "backend": "interface.backend", "address": "interface.address", "peer_address": "interface.peer_address", "gateway": "interface.gateway",
+    "port": "serve.port", "pcap": "serve.pcap", "faults": "serve.faults", "seed": "serve.seed", "root": "serve.root",
+    "control": "control.path", "log": "log.file",
+}
+
+
+def where_from(values: dict[str, Any], own_port: int) -> Where:
+    """The settings of the file, with --set, with the options that were given: each wins over those before it."""
+    given = {key: values[name] for name, key in KEYS.items() if values.get(name) is not None}
+    settings = effective(values["config"], {**values["changes"], **given})
+    check_addresses(settings)
+    try:
+        faults = parse_faults(settings.serve.faults)
+    except ValueError as error:
+        raise click.BadParameter(f"serve.faults: {error}", param_hint="'--config'") from None
+    return Where(settings, settings.serve.port or own_port, faults)
+
+
 def where_options(port: int) -> Callable:
+    """The options of all servers; those that are not given are left to the settings."""
     options = [
-        click.option(
-            "--backend", default="tap:usnet0", show_default=True, metavar="NAME", help="The device: tap:NAME, netmap:PORT."
-        ),
-        click.option("--address", type=InterfaceAddress(), required=True, help="The server's own address."),
+        config_options,
+        click.option("--backend", metavar="NAME", help="The device: tap:NAME, netmap:PORT.  [default: tap:usnet0]"),
+        click.option("--address", type=InterfaceAddress(), help="The server's own address."),
         click.option(
             "--peer-address",
             type=InterfaceAddress(),
             help="Gives the kernel's end of a TAP device this address, and brings it up.",
         ),
         click.option("--gateway", type=Address(), help="Where packets for other networks go."),
-        click.option(
-            "--port", type=click.IntRange(1, 65535), default=port, show_default=True, help="Where it listens."
-        ),
-        click.option(
-            "--pcap",
-            type=click.Path(dir_okay=False, path_type=Path),
-            metavar="FILE",
-            help="Writes what crosses the device to a pcapng file.",
-        ),
+        click.option("--port", type=click.IntRange(1, 65535), help=f"Where it listens.  [default: {port}]"),
+        click.option("--pcap", type=click.Path(dir_okay=False), metavar="FILE", help="Writes what crosses the device to a pcapng file."),
         click.option(
             "--faults",
             type=Faults(),
-            default="",
             help="Harms frames of both directions: loss=0.02,reorder=0.01,duplicate=0.01,corrupt=0.001,delay=5ms.",
         ),
-        click.option(
-            "--seed", type=Seed(), default=1, show_default=True, help="Of the faults' chances."
-        ),
+        click.option("--seed", type=Seed(), help="Of the faults' chances.  [default: 1]"),
+        click.option("--control", type=click.Path(dir_okay=False), metavar="PATH", help="The control socket, if not in the runtime directory."),
+        click.option("--log", type=click.Path(dir_okay=False), metavar="FILE", help="Writes down who connects."),
     ]
 
     def decorate(function: Callable) -> Callable:
         @functools.wraps(function)
         def wrapped(**values: Any) -> Any:
-            where = Where(**{name: values.pop(name) for name in Where.__dataclass_fields__})
-            check_neighbours(where)
-            return function(where, **values)
+            return function(where_from(values, port))
 
         for option in reversed(options):
             wrapped = option(wrapped)
@@ -146,20 +173,20 @@ def open_device(where: Where) -> Any:
         raise click.BadParameter(f"only tap: devices have a kernel's end, not {where.backend}", param_hint="'--peer-address'")
     try:
         advise(where.backend)
-        port = open_port(where.backend)
+        port = open_port(where.backend, **where.settings.interface.options)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="'--backend'") from None
     try:
         if where.peer_address is not None:
             give_peer_address(port, where)
-        if where.pcap is not None:
+        if where.settings.serve.pcap is not None:
             from usnet.backends.wrappers.capture import CapturePort
 
-            port = CapturePort(port, where.pcap)
+            port = CapturePort(port, where.settings.serve.pcap)
         if where.faults:
             from usnet.backends.wrappers.faults import FaultPort
 
-            port = FaultPort(port, where.faults, where.seed)
+            port = FaultPort(port, where.faults, where.settings.serve.seed)
     except BaseException:
         port.close()
         raise
@@ -183,30 +210,68 @@ def give_peer_address(port: Any, where: Where) -> None:
     configure_peer(port.device, where.peer_address)
 
 
+def open_control(stack: Any, settings: Any) -> None:
+    """The control socket, unless it is turned off. One that was asked for by its path must be had."""
+    if not settings.control.enabled:
+        return
+    try:
+        stack.open_control(settings.control.path)
+    except OSError as error:
+        if settings.control.path is not None:
+            raise
+        click.echo(f"usnet ss and usnet stat will not see this server: {one_line(error)}", err=True)
+
+
+def open_log(settings: Any) -> logging.Handler:
+    """Has the log written to its file, if it has one."""
+    handler = logging.NullHandler() if settings.log.file is None else WatchedFileHandler(settings.log.file)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    LOG.addHandler(handler)
+    LOG.propagate = False
+    LOG.setLevel(logging.CRITICAL if settings.log.file is None else settings.log.level.upper())
+    return handler
+
+
 def run(what: str, where: Where, start: Callable[[Any, tuple[str, int]], None]) -> None:
     """Opens the device, starts the server, and serves until SIGINT or SIGTERM."""
-    from usnet.cli.loop import Loop
     from usnet.sockets.host import Stack
 
     try:
-        stack = Stack(open_device(where), where.address, where.gateway)
+        handler = open_log(where.settings)
+        try:
+            stack = Stack.from_settings(where.settings, open_device(where), control=None)
+            with stack:
+                open_control(stack, where.settings)
+                serve(what, where, stack, start)
+        finally:
+            LOG.removeHandler(handler)
+            handler.close()
     except OSError as error:
         raise Failed(one_line(error)) from None
+
+
+def serve(what: str, where: Where, stack: Any, start: Callable[[Any, tuple[str, int]], None]) -> None:
+    from usnet.cli.loop import Loop
+
     begun = time.monotonic()
-    with stack:
-        loop = Loop(stack)
-        handlers = {number: signal.signal(number, lambda *_: loop.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            start(loop, ("", where.port))
-            click.echo(f"listening on {where.address.partition('/')[0]} port {where.port} ({what}, {where.backend})")
-            loop.run()
-        except OSError as error:
-            raise Failed(f"{where.backend}: {one_line(error)}") from None
-        finally:
-            loop.close()
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-    click.echo(f"stopped after {time.monotonic() - begun:.1f} s: {loop.statistics.line()}, {network_line(stack)}")
+    loop = Loop(stack)
+    handlers = {number: signal.signal(number, lambda *_: loop.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        start(loop, ("", where.port))
+        text = f"listening on {where.address.partition('/')[0]} port {where.port} ({what}, {where.backend})"
+        click.echo(text)
+        LOG.info(text)
+        loop.run()
+    except OSError as error:
+        LOG.error("%s: %s", where.backend, one_line(error))
+        raise Failed(f"{where.backend}: {one_line(error)}") from None
+    finally:
+        loop.close()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    text = f"stopped after {time.monotonic() - begun:.1f} s: {loop.statistics.line()}, {network_line(stack)}"
+    LOG.info(text)
+    click.echo(text)
 
 
 def network_line(stack: Any) -> str:
@@ -241,18 +306,14 @@ def discard(where: Where) -> None:
 
 @command.command("http")
 @where_options(8080)
-@click.option(
-    "--root",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=".",
-    show_default=True,
-    metavar="DIR",
-    help="What is served.",
-)
-def http(where: Where, root: Path) -> None:
+@click.option("--root", type=click.Path(exists=True, file_okay=False), metavar="DIR", help="What is served.  [default: .]")
+def http(where: Where) -> None:
     """Serve the files of a directory over HTTP/1.1."""
     from usnet.cli.files import Files
     from usnet.cli.http import serve_http
 
+    root = Path(where.settings.serve.root)
+    if not root.is_dir():
+        raise click.BadParameter(f"serve.root: {root} is no directory", param_hint="'--config'")
     files = Files(root)
     run("http", where, lambda loop, address: serve_http(loop, address, files))

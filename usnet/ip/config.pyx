@@ -46,7 +46,7 @@ cdef void start(ip_state *ip) noexcept nogil:
     ip.reassembly_held = 0
     ip.reassembly_order = 0
     ip.n_unreachable = 0
-    ip.udp_blocked = 0
+    ip.udp_blocked = ip.udp_binds = 0
     ip.n_loopback = 0
     chain_init(&ip.loopback)
     for i in range(2):

@@ -22,6 +22,7 @@ from usnet.ip.state cimport (
     neighbour, packet, tx_frame,
 )
 from usnet.ip.udp cimport (
+    UDP_REUSEADDR, UDP_REUSEPORT,
     udp_bind, udp_close, udp_connect, udp_open, udp_ready, udp_record, udp_recv, udp_send,
 )
 from usnet.ip.udp_table cimport udp_at
@@ -238,7 +239,7 @@ cdef class IpHost:
         """ip_send."""
         cdef ip_addr s = to_addr(src)
         cdef ip_addr d = to_addr(dst)
-        return ip_send(&self.ip, &s, &d, proto, <const uint8_t *>data, len(data), ttl, now)
+        return ip_send(&self.ip, &s, &d, proto, <const uint8_t *>data, len(data), ttl, 0, now)
 
     def build(self, src, dst, uint8_t proto, bytes data not None, int64_t now, uint32_t shorter=0, bint abandon=False):
         """ip_tx_open, and ip_tx_close with `shorter` bytes less than were asked for, unless the frame is abandoned."""
@@ -331,7 +332,7 @@ cdef class UdpEndpoint:
         self._ip()
         p = udp_at(&self.host.ip, self.index)
         if reuse is not None:
-            p.reuse = reuse
+            p.reuse = (UDP_REUSEADDR | UDP_REUSEPORT) if reuse else 0
         if broadcast is not None:
             p.broadcast = broadcast
         if ttl is not None:

@@ -120,7 +120,7 @@ cdef void answer_echo(ip_state *ip, const ipv4_repr *r, const icmp_repr *request
     else:
         memcpy(ip.build + ICMP_HLEN, l4 + ICMP_HLEN, n - ICMP_HLEN)
         icmp_emit(ip.build, n, &m)
-        status = ip_send(ip, &r.dst, &r.src, IPPROTO_ICMP, ip.build, n, 0, now)
+        status = ip_send(ip, &r.dst, &r.src, IPPROTO_ICMP, ip.build, n, 0, 0, now)
     if status < 0:
         ip_count_lost(ip, status)
     else:

@@ -27,7 +27,7 @@ cdef void ip_tx_close(ip_state *ip, tx_frame *f, uint32_t l4_len, int64_t now) n
 # ip_tx_open; all fragments or none find slots. proto's checksum must stand in it already. `ttl` 0: the default.
 cdef int ip_send(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_t proto, const uint8_t *l4,
                  uint32_t l4_len, uint8_t ttl,
-                 int64_t now) noexcept nogil
+                 uint8_t tos, int64_t now) noexcept nogil
 # Syncs the transmit rings that were filled since the last time.
 cdef void ip_flush(ip_state *ip) noexcept nogil
 # Whether a transmit slot of the interface is free (NETIF_LOOPBACK: room in the stack's own queue).

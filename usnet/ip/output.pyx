@@ -301,7 +301,7 @@ cdef int send_ready(ip_state *ip, const hop *h, const ipv4_repr *r, const uint8_
 
 cdef int ip_send(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_t proto, const uint8_t *l4,
                  uint32_t l4_len, uint8_t ttl,
-                 int64_t now) noexcept nogil:
+                 uint8_t tos, int64_t now) noexcept nogil:
     cdef hop h
     cdef ipv4_repr r
     cdef uint8_t header[20]
@@ -315,6 +315,7 @@ cdef int ip_send(ip_state *ip, const ip_addr *src, const ip_addr *dst, uint8_t p
         return status
     fill_header(src, dst, proto, l4_len, &r)
     r.ttl = ttl if ttl != 0 else ip.config.ttl
+    r.tos = tos
     if h.netif != NETIF_LOOPBACK:
         mtu = ip.netifs[h.netif].mtu
         known = path_mtu(ip, dst, now)

@@ -209,6 +209,7 @@ cdef struct ip_state:
     arena udp                   # of udp_pcb
     hash_table udp_ports        # endpoints by local port
     uint32_t udp_blocked        # endpoints that wait for transmit room
+    uint32_t udp_binds          # how many were bound so far
     chunk_pool *chunks          # the stack's
     wheel *timers               # the stack's
     idset *notify               # the stack's: owners (sockets) of endpoints that have news

@@ -7,6 +7,8 @@ from usnet.wire.addr cimport ip_addr
 from usnet.wire.ipv4 cimport ipv4_repr
 
 cdef enum:
+    UDP_REUSEADDR = 1           # SO_REUSEADDR
+    UDP_REUSEPORT = 2           # SO_REUSEPORT: datagrams are spread over those that have it
     UDP_MAX = 65507             # bytes of payload: a datagram of 65535 less both headers
     UDP_RCVBUF = 212992         # bytes, default of udp_pcb.rcvbuf
 
@@ -17,13 +19,16 @@ cdef struct udp_pcb:
     uint16_t rport
     uint32_t owner              # socket that is told of news, or NONE
     int32_t error               # errno of an ICMP error on a connected endpoint, told once; 0
-    uint8_t reuse               # SO_REUSEADDR / SO_REUSEPORT: may share its address with others that allow it too
+    uint8_t reuse               # UDP_REUSE*: may share its address with others that allow the same
     uint8_t broadcast           # SO_BROADCAST
+    uint8_t tos
+    uint8_t shut                # shut down for writing: sends say EPIPE
     uint8_t ttl                 # 0: the stack's default; 1 to groups
     uint8_t laddr_auto          # laddr was chosen by udp_connect, not by udp_bind
     uint8_t blocked             # a send was refused with EAGAIN: the owner is told when there is room
     uint32_t rcvbuf             # bytes of queued payload and bookkeeping at most
     uint32_t n_queued           # datagrams
+    uint32_t bound_as           # how many were bound before it: of those that share an address, the last gets datagrams
     chain queue                 # each: udp_record, then its payload
 
 cdef struct udp_record:
@@ -36,12 +41,12 @@ cdef struct udp_record:
 
 cdef uint32_t udp_open(ip_state *ip) noexcept nogil                                         # its index, or NONE
 cdef void udp_close(ip_state *ip, uint32_t u) noexcept nogil
-# port 0: a random free one; -EADDRINUSE, -EADDRNOTAVAIL, -EINVAL (bound already)
+# port 0: a random free one; -EADDRNOTAVAIL, -EINVAL (bound already), -EADDRINUSE
 cdef int udp_bind(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t port) noexcept nogil
 # all-zero addr: disconnects; -ENETUNREACH
 cdef int udp_connect(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t port) noexcept nogil
 # Bytes sent, or -errno: EINVAL (port 0, not IPv4), EDESTADDRREQ, EMSGSIZE (over 65507), EACCES (broadcast not
-# allowed), EAGAIN (ring full), ENETUNREACH, EHOSTUNREACH, or a pending error. addr NULL: the connected peer.
+# allowed), EPIPE, EAGAIN (ring full), ENETUNREACH, EHOSTUNREACH, or a pending error. addr NULL: the connected peer.
 cdef int64_t udp_send(ip_state *ip, uint32_t u, const uint8_t *p, uint32_t n, const ip_addr *addr, uint16_t port,
                       int64_t now) noexcept nogil
 # One datagram: bytes copied (cut to n; record.length is its true length), or -EAGAIN, or a pending error. peek: it

@@ -1,5 +1,5 @@
 """UDP endpoints (RFC 768, RFC 1122 section 4.1): calls return what they say or -errno, and never block."""
-from libc.errno cimport EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EDESTADDRREQ, EINVAL, EIO, EMSGSIZE, ENOBUFS
+from libc.errno cimport EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EDESTADDRREQ, EINVAL, EIO, EMSGSIZE, ENOBUFS, EPIPE
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
@@ -58,10 +58,10 @@ cdef void udp_clear(ip_state *ip) noexcept nogil:
 
 cdef int udp_bind(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t port) noexcept nogil:
     cdef udp_pcb *p = udp_at(ip, u)
-    if p.lport != 0:
-        return -EINVAL
     if not addr_is_any(addr) and not ip_is_local(ip, addr) and ip_broadcast_netif(ip, addr) < 0:
         return -EADDRNOTAVAIL
+    if p.lport != 0:
+        return -EINVAL
     if port == 0:
         port = table_free_port(ip, u, addr)
         if port == 0:
@@ -69,6 +69,8 @@ cdef int udp_bind(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t port) 
     elif table_clash(ip, u, addr, port, p.reuse):
         return -EADDRINUSE
     p.lport = port
+    p.bound_as = ip.udp_binds
+    ip.udp_binds += 1
     if table_insert(ip, u) < 0:
         p.lport = 0
         return -ENOBUFS
@@ -120,7 +122,6 @@ cdef int udp_connect(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t por
         p.laddr_auto = 1
     p.raddr = addr[0]
     p.rport = port
-    p.error = 0
     return 0
 
 
@@ -154,7 +155,7 @@ cdef int transmit(ip_state *ip, const udp_pcb *p, const ip_addr *src, const ip_a
     if IPV4_HLEN + length > mtu:
         memcpy(ip.build + UDP_HLEN, data, n)
         udp_emit(ip.build, length, src, dst, &r)
-        return ip_send(ip, src, dst, IPPROTO_UDP, ip.build, length, ttl_for(ip, p, dst), now)
+        return ip_send(ip, src, dst, IPPROTO_UDP, ip.build, length, ttl_for(ip, p, dst), p.tos, now)
     status = ip_tx_open(ip, src, dst, IPPROTO_UDP, length, now, &f)
     if status < 0:
         return status
@@ -166,6 +167,7 @@ cdef int transmit(ip_state *ip, const udp_pcb *p, const ip_addr *src, const ip_a
     else:
         udp_emit(f.l4, length, src, dst, &r)
     f.ttl = ttl_for(ip, p, dst)
+    f.tos = p.tos
     ip_tx_close(ip, &f, length, now)
     return 0
 
@@ -175,8 +177,9 @@ cdef int64_t udp_send(ip_state *ip, uint32_t u, const uint8_t *p, uint32_t n, co
     cdef udp_pcb *e = udp_at(ip, u)
     cdef ip_addr src, dst
     cdef int status
-    if e.error != 0:
-        return take_error(e)
+    status = bind_any(ip, u)                # before all else, as Linux does
+    if status < 0:
+        return status
     if addr == NULL:
         if addr_is_any(&e.raddr):
             return -EDESTADDRREQ
@@ -187,8 +190,10 @@ cdef int64_t udp_send(ip_state *ip, uint32_t u, const uint8_t *p, uint32_t n, co
     if n > UDP_MAX:
         return -EMSGSIZE
     status = check_target(ip, e, &dst, port)
-    if status == 0:
-        status = bind_any(ip, u)
+    if status == 0 and e.error != 0:
+        return take_error(e)
+    if status == 0 and e.shut:
+        return -EPIPE
     if status == 0:
         # An endpoint bound to a broadcast address only receives there.
         if addr_is_any(&e.laddr) or ip_broadcast_netif(ip, &e.laddr) >= 0:

@@ -1,5 +1,5 @@
 """UDP endpoints by local port: who gets a datagram, which ports are free, who hears of an error."""
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport ip_state
 from usnet.ip.udp cimport udp_pcb
@@ -15,7 +15,7 @@ cdef int table_insert(ip_state *ip, uint32_t u) noexcept nogil      # under its 
 cdef void table_remove(ip_state *ip, uint32_t u) noexcept nogil
 # Whether an endpoint on laddr:port would clash with another than u: same port, an address in common, and not both
 # allow sharing.
-cdef bint table_clash(ip_state *ip, uint32_t u, const ip_addr *laddr, uint16_t port, bint reuse) noexcept nogil
+cdef bint table_clash(ip_state *ip, uint32_t u, const ip_addr *laddr, uint16_t port, uint8_t reuse) noexcept nogil
 # A free port of 32768..60999, drawn at random (RFC 6056, section 3.3.1), or 0.
 cdef uint16_t table_free_port(ip_state *ip, uint32_t u, const ip_addr *laddr) noexcept nogil
 # The most specific endpoint for a datagram src:sport -> dst:dport (connected, then bound to the address, then any);

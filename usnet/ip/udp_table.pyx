@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from usnet.ip.state cimport EPHEMERAL_COUNT, EPHEMERAL_FIRST, ip_state, port_tag
-from usnet.ip.udp cimport udp_pcb
+from usnet.ip.udp cimport UDP_REUSEPORT, udp_pcb
 from usnet.memory.arena cimport NONE, arena_live
 from usnet.memory.hash cimport hash_first, hash_insert, hash_next, hash_remove, siphash
 from usnet.memory.idset cimport idset_push
@@ -18,7 +18,7 @@ cdef void table_remove(ip_state *ip, uint32_t u) noexcept nogil:
     hash_remove(&ip.udp_ports, port_tag(udp_at(ip, u).lport), u)
 
 
-cdef bint table_clash(ip_state *ip, uint32_t u, const ip_addr *laddr, uint16_t port, bint reuse) noexcept nogil:
+cdef bint table_clash(ip_state *ip, uint32_t u, const ip_addr *laddr, uint16_t port, uint8_t reuse) noexcept nogil:
     cdef uint32_t tag = port_tag(port)
     cdef uint32_t pos = hash_first(&ip.udp_ports, tag)
     cdef uint32_t other
@@ -26,7 +26,7 @@ cdef bint table_clash(ip_state *ip, uint32_t u, const ip_addr *laddr, uint16_t p
     while pos != NONE:
         other = ip.udp_ports.entries[pos].index
         p = udp_at(ip, other)
-        if other != u and p.lport == port and not (reuse and p.reuse) and (
+        if other != u and p.lport == port and not reuse & p.reuse and (
                 addr_is_any(laddr) or addr_is_any(&p.laddr) or addr_eq(laddr, &p.laddr)):
             return True
         pos = hash_next(&ip.udp_ports, tag, pos)
@@ -37,7 +37,7 @@ cdef uint16_t table_free_port(ip_state *ip, uint32_t u, const ip_addr *laddr) no
     cdef uint32_t at = rng_below(ip.random, EPHEMERAL_COUNT)
     cdef uint32_t i
     for i in range(EPHEMERAL_COUNT):
-        if not table_clash(ip, u, laddr, <uint16_t>(EPHEMERAL_FIRST + at), False):
+        if not table_clash(ip, u, laddr, <uint16_t>(EPHEMERAL_FIRST + at), 0):
             return <uint16_t>(EPHEMERAL_FIRST + at)
         # Each further draw is random too while that is likely to succeed; then every port gets its turn.
         at = rng_below(ip.random, EPHEMERAL_COUNT) if i < 16 else (at + 1) % EPHEMERAL_COUNT
@@ -87,6 +87,9 @@ cdef uint32_t table_lookup(ip_state *ip, const ip_addr *src, uint16_t sport, con
         score = table_score(udp_at(ip, u), src, sport, dst, dport)
         if score > best_score:
             best, best_score, equals = u, score, 1
+        elif score > 0 and score == best_score and not udp_at(ip, u).reuse & udp_at(ip, best).reuse & UDP_REUSEPORT:
+            if udp_at(ip, u).bound_as > udp_at(ip, best).bound_as:
+                best, equals = u, 1
         elif score > 0 and score == best_score:
             # Rendezvous hashing: the flow keeps its endpoint while others come and go, in whatever order the table
             # lists them.

@@ -22,6 +22,8 @@ RULES = {
     "window": "nothing is sent beyond the window that the peer offered, but probes of one byte (RFC 9293, 3.8.6.1)",
     "mss": "no segment is longer than the peer's MSS, options taken off (RFC 9293, 3.7.1; RFC 6691)",
     "options": "options are used when both ends offered them, and not otherwise (RFC 7323, 1.3; RFC 2018)",
+    "sack": "SACK blocks report what arrived and is not acknowledged yet, the newest first, in every ACK of something out of order (RFC 2018, 4)",
+    "sack_resend": "what the peer reported is not sent again, but after two timeouts, or when the peer took it back (RFC 6675, 4 and 5.1)",
     "timestamps": "TSval never goes back, TSecr is one that arrived (RFC 7323, 4)",
     "nagle": "no small segment while data is unacknowledged, unless TCP_NODELAY, FIN, or half the largest window "
     "(RFC 9293, 3.7.4, 3.8.6.2.1)",

@@ -5,6 +5,7 @@ Offsets of what an end sent count from its SYN, which is 0; those of what reache
 
 from typing import Any, NamedTuple
 
+from usnet.lab.observe_sack import Sack
 from usnet.wire.observe import ACK, FIN, RST, SYN, Options, Segment, parse_options, signed
 
 HALF_SECOND = 500_000_000
@@ -64,6 +65,7 @@ class Side:
         self.edge = 0
         self.promised = 0
         self.largest_offer = 0
+        self.sack = Sack(self)
         # ACKs that it owes
         self.owed_since = -1
         self.owed_full = 0
@@ -89,6 +91,8 @@ class Side:
             self.syn_leaves(t, seg, options)
         start = self.sent_max + signed(seg.seq - self.iss - self.sent_max)
         self.check_options(t, seg, options)
+        if flags & ACK:
+            self.sack.check_blocks(t, seg, options)
         if seg.payload or flags & (SYN | FIN):
             self.data_leaves(t, seg, start)
         elif flags & ACK:
@@ -118,6 +122,8 @@ class Side:
             self.check_window(t, start, end - fin, again)
             if not again:
                 self.check_size(t, start, n, fin)
+        if again and not syn:
+            self.sack.check_again(t, seg, start, end)
         entry = Sent(t, start, end - start, again, self.una)
         self.log.append(entry)
         if self.una <= 1 and n and not again:
@@ -259,8 +265,10 @@ class Side:
             self.check_owed(t)
             self.owed_since = self.owed_now = self.full_at = -1
             self.owed_full = 0
-        elif self.owed_now == t:
-            self.owed_now = -1
+        else:                               # left when less had arrived: what came behind it is owed yet
+            self.owed_full = min(self.owed_full, (self.rcv_nxt - offset) // max(1, self.peer_mss()))
+            if self.owed_now == t:
+                self.owed_now = -1
 
     def check_edge(self, t: int, seg: Segment, offset: int) -> None:
         edge = self.edge_of(seg, offset)
@@ -329,6 +337,7 @@ class Side:
                 window = seg.window << self.shift(flags, self.seen.wscale)
                 self.right = max(self.right, acked + window)
                 self.largest_window = max(self.largest_window, window)
+                self.sack.learn(seg, options)
         if seg.payload or flags & FIN:
             self.data_arrives(t, seg)
 
@@ -362,6 +371,8 @@ class Side:
         orderly = start <= before < end and not self.ahead
         if end > before and start < end:
             self.take(max(start, before), end)
+            if start > self.rcv_nxt:
+                self.sack.arrived_ahead(t, start, end)
         if 0 <= self.peer_fin <= self.rcv_nxt:
             self.rcv_nxt = self.peer_fin + 1
         self.full_segment = max(self.full_segment, len(seg.payload))

@@ -190,7 +190,7 @@ def _rest(judged: Run) -> None:
     for name, host in world.hosts.items():
         memory = host.stack.statistics()["memory"]
         judged.at_rest[name] = {
-            key: memory[key] for key in ("connections", "chunks", "out_of_order", "reassemblies", "listeners")
+            key: memory[key] for key in ("connections", "chunks", "out_of_order", "scoreboards", "reassemblies", "listeners")
         }
         judged.at_rest[name]["timers"] = max(0, memory["timers"] - memory["neighbours"])
 

@@ -10,11 +10,35 @@ sends; calls that queue output are followed by usn_flush (once for many of them)
 Addresses are `ip_addr` (usnet.wire.addr: 16 bytes, IPv4 mapped) and a port in host order; all zero means any. One stack
 belongs to one thread.
 """
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.sockets.ready cimport usn_epoll_event
 from usnet.sockets.table cimport net
-from usnet.wire.addr cimport ip_addr
+from usnet.sockets.vectors cimport (
+    USN_IOV_MAX, iovec, usn_queued, usn_readv, usn_recvmsg, usn_sendmsg, usn_state, usn_writev,
+)
+from usnet.wire.addr cimport addr_from_v4, ip_addr
+
+# Events of epoll and operations on it: the names and numbers that Linux has with EPOLL in front.
+cdef enum:
+    USN_EPOLLNONE = 0
+    USN_EPOLLIN = 0x001
+    USN_EPOLLPRI = 0x002
+    USN_EPOLLOUT = 0x004
+    USN_EPOLLERR = 0x008
+    USN_EPOLLHUP = 0x010
+    USN_EPOLLRDNORM = 0x040
+    USN_EPOLLRDBAND = 0x080
+    USN_EPOLLWRNORM = 0x100
+    USN_EPOLLWRBAND = 0x200
+    USN_EPOLLMSG = 0x400
+    USN_EPOLLRDHUP = 0x2000
+    USN_EPOLLEXCLUSIVE = 1 << 28
+    USN_EPOLLONESHOT = 1 << 30
+    USN_EPOLLET = 0x80000000
+    USN_EPOLL_CTL_ADD = 1
+    USN_EPOLL_CTL_DEL = 2
+    USN_EPOLL_CTL_MOD = 3
 
 # Everything that can be done at `now`; returns the next deadline (INT64_MAX: none). Ready lists and waiters are up to
 # date afterwards.
@@ -34,8 +58,9 @@ cdef int usn_listen(net *n, int fd, int backlog) noexcept nogil
 cdef int usn_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil
 # TCP: -EINPROGRESS (writable when it is decided, SO_ERROR or connect again tells), -EALREADY, 0 once after it
 # succeeded, then -EISCONN; a refusal is told once. UDP: sets the peer; the all-zero address with port 0 takes it away
-# again.
+# again. The all-zero address with a port is this host.
 cdef int usn_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil
+# A datagram socket that was shut down for reading says -EAGAIN and reads as RDHUP.
 # flags: MSG_PEEK, and MSG_TRUNC (a datagram's true length is returned). Others do not matter here. Bytes, or -EAGAIN,
 # -EPIPE, -ENOTCONN, the pending error. A send may take less than all; it never both takes some and fails.
 cdef int64_t usn_send(net *n, int fd, const uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil
@@ -58,9 +83,13 @@ cdef int usn_getpeername(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept
 cdef int usn_getsockopt(net *n, int fd, int level, int name, void *value, uint32_t *length) noexcept nogil
 cdef int usn_setsockopt(net *n, int fd, int level, int name, const void *value, uint32_t length) noexcept nogil
 
-# Events and operations: EV_*, CTL_* (sockets/ready) and READY_* (ip/state), numbers as Linux's.
+# -EEXIST, -ENOENT, -EBADF, -EINVAL as the kernel's; epoll_wait reports what is ready now, and never waits.
 cdef int usn_epoll_create(net *n) noexcept nogil
+# Operations: 0, -EBADF, -EEXIST, -ENOENT, -ENOMEM (as many registrations as can be), -EINVAL, -ELOOP (instances may hold
+# instances, EP_DEPTH deep, but not in a circle). What an event's `data` says is `fd`, or what usn_epoll_ctl_data was
+# given.
 cdef int usn_epoll_ctl(net *n, int epfd, int op, int fd, uint32_t events) noexcept nogil
+cdef int usn_epoll_ctl_data(net *n, int epfd, int op, int fd, uint32_t events, uint64_t data) noexcept nogil
 cdef int usn_epoll_wait(net *n, int epfd, usn_epoll_event *events, int max_events) noexcept nogil
 # READY_* of one descriptor as they stand, or -EBADF.
 cdef int usn_ready(net *n, int fd) noexcept nogil

@@ -5,7 +5,7 @@ from libc.errno cimport (
     EAFNOSUPPORT, EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINVAL, ENOBUFS, ENOTCONN, ENOTSOCK, EOPNOTSUPP,
     EPIPE, EPROTONOSUPPORT,
 )
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT
@@ -21,19 +21,21 @@ from usnet.sockets.ready cimport (
 )
 from usnet.sockets.table cimport (
     CALL_ACCEPT, CALL_CLOSE, CALL_CONNECT, CALL_RECV, CALL_SEND, CALL_SHUTDOWN, KIND_EPOLL, KIND_TCP, KIND_UDP,
-    SF_CONNECTING, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, SF_USED, fd_give, fd_take, net, sock, sock_at,
+    SF_CONNECTING, SF_INHERITED, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, fd_give, fd_take, net, sock, sock_at,
 )
 from usnet.stack cimport stack_flush, stack_run
 from usnet.tcp.calls cimport (
-    OPT_STATE, tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_get, tcp_listen, tcp_local, tcp_open,
-    tcp_peer, tcp_recv, tcp_send, tcp_shutdown, tcp_take_error,
+    tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_listen, tcp_local, tcp_open, tcp_peer, tcp_recv,
+    tcp_send, tcp_shutdown, tcp_take_error,
 )
+from usnet.tcp.options cimport OPT_STATE, tcp_get
 from usnet.tcp.state cimport tcb_at
-from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, tcb
-from usnet.wire.addr cimport ip_addr
+from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_RCV_SHUT, tcb
+from usnet.wire.addr cimport addr_from_v4, addr_is_any, ip_addr
 
 cdef enum:
     MOST = 0x40000000           # bytes of one call; the rest is the caller's next
+    LOOPBACK = 0x7f000001       # 127.0.0.1
 
 
 cdef int64_t usn_run(net *n, int64_t now) noexcept nogil:
@@ -100,12 +102,11 @@ cdef int usn_listen(net *n, int fd, int backlog) noexcept nogil:
         return status
     if so.kind != KIND_TCP:
         return -EOPNOTSUPP
+    if so.flags & SF_CONNECTING:
+        return -EINVAL
     if backlog < 0:
         backlog = 0x7fffffff                    # as the kernel: as many as the stack allows
-    status = tcp_listen(&n.s.tcp, so.pcb, <uint32_t>backlog)
-    if status == 0:
-        so.flags |= SF_USED
-    return status
+    return tcp_listen(&n.s.tcp, so.pcb, <uint32_t>backlog)
 
 
 cdef int usn_getsockname(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil:
@@ -160,7 +161,8 @@ cdef int do_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil
     so.mark -= 1
     news_consumed(n, fd, READY_IN)
     n.socks[made].pcb = conn
-    n.socks[made].flags = SF_USED
+    n.socks[made].flags = n.socks[fd].flags & SF_INHERITED
+    n.socks[made].linger = n.socks[fd].linger
     k = tcb_at(&n.s.tcp, conn)                  # not tcp_peer: it may have been reset while it waited
     if addr != NULL:
         addr[0] = k.raddr
@@ -169,21 +171,31 @@ cdef int do_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil
     return made
 
 
+cdef ip_addr here_if_any(const ip_addr *addr, uint16_t port) noexcept nogil:
+    """Who sends to any address means this host."""
+    cdef ip_addr to = addr[0]
+    if port != 0 and addr_is_any(addr):
+        addr_from_v4(&to, LOOPBACK)
+    return to
+
+
 cdef int do_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil:
     cdef sock *so
     cdef int status = find(n, fd, &so)
+    cdef ip_addr to
     if status < 0:
         return status
+    to = here_if_any(addr, port)
     if so.kind == KIND_UDP:
-        return udp_connect(&n.s.ip, so.pcb, addr, port)
+        return udp_connect(&n.s.ip, so.pcb, &to, port)
     if so.flags & SF_CONNECTING:
         status = connect_outcome(n, so)
         if status != 0:
             return status
     else:
-        status = tcp_connect(&n.s.tcp, so.pcb, addr, port, now)
+        status = tcp_connect(&n.s.tcp, so.pcb, &to, port, now)
         if status == 0:
-            so.flags |= SF_CONNECTING | SF_USED
+            so.flags |= SF_CONNECTING
             news_consumed(n, fd, READY_OUT | READY_HUP)
             return -EINPROGRESS
     return status
@@ -201,6 +213,7 @@ cdef int connect_outcome(net *n, sock *so) noexcept nogil:
     if phase != TCPS_CLOSED:
         return 0
     error = tcp_take_error(&n.s.tcp, so.pcb)
+    tcb_at(&n.s.tcp, so.pcb).flags &= ~<uint32_t>TF_RCV_SHUT    # as fresh again
     return -error if error else -ECONNABORTED   # SO_ERROR was asked for first
 
 
@@ -212,6 +225,8 @@ cdef int do_shutdown(net *n, int fd, int how, int64_t now) noexcept nogil:
     if how != SHUT_RD and how != SHUT_WR and how != SHUT_RDWR:
         return -EINVAL
     if so.kind == KIND_TCP:
+        if tcp_get(&n.s.tcp, so.pcb, OPT_STATE) == TCPS_SYN_SENT:
+            so.flags &= <uint16_t>~SF_CONNECTING            # it is over, and may be tried again
         status = tcp_shutdown(&n.s.tcp, so.pcb, how != SHUT_WR, how != SHUT_RD, now)
     else:
         if udp_at(n, so).rport == 0:
@@ -220,6 +235,8 @@ cdef int do_shutdown(net *n, int fd, int how, int64_t now) noexcept nogil:
             so.flags |= SF_SHUT_RD
         if how != SHUT_RD:
             so.flags |= SF_SHUT_WR
+            udp_at(n, so).shut = 1
+    so.seen = 0                                 # as Linux: edges are told again of all that holds
     news_of(n, <uint32_t>fd)
     return status
 
@@ -246,34 +263,26 @@ cdef int do_close(net *n, int fd, int64_t now) noexcept nogil:
 cdef int64_t do_sendto(net *n, int fd, const uint8_t *p, size_t length, int flags, const ip_addr *addr, uint16_t port,
                        int64_t now) noexcept nogil:
     cdef sock *so
+    cdef ip_addr to
     cdef int64_t done = find(n, fd, &so)
     if done < 0:
         return done
     if flags & MSG_OOB:
         return -EOPNOTSUPP
     if so.kind == KIND_UDP:
-        if so.flags & SF_SHUT_WR:
-            return -EPIPE
         if length > MOST:
             length = MOST                       # refused below: EMSGSIZE
+        if addr != NULL:
+            to = here_if_any(addr, port)
+            addr = &to
         done = udp_send(&n.s.ip, so.pcb, p, <uint32_t>length, addr, port, now)
         news_consumed(n, fd, READY_OUT | READY_ERR)
         return done
     if length > MOST:
         length = MOST
-    done = tcp_send_some(n, so, p, <uint32_t>length, now)
+    done = tcp_send(&n.s.tcp, so.pcb, p, <uint32_t>length, now)
     news_consumed(n, fd, READY_OUT)
     return done
-
-
-cdef int64_t tcp_send_some(net *n, sock *so, const uint8_t *p, uint32_t length, int64_t now) noexcept nogil:
-    cdef int64_t done
-    if length == 0:
-        done = tcp_get(&n.s.tcp, so.pcb, OPT_STATE)
-        if done == TCPS_SYN_SENT or done == TCPS_SYN_RECEIVED:
-            return -EAGAIN
-        return 0 if done == TCPS_ESTABLISHED or done == TCPS_CLOSE_WAIT else -EPIPE
-    return tcp_send(&n.s.tcp, so.pcb, p, length, now)
 
 
 cdef int64_t do_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, ip_addr *addr, uint16_t *port,
@@ -282,14 +291,12 @@ cdef int64_t do_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, i
     cdef int64_t done = find(n, fd, &so)
     if done < 0:
         return done
-    if flags & MSG_OOB:
-        return -EINVAL
+    if flags & MSG_OOB and so.kind == KIND_TCP:
+        return -ENOTCONN if tcp_get(&n.s.tcp, so.pcb, OPT_STATE) == TCPS_LISTEN else -EINVAL
     if length > MOST:
         length = MOST
     if so.kind == KIND_UDP:
         return recv_datagram(n, fd, so, p, <uint32_t>length, flags, addr, port)
-    if not so.flags & SF_USED:
-        return -ENOTCONN
     done = tcp_recv(&n.s.tcp, so.pcb, p, <uint32_t>length, flags & MSG_PEEK != 0, now)
     news_consumed(n, fd, READY_IN | READY_ERR)
     if done >= 0 and addr != NULL:
@@ -304,9 +311,7 @@ cdef int64_t recv_datagram(net *n, int fd, sock *so, uint8_t *p, uint32_t length
     cdef int64_t done
     memset(&record, 0, sizeof(record))
     done = udp_recv(&n.s.ip, so.pcb, p, length, peek, &record)
-    if done == -EAGAIN and so.flags & SF_SHUT_RD:
-        done = 0
-    elif done >= 0 and not peek:
+    if done >= 0 and not peek:
         so.mark -= 1
     news_consumed(n, fd, READY_IN | READY_ERR)
     if done < 0:
@@ -386,7 +391,11 @@ cdef int usn_epoll_create(net *n) noexcept nogil:
 
 
 cdef int usn_epoll_ctl(net *n, int epfd, int op, int fd, uint32_t events) noexcept nogil:
-    return ep_ctl(n, epfd, op, fd, events)
+    return ep_ctl(n, epfd, op, fd, events, <uint64_t>fd)
+
+
+cdef int usn_epoll_ctl_data(net *n, int epfd, int op, int fd, uint32_t events, uint64_t data) noexcept nogil:
+    return ep_ctl(n, epfd, op, fd, events, data)
 
 
 cdef int usn_epoll_wait(net *n, int epfd, usn_epoll_event *events, int max_events) noexcept nogil:

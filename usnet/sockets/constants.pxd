@@ -16,6 +16,9 @@ cdef extern from *:
     #ifndef SO_PROTOCOL
     #define SO_PROTOCOL 38
     #endif
+    #ifndef TCP_INFO
+    #define TCP_INFO 11
+    #endif
     """
     enum:
         AF_INET, SOCK_STREAM, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_CLOEXEC
@@ -25,8 +28,8 @@ cdef extern from *:
         SOL_SOCKET, SO_ERROR, SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_REUSEADDR, SO_REUSEPORT, SO_KEEPALIVE
         SO_SNDBUF, SO_RCVBUF, SO_LINGER
         SO_ACCEPTCONN, SO_BROADCAST
-        TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_USER_TIMEOUT, TCP_MAXSEG
-        IP_TTL
+        TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_MAXSEG, TCP_INFO
+        IP_TTL, IP_TOS
     struct linger:
         int l_onoff
         int l_linger

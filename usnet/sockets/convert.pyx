@@ -13,8 +13,10 @@ cdef object os_error(int64_t status):
     return OSError(-status, os.strerror(-status))
 
 
-cdef int parse_address(object address, str caller, ip_addr *addr, uint16_t *port) except -1:
-    """("10.9.0.2", 80) in the core's form; "" is any address. Errors as the standard library's."""
+cdef int parse_address(object address, str caller, object hosts, ip_addr *addr, uint16_t *port) except -1:
+    """("10.9.0.2", 80) in the core's form; "" is any address, other names stand in the stack's table. Errors as the
+    standard library's.
+    """
     cdef bytes four
     if not isinstance(address, tuple):
         raise TypeError(f"{caller}(): AF_INET address must be tuple, not {type(address).__name__}")
@@ -33,10 +35,13 @@ cdef int parse_address(object address, str caller, ip_addr *addr, uint16_t *port
     if host == "":
         memset(addr, 0, sizeof(ip_addr))
         return 0
-    try:
-        four = b"\xff\xff\xff\xff" if host == "<broadcast>" else std.inet_pton(std.AF_INET, host)
-    except OSError:
-        raise std.gaierror(std.EAI_NONAME, "Name or service not known (usnet takes numeric addresses)") from None
+    if host == "<broadcast>":
+        four = b"\xff\xff\xff\xff"
+    else:
+        try:
+            four = std.inet_pton(std.AF_INET, host)
+        except OSError:
+            four = std.inet_aton(hosts.resolve(host)[0])
     addr_set_v4(addr, <const uint8_t *>four)
     if addr_is_any(addr):
         memset(addr, 0, sizeof(ip_addr))

@@ -13,7 +13,7 @@ from usnet.sockets.constants cimport (
 )
 from usnet.sockets.convert cimport format_address, os_error, parse_address
 from usnet.sockets.host cimport Stack
-from usnet.tcp.calls cimport OPT_STATE, tcp_get
+from usnet.tcp.options cimport OPT_STATE, tcp_get
 from usnet.wire.addr cimport ip_addr
 
 from usnet.sockets import context
@@ -177,7 +177,7 @@ cdef class Endpoint:
         cdef uint16_t port
         cdef int status
         self.enter()
-        parse_address(address, "bind", &addr, &port)
+        parse_address(address, "bind", self.stack_.hosts, &addr, &port)
         status = usn_bind(&self.stack_.n, self.fd, &addr, port)
         if status < 0:
             raise os_error(status)

@@ -3,7 +3,7 @@ import math
 import select as std
 
 from cpython.pythread cimport PyThread_get_thread_ident
-from libc.errno cimport EINVAL
+from libc.errno cimport EBADF, EINVAL
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 
@@ -12,6 +12,7 @@ from usnet.sockets.api cimport usn_close, usn_epoll_create, usn_epoll_ctl, usn_e
 from usnet.sockets.convert cimport os_error
 from usnet.sockets.host cimport Stack
 from usnet.sockets.ready cimport CTL_ADD, CTL_DEL, CTL_MOD, usn_epoll_event
+from usnet.sockets.table cimport KIND_EPOLL, sock_at
 
 from usnet.backends.bell import Bell
 from usnet.sockets import context
@@ -24,6 +25,10 @@ cdef enum:
 
 cdef int descriptor(object fd) except -1:
     """The descriptor that `fd` is or has."""
+    if isinstance(fd, epoll):
+        if (<epoll>fd).fd < 0:
+            raise ValueError("I/O operation on closed epoll object")
+        return (<epoll>fd).fd                   # its fileno() is the operating system's
     if not isinstance(fd, int):
         try:
             fd = fd.fileno()
@@ -62,6 +67,19 @@ cdef class epoll:
             raise os_error(fd)
         self.fd = fd
 
+    @classmethod
+    def fromfd(cls, int fd, *, stack=None):
+        """An object over an instance that exists: `fd` is its `descriptor`. Each may be closed; the first ends it."""
+        cdef epoll made = cls.__new__(cls)
+        made.stack_ = <Stack?>(context.current() if stack is None else stack)
+        made.stack_.enter()
+        if sock_at(&made.stack_.n, fd) == NULL:
+            raise os_error(-EBADF)
+        if sock_at(&made.stack_.n, fd).kind != KIND_EPOLL:
+            raise os_error(-EINVAL)
+        made.fd = fd
+        return made
+
     cdef int enter(self) except -1:
         if self.fd < 0 or not self.stack_.is_open:
             raise ValueError("I/O operation on closed epoll object")
@@ -78,8 +96,8 @@ cdef class epoll:
             self.stack_.flush()
 
     def register(self, fd, eventmask=std.EPOLLIN | std.EPOLLPRI | std.EPOLLOUT):
-        """Watches a socket or its descriptor. FileExistsError when it is watched already; OSError (EBADF) when it is
-        closed.
+        """Watches a socket, another instance, or a descriptor. FileExistsError when it is watched already; OSError
+        (EBADF) when it is closed, (ELOOP) when instances would form a circle.
         """
         self.ctl(CTL_ADD, fd, <uint32_t>(eventmask & 0xffffffff))
 

@@ -21,6 +21,7 @@ cdef class Stack:
     cdef readonly StackCore core
     cdef readonly Clock clock
     cdef readonly Poller poller
+    cdef readonly object hosts          # names.Hosts: what names mean here
     cdef unsigned long thread           # the one that may use it
     cdef bint is_open
     cdef bint own_poller
@@ -30,6 +31,11 @@ cdef class Stack:
     cdef uint32_t rung                  # waiters that were woken when the doorbell last rang
     cdef list followers                 # epoll instances whose descriptors follow what the stack has
     cdef list tokens                    # of `with stack:`
+    cdef readonly int64_t look_interval     # ns: calls that would say EAGAIN look at the rings at most this often
+    cdef readonly int64_t poll_interval     # ns: ports without a descriptor are looked at this often while waiting
+    cdef object door                    # the control socket, or None
+    cdef int64_t door_look              # ns: when it is to be looked at next
+    cdef bint door_busy                 # somebody is being answered
     cdef object __weakref__
     # A scheduler takes over: it calls host_run(&stack.n, now) and the hook tells it of deadlines.
     cdef void attach(self, deadline_hook hook, void *ctx) noexcept
@@ -37,6 +43,8 @@ cdef class Stack:
     cdef int enter(self) except -1
     cdef int64_t now(self) noexcept
     cdef int64_t run(self) except -1    # one run at the clock's time; the next deadline
+    # After a run: the control socket gets its turn. The deadline, or an earlier one that it needs.
+    cdef int64_t attend(self, int64_t now, int64_t deadline) except -1
     cdef int flush(self) except -1      # after calls that queued output
     cdef int tell(self) except -1       # after calls that may have made news: whoever else waits on this stack is woken
     cdef bint look(self) except -1      # before a call says EAGAIN: whether there was anything newer to look at

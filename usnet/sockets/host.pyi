@@ -1,14 +1,19 @@
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 from usnet.sockets.epoll import epoll as _epoll
+from usnet.sockets.inspect import Connection
+from usnet.sockets.settings import Settings
+from usnet.sockets.names import Hosts
 from usnet.sockets.socket import socket as _socket
 
 class Stack:
     core: Any
     clock: Any
     poller: Any
+    hosts: Hosts
     def __init__(
         self,
         backend: Any = None,
@@ -24,7 +29,13 @@ class Stack:
         max_connections: int = 65536,
         max_chunks: int = 65536,
         max_sockets: int = 65536,
+        hosts: Hosts | Mapping[str, str | Iterable[str]] | str | os.PathLike[str] | None = None,
+        control: str | bool | None = None,
+        look_interval: int = 50_000,
+        poll_interval: int = 1_000_000,
     ) -> None: ...
+    @classmethod
+    def from_settings(cls, settings: Settings, backend: Any = None, **more: Any) -> Self: ...
     def add_port(self, port: Any, address: str | Iterable[str] | None = None, vlan: int | None = None) -> int: ...
     def add_address(self, address: str, netif: int = 0) -> None: ...
     def add_route(self, network: str, gateway: str | None = None, netif: int | None = None) -> None: ...
@@ -33,7 +44,12 @@ class Stack:
     def ports(self) -> list[Any]: ...
     @property
     def closed(self) -> bool: ...
+    look_interval: int
+    poll_interval: int
     def statistics(self) -> dict[str, Any]: ...
+    def connections(self) -> list[Connection]: ...
+    def connection_table(self) -> Any: ...
+    def open_control(self, path: str | None = None) -> str: ...
     def socket(self, *args: Any, **kwargs: Any) -> _socket: ...
     def epoll(self, *args: Any, **kwargs: Any) -> _epoll: ...
     def create_connection(self, *args: Any, **kwargs: Any) -> _socket: ...

@@ -26,10 +26,7 @@ from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_FIN_WAIT_2, TCPS_LISTEN, TCPS_TIME_
 
 from usnet.backends.clock import MonotonicClock
 from usnet.sockets import context
-
-cdef enum:
-    LOOK_INTERVAL = 50_000      # ns: calls that would say EAGAIN look at the rings at most this often
-    POLL_INTERVAL = 1_000_000   # ns: ports without a descriptor are looked at this often while waiting
+from usnet.sockets.names import Hosts
 
 
 cdef int64_t host_run(void *n, int64_t now) noexcept nogil:
@@ -66,7 +63,11 @@ cdef class Stack:
     vlan:     identifier of the VLAN whose frames are taken and sent.
     config:   settings by name, as StackCore.configure takes them.
     seed:     of all random draws; from the operating system unless given, which is only for tests and simulation.
+    hosts:    names and their addresses, {"server": "10.9.0.1"}, or the path of a file like /etc/hosts.
     clock, poller: the port's clock and the operating system's poller, unless given.
+    control:  path of a unix socket through which `usnet ss` and `usnet stat` may look at the stack; True: a path of its
+              own in the runtime directory. Whoever drives the stack serves it.
+    look_interval, poll_interval: ns; see usnet.sockets.settings.Driver.
 
     One stack belongs to the thread that made it; calls from another raise RuntimeError. Context manager: the stack is
     the current one inside (usnet.socket() and the others use it), and closed at the end.
@@ -78,7 +79,8 @@ cdef class Stack:
 
     def __init__(self, backend=None, address=None, gateway=None, routes=(), vlan=None, config=None, *, seed=None,
                  clock=None, poller=None,
-                 max_connections=65536, max_chunks=65536, max_sockets=65536):
+                 max_connections=65536, max_chunks=65536, max_sockets=65536, hosts=None, control=None,
+                 look_interval=50_000, poll_interval=1_000_000):
         if self.core is not None:
             raise RuntimeError("a stack is set up once")
         if seed is None:
@@ -86,10 +88,12 @@ cdef class Stack:
         port = open_backend(backend)
         if clock is None:
             clock = port.clock if port is not None and port.clock is not None else MonotonicClock()
+        self.look_interval, self.poll_interval = look_interval, poll_interval
         self.clock = <Clock?>clock
         self.core = StackCore(seed, max_connections, max_chunks, max_sockets + FIRST_FD)
         if net_init(&self.n, &self.core.s) < 0:
             raise MemoryError
+        self.hosts = Hosts(hosts)
         self.own_poller = poller is None
         self.poller = OSPoller(clock) if poller is None else <Poller?>poller
         self.is_open = True
@@ -102,12 +106,39 @@ cdef class Stack:
                 self.add_route("0.0.0.0/0", gateway)
             for network, hop in routes:
                 self.add_route(network, hop)
+            if control:
+                self.open_control(None if control is True else control)
         except BaseException:
             self.close(linger=0)
             raise
 
     def __dealloc__(self):
         net_free(&self.n)
+
+    @classmethod
+    def from_settings(cls, settings, backend=None, **more):
+        """A stack as usnet.Settings say. `backend` (a Port or a name) and others of Stack's arguments win over them."""
+        where, limits, driver = settings.interface, settings.limits, settings.driver
+        arguments = {
+            "address": where.address, "gateway": where.gateway, "vlan": where.vlan or None, "config": settings.core(),
+            "routes": [(network, hop or None) for network, hop in where.routes], "hosts": settings.hosts,
+            "max_connections": limits.connections, "max_chunks": limits.chunks, "max_sockets": limits.sockets,
+            "look_interval": driver.look_interval, "poll_interval": driver.poll_interval,
+            "control": settings.control.path if settings.control.enabled else None, **more,
+        }
+        if backend is None:
+            from usnet.backends.registry import configure_peer, open_port
+            backend = open_port(where.backend, **where.options)
+            if where.peer_address:
+                try:
+                    configure_peer(where.backend, backend, where.peer_address)
+                except BaseException:
+                    backend.close()
+                    raise
+        stack = cls(backend, **arguments)
+        for address, mac in where.neighbours.items():
+            stack.core.add_neighbour(0, address, bytes.fromhex(mac.replace(":", "")))
+        return stack
 
     # Set-up
 
@@ -157,6 +188,30 @@ cdef class Stack:
         found["memory"]["descriptors"] = self.n.n_socks
         return found
 
+    def connections(self):
+        """All connections, listeners and bound datagram sockets, each an usnet.sockets.inspect.Connection."""
+        from usnet.sockets.inspect import connection_list
+        return connection_list(self)
+
+    def connection_table(self):
+        """The same as a NumPy structured array; its dtype is documented in usnet/sockets/inspect.pxd."""
+        from usnet.sockets.inspect import connection_table
+        return connection_table(self)
+
+    def open_control(self, path=None):
+        """Opens the control socket (see `control` above): its path. OSError when it cannot be had; ValueError where a
+        scheduler drives the stack.
+        """
+        self.enter()
+        if not isinstance(self.poller, OSPoller):
+            raise ValueError("a stack that is not driven in real time has no control socket")
+        if self.door is None:
+            from usnet.sockets.answers import open_door
+            door = open_door(self, path)
+            self.poller.add_port(door)
+            self.door = door
+        return str(self.door.path)
+
     def __repr__(self):
         names = ", ".join(p.name for p in self.core.ports) if self.core is not None else ""
         return f"<usnet.Stack {names or 'without ports'}, {self.n.n_socks} sockets{'' if self.is_open else ', closed'}>"
@@ -204,9 +259,17 @@ cdef class Stack:
             return INT64_MAX                    # the scheduler knows
         with nogil:
             deadline = usn_run(&self.n, now)
+        if self.door is not None:
+            deadline = self.attend(now, deadline)
         if self.followers:
             self.tell_followers(deadline)
         return deadline
+
+    cdef int64_t attend(self, int64_t now, int64_t deadline) except -1:
+        if now >= self.door_look:
+            self.door_busy = self.door.serve(now) is not None
+            self.door_look = self.door.next_look
+        return min(deadline, self.door_look) if self.door_busy else deadline
 
     cdef int flush(self) except -1:
         cdef int64_t deadline = usn_flush(&self.n, self.now())
@@ -230,7 +293,7 @@ cdef class Stack:
         if self.hook != NULL:
             self.poller.give_way()
             return False
-        if self.now() - self.n.s.now < LOOK_INTERVAL:
+        if self.now() - self.n.s.now < self.look_interval:
             return False
         self.run()
         return True
@@ -266,7 +329,7 @@ cdef class Stack:
                 raise MemoryError("too many programs wait on one stack")
             try:
                 if self.must_poll:
-                    until = min(until, now + POLL_INTERVAL)
+                    until = min(until, now + self.poll_interval)
                 self.poller.wait_for(min(until, deadline), w)
             finally:
                 gone = waiter_at(&self.n, w).fd == NONE
@@ -296,7 +359,7 @@ cdef class Stack:
         self.enter()
         until = min(self.run(), INT64_MAX if deadline is None else deadline)
         if self.must_poll:
-            until = min(until, self.now() + POLL_INTERVAL)
+            until = min(until, self.now() + self.poll_interval)
         self.poller.wait(until)
         self.enter()
         self.run()
@@ -335,6 +398,9 @@ cdef class Stack:
                     self.wait(end)
         finally:
             self.is_open = False
+            if self.door is not None:
+                self.poller.remove_port(self.door)
+                self.door.close()
             for port in self.core.ports:
                 port.close()
             if self.own_poller:

@@ -4,22 +4,25 @@ handed down where they matter.
 Buffer sizes are what was asked for, in bytes of payload (Linux would double them to pay for its own bookkeeping).
 """
 from libc.errno cimport EINVAL, ENOPROTOOPT
-from libc.stdint cimport int64_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
-from usnet.ip.udp cimport udp_pcb
+from usnet.ip.udp cimport UDP_REUSEADDR, UDP_REUSEPORT, udp_pcb
 from usnet.memory.arena cimport arena_at
 from usnet.sockets.constants cimport (
-    AF_INET, IP_TTL, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_BROADCAST, SO_DOMAIN, SO_ERROR,
+    AF_INET, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_BROADCAST, SO_DOMAIN, SO_ERROR,
     SO_KEEPALIVE, SO_LINGER, SO_PROTOCOL, SO_RCVBUF, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_TYPE, SOCK_DGRAM,
-    SOCK_STREAM, SOL_SOCKET, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_USER_TIMEOUT, linger,
+    SOCK_STREAM, SOL_SOCKET, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY,
+    TCP_USER_TIMEOUT, linger,
 )
 from usnet.sockets.table cimport (
     KIND_TCP, SF_BROADCAST, SF_KEEPALIVE, SF_LINGER, SF_REUSEADDR, SF_REUSEPORT, net, sock,
 )
-from usnet.tcp.calls cimport (
-    OPT_ACCEPTCONN, OPT_KEEPALIVE, OPT_KEEPIDLE, OPT_KEEPINTVL, OPT_MAXSEG, OPT_NODELAY, OPT_RCVBUF, OPT_REUSEADDR,
-    OPT_REUSEPORT, OPT_SNDBUF, OPT_USER_TIMEOUT, tcp_get, tcp_set, tcp_take_error,
+from usnet.sockets.tcp_info cimport tcp_info, tcp_info_of
+from usnet.tcp.calls cimport tcp_take_error
+from usnet.tcp.options cimport (
+    OPT_ACCEPTCONN, OPT_KEEPALIVE, OPT_KEEPCNT, OPT_KEEPIDLE, OPT_KEEPINTVL, OPT_MAXSEG, OPT_NODELAY, OPT_RCVBUF,
+    OPT_REUSEADDR, OPT_REUSEPORT, OPT_SNDBUF, OPT_TOS, OPT_TTL, OPT_USER_TIMEOUT, tcp_get, tcp_set,
 )
 
 cdef enum:
@@ -52,6 +55,8 @@ cdef int tcp_option(int name) noexcept nogil:
         return OPT_KEEPIDLE
     if name == TCP_KEEPINTVL:
         return OPT_KEEPINTVL
+    if name == TCP_KEEPCNT:
+        return OPT_KEEPCNT
     if name == TCP_USER_TIMEOUT:
         return OPT_USER_TIMEOUT
     if name == TCP_MAXSEG:
@@ -85,14 +90,28 @@ cdef int64_t socket_option(net *n, sock *so, int name) noexcept nogil:
         return tcp_get(&n.s.tcp, so.pcb, OPT_SNDBUF) if tcp else UDP_SNDBUF
     if name == SO_RCVBUF:
         return tcp_get(&n.s.tcp, so.pcb, OPT_RCVBUF) if tcp else udp_at(n, so).rcvbuf
+    if name == SO_KEEPALIVE and tcp:
+        return tcp_get(&n.s.tcp, so.pcb, OPT_KEEPALIVE)     # also when a setting, or the listener, turned it on
     if flag_of(name):
         return 1 if so.flags & flag_of(name) else 0
     return -ENOPROTOOPT
 
 
+cdef int64_t ip_option(net *n, sock *so, int name) noexcept nogil:
+    """Value of an option of level IPPROTO_IP, or -ENOPROTOOPT."""
+    if name != IP_TTL and name != IP_TOS:
+        return -ENOPROTOOPT
+    if so.kind == KIND_TCP:
+        return tcp_get(&n.s.tcp, so.pcb, OPT_TTL if name == IP_TTL else OPT_TOS)
+    if name == IP_TOS:
+        return udp_at(n, so).tos
+    return udp_at(n, so).ttl if udp_at(n, so).ttl else n.s.ip.config.ttl
+
+
 cdef int option_get(net *n, sock *so, int level, int name, void *value, uint32_t *length) noexcept nogil:
     cdef int64_t found = -ENOPROTOOPT
     cdef linger l
+    cdef tcp_info info
     cdef int small
     cdef const void *source = &small
     cdef uint32_t size = sizeof(int)
@@ -106,10 +125,13 @@ cdef int option_get(net *n, sock *so, int level, int name, void *value, uint32_t
         found = socket_option(n, so, name)
     elif level == IPPROTO_TCP and so.kind == KIND_TCP and tcp_option(name):
         found = tcp_get(&n.s.tcp, so.pcb, tcp_option(name))
-    elif level == IPPROTO_IP and name == IP_TTL:
-        found = n.s.ip.config.ttl
-        if so.kind != KIND_TCP and udp_at(n, so).ttl:
-            found = udp_at(n, so).ttl
+    elif level == IPPROTO_TCP and so.kind == KIND_TCP and name == TCP_INFO:
+        tcp_info_of(&n.s.tcp, so.pcb, n.s.now, &info)
+        source = &info
+        size = sizeof(tcp_info)
+        found = 0
+    elif level == IPPROTO_IP:
+        found = ip_option(n, so, name)
     if found < 0:
         return <int>found
     small = <int>found
@@ -130,7 +152,8 @@ cdef int set_flag(net *n, sock *so, int name, int value) noexcept nogil:
     else:
         so.flags &= <uint16_t>~flag
     if so.kind != KIND_TCP:
-        udp_at(n, so).reuse = 1 if so.flags & (SF_REUSEADDR | SF_REUSEPORT) else 0
+        udp_at(n, so).reuse = ((UDP_REUSEADDR if so.flags & SF_REUSEADDR else 0)
+                               | (UDP_REUSEPORT if so.flags & SF_REUSEPORT else 0))
         udp_at(n, so).broadcast = 1 if so.flags & SF_BROADCAST else 0
     elif name == SO_REUSEADDR:
         status = tcp_set(&n.s.tcp, so.pcb, OPT_REUSEADDR, value != 0)
@@ -155,28 +178,49 @@ cdef int set_socket_option(net *n, sock *so, int name, int value) noexcept nogil
     return -ENOPROTOOPT                         # and those that can only be read
 
 
-cdef int option_set(net *n, sock *so, int level, int name, const void *value, uint32_t length) noexcept nogil:
+cdef int set_linger(sock *so, const void *value, uint32_t length) noexcept nogil:
     cdef linger l
+    if length < sizeof(linger):
+        return -EINVAL
+    memcpy(&l, value, sizeof(linger))
+    if not l.l_onoff:
+        so.flags &= <uint16_t>~SF_LINGER
+        return 0
+    so.flags |= SF_LINGER
+    so.linger = <uint32_t>l.l_linger if l.l_linger >= 0 else 0x7fffffff
+    return 0
+
+
+cdef int set_ip_option(net *n, sock *so, int name, int value) noexcept nogil:
+    if name == IP_TOS:
+        value &= 0xff
+    elif name != IP_TTL:
+        return -ENOPROTOOPT
+    elif value < -1 or value == 0 or value > 255:
+        return -EINVAL
+    elif value == -1:
+        value = 0                               # the stack's default again
+    if so.kind == KIND_TCP:
+        return tcp_set(&n.s.tcp, so.pcb, OPT_TTL if name == IP_TTL else OPT_TOS, value)
+    if name == IP_TTL:
+        udp_at(n, so).ttl = <uint8_t>value
+    else:
+        udp_at(n, so).tos = <uint8_t>value
+    return 0
+
+
+cdef int option_set(net *n, sock *so, int level, int name, const void *value, uint32_t length) noexcept nogil:
     cdef int small
     if level == SOL_SOCKET and name == SO_LINGER:
-        if length < sizeof(linger):
-            return -EINVAL
-        memcpy(&l, value, sizeof(linger))
-        so.flags = so.flags | SF_LINGER if l.l_onoff else so.flags & <uint16_t>~SF_LINGER
-        so.linger = <uint32_t>l.l_linger if l.l_linger >= 0 else 0
-        return 0
-    if length < sizeof(int):
+        return set_linger(so, value, length)
+    if level == IPPROTO_IP and 1 <= length < sizeof(int):
+        small = (<const uint8_t *>value)[0]     # one byte is enough for what has no more
+    elif length < sizeof(int):
         return -EINVAL
-    memcpy(&small, value, sizeof(int))
+    else:
+        memcpy(&small, value, sizeof(int))
     if level == SOL_SOCKET:
         return set_socket_option(n, so, name, small)
-    if level == IPPROTO_TCP and so.kind == KIND_TCP and tcp_option(name) and name != TCP_MAXSEG:
-        if name == TCP_NODELAY:
-            small = small != 0
+    if level == IPPROTO_TCP and so.kind == KIND_TCP and tcp_option(name):
         return tcp_set(&n.s.tcp, so.pcb, tcp_option(name), small)
-    if level == IPPROTO_IP and name == IP_TTL and so.kind != KIND_TCP:
-        if small < -1 or small == 0 or small > 255:
-            return -EINVAL
-        udp_at(n, so).ttl = 0 if small == -1 else <unsigned char>small
-        return 0
-    return -ENOPROTOOPT
+    return set_ip_option(n, so, name, small) if level == IPPROTO_IP else -ENOPROTOOPT

@@ -1,7 +1,7 @@
 """Readiness: from the stack's notify set to epoll's ready lists and to blocked programs. Semantics are those of Linux's
 epoll(7).
 """
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from usnet.sockets.table cimport net
 
@@ -28,6 +28,10 @@ cdef enum ctl_op:
 cdef struct usn_epoll_event:
     uint32_t events
     int fd
+    uint64_t data               # the user's own, from registering
+
+cdef enum:
+    EP_DEPTH = 5                # instances inside instances at most
 
 # READY_* of an open descriptor as things stand.
 cdef uint32_t fd_ready(net *n, uint32_t fd) noexcept nogil
@@ -39,8 +43,9 @@ cdef void news_of(net *n, uint32_t fd) noexcept nogil
 cdef void news_consumed(net *n, uint32_t fd, uint32_t bits) noexcept nogil
 
 cdef int ep_create(net *n) noexcept nogil                                           # descriptor, or -EMFILE, -ENOMEM
-# 0, -EBADF, -EINVAL, -EEXIST, -ENOENT, -ENOMEM
-cdef int ep_ctl(net *n, int epfd, int op, int fd, uint32_t events) noexcept nogil
+# 0, -EBADF, -EINVAL, -EEXIST, -ENOENT, -ENOMEM (as many registrations as can be), -ELOOP (instances in a circle, or
+# too deep)
+cdef int ep_ctl(net *n, int epfd, int op, int fd, uint32_t events, uint64_t data) noexcept nogil
 # how many; -EBADF, -EINVAL
 cdef int ep_wait(net *n, int epfd, usn_epoll_event *events, int max_events) noexcept nogil
 # whether ep_wait would report something now

@@ -4,28 +4,30 @@ A level-triggered registration goes back to the end of its ready list for as lon
 little to say are not starved by one that always has something. An edge-triggered one is told of what is new: a bit that
 was not set at the last news, or more to read than then.
 """
-from libc.errno cimport EBADF, EEXIST, EINVAL, ENOENT, ENOMEM
-from libc.stdint cimport uint32_t
+from libc.errno cimport EBADF, EEXIST, EINVAL, ELOOP, ENOENT, ENOMEM
+from libc.stdint cimport uint32_t, uint64_t
 
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
 from usnet.ip.udp cimport udp_pcb, udp_ready
 from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_take
 from usnet.memory.idset cimport idset_pop
 from usnet.sockets.table cimport (
-    KIND_EPOLL, KIND_TCP, KIND_UDP, SF_SHUT_RD, SF_SHUT_WR, SF_USED, ep, ep_at, ep_item, fd_give, fd_take, item_at, net,
+    KIND_EPOLL, KIND_TCP, KIND_UDP, SF_SHUT_RD, SF_SHUT_WR, ep, ep_at, ep_item, fd_give, fd_take, item_at, net,
     sock, sock_at, waiter, waiter_at,
 )
 from usnet.tcp.calls cimport tcp_ready
 from usnet.tcp.state cimport listener_at, tcb_at
 from usnet.tcp.tcb cimport TCPS_LISTEN, tcb
 
+cdef enum:
+    # beside which events EXCLUSIVE may stand
+    EXCLUSIVE_MAY = READY_IN | READY_OUT | READY_ERR | READY_HUP | EV_ET | EV_EXCLUSIVE
+
 
 cdef uint32_t fd_ready(net *n, uint32_t fd) noexcept nogil:
     cdef sock *so = &n.socks[fd]
     cdef uint32_t bits
     if so.kind == KIND_TCP:
-        if not so.flags & SF_USED:
-            return READY_OUT | READY_HUP        # as Linux says of a socket that was never connected
         return tcp_ready(&n.s.tcp, so.pcb)
     if so.kind == KIND_UDP:
         bits = udp_ready(&n.s.ip, so.pcb)
@@ -89,7 +91,7 @@ cdef void news_of(net *n, uint32_t fd) noexcept nogil:
     cdef sock *so = sock_at(n, <int>fd)
     cdef uint32_t ready, fresh, mark, i
     cdef ep_item *item
-    if so == NULL or so.kind == KIND_EPOLL:
+    if so == NULL or so.kind == KIND_EPOLL:     # an instance's news come with item_ready
         return                                  # closed since; the number may be another's by now
     if so.items == NONE and so.waiters == NONE:
         return                                  # nobody asks; whoever comes later looks for himself
@@ -98,15 +100,38 @@ cdef void news_of(net *n, uint32_t fd) noexcept nogil:
     mark = read_mark(n, so)
     if mark != so.mark:
         fresh |= ready & READY_IN
+    if fresh & (READY_RDHUP | READY_HUP | READY_ERR):
+        fresh = ready                           # Linux tells everybody when a connection's state changes
     so.mark = mark
     so.seen = <unsigned short>ready
     i = so.items
     while i != NONE:
         item = item_at(n, i)
         if (fresh if item.events & EV_ET else ready) & wanted(item.events):
-            ready_append(n, i)
+            item_ready(n, i)
+            if item.events & EV_EXCLUSIVE and sleeper(n, item.ep):
+                break                           # one of those that share it is enough; they stand behind all others
         i = item.sock_next
     wake(n, so, ready)
+
+
+cdef bint sleeper(net *n, uint32_t ep_index) noexcept nogil:
+    """Whether a program sleeps in that instance."""
+    return n.socks[ep_at(n, ep_index).fd].waiters != NONE
+
+
+cdef void item_ready(net *n, uint32_t i) noexcept nogil:
+    """A registration has something to tell: its instance does then, and those that the instance is registered in."""
+    cdef uint32_t fd = ep_at(n, item_at(n, i).ep).fd, outer
+    cdef ep_item *item
+    ready_append(n, i)
+    wake(n, &n.socks[fd], READY_IN)
+    outer = n.socks[fd].items
+    while outer != NONE:
+        item = item_at(n, outer)
+        if READY_IN & wanted(item.events):
+            item_ready(n, outer)                # at most EP_DEPTH deep
+        outer = item.sock_next
 
 
 cdef void news_consumed(net *n, uint32_t fd, uint32_t bits) noexcept nogil:
@@ -172,7 +197,6 @@ cdef void ready_append(net *n, uint32_t i) noexcept nogil:
         item_at(n, e.ready_tail).ready_next = i
     e.ready_tail = i
     e.n_ready += 1
-    wake(n, &n.socks[e.fd], READY_IN)
 
 
 cdef void ready_remove(net *n, uint32_t i) noexcept nogil:
@@ -242,7 +266,17 @@ cdef void item_free(net *n, uint32_t i) noexcept nogil:
     arena_give(&n.items, i)
 
 
-cdef int item_add(net *n, uint32_t ep_index, uint32_t fd, uint32_t events) noexcept nogil:
+cdef void join_socket(net *n, uint32_t i, uint32_t fd) noexcept nogil:
+    """Into the descriptor's list: those that share (EXCLUSIVE) last, in the order in which they came."""
+    cdef uint32_t *link = &n.socks[fd].items
+    if item_at(n, i).events & EV_EXCLUSIVE:
+        while link[0] != NONE:
+            link = &item_at(n, link[0]).sock_next
+    item_at(n, i).sock_next = link[0]
+    link[0] = i
+
+
+cdef int item_add(net *n, uint32_t ep_index, uint32_t fd, uint32_t events, uint64_t data) noexcept nogil:
     cdef uint32_t i = arena_take(&n.items)
     cdef ep *e = ep_at(n, ep_index)
     cdef ep_item *item
@@ -252,51 +286,97 @@ cdef int item_add(net *n, uint32_t ep_index, uint32_t fd, uint32_t events) noexc
     item.fd = fd
     item.ep = ep_index
     item.events = events
-    item.sock_next = n.socks[fd].items
-    n.socks[fd].items = i
+    item.data = data
+    join_socket(n, i, fd)
     item.ep_prev = NONE
     item.ep_next = e.items
     if e.items != NONE:
         item_at(n, e.items).ep_prev = i
     e.items = i
     if fd_ready(n, fd) & wanted(events):
-        ready_append(n, i)
+        item_ready(n, i)
     return 0
 
 
-cdef int ep_ctl(net *n, int epfd, int op, int fd, uint32_t events) noexcept nogil:
+cdef uint32_t depth_below(net *n, uint32_t ep_index, uint32_t target, uint32_t left) noexcept nogil:
+    """How many instances deep the one goes, itself counted; more than EP_DEPTH if `target` is among them."""
+    cdef uint32_t i = ep_at(n, ep_index).items, deepest = 0, d
+    cdef ep_item *item
+    if ep_index == target or left == 0:
+        return EP_DEPTH + 1
+    while i != NONE:
+        item = item_at(n, i)
+        if n.socks[item.fd].kind == KIND_EPOLL:
+            d = depth_below(n, n.socks[item.fd].pcb, target, left - 1)
+            if d > deepest:
+                deepest = d
+        i = item.ep_next
+    return deepest + 1
+
+
+cdef uint32_t height_above(net *n, uint32_t fd, uint32_t left) noexcept nogil:
+    """How many instances the one stands in, at most, itself counted."""
+    cdef uint32_t i = n.socks[fd].items, highest = 0, h
+    while i != NONE and left > 0:
+        h = height_above(n, ep_at(n, item_at(n, i).ep).fd, left - 1)
+        if h > highest:
+            highest = h
+        i = item_at(n, i).sock_next
+    return highest + 1
+
+
+cdef int may_nest(net *n, int outer, sock *inner) noexcept nogil:
+    """0, or -ELOOP: an instance would be inside itself, or too deep."""
+    cdef uint32_t depth = depth_below(n, inner.pcb, n.socks[outer].pcb, EP_DEPTH)
+    return -ELOOP if depth + height_above(n, <uint32_t>outer, EP_DEPTH) > EP_DEPTH else 0
+
+
+cdef int ep_add(net *n, int epfd, int fd, uint32_t events, uint64_t data) noexcept nogil:
+    cdef sock *so = &n.socks[fd]
+    cdef int status
+    if events & EV_EXCLUSIVE and (so.kind == KIND_EPOLL or events & ~<uint32_t>EXCLUSIVE_MAY):
+        return -EINVAL
+    if so.kind == KIND_EPOLL:
+        status = may_nest(n, epfd, so)
+        if status < 0:
+            return status
+    news_of(n, fd)                              # so that what is reported at once is not news again
+    if so.items == NONE:
+        so.seen = <unsigned short>fd_ready(n, fd)
+        so.mark = read_mark(n, so)
+    return item_add(n, n.socks[epfd].pcb, fd, events, data)
+
+
+cdef int ep_ctl(net *n, int epfd, int op, int fd, uint32_t events, uint64_t data) noexcept nogil:
     cdef sock *me = sock_at(n, epfd)
     cdef sock *so = sock_at(n, fd)
     cdef uint32_t i
     cdef ep_item *item
     if me == NULL or so == NULL:
         return -EBADF
-    if me.kind != KIND_EPOLL or so.kind == KIND_EPOLL or op < CTL_ADD or op > CTL_MOD:
-        return -EINVAL                          # an epoll inside an epoll is not offered
+    if me.kind != KIND_EPOLL or me == so or op < CTL_ADD or op > CTL_MOD:
+        return -EINVAL
     events &= ~<uint32_t>(EV_QUEUED | EV_OFF | EV_WAKEUP)
     i = so.items
     while i != NONE and item_at(n, i).ep != me.pcb:
         i = item_at(n, i).sock_next
     if op == CTL_ADD:
-        if i != NONE:
-            return -EEXIST
-        news_of(n, fd)                          # so that what is reported at once is not news again
-        if so.items == NONE:
-            so.seen = <unsigned short>fd_ready(n, fd)
-            so.mark = read_mark(n, so)
-        return item_add(n, me.pcb, fd, events)
+        return -EEXIST if i != NONE else ep_add(n, epfd, fd, events, data)
+    if op == CTL_MOD and events & EV_EXCLUSIVE:
+        return -EINVAL
     if i == NONE:
         return -ENOENT
     if op == CTL_DEL:
         item_free(n, i)
         return 0
-    if events & EV_EXCLUSIVE:
-        return -EINVAL
-    news_of(n, fd)
     item = item_at(n, i)
+    if item.events & EV_EXCLUSIVE:
+        return -EINVAL                          # as it was registered, it stays
+    news_of(n, fd)
     item.events = events | (item.events & EV_QUEUED)
-    if fd_ready(n, fd) & wanted(events):
-        ready_append(n, i)
+    item.data = data
+    if fd_ready(n, fd) & wanted(events) and not item.events & EV_QUEUED:
+        item_ready(n, i)
     return 0
 
 
@@ -322,6 +402,7 @@ cdef int ep_wait(net *n, int epfd, usn_epoll_event *events, int max_events) noex
             continue
         events[count].events = bits
         events[count].fd = <int>item.fd
+        events[count].data = item.data
         count += 1
         if item.events & EV_ONESHOT:
             item.events |= EV_OFF               # until CTL_MOD

@@ -2,9 +2,9 @@ from typing import Any, Self
 
 from _typeshed import ReadableBuffer, WriteableBuffer
 
-from usnet.sockets.endpoint import Endpoint
+from usnet.sockets.messages import Messages
 
-class socket(Endpoint):  # noqa: N801
+class socket(Messages):  # noqa: N801
     def listen(self, backlog: int = 128, /) -> None: ...
     def accept(self) -> tuple[Self, tuple[str, int]]: ...
     def connect(self, address: tuple[str, int], /) -> None: ...
@@ -19,15 +19,6 @@ class socket(Endpoint):  # noqa: N801
     def recvfrom_into(
         self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0
     ) -> tuple[int, tuple[str, int] | None]: ...
-    def makefile(
-        self,
-        mode: str = "r",
-        buffering: int | None = None,
-        *,
-        encoding: str | None = None,
-        errors: str | None = None,
-        newline: str | None = None,
-    ) -> Any: ...
     def detach(self) -> int: ...
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...

@@ -3,23 +3,23 @@
 What differs from the standard library's: descriptors are the stack's own numbers (for usnet.epoll, not for
 select.select), and addresses are numeric.
 """
-import io
-import socket as std
 import warnings
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_XDECREF
-from libc.errno cimport EAGAIN, EALREADY, EINPROGRESS
+from libc.errno cimport EAGAIN, EALREADY, EBADF, EINPROGRESS
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
-from usnet.ip.state cimport READY_IN, READY_OUT
-from usnet.sockets.api cimport usn_accept, usn_close, usn_connect, usn_listen, usn_recvfrom, usn_sendto, usn_shutdown
+from usnet.ip.state cimport READY_ERR, READY_IN, READY_OUT, READY_RDHUP
+from usnet.sockets.api cimport (
+    usn_accept, usn_close, usn_connect, usn_listen, usn_ready, usn_recvfrom, usn_sendto, usn_shutdown,
+)
 from usnet.sockets.constants cimport MSG_DONTWAIT, MSG_WAITALL, SHUT_WR, SOCK_STREAM
 from usnet.sockets.convert cimport format_address, os_error, parse_address
-from usnet.sockets.endpoint cimport Endpoint
+from usnet.sockets.messages cimport Messages
 from usnet.sockets.table cimport SF_LINGER, sock_at
 from usnet.wire.addr cimport ip_addr
 
@@ -29,7 +29,7 @@ cdef extern from "Python.h":
     int _PyBytes_Resize(PyObject **b, Py_ssize_t n) except -1
 
 
-cdef class socket(Endpoint):
+cdef class socket(Messages):
     """A socket of the current stack (or of `stack`), like the standard library's: a blocking call drives the stack
     until it is done.
 
@@ -70,7 +70,7 @@ cdef class socket(Endpoint):
         cdef int status
         cdef int64_t deadline
         self.enter()
-        parse_address(address, "connect", &addr, &port)
+        parse_address(address, "connect", self.stack_.hosts, &addr, &port)
         deadline = self.start()
         status = usn_connect(&self.stack_.n, self.fd, &addr, port, self.stack_.now())
         self.stack_.flush()
@@ -91,6 +91,8 @@ cdef class socket(Endpoint):
 
     def connect_ex(self, address, /):
         """connect() that returns the errno, or 0."""
+        if self.fd < 0:
+            return EBADF
         try:
             return -self.do_connect(address)
         except TimeoutError:
@@ -161,7 +163,7 @@ cdef class socket(Endpoint):
         if len(args) == 2:
             flags = args[0]
         self.enter()
-        parse_address(args[len(args) - 1], "sendto", &addr, &port)
+        parse_address(args[len(args) - 1], "sendto", self.stack_.hosts, &addr, &port)
         PyObject_GetBuffer(data, &b, PyBUF_SIMPLE)
         try:
             return self.transmit(<const uint8_t *>b.buf, b.len, flags, &addr, port, self.start())
@@ -171,11 +173,15 @@ cdef class socket(Endpoint):
     # Receiving
 
     cdef int64_t receive(self, uint8_t *p, Py_ssize_t n, int flags, ip_addr *addr, uint16_t *port) except -1:
-        """Bytes received, once there are some (or the end of the stream)."""
+        """Bytes received, once there are some (or the end of the stream). An error behind some is left for the next
+        call.
+        """
         cdef int64_t done, deadline = self.start()
         cdef Py_ssize_t had = 0
         cdef bint waited = False
         while True:
+            if had > 0 and usn_ready(&self.stack_.n, self.fd) & READY_ERR:
+                return had
             done = usn_recvfrom(&self.stack_.n, self.fd, p + had, n - had, flags, addr, port, self.stack_.now())
             if done >= 0:
                 if self.stack_.n.s.tcp.output.count:
@@ -187,6 +193,9 @@ cdef class socket(Endpoint):
             if had > 0:
                 if done != -EAGAIN or self.timeout_ns == 0:
                     return had
+            elif (done == -EAGAIN and self.type_ != SOCK_STREAM and self.timeout_ns != 0 and not flags & MSG_DONTWAIT
+                  and usn_ready(&self.stack_.n, self.fd) & READY_RDHUP):
+                return 0                        # shut down for reading: nothing to wait for
             elif done != -EAGAIN or flags & MSG_DONTWAIT or (waited and self.timeout_ns == 0):
                 raise os_error(done)
             self.wait(READY_IN, deadline)
@@ -208,7 +217,6 @@ cdef class socket(Endpoint):
     cdef int64_t receive_into(self, object buffer, Py_ssize_t n, int flags, ip_addr *addr, uint16_t *port,
                               str caller) except -1:
         cdef Py_buffer b
-        self.enter()
         PyObject_GetBuffer(buffer, &b, PyBUF_WRITABLE)
         try:
             if n < 0:
@@ -220,6 +228,7 @@ cdef class socket(Endpoint):
                 n = b.len
             if n == 0 and addr == NULL:
                 return 0
+            self.enter()
             return self.receive(<uint8_t *>b.buf, n, flags, addr, port)
         finally:
             PyBuffer_Release(&b)
@@ -228,8 +237,10 @@ cdef class socket(Endpoint):
         """Up to `bufsize` bytes; b"" at the end of the stream."""
         if bufsize < 0:
             raise ValueError("negative buffersize in recv")
+        if bufsize == 0:
+            return b""
         self.enter()
-        return self.receive_bytes(bufsize, flags, NULL, NULL) if bufsize else b""
+        return self.receive_bytes(bufsize, flags, NULL, NULL)
 
     def recv_into(self, buffer, Py_ssize_t nbytes=0, int flags=0):
         return self.receive_into(buffer, nbytes, flags, NULL, NULL, "recv_into")
@@ -250,40 +261,6 @@ cdef class socket(Endpoint):
         memset(&addr, 0, sizeof(addr))
         n = self.receive_into(buffer, nbytes, flags, &addr, &port, "recvfrom_into")
         return n, (format_address(&addr, port) if self.type_ != SOCK_STREAM else None)
-
-    # Files
-
-    def makefile(self, mode="r", buffering=None, *, encoding=None, errors=None, newline=None):
-        """A file over the socket, as the standard library's. The socket is closed once it and all its files are."""
-        if not set(mode) <= {"r", "w", "b"}:
-            raise ValueError(f"invalid mode {mode!r} (only r, w, b allowed)")
-        writing = "w" in mode
-        reading = "r" in mode or not writing
-        binary = "b" in mode
-        raw = std.SocketIO(self, ("r" if reading else "") + ("w" if writing else ""))
-        self.io_refs += 1
-        if buffering is None or buffering < 0:
-            buffering = io.DEFAULT_BUFFER_SIZE
-        if buffering == 0:
-            if not binary:
-                raise ValueError("unbuffered streams must be binary")
-            return raw
-        if reading and writing:
-            buffer = io.BufferedRWPair(raw, raw, buffering)
-        else:
-            buffer = (io.BufferedReader if reading else io.BufferedWriter)(raw, buffering)
-        if binary:
-            return buffer
-        text = io.TextIOWrapper(buffer, io.text_encoding(encoding), errors, newline)
-        text.mode = mode
-        return text
-
-    def _decref_socketios(self):
-        """A file made of the socket was closed."""
-        if self.io_refs > 0:
-            self.io_refs -= 1
-        if self.closed_:
-            self.close()
 
     # The end
 

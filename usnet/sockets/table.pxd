@@ -29,7 +29,7 @@ cdef enum:
     SF_REUSEPORT = 0x0020
     SF_KEEPALIVE = 0x0040
     SF_BROADCAST = 0x0080
-    SF_USED = 0x0100            # TCP: connect or listen was called (a fresh socket reads as hung up)
+    SF_INHERITED = 0x00f2       # accepted sockets have these of their listener's
 
 cdef struct sock:               # 28 bytes
     uint32_t pcb                # TCP: index of the TCB; UDP: of the udp_pcb; epoll: of the ep. Held until close
@@ -42,7 +42,7 @@ cdef struct sock:               # 28 bytes
     uint16_t flags              # SF_*
     uint8_t kind                # sock_kind
 
-# One registration: a descriptor in an epoll instance. 32 bytes.
+# One registration: a descriptor in an epoll instance. 40 bytes.
 cdef struct ep_item:
     uint32_t fd
     uint32_t events             # as asked for, with ET and ONESHOT; and EV_QUEUED
@@ -52,6 +52,7 @@ cdef struct ep_item:
     uint32_t ep_prev
     uint32_t ready_next         # in the instance's ready list, while EV_QUEUED
     uint32_t ready_prev
+    uint64_t data               # the user's own
 
 cdef struct ep:
     uint32_t fd                 # its own descriptor

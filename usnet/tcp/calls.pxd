@@ -8,39 +8,22 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from usnet.tcp.state cimport tcp_state
 from usnet.wire.addr cimport ip_addr
 
-# Options of tcp_set and tcp_get.
-cdef enum tcp_option:
-    OPT_NODELAY = 1
-    OPT_KEEPALIVE = 2
-    OPT_KEEPIDLE = 3            # seconds
-    OPT_KEEPINTVL = 4           # seconds
-    OPT_SNDBUF = 5              # bytes
-    OPT_RCVBUF = 6              # bytes; takes effect on the window; does not retract what was promised
-    OPT_REUSEADDR = 7
-    OPT_REUSEPORT = 8
-    OPT_USER_TIMEOUT = 9        # milliseconds (RFC 5482's local part)
-    OPT_MAXSEG = 10             # bytes (get only)
-    OPT_STATE = 11              # tcp_phase (get only)
-    OPT_ACCEPTCONN = 12         # 1 while listening (get only)
-
 cdef uint32_t tcp_open(tcp_state *t, uint32_t owner) noexcept nogil                 # index of a CLOSED TCB, or NONE
-cdef int tcp_bind(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil     # -EADDRINUSE, -EADDRNOTAVAIL, -EINVAL bound already
+cdef int tcp_bind(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil     # -EADDRNOTAVAIL, -EINVAL bound already, -EADDRINUSE
 cdef int tcp_listen(tcp_state *t, uint32_t c, uint32_t backlog) noexcept nogil      # -EINVAL connected; binds to a free port if need be; again: new backlog
 cdef int tcp_accept(tcp_state *t, uint32_t c, uint32_t owner, uint32_t *conn) noexcept nogil       # 0 and *conn; -EAGAIN; -EINVAL not listening
-# 0: under way (TCPS_SYN_SENT). -EALREADY, -EISCONN, -ENETUNREACH (also a group or broadcast address), -EADDRNOTAVAIL (no free port), -EINVAL, -EOPNOTSUPP (listening).
+# 0: under way (TCPS_SYN_SENT). -EALREADY, -EISCONN, -ENETUNREACH (also a group or broadcast address), -EADDRNOTAVAIL (no free port), -EINVAL, -EISCONN (listening too).
 cdef int tcp_connect(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil
 # Bytes taken (at least 1 of n > 0), or -EAGAIN (connecting, or the send buffer is full), -ENOBUFS (the stack's memory is), -EPIPE (never connected,
 # listening, after shutdown or the connection's end), or the pending error.
 cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, int64_t now) noexcept nogil
 # Bytes given, 0 at the end of the stream, or -EAGAIN, -ENOTCONN, or the pending error.
 cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint peek, int64_t now) noexcept nogil
-cdef int tcp_shutdown(tcp_state *t, uint32_t c, bint receive, bint send, int64_t now) noexcept nogil    # -ENOTCONN
+cdef int tcp_shutdown(tcp_state *t, uint32_t c, bint receive, bint send, int64_t now) noexcept nogil    # -ENOTCONN; ends listening and connecting
 # The application lets go. Unread data: RST (RFC 2525, 2.17). Else FIN behind what is queued; the connection ends by itself. A listener refuses those that wait.
 cdef void tcp_close(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 cdef void tcp_abort(tcp_state *t, uint32_t c, int64_t now) noexcept nogil           # RST, and gone (SO_LINGER 0)
 cdef uint32_t tcp_ready(tcp_state *t, uint32_t c) noexcept nogil                    # READY_* (ip/state) as they stand
 cdef int32_t tcp_take_error(tcp_state *t, uint32_t c) noexcept nogil                # errno, told once; 0
-cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept nogil    # 0, -EINVAL, -ENOPROTOOPT
-cdef int64_t tcp_get(tcp_state *t, uint32_t c, int option) noexcept nogil           # value or -ENOPROTOOPT
 cdef void tcp_local(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexcept nogil
 cdef int tcp_peer(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexcept nogil          # 0 or -ENOTCONN

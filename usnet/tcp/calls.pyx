@@ -1,5 +1,6 @@
 """The application's calls. They change queues and state; what follows from that leaves with the next flush of the stack."""
 from libc.errno cimport (
+    EADDRINUSE,
     EADDRNOTAVAIL,
     EAGAIN,
     EALREADY,
@@ -8,31 +9,15 @@ from libc.errno cimport (
     EISCONN,
     ENETUNREACH,
     ENOBUFS,
-    ENOPROTOOPT,
     ENOTCONN,
-    EOPNOTSUPP,
     EPIPE,
 )
-from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint16_t, uint32_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint8_t
 
 from usnet.ip.config cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_source
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
-from usnet.memory.arena cimport NONE, arena_take
+from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.memory.chunks cimport CHUNK_BYTES, chain_drop, chain_read, chain_write
-from usnet.tcp.calls cimport (
-    OPT_ACCEPTCONN,
-    OPT_KEEPALIVE,
-    OPT_KEEPIDLE,
-    OPT_KEEPINTVL,
-    OPT_MAXSEG,
-    OPT_NODELAY,
-    OPT_RCVBUF,
-    OPT_REUSEADDR,
-    OPT_REUSEPORT,
-    OPT_SNDBUF,
-    OPT_STATE,
-    OPT_USER_TIMEOUT,
-)
 from usnet.tcp.handshake cimport handshake_start
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.segment cimport segment_window
@@ -41,6 +26,7 @@ from usnet.tcp.states cimport tcp_set_state
 from usnet.tcp.tables cimport (
     tcb_bind,
     tcb_clear_queues,
+    tcb_connections_conflict,
     tcb_drop,
     tcb_enter,
     tcb_new,
@@ -49,7 +35,6 @@ from usnet.tcp.tables cimport (
     tcp_notify,
 )
 from usnet.tcp.tcb cimport (
-    T_KEEP,
     T_LINGER,
     TCPS_CLOSE_WAIT,
     TCPS_CLOSED,
@@ -65,23 +50,13 @@ from usnet.tcp.tcb cimport (
     TF_FIN_QUEUED,
     TF_FIN_RECEIVED,
     TF_HELD,
-    TF_KEEPALIVE,
-    TF_NODELAY,
     TF_RCV_SHUT,
-    TF_REUSE,
-    TF_REUSEPORT,
     tcb,
 )
 from usnet.tcp.teardown cimport tcp_end, tcp_end_reset, tcp_send_fin
 from usnet.tcp.timers cimport tcp_arm
 from usnet.wire.addr cimport addr_is_any, ip_addr
 from usnet.wire.seq cimport seq_diff
-
-cdef enum:
-    SECOND = 1000000000         # ns
-    MIN_BUF = 2048              # bytes: smallest send or receive buffer
-    MAX_BUF = 1 << 30           # bytes: the largest window of RFC 7323
-
 
 cdef uint32_t tcp_open(tcp_state *t, uint32_t owner) noexcept nogil:
     cdef uint32_t c = tcb_new(t)
@@ -93,11 +68,13 @@ cdef uint32_t tcp_open(tcp_state *t, uint32_t owner) noexcept nogil:
 
 cdef int tcp_bind(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    if k.flags & TF_BOUND or k.state != TCPS_CLOSED:
-        return -EINVAL
     if not addr_is_any(addr) and not ip_is_local(t.ip, addr):
         return -EADDRNOTAVAIL
-    return tcb_bind(t, c, addr, port) if port else tcb_pick_bound_port(t, c, addr)
+    if k.flags & TF_BOUND or k.state != TCPS_CLOSED:
+        return -EINVAL
+    if port == 0:
+        return tcb_pick_bound_port(t, c, addr)
+    return -EADDRINUSE if tcb_connections_conflict(t, c, addr, port) else tcb_bind(t, c, addr, port)
 
 
 cdef int tcp_listen(tcp_state *t, uint32_t c, uint32_t backlog) noexcept nogil:
@@ -150,7 +127,7 @@ cdef int tcp_connect(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t por
     cdef int status
     cdef ip_addr src
     if k.state == TCPS_LISTEN:
-        return -EOPNOTSUPP
+        return -EISCONN
     if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
         return -EALREADY
     if k.state != TCPS_CLOSED or k.flags & TF_CONNECTED:
@@ -244,28 +221,17 @@ cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint pee
         return n
     if k.rcv_ready:                         # nothing was asked for
         return 0
+    if k.flags & TF_FIN_RECEIVED:
+        return 0                            # the stream was whole, whatever came behind it
     if k.error:
         err = k.error
         k.error = 0
         return -err
-    if k.flags & (TF_FIN_RECEIVED | TF_RCV_SHUT):
+    if k.flags & TF_RCV_SHUT:
         return 0
     if k.state == TCPS_LISTEN or k.state == TCPS_CLOSED:
         return 0 if k.flags & TF_CONNECTED else -ENOTCONN
     return -EAGAIN
-
-
-cdef int tcp_shutdown(tcp_state *t, uint32_t c, bint receive, bint send, int64_t now) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
-    if k.state < TCPS_SYN_RECEIVED:
-        return -ENOTCONN
-    if receive:
-        k.flags |= TF_RCV_SHUT
-        tcp_notify(t, k)
-    if send:
-        tcp_send_fin(t, c)
-        tcp_notify(t, k)
-    return 0
 
 
 cdef void refuse_waiting(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
@@ -280,6 +246,36 @@ cdef void refuse_waiting(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
         tcb_at(t, c).parent = NONE
         tcp_abort(t, c, now)
         c = following
+
+
+cdef void stop_listening(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
+    """It keeps its port, and may listen again."""
+    refuse_waiting(t, k, now)
+    arena_give(&t.listeners, k.listener)
+    k.listener = NONE
+    tcp_set_state(t, k, TCPS_CLOSED)
+    tcp_notify(t, k)
+
+
+cdef int tcp_shutdown(tcp_state *t, uint32_t c, bint receive, bint send, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if k.state == TCPS_SYN_SENT:            # the attempt ends, and the socket may try again
+        tcp_end(t, c, ECONNRESET)
+        k.flags &= ~<uint32_t>TF_RCV_SHUT
+        return 0
+    if k.state == TCPS_LISTEN:
+        if receive:
+            stop_listening(t, k, now)
+        return 0
+    if receive:
+        k.flags |= TF_RCV_SHUT              # of one that is not connected too, as Linux does: its reads end
+        tcp_notify(t, k)
+    if k.state == TCPS_CLOSED or k.state == TCPS_TIME_WAIT:
+        return -ENOTCONN
+    if send:
+        tcp_send_fin(t, c)
+        tcp_notify(t, k)
+    return 0
 
 
 cdef void tcp_close(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
@@ -329,7 +325,7 @@ cdef uint32_t tcp_ready(tcp_state *t, uint32_t c) noexcept nogil:
         return ready
     if k.state == TCPS_CLOSED:              # never connected, or over: nothing would block
         ready |= READY_OUT | READY_HUP
-        if k.flags & TF_CONNECTED or k.error:
+        if k.flags & TF_RCV_SHUT:           # tcp_end sets it
             ready |= READY_IN | READY_RDHUP
         return ready
     if k.rcv_ready or k.flags & (TF_FIN_RECEIVED | TF_RCV_SHUT):
@@ -350,85 +346,6 @@ cdef int32_t tcp_take_error(tcp_state *t, uint32_t c) noexcept nogil:
     return err
 
 
-cdef void set_flag(tcb *k, uint32_t flag, bint on) noexcept nogil:
-    if on:
-        k.flags |= flag
-    else:
-        k.flags &= ~flag
-
-
-cdef uint32_t clamp_buffer(int64_t bytes) noexcept nogil:
-    return MIN_BUF if bytes < MIN_BUF else (MAX_BUF if bytes > MAX_BUF else <uint32_t>bytes)
-
-
-cdef void arm_keepalive(tcp_state *t, uint32_t c) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
-    if k.flags & TF_KEEPALIVE and (k.state == TCPS_ESTABLISHED or k.state == TCPS_CLOSE_WAIT):
-        tcp_arm(t, c, T_KEEP, k.last_recv + k.keep_idle)
-
-
-cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
-    if option == OPT_NODELAY:
-        set_flag(k, TF_NODELAY, value != 0)
-        tcp_want_output(t, c)
-    elif option == OPT_KEEPALIVE:
-        set_flag(k, TF_KEEPALIVE, value != 0)
-        arm_keepalive(t, c)
-    elif option == OPT_KEEPIDLE or option == OPT_KEEPINTVL:
-        if value < 1 or value > 32767:
-            return -EINVAL
-        if option == OPT_KEEPINTVL:
-            k.keep_interval = value * SECOND
-        else:
-            k.keep_idle = value * SECOND
-            arm_keepalive(t, c)
-    elif option == OPT_SNDBUF:
-        k.sndbuf = clamp_buffer(value)
-    elif option == OPT_RCVBUF:
-        k.rcvbuf = clamp_buffer(value)
-    elif option == OPT_REUSEADDR:
-        set_flag(k, TF_REUSE, value != 0)
-    elif option == OPT_REUSEPORT:
-        set_flag(k, TF_REUSEPORT, value != 0)
-    elif option == OPT_USER_TIMEOUT:
-        if value < 0 or value > INT32_MAX:
-            return -EINVAL
-        k.user_timeout = value * 1000000
-    else:
-        return -ENOPROTOOPT
-    return 0
-
-
-cdef int64_t tcp_get(tcp_state *t, uint32_t c, int option) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
-    if option == OPT_NODELAY:
-        return (k.flags & TF_NODELAY) != 0
-    if option == OPT_KEEPALIVE:
-        return (k.flags & TF_KEEPALIVE) != 0
-    if option == OPT_KEEPIDLE:
-        return k.keep_idle // SECOND
-    if option == OPT_KEEPINTVL:
-        return k.keep_interval // SECOND
-    if option == OPT_SNDBUF:
-        return k.sndbuf
-    if option == OPT_RCVBUF:
-        return k.rcvbuf
-    if option == OPT_REUSEADDR:
-        return (k.flags & TF_REUSE) != 0
-    if option == OPT_REUSEPORT:
-        return (k.flags & TF_REUSEPORT) != 0
-    if option == OPT_USER_TIMEOUT:
-        return k.user_timeout // 1000000
-    if option == OPT_MAXSEG:
-        return k.mss
-    if option == OPT_STATE:
-        return k.state
-    if option == OPT_ACCEPTCONN:
-        return k.state == TCPS_LISTEN
-    return -ENOPROTOOPT
-
-
 cdef void tcp_local(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexcept nogil:
     addr[0] = tcb_at(t, c).laddr
     port[0] = tcb_at(t, c).lport
@@ -436,7 +353,7 @@ cdef void tcp_local(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noe
 
 cdef int tcp_peer(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    if k.state < TCPS_SYN_RECEIVED:
+    if k.state < TCPS_SYN_RECEIVED or k.state == TCPS_TIME_WAIT:
         return -ENOTCONN
     addr[0] = k.raddr
     port[0] = k.rport

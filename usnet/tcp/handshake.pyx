@@ -38,7 +38,10 @@ from usnet.tcp.tcb cimport (
     TF_KEEPALIVE,
     TF_NODELAY,
     TF_RCV_SHUT,
+    TF_REUSE,
+    TF_REUSEPORT,
     TF_RTT_TIMED,
+    TF_SACK,
     TF_TIMESTAMPS,
     TF_WSCALE,
     tcb,
@@ -49,6 +52,7 @@ from usnet.wire.seq cimport seq_gt, seq_le
 from usnet.wire.tcp cimport (
     TCP_MAX_WSCALE,
     TCPO_MSS,
+    TCPO_SACK_OK,
     TCPO_TIMESTAMP,
     TCPO_WSCALE,
     TH_ACK,
@@ -75,6 +79,7 @@ cdef uint8_t scale_for(uint32_t rcvbuf) noexcept nogil:
 cdef void offer(tcp_state *t, tcb *k) noexcept nogil:
     """What our SYN offers; the answer takes away what the peer does not."""
     k.flags |= (TF_TIMESTAMPS if t.config.timestamps else 0) | (TF_WSCALE if t.config.window_scaling else 0)
+    k.flags |= TF_SACK if t.config.sack else 0
     k.rcv_wscale = scale_for(k.rcvbuf) if t.config.window_scaling else 0
     k.ts_offset = tcp_ts_offset(t, k)
 
@@ -94,6 +99,8 @@ cdef void take_options(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noe
     elif k.flags & TF_TIMESTAMPS:
         k.ts_recent = r.ts_val
         k.ts_recent_at = now
+    if not r.options & TCPO_SACK_OK:
+        k.flags &= ~<uint32_t>TF_SACK
     k.peer_mss = r.mss if r.options & TCPO_MSS and r.mss else 536
     mss = segment_our_mss(t, k)
     if k.peer_mss < mss:
@@ -125,7 +132,7 @@ cdef void handshake_number_above(tcb *k, uint32_t after) noexcept nogil:
 
 cdef void forget_attempt(tcp_state *t, tcb *k) noexcept nogil:
     """An earlier attempt that failed leaves no trace in the next."""
-    k.flags &= ~<uint32_t>(TF_TIMESTAMPS | TF_WSCALE | TF_RTT_TIMED | TF_ACK_NOW | TF_FIN_QUEUED | TF_RCV_SHUT)
+    k.flags &= ~<uint32_t>(TF_TIMESTAMPS | TF_WSCALE | TF_SACK | TF_RTT_TIMED | TF_ACK_NOW | TF_FIN_QUEUED | TF_RCV_SHUT)
     k.backoff = k.unanswered = k.syn_retries = k.dupacks = 0
     k.snd_wscale = k.rcv_wscale = 0
     k.stalled_since = 0
@@ -156,7 +163,11 @@ cdef void inherit(tcb *k, const tcb *parent, const packet *p, const tcp_repr *r)
     k.keep_idle = parent.keep_idle
     k.keep_interval = parent.keep_interval
     k.user_timeout = parent.user_timeout
-    k.flags |= parent.flags & (TF_NODELAY | TF_KEEPALIVE)
+    k.user_mss = parent.user_mss
+    k.keep_count = parent.keep_count
+    k.ttl = parent.ttl
+    k.tos = parent.tos
+    k.flags = k.flags & ~<uint32_t>TF_KEEPALIVE | parent.flags & (TF_NODELAY | TF_KEEPALIVE | TF_REUSE | TF_REUSEPORT)
 
 
 cdef void join_syn_queue(tcp_state *t, uint32_t c, uint32_t parent) noexcept nogil:

@@ -1,6 +1,6 @@
 """An arriving segment (RFC 9293, section 3.10.7.4). The parent, `synchronized`, holds the order of the steps; each step is a function that says
 whether to go on."""
-from libc.errno cimport ECONNREFUSED, ECONNRESET
+from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.ip.state cimport packet
@@ -10,6 +10,7 @@ from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake
 from usnet.tcp.output cimport tcp_ack_now, tcp_flight, tcp_want_output
 from usnet.tcp.receive cimport receive_text
 from usnet.tcp.recovery.newreno cimport recovery_ack, recovery_dupack
+from usnet.tcp.recovery.sack cimport sack_ack, sack_dupack
 from usnet.tcp.rtt cimport tcp_rtt_sample, tcp_ts_now
 from usnet.tcp.segment cimport segment_refuse
 from usnet.tcp.state cimport (
@@ -36,8 +37,9 @@ from usnet.tcp.state cimport (
 from usnet.tcp.tables cimport tcb_find, tcb_find_listener, tcp_notify
 from usnet.tcp.tcb cimport (
     T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
+    TCPS_CLOSE_WAIT,
     TCPS_TIME_WAIT, TF_ACK_NOW, TF_DELACK, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_PROBE, TF_RTT_TIMED,
-    TF_TIMESTAMPS, tcb,
+    TF_SACK, TF_TIMESTAMPS, tcb,
 )
 from usnet.tcp.teardown cimport (
     tcp_end,
@@ -52,6 +54,7 @@ from usnet.wire.tcp cimport (
     TCP_CHECKSUM,
     TCP_OK,
     TCP_SHORT,
+    TCPO_SACK,
     TCPO_TIMESTAMP,
     TH_ACK,
     TH_FIN,
@@ -160,7 +163,8 @@ cdef bint check_rst(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
         count_drop(t, TDROP_TIME_WAIT)
     elif r.seq == k.rcv_nxt:
         t.counters.rsts_in += 1
-        tcp_end(t, c, ECONNREFUSED if k.state == TCPS_SYN_RECEIVED and k.parent == NONE else ECONNRESET)
+        tcp_end(t, c, ECONNREFUSED if k.state == TCPS_SYN_RECEIVED and k.parent == NONE
+                else (EPIPE if k.state == TCPS_CLOSE_WAIT else ECONNRESET))     # all was heard: only writing fails, as in Linux
     else:
         count_drop(t, TDROP_RST_SEQ)
         answer_outside(t, c, s, now)
@@ -237,7 +241,10 @@ cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noex
     k.snd_wnd = k.snd_wnd - acked if k.snd_wnd > acked else 0
     k.unanswered = 0
     k.stalled_since = 0
-    recovery_ack(t, c, acked, flight, now)
+    if k.flags & TF_SACK:
+        sack_ack(t, c, r, acked, flight, now)
+    else:
+        recovery_ack(t, c, acked, flight, now)
     if was_full or k.snd.span * 3 < k.sndbuf * 2:
         tcp_notify(t, k)
     tcp_want_output(t, c)
@@ -266,7 +273,12 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
         if (text_len(s) == 0 and not window_changed and k.snd_max != k.snd_una and old_window
                 and not r.flags & (TH_SYN | TH_FIN)):
             t.counters.dupacks_in += 1
-            recovery_dupack(t, c, now)
+            if not k.flags & TF_SACK:
+                recovery_dupack(t, c, now)
+        if k.flags & TF_SACK and r.options & TCPO_SACK:
+            sack_dupack(t, c, r, now)
+    elif k.flags & TF_SACK and r.options & TCPO_SACK:
+        sack_dupack(t, c, r, now)           # overtaken; what it reports arrived all the same
     if k.snd_wnd == 0:
         k.unanswered = 0                    # a window that stays closed is no reason to give up (RFC 9293, 3.8.6.1)
     elif k.flags & TF_PROBE:

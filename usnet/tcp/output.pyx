@@ -2,10 +2,23 @@
 from libc.errno cimport EAGAIN, EHOSTUNREACH, ENETUNREACH
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
+from usnet.memory.arena cimport NONE
 from usnet.memory.idset cimport idset_push
+from usnet.tcp.blocks cimport blocks_due, blocks_fit
 from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.recovery.scoreboard cimport (
+    board_below,
+    board_hole,
+    board_last_hole,
+    board_lost,
+    board_pipe,
+    board_room,
+    board_skip,
+    board_top,
+    scoreboard,
+)
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
-from usnet.tcp.state cimport tcb_at, tcp_state
+from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
     T_DELACK,
     T_REXMT,
@@ -26,7 +39,7 @@ from usnet.tcp.tcb cimport (
     tcb,
 )
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_patience, tcp_rto
-from usnet.wire.seq cimport seq_lt, seq_max
+from usnet.wire.seq cimport seq_gt, seq_lt, seq_max
 from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH
 
 
@@ -34,10 +47,16 @@ cdef void tcp_want_output(tcp_state *t, uint32_t c) noexcept nogil:
     idset_push(&t.output, c)
 
 
-cdef uint32_t send_window(const tcb *k) noexcept nogil:
-    """Bytes behind snd_una that may be out: the smaller of the peer's window and ours, with limited transmit (RFC 3042)."""
-    cdef uint32_t cwnd = k.cc.cwnd
-    if k.dupacks and not (k.flags & TF_RECOVERY):
+cdef uint32_t send_window(tcp_state *t, const tcb *k) noexcept nogil:
+    """Bytes behind snd_una that may be out: the smaller of the peer's window and ours, with limited transmit (RFC 3042). What the peer has reported
+    has left the network; in a recovery the pipe says what is in it (RFC 6675, steps 3 and C)."""
+    cdef uint32_t cwnd = k.cc.cwnd, pipe
+    if k.board != NONE and k.flags & TF_RECOVERY:
+        pipe = board_pipe(board_at(t, k), k.snd_una, k.snd_max, k.mss)
+        cwnd = k.snd_nxt - k.snd_una + (cwnd - pipe if cwnd >= pipe + k.mss else 0)
+    elif k.board != NONE:
+        cwnd += board_below(board_at(t, k), k.snd_nxt)
+    elif k.dupacks and not (k.flags & TF_RECOVERY):
         cwnd += (k.dupacks if k.dupacks < 2 else 2) * <uint32_t>k.mss
     return cwnd if cwnd < k.snd_wnd else k.snd_wnd
 
@@ -103,7 +122,8 @@ cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, int64_t no
         return -EAGAIN
     if fin:
         k.flags |= TF_FIN_SENT
-    note_acked(k)
+    if not blocks_due(k) or blocks_fit(k, n):
+        note_acked(k)                       # else an ACK with blocks stays owed
     note_sent(t, c, seq, n + fin, n, now)
     return 0
 
@@ -153,19 +173,24 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """New data (and, behind a retransmission timeout, old) as far as windows, Nagle and the ring allow."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t window, out, left, n
-    cdef bint fin_due
+    cdef bint fin_due, again
     if k.snd_max == k.snd_una and k.snd.span and k.srtt and now - k.last_send > k.rto:
         cc_table(k.cc_ops).on_idle(&k.cc)
     while True:
+        again = k.board != NONE and seq_lt(k.snd_nxt, k.snd_max)
+        if again:                           # behind a timeout: only what the peer has not reported
+            k.snd_nxt = board_skip(board_at(t, k), k.snd_nxt)
         out = k.snd_nxt - k.snd_una
         if out > k.snd.span:                # the FIN is out
             return 0
         left = k.snd.span - out
-        window = send_window(k)
+        window = send_window(t, k)
         n = window - out if window > out else 0
         n = left if left < n else n
         if n > k.mss:
-            n = one_frame(t, k, n, left, now)
+            n = k.mss if again else one_frame(t, k, n, left, now)
+        if again:
+            n = board_room(board_at(t, k), k.snd_nxt, n)
         fin_due = (n == left and k.flags & TF_FIN_QUEUED
                    and (not (k.flags & TF_FIN_SENT) or seq_lt(k.snd_nxt, k.snd_max)))
         if not fin_due and not worth_sending(k, n, left):
@@ -188,6 +213,8 @@ cdef int tcp_resend_first(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         n = k.snd_max - k.snd_una           # nothing that was not sent before
     if n > k.snd_wnd:
         n = k.snd_wnd                       # the window shrank
+    if k.board != NONE:
+        n = board_room(board_at(t, k), k.snd_una, n)
     if n == 0 and k.snd.span:
         tcp_send_probe(t, c, now)
         return 0
@@ -196,6 +223,67 @@ cdef int tcp_resend_first(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     k.snd_nxt = seq_max(k.snd_nxt, k.snd_una + n)
     if n == k.snd.span and k.flags & TF_FIN_SENT:
         k.snd_nxt = seq_max(k.snd_nxt, k.snd_una + n + 1)
+    if k.board != NONE:
+        board_at(t, k).high_rxt = seq_max(board_at(t, k).high_rxt, k.snd_una + n)
+    return 0
+
+
+cdef int resend_hole(tcp_state *t, uint32_t c, uint32_t seq, uint32_t *n, int64_t now) noexcept nogil:
+    """n numbers from seq on once more, with the FIN if it is the last; n becomes how many were sent, 0 if the peer's window is smaller now. 0 or
+    -EAGAIN."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t at = seq - k.snd_una, bytes = n[0]
+    if at + bytes > k.snd.span:
+        bytes = k.snd.span - at             # the last number is the FIN's
+    if at + bytes > k.snd_wnd:
+        bytes = n[0] = k.snd_wnd - at if k.snd_wnd > at else 0
+        if bytes == 0:
+            return 0
+    if send_one(t, c, seq, bytes, now):
+        return -EAGAIN
+    k.snd_nxt = seq_max(k.snd_nxt, k.snd_max)
+    return 0
+
+
+cdef int resend_holes(tcp_state *t, uint32_t c, bint doubtful, int64_t now) noexcept nogil:
+    """NextSeg (RFC 6675, section 4) while the pipe has room for a full segment: rule 1, what is lost; or with `doubtful`, when there was nothing new
+    to send, rules 3 and 4: what something newer arrived before, and once in a recovery the end of what was out when it began, unless that has been
+    sent again already (the RFC would send it once more). 0 or -EAGAIN."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef scoreboard *b = board_at(t, k)
+    cdef uint32_t below = board_top(b, k.snd_una) if doubtful else board_lost(b, k.snd_una, k.mss)
+    cdef uint32_t pipe = board_pipe(b, k.snd_una, k.snd_max, k.mss), seq = 0, n
+    cdef bint rescue
+    while k.cc.cwnd >= pipe + k.mss:
+        n = board_hole(b, seq_max(b.high_rxt, k.snd_una), below, k.mss, &seq)
+        rescue = n == 0 and doubtful and seq_gt(k.snd_una, b.rescue)
+        if rescue:
+            n = board_last_hole(b, k.snd_una, k.recover, k.mss, &seq)
+        if n == 0 or seq_lt(seq + n, b.high_rxt + 1):
+            return 0
+        if resend_hole(t, c, seq, &n, now):
+            return -EAGAIN
+        if n == 0:
+            return 0
+        if rescue:
+            b.rescue = k.recover
+            t.counters.rescues += 1
+        else:
+            b.high_rxt = seq + n
+        pipe += n
+    return 0
+
+
+cdef int resend_entry(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """The first segment, which opens a recovery; with SACK the timer counts from here (RFC 6675, section 6). 0 or -EAGAIN."""
+    cdef tcb *k = tcb_at(t, c)
+    if tcp_resend_first(t, c, now):
+        return -EAGAIN
+    k.flags &= ~<uint32_t>TF_REXMT_NOW
+    if k.board != NONE:
+        board_at(t, k).rescue = board_at(t, k).high_rxt
+        if not k.flags & TF_PROBE:
+            tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))
     return 0
 
 
@@ -213,18 +301,22 @@ cdef int tcp_ack_now(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
 cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef int status = 0
+    cdef bint repair
     if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
         status = output_syn(t, c, now)
         if status or k.state == TCPS_SYN_SENT:
             return status
     elif k.state == TCPS_CLOSED or k.state == TCPS_LISTEN:
         return 0
-    elif k.flags & TF_REXMT_NOW:
-        if tcp_resend_first(t, c, now):
-            return -EAGAIN
-        k.flags &= ~<uint32_t>TF_REXMT_NOW
-    if k.state != TCPS_SYN_RECEIVED:
+    elif k.flags & TF_REXMT_NOW and resend_entry(t, c, now):
+        return -EAGAIN
+    repair = k.board != NONE and k.flags & TF_RECOVERY
+    if repair:
+        status = resend_holes(t, c, False, now)
+    if status == 0 and k.state != TCPS_SYN_RECEIVED:
         status = output_data(t, c, now)
+    if status == 0 and repair:
+        status = resend_holes(t, c, True, now)
     if status == 0 and k.flags & TF_ACK_NOW:
         status = tcp_ack_now(t, c, now)
     if status == 0 and k.flags & TF_DELACK and not k.deadline[T_DELACK]:

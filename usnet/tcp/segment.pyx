@@ -7,9 +7,10 @@ from usnet.ip.config cimport ip_mtu
 from usnet.ip.output cimport ip_count_lost, ip_large_most, ip_tx_close, ip_tx_open, ip_tx_open_large, ip_tx_put
 from usnet.ip.state cimport packet, tx_frame
 from usnet.memory.chunks cimport chain, chain_peek, chain_read, chunk_pool
+from usnet.tcp.blocks cimport blocks_due, blocks_report
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.state cimport tcp_state
-from usnet.tcp.tcb cimport TF_TIMESTAMPS, TF_WSCALE, tcb
+from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, tcb
 from usnet.wire.checksum cimport csum_copy, csum_fold
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
 from usnet.wire.seq cimport seq_diff
@@ -18,6 +19,7 @@ from usnet.wire.tcp cimport (
     TCP_HLEN,
     TCP_MAX_HLEN,
     TCPO_MSS,
+    TCPO_SACK_OK,
     TCPO_TIMESTAMP,
     TCPO_WSCALE,
     TH_ACK,
@@ -40,6 +42,8 @@ cdef uint32_t segment_our_mss(tcp_state *t, const tcb *k) noexcept nogil:
     cdef uint32_t mss = mtu - IPV4_HLEN - TCP_HLEN if mtu > IPV4_HLEN + TCP_HLEN else 536
     if t.config.mss and t.config.mss < mss:
         mss = t.config.mss
+    if k.user_mss and k.user_mss < mss:
+        mss = k.user_mss
     return mss if mss < 65535 else 65535
 
 
@@ -153,6 +157,9 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
         return emit_large(t, k, r, at, n, now)
     status = ip_tx_open(t.ip, &k.laddr, &k.raddr, IPPROTO_TCP, header + n, now, &f)
     if status == 0:
+        f.tos = k.tos
+        if k.ttl:
+            f.ttl = k.ttl
         r.header_len = <uint8_t>header
         tcp_emit(f.l4, f.room, r)
         if f.offload:
@@ -190,11 +197,14 @@ cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_
     cdef uint32_t promised = k.rcv_adv
     cdef int status
     fill(k, &r, seq, flags, now)
+    if blocks_due(k):
+        blocks_report(t, k, n, &r)
     r.window = window_field(k, k.rcv_wscale if k.flags & TF_WSCALE else 0)
     status = emit(t, k, &r, at, n, now)
     if status == -EAGAIN:
         k.rcv_adv = promised
         return status
+    t.counters.sacks_out += r.n_sack != 0
     k.last_ack_sent = k.rcv_nxt
     return status
 
@@ -209,6 +219,8 @@ cdef int segment_send_syn(tcp_state *t, tcb *k, bint ack, int64_t now) noexcept 
     if k.flags & TF_WSCALE:
         r.options |= TCPO_WSCALE
         r.wscale = k.rcv_wscale
+    if k.flags & TF_SACK:
+        r.options |= TCPO_SACK_OK
     r.window = window_field(k, 0)
     if not ack:
         k.rcv_adv = promised                # nothing is promised before the peer's sequence numbers are known

@@ -8,6 +8,7 @@ from usnet.memory.hash cimport hash_table
 from usnet.memory.idset cimport idset
 from usnet.memory.random cimport rng
 from usnet.memory.wheel cimport wheel
+from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.tcb cimport tcb
 
 # Why a segment (or what was in it) was discarded: index of tcp_state.drops, named in tcp/names.py in the same order.
@@ -48,7 +49,9 @@ cdef struct tcp_config:
     uint8_t orphan_retries      # the same for a connection that nobody holds any more; default 7
     uint8_t timestamps          # 1: offered
     uint8_t window_scaling      # 1: offered
+    uint8_t sack                # 1: offered
     uint8_t cc                  # CC_*
+    uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     int64_t rto_initial         # ns; default 1 s (RFC 6298, 2.1)
     int64_t rto_min             # ns; default 200 ms (Linux's; RFC 6298, 2.4 says 1 s: an option)
     int64_t rto_max             # ns; default 60 s
@@ -71,6 +74,13 @@ cdef struct tcp_counters:
     uint64_t probes             # zero-window probes
     uint64_t dupacks_in
     uint64_t ooo_in             # segments that arrived ahead of rcv_nxt
+    uint64_t sacks_in           # segments with SACK blocks
+    uint64_t sacks_out          # segments with SACK blocks
+    uint64_t sacks_bad          # blocks that cannot be: reversed, of what was never sent, or at snd_una and below it
+    uint64_t sacks_full         # blocks that would have made one range too many of a scoreboard
+    uint64_t sacks_reneged      # times that a peer turned out not to have what it had reported
+    uint64_t dsacks_in          # blocks that report what arrived twice (RFC 2883)
+    uint64_t rescues            # retransmissions by rule 4 of RFC 6675's NextSeg
     uint64_t acks_out           # pure ACKs
     uint64_t rsts_out
     uint64_t rsts_in
@@ -100,6 +110,7 @@ cdef struct tcp_state:
     arena tcbs                  # of tcb
     arena listeners             # of listener
     arena ooos                  # of ranges
+    arena boards                # of scoreboard
     hash_table conns            # by both ends
     hash_table ports            # by local port: bound and listening
     idset output                # connections that may have something to send
@@ -113,6 +124,11 @@ cdef struct tcp_state:
 
 cdef inline tcb *tcb_at(tcp_state *t, uint32_t c) noexcept nogil:
     return <tcb *>arena_at(&t.tcbs, c)
+
+
+cdef inline scoreboard *board_at(tcp_state *t, const tcb *k) noexcept nogil:
+    """Of a connection that has one."""
+    return <scoreboard *>arena_at(&t.boards, k.board)
 
 
 cdef inline listener *listener_at(tcp_state *t, uint32_t i) noexcept nogil:

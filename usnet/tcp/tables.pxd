@@ -25,6 +25,8 @@ cdef int tcb_enter(tcp_state *t, uint32_t c) noexcept nogil             # into t
 cdef void tcb_leave(tcp_state *t, uint32_t c) noexcept nogil            # out of both tables
 cdef uint32_t tcb_find_listener(tcp_state *t, const ip_addr *laddr, uint16_t lport, const ip_addr *raddr, uint16_t rport) noexcept nogil
 cdef int tcb_bind(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil     # 0, -EADDRINUSE, -ENOSPC
+# Whether a connection that lives or waits in TIME-WAIT keeps c from (addr, port): as Linux, unless both have SO_REUSEADDR. Looks at all of them.
+cdef bint tcb_connections_conflict(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil
 cdef int tcb_pick_port(tcp_state *t, uint32_t c) noexcept nogil         # a free local port for laddr, raddr, rport: 0 or -EADDRNOTAVAIL
 cdef int tcb_pick_bound_port(tcp_state *t, uint32_t c, const ip_addr *addr) noexcept nogil         # bind to port 0
 cdef uint32_t tcp_new_isn(tcp_state *t, const tcb *k, int64_t now) noexcept nogil                  # RFC 6528

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.state cimport EPHEMERAL_COUNT, EPHEMERAL_FIRST, ip_state, port_tag
-from usnet.memory.arena cimport NONE, arena_free, arena_give, arena_init, arena_reset, arena_take
+from usnet.memory.arena cimport NONE, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take
 from usnet.memory.chunks cimport chain_clear, chain_init, chain_truncate, chunk_pool
 from usnet.memory.hash cimport (
     hash_first,
@@ -21,11 +21,13 @@ from usnet.memory.random cimport rng, rng_below, rng_u64
 from usnet.memory.ranges cimport ranges
 from usnet.memory.wheel cimport wheel, wheel_cancel
 from usnet.tcp.congestion.ops cimport CC_NEWRENO
+from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.state cimport listener, tcb_at, tcp_config, tcp_state
 from usnet.tcp.tcb cimport (
     TCPS_LISTEN,
     TF_BOUND,
     TF_HASHED,
+    TF_KEEPALIVE,
     TF_REUSE,
     TF_REUSEPORT,
     tcb,
@@ -46,7 +48,7 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.synack_retries = 5
     g.data_retries = 15
     g.orphan_retries = 7
-    g.timestamps = g.window_scaling = 1
+    g.timestamps = g.window_scaling = g.sack = 1
     g.cc = CC_NEWRENO
     g.rto_initial = 1000 * <int64_t>MS
     g.rto_min = 200 * <int64_t>MS
@@ -79,7 +81,8 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, wheel *timers,
     set_defaults(&t.config)
     draw_keys(t)
     if (arena_init(&t.tcbs, sizeof(tcb), max_connections, 64) or arena_init(&t.listeners, sizeof(listener), 4096, 8)
-            or arena_init(&t.ooos, sizeof(ranges), max_connections, 8) or hash_init(&t.conns, max_connections)
+            or arena_init(&t.ooos, sizeof(ranges), max_connections, 8)
+            or arena_init(&t.boards, sizeof(scoreboard), max_connections, 8) or hash_init(&t.conns, max_connections)
             or hash_init(&t.ports, 65536) or idset_init(&t.output, max_connections)):
         tcp_free(t)
         return -ENOMEM
@@ -90,6 +93,7 @@ cdef void tcp_free(tcp_state *t) noexcept nogil:
     arena_free(&t.tcbs)
     arena_free(&t.listeners)
     arena_free(&t.ooos)
+    arena_free(&t.boards)
     hash_free(&t.conns)
     hash_free(&t.ports)
     idset_free(&t.output)
@@ -99,6 +103,7 @@ cdef void tcp_reset(tcp_state *t) noexcept nogil:
     arena_reset(&t.tcbs)
     arena_reset(&t.listeners)
     arena_reset(&t.ooos)
+    arena_reset(&t.boards)
     hash_reset(&t.conns)
     hash_reset(&t.ports)
     idset_reset(&t.output)
@@ -115,7 +120,7 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
     if c == NONE:
         return NONE
     k = tcb_at(t, c)
-    k.timer = k.owner = k.ooo = k.parent = k.next = k.prev = k.listener = NONE
+    k.timer = k.owner = k.ooo = k.board = k.parent = k.next = k.prev = k.listener = NONE
     chain_init(&k.snd)
     chain_init(&k.rcv)
     k.sndbuf = t.config.sndbuf
@@ -125,6 +130,8 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
     k.peer_mss = 536
     k.rcv_mss = 536
     k.mss = 536
+    if t.config.keepalive:
+        k.flags |= TF_KEEPALIVE
     k.keep_idle = t.config.keep_idle
     k.keep_interval = t.config.keep_interval
     return c
@@ -136,6 +143,9 @@ cdef void tcb_clear_queues(tcp_state *t, tcb *k, bint keep_unread) noexcept nogi
     if k.ooo != NONE:
         arena_give(&t.ooos, k.ooo)
         k.ooo = NONE
+    if k.board != NONE:
+        arena_give(&t.boards, k.board)
+        k.board = NONE
     if keep_unread and k.rcv_ready:
         chain_truncate(t.chunks, &k.rcv, k.rcv_ready)
     else:
@@ -220,6 +230,18 @@ cdef bint port_conflicts(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t
                 and not ((k.flags & o.flags & TF_REUSE) and o.state != TCPS_LISTEN)):
             return True
         pos = hash_next(&t.ports, tag, pos)
+    return False
+
+
+cdef bint tcb_connections_conflict(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil:
+    cdef uint32_t i
+    cdef const tcb *k = tcb_at(t, c)
+    cdef const tcb *o
+    for i in range(t.tcbs.used):
+        o = tcb_at(t, i)
+        if (o.lport == port and i != c and arena_live(&t.tcbs, i) and o.flags & TF_HASHED
+                and (addr_is_any(addr) or addr_eq(addr, &o.laddr)) and not k.flags & o.flags & (TF_REUSE | TF_REUSEPORT)):
+            return True
     return False
 
 

@@ -28,13 +28,14 @@ cdef enum tcp_phase:
 cdef enum:
     TF_TIMESTAMPS = 0x0001      # negotiated (RFC 7323): every segment but RST carries them
     TF_WSCALE = 0x0002          # negotiated: windows are shifted
+    TF_SACK = 0x0004            # negotiated (RFC 2018): both ends report what arrived out of order
     TF_ACK_NOW = 0x0008         # an ACK is owed at once
     TF_FIN_QUEUED = 0x0010      # the application will write no more: FIN behind the last byte
     TF_FIN_SENT = 0x0020        # a FIN was sent at least once; it takes the number before snd_max
     TF_FIN_RECEIVED = 0x0040    # the peer's FIN was taken in order
     TF_NODELAY = 0x0100         # TCP_NODELAY: no Nagle
     TF_KEEPALIVE = 0x0200       # SO_KEEPALIVE
-    TF_RECOVERY = 0x0400        # fast recovery until snd_una passes `recover` (RFC 6582)
+    TF_RECOVERY = 0x0400        # fast recovery until snd_una passes `recover` (RFC 6582), or loss recovery until it gets there (RFC 6675)
     TF_RTT_TIMED = 0x0800       # rtt_seq and rtt_start time one segment (no timestamps)
     TF_PROBE = 0x1000           # the persist timer runs: the window is closed and data waits
     TF_BOUND = 0x2000           # stands in the table of bound ports
@@ -75,7 +76,7 @@ cdef struct tcb:
     uint8_t state               # tcp_phase; changed by tcp_set_state only
     uint8_t snd_wscale          # shift of what the peer offers, 0 to 14
     uint8_t rcv_wscale          # shift of what we offer
-    uint8_t dupacks             # in a row, saturating
+    uint8_t dupacks             # in a row, saturating; with SACK those that report something new (RFC 6675, section 2)
     uint8_t backoff             # retransmission timeouts (or probes) in a row; doubles the RTO
     uint8_t delack_segs         # weight of segments in order not acknowledged yet: 4 a full one, 1 a small one
     uint32_t timer              # of the wheel, or NONE; fires at timer_at
@@ -112,7 +113,8 @@ cdef struct tcb:
     uint32_t sndbuf             # bytes of snd at most
     uint32_t rcvbuf             # bytes of rcv at most; the window never promises more
     # Recovery and congestion
-    uint32_t recover            # RFC 6582
+    uint32_t recover            # RecoveryPoint: snd_max when a recovery, or a timeout, began (RFC 6582; RFC 6675)
+    uint32_t board              # struct scoreboard of what the peer reported above snd_una (RFC 6675), or NONE
     uint32_t iss                # initial sequence number of ours
     uint32_t irs                # of the peer
     uint32_t max_window         # largest snd_wnd ever seen (silly-window avoidance, RFC 9293, 3.8.6.2.1)
@@ -130,6 +132,10 @@ cdef struct tcb:
     uint32_t listener           # its struct listener while in LISTEN; NONE
     int32_t error               # errno that ended it, told once; 0
     # Settings of this connection
+    uint16_t user_mss           # TCP_MAXSEG: the most that is offered and sent, bytes of payload; 0: no limit
+    uint8_t keep_count          # unanswered probes that end it; 0: the stack's setting
+    uint8_t ttl                 # IP_TTL; 0: the stack's setting
+    uint8_t tos                 # IP_TOS without the ECN bits
     int64_t keep_idle           # ns
     int64_t keep_interval       # ns
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone

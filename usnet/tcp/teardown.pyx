@@ -25,6 +25,7 @@ from usnet.tcp.tcb cimport (
     TF_FIN_QUEUED,
     TF_FIN_RECEIVED,
     TF_HELD,
+    TF_RCV_SHUT,
     tcb,
 )
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm
@@ -59,6 +60,7 @@ cdef void tcp_end(tcp_state *t, uint32_t c, int32_t err) noexcept nogil:
         tcb_drop(t, c)
         return
     k.error = err
+    k.flags |= TF_RCV_SHUT                  # nothing more will come
     tcb_leave(t, c)
     tcb_clear_queues(t, k, True)
     tcp_notify(t, k)

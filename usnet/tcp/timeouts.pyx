@@ -11,6 +11,7 @@ from usnet.tcp.output cimport (
     tcp_want_output,
 )
 from usnet.tcp.recovery.newreno cimport recovery_timeout
+from usnet.tcp.recovery.sack cimport sack_timeout
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
     T_DELACK,
@@ -72,6 +73,7 @@ cdef void retransmission_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept
         return
     t.counters.rto_count += 1
     recovery_timeout(t, c, again, now)
+    sack_timeout(t, c, again)
     bump(k)
     tcp_resend_first(t, c, now)             # exactly one segment; the rest goes as ACKs come back
     if not k.deadline[T_REXMT]:             # the ring was full: nothing left, but the clock goes on
@@ -96,7 +98,7 @@ cdef void keepalive_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogi
     if k.keep_probes == 0 and now < k.last_recv + k.keep_idle:
         tcp_arm(t, c, T_KEEP, k.last_recv + k.keep_idle)
         return
-    if k.keep_probes >= t.config.keep_count:
+    if k.keep_probes >= (k.keep_count if k.keep_count else t.config.keep_count):
         tcp_end_reset(t, c, ETIMEDOUT, now)
         return
     k.keep_probes += 1

@@ -1,6 +1,6 @@
 """TCP segments as an observer reads them off the wire: bytes into fields, without judging them."""
 
-from struct import unpack_from
+from struct import iter_unpack, unpack_from
 from typing import NamedTuple
 
 from usnet.wire.mirror import checksum
@@ -28,7 +28,7 @@ class Options(NamedTuple):
     wscale: int | None = None
     sack_ok: bool = False
     timestamps: tuple[int, int] | None = None
-    sack: bool = False
+    sack: tuple[tuple[int, int], ...] = ()
 
 
 def parse_tcp(frame: bytes) -> Segment | None:
@@ -48,7 +48,7 @@ def parse_tcp(frame: bytes) -> Segment | None:
 def parse_options(raw: bytes) -> Options:
     if len(raw) == 12 and raw[:4] == b"\x01\x01\x08\x0a":
         return Options(timestamps=unpack_from(">II", raw, 4))
-    mss, wscale, sack_ok, timestamps, sack, i = None, None, False, None, False, 0
+    mss, wscale, sack_ok, timestamps, sack, i = None, None, False, None, (), 0
     while i < len(raw) and raw[i]:
         if raw[i] == 1:
             i += 1
@@ -63,7 +63,8 @@ def parse_options(raw: bytes) -> Options:
         elif kind == 4:
             sack_ok = True
         elif kind == 5:
-            sack = True
+            body = raw[i + 2 : i + length]
+            sack = tuple(iter_unpack(">II", body[: len(body) // 8 * 8]))
         elif kind == 8:
             timestamps = unpack_from(">II", raw, i + 2)
         i += length

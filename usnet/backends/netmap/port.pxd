@@ -15,6 +15,9 @@ cdef struct nm_port:
     uint32_t n_descs
     void *device
     void *clock
+    bint stopped                # the module refuses syncs (EIO): poll() of such rings ends at once, each time
+    int retry_fd                # timer in the waiter's epoll, for those; -1: none here
+    bint retrying               # it is set
     int query_fd                # unbound descriptor, to ask whether the port is still there
     void *interface             # Interface that knows of the link; NULL: none, only syncs and query_fd tell
     nmreq_header query
@@ -27,7 +30,7 @@ cdef class NetmapPort(Port):
     cdef readonly Device device
     cdef readonly object request        # PortRequest: what was asked for
     cdef readonly Interface interface   # or None
-    cdef list descriptors
+    cdef tuple descriptors
     cdef ring *nothing                  # what rings point to after close()
     cdef object waiter                  # waits for all descriptors, where there are several
     cdef int wait_fd

@@ -2,17 +2,17 @@
 import struct
 
 from usnet.backends.netmap import trace
-from usnet.backends.netmap.abi import CONSTANTS as ABI
+from usnet.backends.netmap.abi import CONSTANTS
 from usnet.backends.netmap.recorder import Recorder
 
-LEGACY = {"LEGACY_REGIF": ABI["NIOCREGIF"], "LEGACY_GINFO": ABI["NIOCGINFO"]}
+LEGACY = {"LEGACY_REGIF": CONSTANTS["NIOCREGIF"], "LEGACY_GINFO": CONSTANTS["NIOCGINFO"]}
 
 
 class Player:
     """Plays one trace on `device`. `world(event)` brings about what came from elsewhere (events)."""
 
     def __init__(self, device, world=None):
-        self.lines: list[str] = []
+        self.lines: list[dict] = []
         self.journal = trace.Journal(self.lines.append)
         self.recorder = Recorder(device, self.journal)
         self.world = world

@@ -31,7 +31,7 @@ RING = np.dtype({
     "formats": ["<i8", "<u4", "<u4", "<u2", "<u2", "<u4", "<u4", "<u4", "<u4", "<u8", "<u8"],
     "offsets": [0, 8, 12, 16, 18, 20, 24, 28, 32, 56, 64], "itemsize": 256})
 SLOT = np.dtype([("buf_idx", "<u4"), ("len", "<u2"), ("flags", "<u2"), ("ptr", "<u8")])
-SHOWN = [name for name in RING.names or () if name != "buf_ofs"]
+SHOWN = ("num_slots", "nr_buf_size", "ringid", "dir", "head", "cur", "tail", "flags", "offset_mask", "buf_align")
 POLL = {"IN": 1, "OUT": 4, "ERR": 8}
 DIGEST_FROM = 33                # bytes: longer frames are written as a hash
 
@@ -119,8 +119,8 @@ class Mapped:
 
     def __init__(self, number, memory, at, mem_id, nifp):
         self.number, self.at, self.mem_id = number, at, mem_id
+        self.raw = memoryview(memory)
         self.memory = np.frombuffer(memory, np.uint8)
-        self.raw = memoryview(memory).cast("B")
         self.nifp = nifp
         head = struct.unpack_from("=16s6I", self.raw, nifp)
         self.about = dict(zip(("name", "version", "flags", "tx_rings", "rx_rings", "_bufs_head", "host_tx_rings"),
@@ -191,7 +191,7 @@ def runs(slots, changed):
             if i == last[0] + last[1] and index == last[2] + last[1] and [size, flags, ptr] == last[3:]:
                 last[1] += 1
                 continue
-        found.append([int(i), 1, index, size, flags, ptr])
+        found.append([i, 1, index, size, flags, ptr])
     for run in found:
         while len(run) > 3 and not run[-1]:
             run.pop()
@@ -317,12 +317,12 @@ class Journal:
             changed = list(range(len(slots)))
         else:
             change = {name: v for name, v in now.fields.items() if v != old.fields[name]}
-            changed = np.nonzero(now.slots != old.slots)[0].tolist()
+            changed = [int(i) for i in np.nonzero(now.slots != old.slots)[0]]
         if len(changed):
             change["slots"] = runs(now.slots, changed)
         size = len(slots)
         if by_user and not receives and old is not None:
-            places = sorted({int(i) for i in changed} | set(span(old.fields["head"], now.fields["head"], size)))
+            places = sorted(set(changed) | set(span(old.fields["head"], now.fields["head"], size)))
             held = self.contents(m, header, now.slots, places, True)
             if held:
                 change["write"] = held

@@ -67,6 +67,18 @@ cdef void on_recovered(cc_state *cc, uint32_t flight) noexcept nogil:
     cc.cwnd = cc.ssthresh if cc.ssthresh < calm else calm
 
 
+cdef void on_sack_loss(cc_state *cc, uint32_t flight, int64_t now) noexcept nogil:
+    cc.ssthresh = half_flight(cc, flight)
+    cc.cwnd = cc.ssthresh                   # RFC 6675, step 4.2
+    cc.acked = 0
+
+
+cdef void on_sack_recovered(cc_state *cc, uint32_t pipe) noexcept nogil:
+    """cwnd stays, as far as what may leave at once is no larger a burst than that of a connection's start (RFC 6928; RFC 6582's concern)."""
+    cdef uint32_t calm = pipe + initial_window(cc.mss)
+    cc.cwnd = cc.ssthresh if cc.ssthresh < calm else calm
+
+
 cdef void on_rto(cc_state *cc, uint32_t flight, bint again) noexcept nogil:
     if not again:                           # the second timeout of one segment leaves ssthresh alone (RFC 5681, 3.1)
         cc.ssthresh = half_flight(cc, flight)
@@ -90,5 +102,7 @@ newreno_ops.on_loss = on_loss
 newreno_ops.on_dupack = on_dupack
 newreno_ops.on_partial_ack = on_partial_ack
 newreno_ops.on_recovered = on_recovered
+newreno_ops.on_sack_loss = on_sack_loss
+newreno_ops.on_sack_recovered = on_sack_recovered
 newreno_ops.on_rto = on_rto
 newreno_ops.on_idle = on_idle

@@ -27,6 +27,10 @@ cdef struct cc_ops:
     void (*on_dupack)(cc_state *cc) noexcept nogil
     void (*on_partial_ack)(cc_state *cc, uint32_t acked) noexcept nogil
     void (*on_recovered)(cc_state *cc, uint32_t flight) noexcept nogil
+    # The same with SACK, where the pipe says how much is out and cwnd is not inflated (RFC 6675, section 5): the beginning, and the end with
+    # `pipe` bytes out
+    void (*on_sack_loss)(cc_state *cc, uint32_t flight, int64_t now) noexcept nogil
+    void (*on_sack_recovered)(cc_state *cc, uint32_t pipe) noexcept nogil
     # Retransmission timeout with `flight` bytes out; again: of the same segment
     void (*on_rto)(cc_state *cc, uint32_t flight, bint again) noexcept nogil
     # Nothing was sent for longer than an RTO (RFC 5681, 4.1)

@@ -3,14 +3,11 @@ from libc.stdint cimport int64_t, uint32_t
 
 from usnet.tcp.congestion.ops cimport cc_ops, cc_table
 from usnet.tcp.output cimport tcp_flight, tcp_want_output
+from usnet.tcp.recovery.scoreboard cimport DUPTHRESH
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tcb cimport T_REXMT, TF_PARTIAL, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, tcb
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_rto
 from usnet.wire.seq cimport seq_ge, seq_gt
-
-cdef enum:
-    DUPTHRESH = 3               # RFC 5681, section 3.2
-
 
 cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
@@ -30,7 +27,7 @@ cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         tcp_want_output(t, c)           # limited transmit (RFC 3042)
 
 
-cdef void restart_timer(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+cdef void recovery_restart_timer(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """RFC 6298, 5.2 and 5.3. In fast recovery only the first partial ACK restarts it (the impatient variant of RFC 6582, section 3.2, step 3):
     after many losses a timeout and slow start are quicker than one hole a round trip."""
     cdef tcb *k = tcb_at(t, c)
@@ -48,21 +45,23 @@ cdef uint32_t wanted(const tcb *k, uint32_t acked, uint32_t flight) noexcept nog
     return flight if flight < window else window
 
 
+cdef void recovery_grow(tcb *k, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil:
+    """cwnd grows only if it was what held the sender back: in slow start half of it in use, later nearly all (RFC 7661's concern). Within a
+    burst of ACKs nothing is sent, so what could leave at once counts as in flight."""
+    cdef uint32_t used = wanted(k, acked, flight)
+    cdef bint limited = used < (k.cc.cwnd // 2 if k.cc.cwnd < k.cc.ssthresh else k.cc.cwnd - k.mss)
+    cc_table(k.cc_ops).on_ack(&k.cc, acked, limited, now)
+
+
 cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef const cc_ops *cc = cc_table(k.cc_ops)
-    cdef bint limited
-    cdef uint32_t used
     k.dupacks = 0
-    restart_timer(t, c, now)
+    recovery_restart_timer(t, c, now)
     if seq_gt(k.snd_una, k.recover):
         k.recover = k.snd_una - 1       # follows, so that it never falls behind by half the sequence space
     if not (k.flags & TF_RECOVERY):
-        # cwnd grows only if it was what held the sender back: in slow start half of it in use, later nearly all
-        # (RFC 7661's concern). Within a burst of ACKs nothing is sent, so what could leave at once counts as in flight.
-        used = wanted(k, acked, flight)
-        limited = used < (k.cc.cwnd // 2 if k.cc.cwnd < k.cc.ssthresh else k.cc.cwnd - k.mss)
-        cc.on_ack(&k.cc, acked, limited, now)
+        recovery_grow(k, acked, flight, now)
     elif seq_ge(k.snd_una, k.recover):
         k.flags &= ~<uint32_t>(TF_RECOVERY | TF_REXMT_NOW)
         cc.on_recovered(&k.cc, tcp_flight(k))

@@ -1,0 +1,281 @@
+"""All settings of a stack and of its servers, with defaults, units and limits: the dataclass Settings, and the TOML
+file that says the same.
+
+    settings = usnet.Settings.load("usnet.toml")
+    with usnet.Stack.from_settings(settings) as stack: ...
+
+Times are int nanoseconds, or text with a unit ("200ms"); sizes are int bytes, or text ("64KiB"). What is wrong raises
+SettingsError, which names the key. docs/settings.md lists them all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from usnet.sockets.setting_kinds import (
+    SettingsError,
+    Table,
+    addresses,
+    choice,
+    count,
+    frozen_table,
+    limits_of,
+    neighbours,
+    one_address,
+    optional_text,
+    routes,
+    size,
+    switch,
+    text,
+    time,
+    toml_value,
+)
+
+CONTROLLERS = ("newreno",)
+"""Congestion controllers, by their numbers (CC_* of usnet.tcp.congestion.ops)."""
+UNITS = {"time": "ns", "size": "bytes"}
+LEVELS = ("debug", "info", "warning", "error")
+MOST_BUFFER = 1 << 30
+DAY = 86_400 * 10**9
+YEARS = 10**18  # ns, 31 of them
+
+
+@dataclass(frozen=True)
+class Interface(Table):
+    """The port, and who the stack is on it."""
+
+    backend: str = text("tap:usnet0", "the port: tap:NAME, netmap:PORT, pair:NAME")
+    options: dict = frozen_table("settings of the backend's own (slots, buf_size, mtu ...), as usnet.open_port takes them")
+    address: tuple = addresses("own addresses, each with its prefix: 10.9.0.2/24, or a list")
+    peer_address: str | None = one_address("given to the kernel's end of a TAP device, with its prefix", prefix=True)
+    gateway: str | None = one_address("where packets for other networks go")
+    routes: tuple = routes('further routes, [["10.8.0.0/16", "10.9.0.7"], ...]; with "" as the second: on-link')
+    vlan: int = count(0, 0, 4094, "identifier of the VLAN whose frames are taken and sent; 0: untagged")
+    neighbours: dict = neighbours('neighbours that are never asked for: {"10.9.0.1" = "02:00:00:00:00:01"}')
+
+
+@dataclass(frozen=True)
+class Limits(Table):
+    """How much there may be. Memory is used as it is needed; these are reserved as address space."""
+
+    connections: int = count(65536, 1, 1 << 26, "TCP connections and listeners")
+    chunks: int = count(65536, 1, 1 << 26, "pieces of 2,048 bytes for all queues together")
+    sockets: int = count(65536, 1, 1 << 26, "descriptors")
+
+
+@dataclass(frozen=True)
+class Tcp(Table):
+    """TCP (RFC 9293), as tcp_config in usnet/tcp/state.pxd."""
+
+    sndbuf: int = size(1 << 20, 1, MOST_BUFFER, "send buffer of a connection (SO_SNDBUF)")
+    rcvbuf: int = size(1 << 20, 1, MOST_BUFFER, "receive buffer of a connection (SO_RCVBUF)")
+    max_backlog: int = count(4096, 1, 1 << 26, "connections that may wait for accept, whatever listen() asks for")
+    max_syn_queue: int = count(1024, 1, 1 << 26, "half-open connections of a listener")
+    mss: int = count(0, 0, 65495, "bytes of payload of a segment at most; 0: from the MTU")
+    syn_retries: int = count(6, 0, 255, "SYNs sent again")
+    synack_retries: int = count(5, 0, 255, "SYN-ACKs sent again")
+    data_retries: int = count(15, 0, 255, "retransmissions that end a connection (R2 of RFC 9293, 3.8.3)")
+    orphan_retries: int = count(7, 0, 255, "the same for a connection that its program has closed")
+    timestamps: bool = switch(True, "timestamps are offered (RFC 7323)")
+    window_scaling: bool = switch(True, "window scaling is offered (RFC 7323)")
+    sack: bool = switch(True, "selective acknowledgements are offered (RFC 2018)")
+    cc: str = choice("newreno", CONTROLLERS, "congestion controller")
+    rto_initial: int = time(10**9, 1, YEARS, "retransmission timeout before the first measurement (RFC 6298)")
+    rto_min: int = time(200 * 10**6, 0, YEARS, "shortest retransmission timeout")
+    rto_max: int = time(60 * 10**9, 1, YEARS, "longest retransmission timeout")
+    delack: int = time(40 * 10**6, 0, 500 * 10**6, "for how long an acknowledgement may wait")
+    msl: int = time(30 * 10**9, 0, DAY, "maximum segment lifetime: TIME-WAIT lasts two")
+    fin_wait_2: int = time(60 * 10**9, 0, DAY, "how long a closed connection waits for its peer's FIN")
+    keepalive: bool = switch(False, "every connection is probed when idle, as if each had SO_KEEPALIVE")
+    keep_idle: int = time(7200 * 10**9, 1, YEARS, "idle time before the first keepalive probe (TCP_KEEPIDLE)")
+    keep_interval: int = time(75 * 10**9, 1, YEARS, "time between keepalive probes (TCP_KEEPINTVL)")
+    keep_count: int = count(9, 1, 255, "unanswered probes that end a connection")
+    granularity: int = time(10**6, 0, 10**9, "granularity of the clock (G of RFC 6298)")
+
+    def check(self) -> None:
+        if not self.rto_min <= self.rto_max:
+            raise SettingsError("tcp.rto_min", "must not be longer than tcp.rto_max")
+        if self.rto_initial > self.rto_max:
+            raise SettingsError("tcp.rto_initial", "must not be longer than tcp.rto_max")
+        if 0 < self.mss < 64:
+            raise SettingsError("tcp.mss", "must be 0, or 64 bytes at least")
+
+
+@dataclass(frozen=True)
+class Ip(Table):
+    """IP, ARP and ICMP, as ip_config in usnet/ip/state.pxd."""
+
+    arp_timeout: int = time(60 * 10**9, 1, YEARS, "for how long a neighbour's answer is believed")
+    arp_retry: int = time(10**9, 1, YEARS, "time between requests")
+    arp_failed: int = time(3 * 10**9, 1, YEARS, "for how long a neighbour that did not answer is not asked again")
+    reassembly_timeout: int = time(30 * 10**9, 1, YEARS, "how long fragments wait for the others")
+    path_mtu_timeout: int = time(600 * 10**9, 1, YEARS, "for how long a smaller path MTU is believed (RFC 1191)")
+    arp_tries: int = count(3, 1, 255, "requests before giving up")
+    max_neighbours: int = count(1024, 1, 65536, "neighbours remembered")
+    neighbour_bytes: int = size(512 << 10, 0, MOST_BUFFER, "packets that wait for neighbours, together")
+    loopback_bytes: int = size(1 << 20, 0, MOST_BUFFER, "packets on their way from the stack to itself")
+    reassembly_bytes: int = size(256 << 10, 0, MOST_BUFFER, "fragments held, together")
+    icmp_rate: int = count(100, 0, 10**9, "ICMP errors a second")
+    icmp_burst: int = count(20, 0, 10**6, "ICMP errors at once after a quiet time")
+    ttl: int = count(64, 1, 255, "time to live of what is sent")
+    forward: bool = switch(False, "packets for others are forwarded: a router")
+    verify_checksums: bool = switch(True, "checksums of what arrives are verified")
+    answer_echo: bool = switch(True, "pings are answered")
+
+
+@dataclass(frozen=True)
+class Driver(Table):
+    """How the stack is driven."""
+
+    burst: int = count(64, 1, 65536, "frames taken from one ring between two rounds of output")
+    rounds: int = count(64, 1, 65536, "rounds of receive and send in one run; then the program gets its turn")
+    tx_retry: int = time(100_000, 1, 10**9, "until a full transmit ring is looked at again")
+    look_interval: int = time(50_000, 0, 10**9, "calls that would say EAGAIN look at the rings at most this often")
+    poll_interval: int = time(10**6, 1, 10**9, "ports without a descriptor are looked at this often while waiting")
+
+
+@dataclass(frozen=True)
+class Control(Table):
+    """The unix socket through which `usnet ss` and `usnet stat` ask a running stack."""
+
+    enabled: bool = switch(True, "of servers: whether there is one")
+    path: str | None = optional_text("where; by default in $XDG_RUNTIME_DIR/usnet, or /run/usnet")
+
+
+@dataclass(frozen=True)
+class Log(Table):
+    """What a server writes down about itself and its connections."""
+
+    file: str | None = optional_text("where it is appended; nothing is written without")
+    level: str = choice("info", LEVELS, "the least of what is written: info tells of connections, debug of requests too")
+
+
+@dataclass(frozen=True)
+class Serve(Table):
+    """The servers of `usnet serve`."""
+
+    port: int = count(0, 0, 65535, "where it listens; 0: the service's own (echo 7, discard 9, http 8080)")
+    root: str = text(".", "directory that http serves")
+    pcap: str | None = optional_text("pcapng file of what crosses the device")
+    faults: str = text("", "harm to frames of both directions: loss=0.02,reorder=0.01,delay=5ms")
+    seed: int = count(1, 0, (1 << 64) - 1, "of the faults' chances")
+
+
+SECTIONS: dict[str, type[Table]] = {
+    "interface": Interface, "limits": Limits, "tcp": Tcp, "ip": Ip, "driver": Driver, "control": Control, "log": Log, "serve": Serve,
+}
+
+for _section in SECTIONS.values():
+    _section.__doc__ = "\n".join([
+        _section.__doc__ or "", "",
+        *(f"    {f.name}: {f.metadata['doc']} ({', '.join(filter(None, (UNITS.get(f.metadata['kind'], ''), limits_of(f.metadata))))})".replace(" ()", "")
+          for f in dataclasses.fields(_section)),
+    ])
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set, in sections. Immutable; with_changes() makes another one.
+
+    Settings.load(path) reads a TOML file, Settings.from_dict() what tomllib gives; to_toml() writes one.
+    SettingsError (a ValueError) names the key that is wrong.
+    """
+
+    interface: Interface = field(default_factory=Interface)
+    limits: Limits = field(default_factory=Limits)
+    tcp: Tcp = field(default_factory=Tcp)
+    ip: Ip = field(default_factory=Ip)
+    driver: Driver = field(default_factory=Driver)
+    control: Control = field(default_factory=Control)
+    log: Log = field(default_factory=Log)
+    serve: Serve = field(default_factory=Serve)
+    hosts: dict[str, str | list[str]] = field(default_factory=dict)  # name: IPv4 address, or several
+
+    def __post_init__(self) -> None:
+        for name, section in SECTIONS.items():
+            if not isinstance(getattr(self, name), section):
+                raise SettingsError(name, f"must be a {section.__name__}")
+        object.__setattr__(self, "hosts", check_hosts(self.hosts))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Settings:
+        """From nested dicts, as a TOML file has them."""
+        known(data, [f.name for f in dataclasses.fields(cls)], "")
+        sections = {}
+        for name, section in SECTIONS.items():
+            values = data.get(name, {})
+            if not isinstance(values, dict):
+                raise SettingsError(name, f"must be a table, not {values!r}")
+            known(values, [f.name for f in dataclasses.fields(section)], name + ".")
+            sections[name] = section(**values)
+        return cls(**sections, hosts=data.get("hosts", {}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Settings:
+        """From a TOML file. SettingsError names the file, and the key or the line; OSError when it cannot be read."""
+        try:
+            data = tomllib.loads(Path(path).read_bytes().decode())
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError("", str(error), path) from None
+        try:
+            return cls.from_dict(data)
+        except SettingsError as error:
+            raise SettingsError(error.key, error.reason, path) from None
+
+    def with_changes(self, changes: dict[str, Any]) -> Settings:
+        """Another one, where {"tcp.rcvbuf": "64KiB"} differs."""
+        data = self.to_dict()
+        for key, value in changes.items():
+            section, _, name = key.partition(".")
+            known({section: 0}, list(data), "")
+            if not name:
+                raise SettingsError(key, "is a table: name one of its keys")
+            data[section][name] = value
+        return Settings.from_dict(data)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested dicts of plain values: times in ns, sizes in bytes."""
+        found = {name: {f.name: getattr(getattr(self, name), f.name) for f in dataclasses.fields(section)}
+                 for name, section in SECTIONS.items()}
+        return {**found, "hosts": dict(self.hosts)}
+
+    def to_toml(self) -> str:
+        """A TOML file that says all of it."""
+        lines = []
+        for name, section in SECTIONS.items():
+            lines.append(f"[{name}]")
+            for f in dataclasses.fields(section):
+                value = getattr(getattr(self, name), f.name)
+                lines.append(f"# {f.name} is not set" if value is None else f"{f.name} = {toml_value(value, f.metadata['kind'])}")
+            lines.append("")
+        lines += ["[hosts]", *(f"{toml_value(host, 'text')} = {toml_value(ip, 'text')}" for host, ip in self.hosts.items())]
+        return "\n".join(lines) + "\n"
+
+    def core(self) -> dict[str, int]:
+        """What Stack.configure takes: settings of TCP, of IP and of the burst loop, by name."""
+        driver = {name: getattr(self.driver, name) for name in ("burst", "rounds", "tx_retry")}
+        values = {**dataclasses.asdict(self.tcp), **dataclasses.asdict(self.ip), **driver}
+        values["cc"] = CONTROLLERS.index(values["cc"])
+        return {name: int(value) for name, value in values.items()}
+
+
+def known(data: dict[str, Any], keys: list[str], where: str) -> None:
+    for key in data:
+        if key not in keys:
+            nearest = difflib.get_close_matches(key, keys, 1, 0)[0]
+            raise SettingsError(where + key, f"is no setting (the nearest is {where}{nearest})")
+
+
+def check_hosts(hosts: Any) -> dict[str, str | list[str]]:
+    if not isinstance(hosts, dict):
+        raise SettingsError("hosts", f'must be a table of names and addresses, {{server = "10.9.0.2"}}, not {hosts!r}')
+    found: dict[str, str | list[str]] = {}
+    for name, value in hosts.items():
+        several = [Table.check_address(f"hosts.{name}", one, prefix=False) for one in (value if isinstance(value, list) else [value])]
+        found[str(name)] = several if isinstance(value, list) else several[0]
+    return found

@@ -1,0 +1,140 @@
+"""Options of a connection, and what can be asked about it. Ranges are Linux's."""
+from libc.errno cimport EINVAL, ENOPROTOOPT
+from libc.stdint cimport INT32_MAX, int64_t, uint8_t, uint16_t, uint32_t
+
+from usnet.tcp.output cimport tcp_want_output
+from usnet.tcp.state cimport tcb_at, tcp_state
+from usnet.tcp.tcb cimport (
+    T_KEEP,
+    TCPS_CLOSE_WAIT,
+    TCPS_CLOSED,
+    TCPS_ESTABLISHED,
+    TCPS_LISTEN,
+    TF_KEEPALIVE,
+    TF_NODELAY,
+    TF_REUSE,
+    TF_REUSEPORT,
+    tcb,
+)
+from usnet.tcp.timers cimport tcp_arm
+
+cdef enum:
+    SECOND = 1000000000         # ns
+    MIN_BUF = 2048              # bytes: smallest send or receive buffer
+    MAX_BUF = 1 << 30           # bytes: the largest window of RFC 7323
+    MAX_KEEP = 32767            # seconds
+    MAX_KEEP_COUNT = 127
+    MIN_MAXSEG = 88             # bytes
+    MAX_MAXSEG = 32767
+
+
+cdef void set_flag(tcb *k, uint32_t flag, bint on) noexcept nogil:
+    if on:
+        k.flags |= flag
+    else:
+        k.flags &= ~flag
+
+
+cdef uint32_t clamp_buffer(int64_t bytes) noexcept nogil:
+    return MIN_BUF if bytes < MIN_BUF else (MAX_BUF if bytes > MAX_BUF else <uint32_t>bytes)
+
+
+cdef void arm_keepalive(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if k.flags & TF_KEEPALIVE and (k.state == TCPS_ESTABLISHED or k.state == TCPS_CLOSE_WAIT):
+        tcp_arm(t, c, T_KEEP, k.last_recv + k.keep_idle)
+
+
+cdef int set_keepalive(tcp_state *t, uint32_t c, int option, int64_t value) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if value < 1 or value > (MAX_KEEP_COUNT if option == OPT_KEEPCNT else MAX_KEEP):
+        return -EINVAL
+    if option == OPT_KEEPCNT:
+        k.keep_count = <uint8_t>value
+    elif option == OPT_KEEPINTVL:
+        k.keep_interval = value * SECOND
+    else:
+        k.keep_idle = value * SECOND
+        arm_keepalive(t, c)
+    return 0
+
+
+cdef int set_maxseg(tcb *k, int64_t value) noexcept nogil:
+    if value != 0 and not MIN_MAXSEG <= value <= MAX_MAXSEG:
+        return -EINVAL
+    k.user_mss = <uint16_t>value
+    return 0
+
+
+cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if option == OPT_NODELAY:
+        set_flag(k, TF_NODELAY, value != 0)
+        tcp_want_output(t, c)
+    elif option == OPT_KEEPALIVE:
+        set_flag(k, TF_KEEPALIVE, value != 0)
+        arm_keepalive(t, c)
+    elif option == OPT_KEEPIDLE or option == OPT_KEEPINTVL or option == OPT_KEEPCNT:
+        return set_keepalive(t, c, option, value)
+    elif option == OPT_SNDBUF:
+        k.sndbuf = clamp_buffer(value)
+    elif option == OPT_RCVBUF:
+        k.rcvbuf = clamp_buffer(value)
+    elif option == OPT_REUSEADDR:
+        set_flag(k, TF_REUSE, value != 0)
+    elif option == OPT_REUSEPORT:
+        set_flag(k, TF_REUSEPORT, value != 0)
+    elif option == OPT_USER_TIMEOUT:
+        if value < 0 or value > INT32_MAX:
+            return -EINVAL
+        k.user_timeout = value * 1000000
+    elif option == OPT_MAXSEG:
+        return set_maxseg(k, value)
+    elif option == OPT_TTL:
+        k.ttl = <uint8_t>value
+    elif option == OPT_TOS:
+        k.tos = <uint8_t>value & 0xfc
+    else:
+        return -ENOPROTOOPT
+    return 0
+
+
+cdef int64_t maxseg(const tcb *k) noexcept nogil:
+    if k.user_mss and (k.state == TCPS_CLOSED or k.state == TCPS_LISTEN):
+        return k.user_mss
+    return k.mss
+
+
+cdef int64_t tcp_get(tcp_state *t, uint32_t c, int option) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if option == OPT_NODELAY:
+        return (k.flags & TF_NODELAY) != 0
+    if option == OPT_KEEPALIVE:
+        return (k.flags & TF_KEEPALIVE) != 0
+    if option == OPT_KEEPIDLE:
+        return k.keep_idle // SECOND
+    if option == OPT_KEEPINTVL:
+        return k.keep_interval // SECOND
+    if option == OPT_KEEPCNT:
+        return k.keep_count if k.keep_count else t.config.keep_count
+    if option == OPT_SNDBUF:
+        return k.sndbuf
+    if option == OPT_RCVBUF:
+        return k.rcvbuf
+    if option == OPT_REUSEADDR:
+        return (k.flags & TF_REUSE) != 0
+    if option == OPT_REUSEPORT:
+        return (k.flags & TF_REUSEPORT) != 0
+    if option == OPT_USER_TIMEOUT:
+        return k.user_timeout // 1000000
+    if option == OPT_MAXSEG:
+        return maxseg(k)
+    if option == OPT_STATE:
+        return k.state
+    if option == OPT_ACCEPTCONN:
+        return k.state == TCPS_LISTEN
+    if option == OPT_TTL:
+        return k.ttl if k.ttl else t.ip.config.ttl
+    if option == OPT_TOS:
+        return k.tos
+    return -ENOPROTOOPT
