@@ -6,6 +6,7 @@ closed, failed) puts its owner into the stack's notify set; tcp_ready says how t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.tcp.state cimport tcp_state
+from usnet.tcp.tcb cimport tcb
 from usnet.wire.addr cimport ip_addr
 
 # Options of tcp_set and tcp_get.
@@ -44,3 +45,8 @@ cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept n
 cdef int64_t tcp_get(tcp_state *t, uint32_t c, int option) noexcept nogil           # value or -ENOPROTOOPT
 cdef void tcp_local(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexcept nogil
 cdef int tcp_peer(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexcept nogil          # 0 or -ENOTCONN
+
+# For tcp/lend: whether something may be sent (0, or as tcp_send says); whether chunks for n more bytes may be taken; n bytes were read.
+cdef int64_t tcp_send_status(tcp_state *t, tcb *k) noexcept nogil
+cdef bint tcp_may_hold(const tcp_state *t, const tcb *k, uint32_t n) noexcept nogil
+cdef void tcp_read_done(tcp_state *t, uint32_t c, uint32_t n) noexcept nogil

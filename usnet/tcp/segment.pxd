@@ -7,7 +7,8 @@ from usnet.tcp.tcb cimport tcb
 from usnet.wire.seq cimport seq_le
 from usnet.wire.tcp cimport tcp_repr
 
-# Sends seq, flags and n bytes of the send queue from `at` bytes behind its front. 0, -EAGAIN (ring full: nothing happened), or another errno of
+# Sends seq, flags and n bytes of the send queue from `at` bytes behind its front. 0, -EAGAIN (ring full: nothing happened), -EALREADY (just
+# these bytes still wait in the ring: nothing happened), or another errno of
 # ip_tx_open: the segment is lost, and the sender carries on as if the network had dropped it. Keeps rcv_adv and last_ack_sent.
 cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_t at, uint32_t n, int64_t now) noexcept nogil
 # SYN or SYN-ACK with what we offer (all of it on a SYN; on a SYN-ACK what the peer's SYN allowed).

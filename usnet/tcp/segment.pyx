@@ -1,18 +1,20 @@
 """One segment out. The payload is copied and summed in one pass from the send queue into the slot."""
-from libc.errno cimport EAGAIN
+from libc.errno cimport EAGAIN, EALREADY
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.config cimport ip_mtu
 from usnet.ip.output cimport ip_count_lost, ip_tx_close, ip_tx_open
 from usnet.ip.state cimport packet, tx_frame
-from usnet.memory.chunks cimport chain, chain_peek, chunk_pool
+from usnet.memory.arena cimport NONE
+from usnet.memory.pieces cimport piece_pool, piece_queue, queue_peek
+from usnet.tcp.lend cimport lend_find, lend_queued, lend_send, lend_way
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport TF_TIMESTAMPS, TF_WSCALE, tcb
 from usnet.wire.checksum cimport csum_copy, csum_fold
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
-from usnet.wire.seq cimport seq_diff
+from usnet.wire.seq cimport seq_diff, seq_lt
 from usnet.wire.tcp cimport (
     TCP_HLEN,
     TCPO_MSS,
@@ -65,13 +67,13 @@ cdef uint16_t window_field(tcb *k, uint8_t shift) noexcept nogil:
     return <uint16_t>field
 
 
-cdef uint64_t copy_payload(chunk_pool *pool, const chain *c, uint32_t at, uint8_t *dst, uint32_t n) noexcept nogil:
-    """Copies n bytes of the chain and returns their partial checksum. A run that starts at an odd place sums with its bytes swapped."""
+cdef uint64_t copy_payload(piece_pool *pool, piece_queue *q, uint32_t at, uint8_t *dst, uint32_t n) noexcept nogil:
+    """Copies n bytes of the queue and returns their partial checksum. A run that starts at an odd place sums with its bytes swapped."""
     cdef uint64_t total = 0, part
     cdef uint32_t done = 0, run, folded
     cdef uint8_t *src
     while done < n:
-        src = chain_peek(pool, c, at + done, &run)
+        src = queue_peek(pool, q, at + done, &run)
         if run > n - done:
             run = n - done
         if done & 1:
@@ -92,16 +94,30 @@ cdef uint64_t add_word(uint64_t total, uint32_t word) noexcept nogil:
     return csum_copy(total, two, two, 2)
 
 
+cdef inline void count_copied(tcp_state *t, const tcb *k, uint32_t seq, uint32_t n) noexcept nogil:
+    if seq_lt(seq, k.snd_max):
+        t.copies.out_again += n
+    else:
+        t.copies.out_first += n
+
+
 cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_t now) noexcept nogil:
     cdef tx_frame f
     cdef uint32_t header = tcp_header_len(r)
     cdef uint64_t total = 0
-    cdef int status = ip_tx_open(t.ip, &k.laddr, &k.raddr, IPPROTO_TCP, header + n, now, &f)
+    cdef uint32_t whole = lend_find(t, k, at, n) if n else NONE
+    cdef int status
+    if whole != NONE and lend_queued(t, k, whole):
+        t.copies.out_waiting += n
+        return -EALREADY
+    status = ip_tx_open(t.ip, &k.laddr, &k.raddr, IPPROTO_TCP, header + n, now, &f)
     if status == 0:
         r.header_len = <uint8_t>header
+        lend_way(t, k, &f)
+        if n and (whole == NONE or not lend_send(t, whole, &f, header, n, &total)):
+            total = copy_payload(t.pieces, &k.snd, at, f.l4 + header, n)
+            count_copied(t, k, r.seq, n)
         tcp_emit(f.l4, f.room, r)
-        if n:
-            total = copy_payload(t.chunks, &k.snd, at, f.l4 + header, n)
         tcp_finish(f.l4, header, n, total, &k.laddr, &k.raddr)
         ip_tx_close(t.ip, &f, header + n, now)
     if status != -EAGAIN:
@@ -130,7 +146,7 @@ cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_
     fill(k, &r, seq, flags, now)
     r.window = window_field(k, k.rcv_wscale if k.flags & TF_WSCALE else 0)
     status = emit(t, k, &r, at, n, now)
-    if status == -EAGAIN:
+    if status == -EAGAIN or status == -EALREADY:
         k.rcv_adv = promised
         return status
     k.last_ack_sent = k.rcv_nxt
