@@ -5,9 +5,19 @@ import json
 import statistics
 import sys
 
-from benchmarks import callgrind, kernel, memory, rings, sim
+from benchmarks import callgrind, kernel, memory, rings, sim, tap
 
-# NAME -> (case, unit, peer's name, ours, peer): both functions return the cost of one unit of work, in ns of CPU time or in instructions.
+WALL_AND_PROCESSOR = ("ns/KiB", "ns of CPU/KiB")
+THROUGH_FORWARDER = "kernel, forwarder, kernel"
+
+
+def over_tap(work, offload):
+    """ours and peer of a case of "tap"."""
+    return (lambda: tap.run(tap.usnet_end, work, offload)), (lambda: tap.run(tap.forwarder_end, work, offload))
+
+
+# NAME -> (case, unit, peer's name, ours, peer): both functions return the cost of one unit of work, in ns of CPU time or in instructions; or
+# costs in several units, where `unit` is a tuple.
 CASES = {
     "bulk": [("one connection, 64 KiB calls", "ns/KiB", "kernel loopback", memory.bulk, kernel.bulk)],
     "echo": [
@@ -19,29 +29,56 @@ CASES = {
         ("60-byte echo, netmap pipe", "instructions", "simulator's link", lambda: rings.native("pipe"), lambda: rings.native("sim")),
         ("60-byte echo, pair in memory", "instructions", "simulator's link", lambda: rings.native("pair"), lambda: rings.native("sim")),
     ],
+    "tap": [
+        (f"{case}, offload {'on' if offload else 'off'}", WALL_AND_PROCESSOR, THROUGH_FORWARDER, *over_tap(work, offload))
+        for offload in (True, False) for case, work in (("kernel to usnet", tap.receive), ("usnet to kernel", tap.send))
+    ],
     "sim": [("bulk TCP over a switch", "ns/link-packet", "", sim.bulk, None)],
 }
 
 
+WANTS = {
+    "rings": lambda: None if callgrind.available() else "valgrind, which counts (apt install valgrind)",
+    "tap": tap.missing,
+}
+
+
+def costs(function):
+    """What it returns, as a tuple of costs."""
+    cost = function()
+    return cost if isinstance(cost, tuple) else (cost,)
+
+
 def measure(name, runs):
-    """One row for each case of `name`: usnet and the peer in turn, `runs` times."""
+    """Rows of each case of `name`, one a unit: usnet and the peer in turn, `runs` times."""
     for case, unit, peer_name, ours, peer in CASES[name]:
         mine, theirs = [], []
         for _ in range(runs):
-            mine.append(ours())
+            mine.append(costs(ours))
             if peer:
-                theirs.append(peer())
-        row = {
-            "bench": name,
-            "case": case,
-            "ours": round(statistics.median(mine), 1),
-            "peer": round(statistics.median(theirs), 1) if peer else None,
-            "peer_name": peer_name,
-            "unit": unit,
-            "ratio": round(statistics.median(mine) / statistics.median(theirs), 3) if peer else None,
-            "spread": [round(min(mine), 1), round(max(mine), 1)],
-        }
-        yield row
+                theirs.append(costs(peer))
+        for i, of in enumerate(unit if isinstance(unit, tuple) else (unit,)):
+            yield row(name, case, of, peer_name, [cost[i] for cost in mine], [cost[i] for cost in theirs])
+
+
+def row(name, case, unit, peer_name, mine, theirs):
+    ours, peer = statistics.median(mine), statistics.median(theirs) if theirs else None
+    return {
+        "bench": name,
+        "case": case,
+        "ours": round(ours, 1),
+        "peer": round(peer, 1) if theirs else None,
+        "peer_name": peer_name,
+        "unit": unit,
+        "ratio": round(ours / peer, 3) if theirs else None,
+        "spread": [round(min(mine), 1), round(max(mine), 1)],
+        "peer_spread": [round(min(theirs), 1), round(max(theirs), 1)] if theirs else None,
+    }
+
+
+def line(found):
+    beside = f"   {found['peer_name']} {found['peer']:>10}   ratio {found['ratio']}" if found["peer"] else ""
+    return f"{found['bench']:8} {found['case']:30} {found['ours']:>10} {found['unit']:14}{beside}"
 
 
 def main(argv=None):
@@ -54,15 +91,12 @@ def main(argv=None):
     if unknown:
         parser.error(f"no benchmark {unknown[0]}; there are {', '.join(CASES)}")
     for name in options.names or CASES:
-        if name == "rings" and not callgrind.available():
-            print("rings: counted by valgrind, which is missing (apt install valgrind)", file=sys.stderr)
+        missing = WANTS[name]() if name in WANTS else None
+        if missing:
+            print(f"{name}: missing: {missing}", file=sys.stderr)
             continue
-        for row in measure(name, options.runs):
-            if options.json:
-                print(json.dumps(row), flush=True)
-            else:
-                beside = f"   {row['peer_name']} {row['peer']:>10}   ratio {row['ratio']}" if row["peer"] else ""
-                print(f"{row['bench']:8} {row['case']:30} {row['ours']:>10} {row['unit']:14}{beside}", flush=True)
+        for found in measure(name, options.runs):
+            print(json.dumps(found) if options.json else line(found), flush=True)
     return 0
 
 

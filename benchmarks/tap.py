@@ -1,20 +1,43 @@
-"""usnet at one end of a TAP device, the kernel's TCP at the other, in another process: bulk in both directions, with and without offloads.
+"""Bulk over TAP: usnet at one end of a device and the kernel's TCP at the other, beside the kernel's at both ends of two devices that a forwarder
+joins. Each run is in processes and namespaces of its own; what it costs is wall time, and processor time of all that took part."""
 
-python -m benchmarks.tap [--total MiB] [--runs N] [--small]     GB/s of payload, wall time; needs root (a network namespace of its own)
-"""
-
-import argparse
 import ctypes
 import multiprocessing
 import os
+import resource
 import socket
-import statistics
 import time
-import traceback
 
-DEVICE, KERNEL, USNET, PORT = "ustap0", "10.77.0.1", "10.77.0.2", 9
+from benchmarks import forwarder
+
+DEVICE, NEAR, FAR, PORT = "ustap0", "10.77.0.1", "10.77.0.2", 9
 PIECE = 1 << 18
+TOTAL = {True: 512 << 20, False: 128 << 20}     # bytes of a run with and without offload
+CONGESTION = b"reno"    # of the kernel's connections, as of usnet's: what this machine prefers may pace itself
 CLONE_NEWNET = 0x40000000
+FORK = multiprocessing.get_context("fork")
+
+
+def missing():
+    """What is not here that a run needs, or None."""
+    if os.geteuid() != 0 or not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return "root and /dev/net/tun (network namespaces and devices)"
+    return forwarder.available()
+
+
+class Cost:
+    """Seconds of wall and processor time since it was made: of this process, kernel included."""
+
+    def __init__(self):
+        self.began, self.used = time.perf_counter(), self.processor()
+
+    @staticmethod
+    def processor():
+        spent = resource.getrusage(resource.RUSAGE_SELF)
+        return spent.ru_utime + spent.ru_stime
+
+    def now(self):
+        return time.perf_counter() - self.began, self.processor() - self.used
 
 
 def own_network():
@@ -24,120 +47,109 @@ def own_network():
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def open_stack(offload, clock=None):
-    """A usnet stack on a new TAP device in this namespace, with the kernel at the other end."""
+def send(sock, total):
+    """All of it, and then waits for the peer's end, which comes when it has read everything: the cost."""
+    data, cost, sent = bytes(PIECE), Cost(), 0
+    while sent < total:
+        sent += sock.send(data)
+    sock.shutdown(socket.SHUT_WR)
+    assert sock.recv(1) == b""
+    return cost.now()
+
+
+def receive(sock, total):
+    """To the end: the cost. The first byte is not waited for at this process's cost, only at the sender's."""
+    room, cost, got = bytearray(PIECE), Cost(), 0
+    while n := sock.recv_into(room):
+        got += n
+    assert got >= total
+    return cost.now()
+
+
+def served(listener, work, total):
+    """Accepts one connection and works on it."""
+    sock, _ = listener.accept()
+    with sock:
+        return work(sock, total)
+
+
+# Who takes part: each function is a process of its own, and says in the queue what it was and what it cost
+
+def usnet_end(costs, work, offload):
+    """usnet, and in another process of its namespace the kernel's program, which does the opposite."""
     import usnet
     from usnet.backends.registry import open_port
     from usnet.backends.tap.peer import configure_peer
 
+    own_network()
     port = open_port(f"tap:{DEVICE}", offload=offload)
-    configure_peer(port.device, f"{KERNEL}/24")
-    return usnet.Stack(port, f"{USNET}/24", config={"msl": 1_000_000})
+    configure_peer(port.device, f"{NEAR}/24")
+    with usnet.Stack(port, f"{FAR}/24", config={"msl": 1_000_000}) as stack, stack.create_server(("", PORT)) as listener:
+        peer = start(kernel_client, costs, send if work is receive else receive, offload)
+        costs.put((work.__name__, *served(listener, work, TOTAL[offload])))
+        while peer.exitcode is None:
+            stack.wait(stack.clock.now() + 1_000_000)
 
 
-def kernel_receives(port, ready):
-    """A process: takes all that one connection brings."""
-    with socket.create_server((KERNEL, port)) as listener:
+def kernel_socket():
+    """Before it is connected: whoever began with pacing goes on with it."""
+    sock = socket.socket()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, CONGESTION)
+    return sock
+
+
+def kernel_client(costs, work, offload):
+    with kernel_socket() as sock:
+        sock.connect((FAR, PORT))
+        costs.put((work.__name__, *work(sock, TOTAL[offload])))
+
+
+def kernel_server(costs, work, offload, ready):
+    with kernel_socket() as listener:
+        listener.bind((FAR, PORT))
+        listener.listen()
         ready.set()
-        sock, _ = listener.accept()
-        room = bytearray(PIECE)
-        with sock:
-            while sock.recv_into(room):
-                pass
+        costs.put((work.__name__, *served(listener, work, TOTAL[offload])))
 
 
-def kernel_sends(port, total):
-    """A process: connects to usnet and sends so many bytes."""
-    data = bytes(PIECE)
-    with socket.create_connection((USNET, port)) as sock:
-        sent = 0
-        while sent < total:
-            sent += sock.send(data)
-        sock.shutdown(socket.SHUT_WR)
-        sock.recv(1)
+def forwarder_end(costs, work, offload):
+    """The forwarder, and two namespaces with a program of the kernel's each. It ends with them: they hold the other end of its pipe."""
+    from usnet.backends.tap.peer import configure_peer
 
-
-def to_kernel(stack, total):
-    """Seconds until usnet has sent `total` bytes and the kernel's program has taken them all."""
-    context = multiprocessing.get_context("fork")
-    ready = context.Event()
-    peer = context.Process(target=kernel_receives, args=(PORT, ready))
-    peer.start()
+    ready = FORK.Event()
+    stop, held = os.pipe()
+    own_network()
+    far = forwarder.open_tap(DEVICE, offload)
+    configure_peer(DEVICE, f"{FAR}/24")
+    start(kernel_server, costs, work, offload, ready)
     ready.wait()
-    data = bytes(PIECE)
-    with stack.socket() as sock:
-        sock.connect((KERNEL, PORT))
-        began = time.perf_counter()
-        sent = 0
-        while sent < total:
-            sent += sock.send(data)
-        sock.shutdown(socket.SHUT_WR)
-        assert sock.recv(1) == b""          # it has read to the end
-        took = time.perf_counter() - began
-    peer.join()
-    return took
+    own_network()
+    near = forwarder.open_tap(DEVICE, offload)
+    configure_peer(DEVICE, f"{NEAR}/24")
+    start(kernel_client, costs, send if work is receive else receive, offload)
+    os.close(held)
+    cost = Cost()
+    forwarder.module().forward(far, near, stop)
+    costs.put(("forward", *cost.now()))
 
 
-def from_kernel(stack, total):
-    """Seconds from the connection to the last of `total` bytes that the kernel's program sends and usnet's reads."""
-    context = multiprocessing.get_context("fork")
-    with stack.socket() as listener:
-        listener.bind((USNET, PORT))
-        listener.listen(1)
-        peer = context.Process(target=kernel_sends, args=(PORT, total))
-        peer.start()
-        sock, _ = listener.accept()
-        room = bytearray(PIECE)
-        with sock:
-            began = time.perf_counter()
-            got = 0
-            while n := sock.recv_into(room):
-                got += n
-            took = time.perf_counter() - began
-        assert got >= total
-    peer.join()
-    return took
-
-
-def run_case(direction, offload, total, results):
-    try:
-        own_network()
-        stack = open_stack(offload)
-        results.put((to_kernel if direction == "to_kernel" else from_kernel)(stack, total))
-        stack.close(linger=0)
-    except BaseException:
-        traceback.print_exc()
-        results.put(None)
-        os._exit(1)
-
-
-def measure(direction, offload, total):
-    """Bytes a second of one run, in a process and a namespace of its own."""
-    context = multiprocessing.get_context("fork")
-    results = context.SimpleQueue()
-    process = context.Process(target=run_case, args=(direction, offload, total, results))
+def start(target, *arguments):
+    process = FORK.Process(target=target, args=arguments)
     process.start()
-    took = results.get()
-    process.join()
-    if took is None:
-        raise RuntimeError("the run failed")
-    return total / took
+    return process
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tap", description=__doc__.splitlines()[0])
-    parser.add_argument("--total", type=int, default=512, help="MiB a run")
-    parser.add_argument("--runs", type=int, default=5)
-    options = parser.parse_args(argv)
-    cases = [(d, o) for d in ("to_kernel", "from_kernel") for o in (False, True)]
-    seen = {case: [] for case in cases}
-    for _ in range(options.runs):
-        for case in cases:
-            seen[case].append(measure(*case, options.total << 20))
-    for (direction, offload), rates in seen.items():
-        print(f"{direction:12} offload {'on' if offload else 'off':4} {statistics.median(rates) / 1e9:6.2f} GB/s"
-              f"   ({min(rates) / 1e9:.2f} to {max(rates) / 1e9:.2f})", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def run(end, work, offload):
+    """(wall time, processor time of all processes together) of one run, in ns per KiB of payload."""
+    forwarder.module()
+    costs = FORK.SimpleQueue()
+    first = start(end, costs, work, offload)
+    first.join()
+    if first.exitcode != 0:
+        raise RuntimeError(f"{end.__name__} ended with {first.exitcode}")
+    said = []
+    while not costs.empty():
+        said.append(costs.get())
+    [wall] = [wall for who, wall, _ in said if who == "send"]
+    unit = 1e9 / (TOTAL[offload] >> 10)
+    return wall * unit, sum(processor for *_, processor in said) * unit

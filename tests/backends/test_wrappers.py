@@ -5,6 +5,8 @@ import subprocess
 import time
 
 import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
 
 from tests.backends.conformance import frame
 from usnet.backends.clock import ManualClock, MonotonicClock
@@ -17,6 +19,7 @@ from usnet.backends.wrappers.faults import FaultPort
 from usnet.backends.wrappers.pcapng import PcapngWriter
 
 MS = 10**6
+NEEDED = 1      # META_CSUM_NEEDED
 
 
 def bodies(frames):
@@ -255,3 +258,59 @@ def test_the_same_seed_gives_the_same_fates():
             port.send(frame(i))
         return bodies(far.receive())
     assert run(5) == run(5) != run(6)
+
+
+# Offloads
+
+def several(n=3000, size=1000):
+    """(a frame of several TCP segments, its meta, the segments)"""
+    from usnet.wire.gso import cut
+    from usnet.wire.mirror import checksum
+    payload = bytes(i * 5 & 255 for i in range(n))
+    raw = bytearray(bytes(Ether() / IP(src="10.0.0.1", dst="10.0.0.2", flags="DF") / TCP(seq=5, flags="PA") / payload))
+    raw[50:52] = (checksum(bytes(raw[26:34]) + b"\0\x06" + (len(raw) - 34).to_bytes(2, "big")) ^ 0xFFFF).to_bytes(2, "big")
+    meta = {"flags": NEEDED, "csum_start": 34, "csum_offset": 16, "gso_type": 1, "gso_size": size}
+    return bytes(raw), meta, cut(bytes(raw), 1, size)
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark (Debian package tshark)")
+def test_a_capture_has_frames_of_several_slots_whole_and_their_checksums_complete(tmp_path):
+    a, b = make_pair(buf_size=(512, 2048), offload=True)
+    path = tmp_path / "c.pcapng"
+    large, meta, _ = several()
+    single, its, _ = several(100)
+    with CapturePort(a, path) as port:
+        assert port.send(large, meta=meta) and port.send(single, meta={**its, "gso_type": 0, "gso_size": 0})
+        # on the wire they stay as they were
+        assert [(f, m["gso_size"]) for f, m in b.receive(meta=True)] == [(large, 1000), (single, 0)]
+        b.send(large, meta=meta)
+        assert [m["gso_size"] for _, m in port.receive(meta=True)] == [1000]
+    out = subprocess.run(["tshark", "-r", path, "-o", "tcp.check_checksum:TRUE", "-T", "fields", "-e", "frame.len", "-e", "tcp.checksum.status"],
+                         capture_output=True, text=True, timeout=60, check=True)
+    assert out.stdout.splitlines() == [f"{len(large)}\t1", f"{len(single)}\t1", f"{len(large)}\t1"]
+
+
+def offloading(*rules):
+    a, b = make_pair(clock=ManualClock(0), buf_size=(512, 2048), offload=True)
+    return FaultPort(a, rules, 1), b
+
+
+def test_a_rule_strikes_single_segments_of_a_frame():
+    large, meta, segments = several()
+    port, far = offloading(Fate("drop", at="a->b", nth=2), Fate("dup", at="b->a", nth=3))
+    port.send(large, meta=meta)
+    assert [(f, m["gso_size"], m["flags"] & NEEDED) for f, m in far.receive(meta=True)] == [(segments[i], 0, 0) for i in (0, 2)]
+    far.send(large, meta=meta)
+    assert [f for f, _ in port.receive()] == [segments[0], segments[1], segments[2], segments[2]]
+
+
+def test_what_is_corrupted_is_seen_to_be():
+    """A partial checksum would be completed over the wrong bytes."""
+    port, far = offloading(Fate("corrupt", at="b->a"))
+    single, meta, _ = several(100)
+    far.send(single, meta={**meta, "gso_type": 0, "gso_size": 0})
+    ((seen, its),) = port.receive(meta=True)
+    assert its["flags"] == 0
+    again = Ether(seen)
+    again[IP].chksum = again[TCP].chksum = None
+    assert bytes(again) != seen

@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 
 from usnet.backends.clock cimport Clock
 from usnet.backends.ring cimport (
-    LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, Port, port,
+    LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, PORT_VNET_HDR, Port, port,
 )
 from usnet.backends.ring_memory cimport (
     FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take, side_take,
@@ -94,8 +94,9 @@ cdef int pair_rx_sync(void *self, uint32_t number) noexcept nogil:
     cdef ring_side *k
     cdef ring_side *source
     cdef const uint8_t *frame
-    cdef uint32_t i, length, before
+    cdef uint32_t i, length, before, first
     cdef int64_t now
+    cdef int got
     if e.p.link == LINK_GONE:
         return -ENXIO
     if number >= e.p.n_rx:
@@ -117,8 +118,13 @@ cdef int pair_rx_sync(void *self, uint32_t number) noexcept nogil:
         source.done = i
         if side_take(source, &i, source.head, e.scratch, &frame, &length) == 0:
             break
-        if ring_put(k, frame, length, now, &e.p.stats) == -ENOBUFS:
+        first = k.tail
+        got = ring_put(k, frame, length, now, &e.p.stats)
+        if got == -ENOBUFS:
             break
+        if got == 0 and e.p.caps & PORT_VNET_HDR:
+            k.meta[first] = source.meta[source.done]
+            k.meta[first].time_ns = now
     if source.done != before and e.peer.wants_tx:
         e.peer.wants_tx = False
         ring_bell(e.peer)
@@ -158,7 +164,8 @@ cdef class PairPort(Port):
     cdef PairPort other
     cdef bint made
 
-    def __cinit__(self, str name, clock, RingMemory memory not None, uint32_t mtu, bytes mac):
+    def __cinit__(self, str name, clock, RingMemory memory not None, uint32_t mtu, bytes mac,
+                  bint offload=False):
         self.e.fd = -1
         self.made = True
         self.name = name
@@ -176,7 +183,7 @@ cdef class PairPort(Port):
         self.p.tx_sync = pair_tx_sync
         self.p.rx_sync = pair_rx_sync
         self.p.arm = pair_arm
-        self.p.caps |= PORT_CAN_SEND | PORT_CAN_RECEIVE | PORT_FILENO
+        self.p.caps |= PORT_CAN_SEND | PORT_CAN_RECEIVE | PORT_FILENO | (PORT_VNET_HDR if offload else 0)
         self.p.mtu = mtu
         memcpy(self.p.mac, <const uint8_t *>mac, 6)
         self.e.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
@@ -234,11 +241,13 @@ def _both(value):
     return value if isinstance(value, tuple) else (value, value)
 
 
-def make_pair(name="pair", *, rings=1, slots=512, buf_size=2048, spares=0, mtu=1500, mac=(None, None), clock=None):
+def make_pair(name="pair", *, rings=1, slots=512, buf_size=2048, spares=0, mtu=1500, mac=(None, None), clock=None,
+              offload=False):
     """(a, b): two joined ports. `rings` of each direction of `slots` slots, `spares` spare buffers of `buf_size`
     bytes; MACs are made from the name.
 
-    slots, buf_size, spares, mtu may be pairs, for the two ends.
+    slots, buf_size, spares, mtu may be pairs, for the two ends. offload: frames cross with their offload headers: partial checksums,
+    several segments in one.
     """
     clock = clock if clock is not None else MonotonicClock()
     ends = []
@@ -247,7 +256,7 @@ def make_pair(name="pair", *, rings=1, slots=512, buf_size=2048, spares=0, mtu=1
         full = f"pair:{name}:{end}"
         memory = RingMemory(rings, rings, n, n, size, more)
         ends.append(PairPort(full, clock, memory, packet,
-                             mac_from_name(full) if address is None else mac_address(address)))
+                             mac_from_name(full) if address is None else mac_address(address), offload))
     (<PairPort>ends[0])._join(<PairPort>ends[1])
     return tuple(ends)
 

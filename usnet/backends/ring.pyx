@@ -106,9 +106,9 @@ cdef class Port:
         """The receive ring of that number. IndexError when there is none."""
         return RingView(self, RING_RX, number)
 
-    def send(self, frame, uint32_t ring_number=0):
+    def send(self, frame, uint32_t ring_number=0, meta=None):
         """Puts a frame (bytes, from the Ethernet header on) into a transmit ring and syncs it. False when the ring has
-        no room for it.
+        no room for it. `meta`: fields of its slot_meta, for ports with offloads.
 
         Raises OSError as sync() does; ValueError for an empty frame, or one that the ring can never hold.
         """
@@ -134,20 +134,39 @@ cdef class Port:
             r.slots[r.head].len = <uint16_t>part
             r.slots[r.head].flags = NS_MOREFRAG if left else 0
             memset(&self.p.tx_meta[ring_number][r.head], 0, sizeof(slot_meta))
+            if meta is not None and left + part == length:
+                RingView(self, RING_TX, ring_number).set_meta(r.head, **meta)
             r.head = ring_next(r, r.head)
         r.cur = r.head
         self._sync(RING_TX, ring_number)
         return True
 
-    def receive(self):
-        """Syncs the receive rings and takes all frames: a list of (frame, arrival in ns). The buffers are given back
-        at the next sync."""
+    def receive(self, bint meta=False):
+        """Syncs the receive rings and takes all frames: a list of (frame, arrival in ns), or with `meta` of (frame, its slot_meta as a dict). The
+        buffers are given back at the next sync."""
         frames = []
         cdef uint32_t n
         for n in range(self.p.n_rx):
             self._sync(RING_RX, n)
+            before, metas = len(frames), self._metas(n) if meta else []
             self._take_all(n, frames)
+            if meta:
+                frames[before:] = zip([frame for frame, _ in frames[before:]], metas, strict=True)
         return frames
+
+    def _metas(self, uint32_t n):
+        """slot_meta of each frame that waits in a receive ring, as dicts."""
+        cdef ring *r = self.p.rx[n]
+        cdef uint32_t i = r.head
+        cdef list metas = []
+        cdef bint first = True
+        view = RingView(self, RING_RX, n)
+        while i != r.tail:
+            if first:
+                metas.append(view.meta(i))
+            first = not r.slots[i].flags & NS_MOREFRAG
+            i = ring_next(r, i)
+        return metas
 
     cdef object _take_all(self, uint32_t n, list frames):
         cdef ring *r = self.p.rx[n]

@@ -181,7 +181,7 @@ class World:
     def link(self, a, b, *, ports=None, **model):
         """A link between two hosts, or a host and a switch (objects or names); `model` as usnet.backends.sim's Network.link: rate, delay, jitter,
         mtu, loss, duplicate, corrupt, queue, fates, up={...}, down={...}. `ports`: as Network.port() takes it of the
-        new ones: mtu, slots, buf_size, spares, fifo."""
+        new ones: mtu, slots, buf_size, spares, fifo, offload."""
         ends = [self._end(end, ports or {}) for end in (a, b)]
         return self.network.link(*ends, **model)
 

@@ -183,8 +183,10 @@ cdef class Stack:
         return not self.is_open
 
     def statistics(self):
-        """Counters of every layer, as nested dicts."""
-        return self.core.statistics()
+        """Counters of every layer, as nested dicts; under "memory", what is held now, descriptors too."""
+        found = self.core.statistics()
+        found["memory"]["descriptors"] = self.n.n_socks
+        return found
 
     def connections(self):
         """All connections, listeners and bound datagram sockets, each an usnet.sockets.inspect.Connection."""

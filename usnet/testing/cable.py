@@ -6,6 +6,7 @@ from usnet.backends.clock import ManualClock
 from usnet.backends.pair import make_pair
 from usnet.backends.poller import Poller
 from usnet.sockets.host import Stack
+from usnet.wire.gso import complete
 from usnet.wire.mirror import EthHeader, Ipv4Header, TcpHeader
 
 US, PEER = "10.0.0.1", "10.0.0.2"
@@ -14,6 +15,7 @@ START = 1_000_000_000  # ns: reading of the clock when a test begins
 SPIN_LIMIT = 10_000  # wake-ups of the stack between two times that a test names
 PATTERN = bytes((i * 167 + (i >> 8) * 13 + 5) & 0xFF for i in range(1 << 16))
 MASK = 0xFFFFFFFF
+CSUM_NEEDED = 1  # of slot_meta.flags
 
 
 def stream(seq: int, length: int) -> bytes:
@@ -49,16 +51,18 @@ class Cable:
         start: int = START,
         slots: int = 512,
         mtu: int = 1500,
+        offload: bool = False,
         limits: dict[str, Any] | None = None,
         **config: int,
     ) -> None:
         self.clock = ManualClock(start)
         self.start = start
-        self.port, self.wire = make_pair(slots=slots, mtu=mtu, mac=(US_MAC, PEER_MAC), clock=self.clock)
+        self.port, self.wire = make_pair(slots=slots, mtu=mtu, mac=(US_MAC, PEER_MAC), clock=self.clock, offload=offload)
         sizes: dict[str, Any] = {"max_connections": 1024, "max_chunks": 8192, "max_sockets": 1024, **(limits or {})}
         self.stack = Stack(self.port, f"{US}/24", seed=seed, poller=Unblocked(), config=config, **sizes)
         self.stack.core.add_neighbour(0, PEER, bytes.fromhex(PEER_MAC.replace(":", "")))
         self.inbox: dict[tuple[int, int], list[tuple[int, TcpHeader, bytes]]] = {}
+        self.metas: list[dict[str, int]] = []  # the offload header of each frame that arrived at the far end
         self.strays: list[bytes] = []  # what is no TCP segment for the peer
         self.conversations: list[Any] = []
         self.opened.append(self)
@@ -74,8 +78,11 @@ class Cable:
 
     def collect(self) -> int:
         """Sorts what arrived at the far end; how many frames."""
-        frames = self.wire.receive()
-        for frame, _ in frames:
+        frames = self.wire.receive(meta=True)
+        for frame, meta in frames:
+            self.metas.append(meta)
+            if meta["flags"] & CSUM_NEEDED:
+                frame = complete(frame, meta["csum_start"], meta["csum_offset"])
             eth = EthHeader.from_bytes(frame)
             ip = Ipv4Header.from_bytes(frame[eth.header_len :]) if eth.type == 0x0800 else None
             if ip is None or ip.proto != 6 or ip.dst != PEER or ip.frag_offset or ip.more_fragments:
@@ -88,13 +95,14 @@ class Cable:
             )
         return len(frames)
 
-    def put(self, proto: int, body: bytes, **ip: Any) -> None:
-        """A packet from the peer, into the ring."""
+    def put(self, proto: int, body: bytes, gso: int = 0, **ip: Any) -> None:
+        """A packet from the peer, into the ring. gso: payload bytes of each TCP segment that it carries; 0: one segment."""
         header = Ipv4Header(ip.pop("src", PEER), ip.pop("dst", US), proto, total_len=20 + len(body), **ip)
-        self.put_frame(EthHeader(US_MAC, PEER_MAC, 0x0800).to_bytes() + header.to_bytes() + body)
+        meta = {"flags": CSUM_NEEDED, "csum_start": 34, "csum_offset": 16, "gso_type": 1, "gso_size": gso} if gso else None
+        self.put_frame(EthHeader(US_MAC, PEER_MAC, 0x0800).to_bytes() + header.to_bytes() + body, meta)
 
-    def put_frame(self, frame: bytes) -> None:
-        assert self.wire.send(frame), "the cable is full: run the stack between"
+    def put_frame(self, frame: bytes, meta: dict[str, int] | None = None) -> None:
+        assert self.wire.send(frame, meta=meta), "the cable is full: run the stack between"
 
     def statistics(self) -> dict[str, Any]:
         return self.stack.statistics()

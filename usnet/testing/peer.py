@@ -83,10 +83,11 @@ class Tcp:
 
     # Segments
 
-    def rx(self, *texts: str, data: bytes | None = None, us_seq: int | None = None) -> None:
-        """The peer sends these segments, which the stack finds as one burst. `data`: payload other than stream(...)."""
+    def rx(self, *texts: str, data: bytes | None = None, us_seq: int | None = None, gso: int = 0) -> None:
+        """The peer sends these segments, which the stack finds as one burst. `data`: payload other than stream(...). gso: each arrives as one frame
+        of segments of so many bytes."""
         for text in texts:
-            self.cable.put(6, self.build(parse_segment(text), data))
+            self.cable.put(6, self.build(parse_segment(text), data), gso)
         self.cable.run()
 
     def build(self, segment: Segment, data: bytes | None = None) -> bytes:

@@ -8,8 +8,8 @@ from usnet.wire.bytes cimport load16, load32, store16, store32
 from usnet.wire.checksum cimport csum_add, csum_fold, csum_pseudo
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPPROTO_UDP, ipv4_parse, ipv4_repr
 from usnet.wire.peek cimport tcp_header_whole
-from usnet.wire.tcp cimport TH_CWR, TH_FIN, TH_PSH
-from usnet.wire.udp cimport UDP_HLEN
+from usnet.wire.tcp cimport TCP_CSUM_AT, TH_CWR, TH_FIN, TH_PSH
+from usnet.wire.udp cimport UDP_CSUM_AT, UDP_HLEN
 
 
 cdef int gso_open(const uint8_t *frame, uint32_t length, uint32_t l3, uint8_t gso_type, uint32_t gso_size, gso_plan *g) noexcept nogil:
@@ -51,7 +51,7 @@ cdef uint32_t gso_cut(const gso_plan *g, const uint8_t *frame, uint32_t i, uint8
     cdef uint32_t at = i * g.size
     cdef uint32_t n = g.n - at if g.n - at < g.size else g.size
     cdef uint32_t l4_len = g.payload - g.l4 + n
-    cdef uint32_t field = g.l4 + (16 if g.proto == IPPROTO_TCP else 6)
+    cdef uint32_t field = g.l4 + (TCP_CSUM_AT if g.proto == IPPROTO_TCP else UDP_CSUM_AT)
     cdef uint32_t csum
     cdef uint64_t total
     cdef uint8_t *l3 = dst + g.l3
@@ -78,8 +78,8 @@ cdef bint csum_complete(uint8_t *frame, uint32_t length, uint32_t start, uint32_
     if start > length or offset + 2 > length - start:
         return False
     csum = csum_fold(csum_add(0, frame + start, length - start))
-    # Zero means the same sum to TCP, and no checksum to UDP.
-    store16(frame + start + offset, csum if csum != 0 else 0xffff)
+    # To UDP zero says that there is no checksum
+    store16(frame + start + offset, csum if csum or offset != UDP_CSUM_AT else 0xffff)
     return True
 
 

@@ -76,7 +76,8 @@ cdef class Network:
 
         `mac`: 6 bytes or text; when None 02:00 and the number of the port. `rings`: mtu=1500, slots=(256, 512)
         for sending and receiving, or one number for both; buf_size in bytes, as the MTU needs; spares=64 buffers for
-        swapping; fifo=0 frames that may wait in the port when the receive ring is full.
+        swapping; fifo=0 frames that may wait in the port when the receive ring is full; offload=False: it takes frames with
+        partial checksums or of several segments, and finishes them before they reach the link.
         """
         self._new_name(name, self.ports)
         if host is None:

@@ -28,6 +28,7 @@ cdef struct port_end:
     uint32_t shown              # rx tail as of the last sync; frames from there to rx.tail have arrived since
     link_dir *out               # NULL: not connected
     uint8_t *scratch            # FRAME_MAX bytes
+    uint8_t *segment            # the same: one of a frame's segments; NULL: a port without offloads
     frame_pool *frames          # of the network
     frame *fifo_first           # frames that wait for room in the receive ring; `due` is when they arrived
     frame *fifo_last

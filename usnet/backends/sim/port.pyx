@@ -3,18 +3,38 @@ from libc.errno cimport EINVAL, ENOBUFS, ENXIO
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from usnet.backends.ring cimport LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, RING_RX, RING_TX
+from usnet.backends.ring cimport (
+    LINK_DOWN, LINK_GONE, LINK_UP, META_CSUM_NEEDED, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_VNET_HDR, RING_RX, RING_TX, slot_meta,
+)
 from usnet.backends.ring_memory cimport FRAME_MAX, ring_check, ring_put, ring_take, ring_taken
 from usnet.backends.sim.frames cimport frame, frame_bytes, frame_give, frame_take
 from usnet.backends.sim.link cimport link_send
 from usnet.backends.sim.scheduler cimport host_clock, host_touch
+from usnet.wire.eth cimport ETH_HLEN
+from usnet.wire.gso cimport csum_complete, gso_cut, gso_open, gso_plan
+from usnet.wire.peek cimport eth_header_len
+
+
+cdef void offer(port_end *e, const slot_meta *m, const uint8_t *p, uint32_t length) noexcept nogil:
+    """A frame to the link (which counts it even when it is down), as a card with offloads would: cut into segments, with complete checksums."""
+    cdef gso_plan g
+    cdef uint32_t i
+    if e.segment != NULL and m.gso_size and length > ETH_HLEN and gso_open(p, length, eth_header_len(p), m.gso_type, m.gso_size, &g) > 1:
+        for i in range(g.segments):
+            link_send(e.out, e.segment, gso_cut(&g, p, i, e.segment))
+        return
+    if e.segment != NULL and m.flags & META_CSUM_NEEDED:
+        memcpy(e.segment, p, length)
+        csum_complete(e.segment, length, m.csum_start, m.csum_offset)
+        p = e.segment
+    link_send(e.out, p, length)
 
 
 cdef int sim_tx_sync(void *self, uint32_t ring_number) noexcept nogil:
     cdef port_end *e = <port_end *>self
     cdef const uint8_t *p = NULL
     cdef uint32_t length = 0
-    cdef uint32_t at
+    cdef uint32_t at, first
     cdef int status
     if e.p.link == LINK_GONE:
         return -ENXIO
@@ -25,6 +45,7 @@ cdef int sim_tx_sync(void *self, uint32_t ring_number) noexcept nogil:
         return status
     at = e.tx.head
     while True:
+        first = at
         status = ring_take(e.tx.r, &at, e.tx.r.head, e.scratch, &p, &length)
         if status == 0:
             break
@@ -34,7 +55,7 @@ cdef int sim_tx_sync(void *self, uint32_t ring_number) noexcept nogil:
             e.p.stats.tx_frames += 1
             e.p.stats.tx_bytes += length
         if status > 0 and length and e.out != NULL:
-            link_send(e.out, p, length)         # which counts it even when it is down
+            offer(e, &e.tx.meta[first], p, length)
     ring_taken(e.tx)
     return 0
 
@@ -154,9 +175,11 @@ cdef class SimPort(Port):
     no stack is attached. `rings`: the class of Rings that it gets."""
 
     def __cinit__(self, network, SimHost host, str name, bytes mac, *, uint32_t mtu=1500, slots=(256, 512),
-                  uint32_t buf_size=0, uint32_t spares=64, uint32_t fifo=0, rings=OwnRings):
+                  uint32_t buf_size=0, uint32_t spares=64, uint32_t fifo=0, rings=OwnRings, bint offload=False):
         if not 68 <= mtu <= 65535:
             raise ValueError(f"MTU of {mtu} bytes: from 68 to 65535")
+        if offload and rings is not OwnRings:
+            raise ValueError("only ports with rings of their own have offloads")
         if buf_size == 0:
             buf_size = min(2048 * ((mtu + 18 + 2047) // 2048), 32768)
         self.network = network
@@ -166,6 +189,11 @@ cdef class SimPort(Port):
         self.e.scratch = <uint8_t *>malloc(FRAME_MAX)
         if self.e.scratch == NULL:
             raise MemoryError
+        if offload:
+            self.e.segment = <uint8_t *>malloc(FRAME_MAX)
+            if self.e.segment == NULL:
+                raise MemoryError
+            self.p.caps |= PORT_VNET_HDR
         self.e.p = &self.p
         self.e.h = &host.h
         self.e.fifo_max = fifo
@@ -181,6 +209,7 @@ cdef class SimPort(Port):
 
     def __dealloc__(self):
         free(self.e.scratch)
+        free(self.e.segment)
 
     cdef void set_link(self, int state):
         if self.p.link != LINK_GONE and self.p.link != state:
