@@ -228,10 +228,10 @@ cdef int tap_read(tap_end *e, ring_side *k) noexcept nogil:
         k.r.slots[i].len = <uint16_t>part
         k.r.slots[i].flags = NS_MOREFRAG if left else 0
         memset(&k.meta[i], 0, sizeof(slot_meta))
-        k.meta[i].time_ns = (<Clock>e.clock).read((<Clock>e.clock).self_)
         k.tail = side_next(k, i)
         if left == 0:
             break
+    k.meta[first].time_ns = (<Clock>e.clock).read((<Clock>e.clock).self_)
     if e.hdr:
         vnet_read(header, &k.meta[first])
     k.r.tail = k.tail
