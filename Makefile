@@ -64,7 +64,7 @@ bench: build
 
 # Its own build and environment, which borrows the packages of .venv. ASAN_STACK=1 checks arrays on the stack too; greenlets, which copy stacks, then
 # look like errors. Other programs (curl) do not run with the sanitizer loaded.
-SANITIZE ?= -s -q -p no:cacheprovider --ignore=tests/interop -k 'not curl'
+SANITIZE ?= -s -q -p no:cacheprovider --ignore=tests/interop --ignore=tests/packaging -k 'not curl'
 ASAN_STACK ?= 0
 sanitize: setup
 	@venv=build/sanitize-venv
@@ -79,7 +79,7 @@ sanitize: setup
 	$$venv/bin/python -m pytest $(SANITIZE)
 
 # NETMAP_VM and NETMAP_KO: see tests/netmap/vm. NETMAP_TESTS: what pytest is called with.
-NETMAP_TESTS ?= -v --durations=0 --durations-min=0.5
+NETMAP_TESTS ?= -v --durations=0 --durations-min=2
 test-netmap: build
 	@tests/netmap/vm $(PY) -m pytest -p no:cacheprovider $(NETMAP_TESTS) tests/netmap
 

@@ -18,6 +18,8 @@ PACKAGES = {
     "ping": "iputils-ping",
     "curl": "curl",
     "ip": "iproute2",
+    "redis-server": "redis-server",
+    "iperf3": "iperf3",
 }
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks import kernel, memory, work
+from benchmarks import kernel, memory, tap, work
 
 
 @pytest.mark.parametrize("connections", [1, 3])
@@ -46,3 +46,23 @@ def test_an_unknown_name_is_one_line_and_exit_2(capsys):
         bench.main(["nothing"])
     assert ended.value.code == 2
     assert "no benchmark nothing" in capsys.readouterr().err
+
+
+def test_costs_in_several_units_are_a_row_each(monkeypatch):
+    both = [("case", ("ns", "ns of CPU"), "peer", lambda: (30.0, 10.0), lambda: (60.0, 40.0))]
+    monkeypatch.setitem(bench.CASES, "echo", both)
+    rows = list(bench.measure("echo", 3))
+    assert [(row["unit"], row["ours"], row["peer"], row["ratio"]) for row in rows] == [("ns", 30.0, 60.0, 0.5), ("ns of CPU", 10.0, 40.0, 0.25)]
+
+
+@pytest.mark.needs("root", "tun")
+@pytest.mark.parametrize("offload", [True, False])
+@pytest.mark.parametrize("work", [tap.send, tap.receive])
+def test_bulk_over_tap_runs_on_usnet_and_through_the_forwarder(monkeypatch, work, offload):
+    """To the end of the stream, in both directions; what it cost is that of two processes, or three."""
+    if lacking := tap.missing():
+        pytest.skip(f"missing: {lacking}")
+    monkeypatch.setattr(tap, "TOTAL", {True: 1 << 22, False: 1 << 22})
+    for end in (tap.usnet_end, tap.forwarder_end):
+        wall, processor = tap.run(end, work, offload)
+        assert wall > 0 and processor > 0

@@ -121,18 +121,22 @@ class Machine:
         made.listen(backlog)
         return made
 
-    def stack(self, capture: bool = False, **options):
-        """A stack of this process on a new TAP device, whose other end is the kernel's."""
+    def stack(self, capture: bool = False, faults: str = "", seed: int = 1, **options):
+        """A stack of this process on a new TAP device, whose other end is the kernel's; `faults` as of `usnet serve`."""
         from usnet import Stack
         from usnet.backends.registry import open_port
         from usnet.backends.tap.peer import configure_peer
         from usnet.backends.wrappers.capture import CapturePort
+        from usnet.backends.wrappers.faults import FaultPort
+        from usnet.cli.faults import parse_faults
 
         with self.entered():
             port = open_port(f"tap:{DEVICE}")
             configure_peer(port.device, f"{KERNEL}/{PREFIX}")
         if capture:
             port = CapturePort(port, self.capture_file())
+        if faults:
+            port = FaultPort(port, parse_faults(faults), seed)
         stack = Stack(port, f"{USNET}/{PREFIX}", **options)
         self._cleanup.callback(stack.close)
         return stack
@@ -174,11 +178,11 @@ class Server:
         return out.decode().strip()
 
 
-def drive(stack, until) -> None:
-    """Runs a stack of this process until something is true."""
+def drive(stack, until, complaint=lambda: "") -> None:
+    """Runs a stack of this process until something is true; AssertionError with the complaint if it never is."""
     end = time.monotonic() + PATIENCE
     while not until():
-        assert time.monotonic() < end
+        assert time.monotonic() < end, complaint()
         stack.run_once()
         stack.wait(stack.clock.now() + 50_000_000)
 
@@ -205,6 +209,8 @@ def _end(process: subprocess.Popen) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    if process.stdout:
+        process.stdout.close()
 
 
 def _thread() -> int:

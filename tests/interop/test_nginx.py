@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.interop.addresses import KERNEL
+from tests.interop.links import BOTH_LINKS
 from tests.interop.machine import PATIENCE
 from tests.interop.payload import difference
 
@@ -90,6 +91,22 @@ def test_gets_and_posts_on_one_connection(machine, stack, nginx, noise):
     assert request(connection, "GET", "/none")[0] == 404
     connection.close()
     assert machine.complaints() == []
+
+
+@BOTH_LINKS
+def test_kept_alive_while_5_mb_come_and_3_mb_go(machine, stack, nginx, noise):
+    """Each by the same connection, which nginx keeps open; then again by 8 at once."""
+    (nginx / "www" / "5mb").write_bytes(noise(5 * MB))
+    connection = connect(stack)
+    assert difference(request(connection, "GET", "/5mb")[1], noise(5 * MB)) == ""
+    assert request(connection, "POST", "/post", body=noise(3 * MB)) == (200, b"%d bytes" % (3 * MB))
+    assert difference((nginx / "body" / "0000000001").read_bytes(), noise(3 * MB)) == ""
+    others = [connect(stack) for _ in range(8)]
+    for other in (connection, *others):
+        other.request("GET", "/5mb", headers={"Range": f"bytes=0-{MB - 1}"})
+    for other in (connection, *others):
+        assert difference(other.getresponse().read(), noise(5 * MB)[:MB]) == ""
+        other.close()
 
 
 def test_many_connections_at_once(stack, nginx, noise):

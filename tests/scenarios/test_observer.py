@@ -33,6 +33,8 @@ class Wire:
         mine, its = self.ISN[src], self.ISN["server" if src == "client" else "client"]
         addresses = (CLIENT, SERVER) if src == "client" else (SERVER, CLIENT)
         ports = (4000, 80) if src == "client" else (80, 4000)
+        if "sack" in options:
+            options["sack"] = tuple(((its + a) & 0xFFFFFFFF, (its + b) & 0xFFFFFFFF) for a, b in options["sack"])
         numbers = {"seq": (mine + seq) & 0xFFFFFFFF, "ack": (its + ack) & 0xFFFFFFFF if flags & ACK else 0}
         tcp = TcpHeader(*ports, flags=flags, window=window, timestamps=timestamps, **numbers, **options).to_bytes(payload, *addresses)
         ip = Ipv4Header(*addresses, proto=6, total_len=20 + len(tcp)).to_bytes()
@@ -53,10 +55,10 @@ class Wire:
         self.happens("sent", src, frame, ms)
         self.happens("delivered", src, frame)
 
-    def open(self, wscale=4, window=1000):
+    def open(self, wscale=4, window=1000, sack=False):
         """The handshake; both ends offer 16,000 bytes (a SYN's window is not scaled). What follows counts from 1."""
-        self.passes("client", 0, SYN, window=window << wscale, mss=1460, wscale=wscale, timestamps=(1, 0))
-        self.passes("server", 0, SYN | ACK, 1, window=window << wscale, mss=1460, wscale=wscale)
+        self.passes("client", 0, SYN, window=window << wscale, mss=1460, wscale=wscale, timestamps=(1, 0), sack_ok=sack)
+        self.passes("server", 0, SYN | ACK, 1, window=window << wscale, mss=1460, wscale=wscale, sack_ok=sack)
         self.passes("client", 1, ACK, 1, window=window)
 
     def broken(self):
@@ -165,6 +167,47 @@ def options_sack(wire):
     wire.sent("server", 1, ACK, 1 + MSS, sack=((5000, 6000),))
 
 
+def gap(wire, *numbers):
+    """Agreed on SACK; the client's segments of these numbers arrive, those between are lost."""
+    wire.open(sack=True)
+    for i in range(max(numbers) + 1):
+        (wire.passes if i in numbers else wire.sent)("client", at(i), ACK, 1, DATA[:MSS], ms=i + 1)
+        if i in numbers and i < max(numbers):
+            wire.passes("server", 1, ACK, 1, sack=((at(i), at(i + 1)),))
+
+
+def at(i):
+    return 1 + i * MSS
+
+
+def sack_of_what_did_not_arrive(wire):
+    gap(wire, 1)
+    wire.passes("server", 1, ACK, 1, sack=((at(1), at(2) + 1),))
+
+
+def sack_of_what_is_acknowledged(wire):
+    gap(wire, 1)
+    wire.passes("server", 1, ACK, 1, sack=((at(1), at(2)),))
+    wire.passes("client", 1, ACK, 1, DATA[:MSS], ms=5)
+    wire.passes("server", 1, ACK, at(2), sack=((at(1), at(2)),))
+
+
+def sack_with_an_old_block_first(wire):
+    gap(wire, 1, 3)
+    wire.passes("server", 1, ACK, 1, sack=((at(1), at(2)), (at(3), at(4))))
+
+
+def sack_left_out(wire):
+    gap(wire, 1)
+    wire.passes("server", 1, ACK, 1)
+
+
+def sack_resend(wire):
+    gap(wire, 1)
+    wire.passes("server", 1, ACK, 1, sack=((at(1), at(2)),))
+    wire.sent("client", at(1), ACK, 1, DATA[:MSS], ms=10)
+
+
 def timestamps_go_back(wire):
     wire.open()
     wire.sent("client", 1, ACK, 1, DATA[:MSS], timestamps=(0, 1))
@@ -244,6 +287,11 @@ BREAKS = {
     options_not_agreed_on: "options",
     options_missing: "options",
     options_sack: "options",
+    sack_of_what_did_not_arrive: "sack",
+    sack_of_what_is_acknowledged: "sack",
+    sack_with_an_old_block_first: "sack",
+    sack_left_out: "sack",
+    sack_resend: "sack_resend",
     timestamps_go_back: "timestamps",
     timestamps_invented: "timestamps",
     nagle: "nagle",
@@ -256,6 +304,25 @@ BREAKS = {
     rst_with_any_number: "rst",
     resurrection: "resurrection",
 }
+
+
+def test_orderly_reports_and_repairs_break_no_rule(wire):
+    gap(wire, 1, 3)
+    wire.passes("server", 1, ACK, 1, sack=((at(3), at(4)), (at(1), at(2))))
+    wire.passes("client", 1, ACK, 1, DATA[:MSS], ms=10)
+    wire.passes("server", 1, ACK, at(2), sack=((at(3), at(4)),))
+    wire.passes("client", at(2), ACK, 1, DATA[:MSS], ms=11)
+    wire.passes("server", 1, ACK, at(4))
+    assert wire.broken() == [], wire.observer.violations
+
+
+def test_a_peer_that_took_back_what_it_reported_may_be_sent_it_again(wire):
+    gap(wire, 1)
+    wire.passes("server", 1, ACK, 1, sack=((at(1), at(2)),))
+    wire.passes("client", 1, ACK, 1, DATA[:MSS], ms=10)
+    wire.happens("delivered", "server", wire.frame("server", 1, ACK, at(1)))
+    wire.sent("client", at(1), ACK, 1, DATA[:MSS], ms=20)
+    assert "sack_resend" not in wire.broken()
 
 
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.__name__)

@@ -1,13 +1,6 @@
 """The Cython API from outside: somebody else's module is compiled against the .pxd files and echoes without the GIL."""
 
-import importlib.util
-import shutil
-import subprocess
-import sys
-import sysconfig
-from pathlib import Path
-
-import pytest
+from tests.sockets.outside import compile_module
 
 SOURCE = '''
 from libc.stdint cimport int64_t, uint8_t, uint16_t
@@ -87,30 +80,5 @@ def run(Stack server, Stack client, int64_t total):
 
 
 def test_a_module_outside_can_cimport_the_api_and_run_without_the_gil(tmp_path, us):
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no C compiler (Debian package gcc)")
-    root = Path(__file__).resolve().parents[2]
-    (tmp_path / "outside.pyx").write_text(SOURCE)
-    subprocess.run([sys.executable, "-m", "cython", "-3", "-I", str(root), "outside.pyx"], cwd=tmp_path, check=True)
-    module = tmp_path / ("outside" + sysconfig.get_config_var("EXT_SUFFIX"))
-    subprocess.run(
-        [
-            compiler,
-            "-O0",
-            "-w",
-            "-shared",
-            "-fPIC",
-            "-I",
-            sysconfig.get_path("include"),
-            "outside.c",
-            "-o",
-            str(module),
-        ],
-        cwd=tmp_path,
-        check=True,
-    )
-    spec = importlib.util.spec_from_file_location("outside", module)
-    outside = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(outside)
+    outside = compile_module(tmp_path, "outside", SOURCE)
     assert outside.run(us.server, us.client, 100_000) == (100_000, 0, 0)

@@ -98,7 +98,7 @@ class ControlDoor:
         try:
             os.fchmod(self.sock.fileno(), 0o600)  # before there is a path
             self.sock.bind(str(self.path))
-            self.sock.listen(MOST_ASKERS)
+            self.sock.listen(4 * MOST_ASKERS)
         except OSError as error:
             self.sock.close()
             raise ControlError(error.errno, f"{self.path}: {error.strerror}") from None

@@ -22,6 +22,7 @@ cdef struct udp_pcb:
     uint8_t reuse               # UDP_REUSE*: may share its address with others that allow the same
     uint8_t broadcast           # SO_BROADCAST
     uint8_t tos
+    uint8_t shut                # shut down for writing: sends say EPIPE
     uint8_t ttl                 # 0: the stack's default; 1 to groups
     uint8_t laddr_auto          # laddr was chosen by udp_connect, not by udp_bind
     uint8_t blocked             # a send was refused with EAGAIN: the owner is told when there is room
@@ -45,7 +46,7 @@ cdef int udp_bind(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t port) 
 # all-zero addr: disconnects; -ENETUNREACH
 cdef int udp_connect(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t port) noexcept nogil
 # Bytes sent, or -errno: EINVAL (port 0, not IPv4), EDESTADDRREQ, EMSGSIZE (over 65507), EACCES (broadcast not
-# allowed), EAGAIN (ring full), ENETUNREACH, EHOSTUNREACH, or a pending error. addr NULL: the connected peer.
+# allowed), EPIPE, EAGAIN (ring full), ENETUNREACH, EHOSTUNREACH, or a pending error. addr NULL: the connected peer.
 cdef int64_t udp_send(ip_state *ip, uint32_t u, const uint8_t *p, uint32_t n, const ip_addr *addr, uint16_t port,
                       int64_t now) noexcept nogil
 # One datagram: bytes copied (cut to n; record.length is its true length), or -EAGAIN, or a pending error. peek: it

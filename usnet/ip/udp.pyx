@@ -1,5 +1,5 @@
 """UDP endpoints (RFC 768, RFC 1122 section 4.1): calls return what they say or -errno, and never block."""
-from libc.errno cimport EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EDESTADDRREQ, EINVAL, EIO, EMSGSIZE, ENOBUFS
+from libc.errno cimport EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EDESTADDRREQ, EINVAL, EIO, EMSGSIZE, ENOBUFS, EPIPE
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
@@ -122,7 +122,6 @@ cdef int udp_connect(ip_state *ip, uint32_t u, const ip_addr *addr, uint16_t por
         p.laddr_auto = 1
     p.raddr = addr[0]
     p.rport = port
-    p.error = 0
     return 0
 
 
@@ -178,8 +177,9 @@ cdef int64_t udp_send(ip_state *ip, uint32_t u, const uint8_t *p, uint32_t n, co
     cdef udp_pcb *e = udp_at(ip, u)
     cdef ip_addr src, dst
     cdef int status
-    if e.error != 0:
-        return take_error(e)
+    status = bind_any(ip, u)                # before all else, as Linux does
+    if status < 0:
+        return status
     if addr == NULL:
         if addr_is_any(&e.raddr):
             return -EDESTADDRREQ
@@ -190,8 +190,10 @@ cdef int64_t udp_send(ip_state *ip, uint32_t u, const uint8_t *p, uint32_t n, co
     if n > UDP_MAX:
         return -EMSGSIZE
     status = check_target(ip, e, &dst, port)
-    if status == 0:
-        status = bind_any(ip, u)
+    if status == 0 and e.error != 0:
+        return take_error(e)
+    if status == 0 and e.shut:
+        return -EPIPE
     if status == 0:
         # An endpoint bound to a broadcast address only receives there.
         if addr_is_any(&e.laddr) or ip_broadcast_netif(ip, &e.laddr) >= 0:

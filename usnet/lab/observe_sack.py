@@ -61,10 +61,11 @@ class Sack:
 
     # --- What was reported to it ---
 
-    def learn(self, options: Options) -> None:
-        """An ACK arrived."""
+    def learn(self, seg: Segment, options: Options) -> None:
+        """An ACK arrived. One from before the window says nothing: its numbers are not acceptable (RFC 9293, 3.10.7.4)."""
         side = self.side
-        if not self.agreed():
+        start, n = side.rcv_nxt + signed(seg.seq - side.irs - side.rcv_nxt), len(seg.payload)
+        if not self.agreed() or (start + n <= side.rcv_nxt if n else start < side.rcv_nxt):
             return
         reneged = any(a <= side.una < b for a, b in self.told)  # acknowledged up to there, and no further
         self.told = [] if reneged else [(a, b) for a, b in self.told if a > side.una]

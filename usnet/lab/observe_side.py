@@ -265,8 +265,10 @@ class Side:
             self.check_owed(t)
             self.owed_since = self.owed_now = self.full_at = -1
             self.owed_full = 0
-        elif self.owed_now == t:
-            self.owed_now = -1
+        else:                               # left when less had arrived: what came behind it is owed yet
+            self.owed_full = min(self.owed_full, (self.rcv_nxt - offset) // max(1, self.peer_mss()))
+            if self.owed_now == t:
+                self.owed_now = -1
 
     def check_edge(self, t: int, seg: Segment, offset: int) -> None:
         edge = self.edge_of(seg, offset)
@@ -335,7 +337,7 @@ class Side:
                 window = seg.window << self.shift(flags, self.seen.wscale)
                 self.right = max(self.right, acked + window)
                 self.largest_window = max(self.largest_window, window)
-                self.sack.learn(options)
+                self.sack.learn(seg, options)
         if seg.payload or flags & FIN:
             self.data_arrives(t, seg)
 

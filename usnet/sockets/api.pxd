@@ -58,8 +58,9 @@ cdef int usn_listen(net *n, int fd, int backlog) noexcept nogil
 cdef int usn_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil
 # TCP: -EINPROGRESS (writable when it is decided, SO_ERROR or connect again tells), -EALREADY, 0 once after it
 # succeeded, then -EISCONN; a refusal is told once. UDP: sets the peer; the all-zero address with port 0 takes it away
-# again.
+# again. The all-zero address with a port is this host.
 cdef int usn_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil
+# A datagram socket that was shut down for reading says -EAGAIN and reads as RDHUP.
 # flags: MSG_PEEK, and MSG_TRUNC (a datagram's true length is returned). Others do not matter here. Bytes, or -EAGAIN,
 # -EPIPE, -ENOTCONN, the pending error. A send may take less than all; it never both takes some and fails.
 cdef int64_t usn_send(net *n, int fd, const uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil

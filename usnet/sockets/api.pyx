@@ -30,11 +30,12 @@ from usnet.tcp.calls cimport (
 )
 from usnet.tcp.options cimport OPT_STATE, tcp_get
 from usnet.tcp.state cimport tcb_at
-from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, tcb
-from usnet.wire.addr cimport ip_addr
+from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_RCV_SHUT, tcb
+from usnet.wire.addr cimport addr_from_v4, addr_is_any, ip_addr
 
 cdef enum:
     MOST = 0x40000000           # bytes of one call; the rest is the caller's next
+    LOOPBACK = 0x7f000001       # 127.0.0.1
 
 
 cdef int64_t usn_run(net *n, int64_t now) noexcept nogil:
@@ -101,6 +102,8 @@ cdef int usn_listen(net *n, int fd, int backlog) noexcept nogil:
         return status
     if so.kind != KIND_TCP:
         return -EOPNOTSUPP
+    if so.flags & SF_CONNECTING:
+        return -EINVAL
     if backlog < 0:
         backlog = 0x7fffffff                    # as the kernel: as many as the stack allows
     return tcp_listen(&n.s.tcp, so.pcb, <uint32_t>backlog)
@@ -168,19 +171,29 @@ cdef int do_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil
     return made
 
 
+cdef ip_addr here_if_any(const ip_addr *addr, uint16_t port) noexcept nogil:
+    """Who sends to any address means this host."""
+    cdef ip_addr to = addr[0]
+    if port != 0 and addr_is_any(addr):
+        addr_from_v4(&to, LOOPBACK)
+    return to
+
+
 cdef int do_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil:
     cdef sock *so
     cdef int status = find(n, fd, &so)
+    cdef ip_addr to
     if status < 0:
         return status
+    to = here_if_any(addr, port)
     if so.kind == KIND_UDP:
-        return udp_connect(&n.s.ip, so.pcb, addr, port)
+        return udp_connect(&n.s.ip, so.pcb, &to, port)
     if so.flags & SF_CONNECTING:
         status = connect_outcome(n, so)
         if status != 0:
             return status
     else:
-        status = tcp_connect(&n.s.tcp, so.pcb, addr, port, now)
+        status = tcp_connect(&n.s.tcp, so.pcb, &to, port, now)
         if status == 0:
             so.flags |= SF_CONNECTING
             news_consumed(n, fd, READY_OUT | READY_HUP)
@@ -200,6 +213,7 @@ cdef int connect_outcome(net *n, sock *so) noexcept nogil:
     if phase != TCPS_CLOSED:
         return 0
     error = tcp_take_error(&n.s.tcp, so.pcb)
+    tcb_at(&n.s.tcp, so.pcb).flags &= ~<uint32_t>TF_RCV_SHUT    # as fresh again
     return -error if error else -ECONNABORTED   # SO_ERROR was asked for first
 
 
@@ -221,6 +235,8 @@ cdef int do_shutdown(net *n, int fd, int how, int64_t now) noexcept nogil:
             so.flags |= SF_SHUT_RD
         if how != SHUT_RD:
             so.flags |= SF_SHUT_WR
+            udp_at(n, so).shut = 1
+    so.seen = 0                                 # as Linux: edges are told again of all that holds
     news_of(n, <uint32_t>fd)
     return status
 
@@ -247,16 +263,18 @@ cdef int do_close(net *n, int fd, int64_t now) noexcept nogil:
 cdef int64_t do_sendto(net *n, int fd, const uint8_t *p, size_t length, int flags, const ip_addr *addr, uint16_t port,
                        int64_t now) noexcept nogil:
     cdef sock *so
+    cdef ip_addr to
     cdef int64_t done = find(n, fd, &so)
     if done < 0:
         return done
     if flags & MSG_OOB:
         return -EOPNOTSUPP
     if so.kind == KIND_UDP:
-        if so.flags & SF_SHUT_WR:
-            return -EPIPE
         if length > MOST:
             length = MOST                       # refused below: EMSGSIZE
+        if addr != NULL:
+            to = here_if_any(addr, port)
+            addr = &to
         done = udp_send(&n.s.ip, so.pcb, p, <uint32_t>length, addr, port, now)
         news_consumed(n, fd, READY_OUT | READY_ERR)
         return done
@@ -273,8 +291,8 @@ cdef int64_t do_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, i
     cdef int64_t done = find(n, fd, &so)
     if done < 0:
         return done
-    if flags & MSG_OOB:
-        return -EINVAL
+    if flags & MSG_OOB and so.kind == KIND_TCP:
+        return -ENOTCONN if tcp_get(&n.s.tcp, so.pcb, OPT_STATE) == TCPS_LISTEN else -EINVAL
     if length > MOST:
         length = MOST
     if so.kind == KIND_UDP:
@@ -293,9 +311,7 @@ cdef int64_t recv_datagram(net *n, int fd, sock *so, uint8_t *p, uint32_t length
     cdef int64_t done
     memset(&record, 0, sizeof(record))
     done = udp_recv(&n.s.ip, so.pcb, p, length, peek, &record)
-    if done == -EAGAIN and so.flags & SF_SHUT_RD:
-        done = 0
-    elif done >= 0 and not peek:
+    if done >= 0 and not peek:
         so.mark -= 1
     news_consumed(n, fd, READY_IN | READY_ERR)
     if done < 0:

@@ -124,7 +124,7 @@ cdef class Stack:
             "routes": [(network, hop or None) for network, hop in where.routes], "hosts": settings.hosts,
             "max_connections": limits.connections, "max_chunks": limits.chunks, "max_sockets": limits.sockets,
             "look_interval": driver.look_interval, "poll_interval": driver.poll_interval,
-            "control": settings.control.path, **more,
+            "control": settings.control.path if settings.control.enabled else None, **more,
         }
         if backend is None:
             from usnet.backends.registry import configure_peer, open_port
@@ -183,8 +183,10 @@ cdef class Stack:
         return not self.is_open
 
     def statistics(self):
-        """Counters of every layer, as nested dicts."""
-        return self.core.statistics()
+        """Counters of every layer, as nested dicts; under "memory", what is held now, descriptors too."""
+        found = self.core.statistics()
+        found["memory"]["descriptors"] = self.n.n_socks
+        return found
 
     def connections(self):
         """All connections, listeners and bound datagram sockets, each an usnet.sockets.inspect.Connection."""

@@ -100,6 +100,8 @@ cdef void news_of(net *n, uint32_t fd) noexcept nogil:
     mark = read_mark(n, so)
     if mark != so.mark:
         fresh |= ready & READY_IN
+    if fresh & (READY_RDHUP | READY_HUP | READY_ERR):
+        fresh = ready                           # Linux tells everybody when a connection's state changes
     so.mark = mark
     so.seen = <unsigned short>ready
     i = so.items
@@ -373,7 +375,7 @@ cdef int ep_ctl(net *n, int epfd, int op, int fd, uint32_t events, uint64_t data
     news_of(n, fd)
     item.events = events | (item.events & EV_QUEUED)
     item.data = data
-    if fd_ready(n, fd) & wanted(events):
+    if fd_ready(n, fd) & wanted(events) and not item.events & EV_QUEUED:
         item_ready(n, i)
     return 0
 

@@ -73,7 +73,7 @@ def _table(kind: str, doc: str) -> Any:
     return dataclasses.field(default_factory=dict, metadata={"kind": kind, "doc": doc})
 
 
-def frozen_table(doc: str) -> Any:
+def table(doc: str) -> Any:
     return _table("table", doc)
 
 
@@ -112,8 +112,12 @@ class Table:
 
     section = ""
 
+    @classmethod
+    def fields(cls) -> tuple[dataclasses.Field[Any], ...]:
+        return dataclasses.fields(cls)  # type: ignore[arg-type]
+
     def __post_init__(self) -> None:
-        for f in dataclasses.fields(self):  # type: ignore[arg-type]
+        for f in self.fields():
             value = getattr(self, f.name)
             if value is not None or f.default is not None:
                 checked = getattr(self, "_" + f.metadata["kind"])(f"{self.section}.{f.name}", value, f.metadata)
@@ -134,9 +138,9 @@ class Table:
     _count = _time = _size = _number
 
     def _switch(self, key: str, value: Any, about: Any) -> bool:
-        if value not in (True, False) or not isinstance(value, int):
+        if not isinstance(value, bool):
             raise SettingsError(key, f"must be true or false, not {value!r}")
-        return bool(value)
+        return value
 
     def _text(self, key: str, value: Any, about: Any) -> str:
         if not isinstance(value, str | Path) or "\0" in str(value):

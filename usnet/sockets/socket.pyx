@@ -13,7 +13,7 @@ from libc.errno cimport EAGAIN, EALREADY, EBADF, EINPROGRESS
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
-from usnet.ip.state cimport READY_ERR, READY_IN, READY_OUT
+from usnet.ip.state cimport READY_ERR, READY_IN, READY_OUT, READY_RDHUP
 from usnet.sockets.api cimport (
     usn_accept, usn_close, usn_connect, usn_listen, usn_ready, usn_recvfrom, usn_sendto, usn_shutdown,
 )
@@ -193,6 +193,9 @@ cdef class socket(Messages):
             if had > 0:
                 if done != -EAGAIN or self.timeout_ns == 0:
                     return had
+            elif (done == -EAGAIN and self.type_ != SOCK_STREAM and self.timeout_ns != 0 and not flags & MSG_DONTWAIT
+                  and usn_ready(&self.stack_.n, self.fd) & READY_RDHUP):
+                return 0                        # shut down for reading: nothing to wait for
             elif done != -EAGAIN or flags & MSG_DONTWAIT or (waited and self.timeout_ns == 0):
                 raise os_error(done)
             self.wait(READY_IN, deadline)

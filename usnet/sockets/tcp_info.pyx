@@ -8,7 +8,7 @@ from usnet.tcp.segment cimport segment_our_mss
 from usnet.tcp.state cimport listener, listener_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
     TCPS_CLOSE_WAIT, TCPS_CLOSING, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_LAST_ACK,
-    TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TCPS_TIME_WAIT, TF_PROBE, TF_RECOVERY, TF_TIMESTAMPS, TF_WSCALE, tcb,
+    TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_PROBE, TF_RECOVERY, TF_TIMESTAMPS, TF_WSCALE, tcb,
 )
 from usnet.wire.seq cimport seq_diff
 
@@ -30,8 +30,6 @@ cdef uint8_t linux_state(uint8_t state) noexcept nogil:
         return 4
     if state == TCPS_FIN_WAIT_2:
         return 5
-    if state == TCPS_TIME_WAIT:
-        return 6
     if state == TCPS_CLOSE_WAIT:
         return 8
     if state == TCPS_LAST_ACK:
@@ -40,7 +38,7 @@ cdef uint8_t linux_state(uint8_t state) noexcept nogil:
         return 10
     if state == TCPS_CLOSING:
         return 11
-    return 7
+    return 7                    # of TIME-WAIT too: as in Linux, the socket itself is through
 
 
 cdef uint32_t ms_since(int64_t then, int64_t now) noexcept nogil:

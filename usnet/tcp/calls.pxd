@@ -12,7 +12,7 @@ cdef uint32_t tcp_open(tcp_state *t, uint32_t owner) noexcept nogil             
 cdef int tcp_bind(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil     # -EADDRNOTAVAIL, -EINVAL bound already, -EADDRINUSE
 cdef int tcp_listen(tcp_state *t, uint32_t c, uint32_t backlog) noexcept nogil      # -EINVAL connected; binds to a free port if need be; again: new backlog
 cdef int tcp_accept(tcp_state *t, uint32_t c, uint32_t owner, uint32_t *conn) noexcept nogil       # 0 and *conn; -EAGAIN; -EINVAL not listening
-# 0: under way (TCPS_SYN_SENT). -EALREADY, -EISCONN, -ENETUNREACH (also a group or broadcast address), -EADDRNOTAVAIL (no free port), -EINVAL, -EOPNOTSUPP (listening).
+# 0: under way (TCPS_SYN_SENT). -EALREADY, -EISCONN, -ENETUNREACH (also a group or broadcast address), -EADDRNOTAVAIL (no free port), -EINVAL, -EISCONN (listening too).
 cdef int tcp_connect(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil
 # Bytes taken (at least 1 of n > 0), or -EAGAIN (connecting, or the send buffer is full), -ENOBUFS (the stack's memory is), -EPIPE (never connected,
 # listening, after shutdown or the connection's end), or the pending error.

@@ -10,7 +10,6 @@ from libc.errno cimport (
     ENETUNREACH,
     ENOBUFS,
     ENOTCONN,
-    EOPNOTSUPP,
     EPIPE,
 )
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint8_t
@@ -128,7 +127,7 @@ cdef int tcp_connect(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t por
     cdef int status
     cdef ip_addr src
     if k.state == TCPS_LISTEN:
-        return -EOPNOTSUPP
+        return -EISCONN
     if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
         return -EALREADY
     if k.state != TCPS_CLOSED or k.flags & TF_CONNECTED:
@@ -271,7 +270,7 @@ cdef int tcp_shutdown(tcp_state *t, uint32_t c, bint receive, bint send, int64_t
     if receive:
         k.flags |= TF_RCV_SHUT              # of one that is not connected too, as Linux does: its reads end
         tcp_notify(t, k)
-    if k.state == TCPS_CLOSED:
+    if k.state == TCPS_CLOSED or k.state == TCPS_TIME_WAIT:
         return -ENOTCONN
     if send:
         tcp_send_fin(t, c)
@@ -354,7 +353,7 @@ cdef void tcp_local(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noe
 
 cdef int tcp_peer(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    if k.state < TCPS_SYN_RECEIVED:
+    if k.state < TCPS_SYN_RECEIVED or k.state == TCPS_TIME_WAIT:
         return -ENOTCONN
     addr[0] = k.raddr
     port[0] = k.rport

@@ -1,4 +1,5 @@
 """What a port of netmap does beside what every port must: on the stand-in."""
+import errno
 import gc
 
 import pytest
@@ -12,17 +13,18 @@ from usnet.backends.netmap.opening import open_port
 from usnet.backends.poller import OSPoller
 from usnet.backends.ring import PortCaps
 
-EINVAL, ENXIO = -22, -6
+EBUSY, EINVAL, ENXIO = -16, -22, -6
+TXSYNC = 0x6994
 NS_BUF_CHANGED, NS_FORWARD, NS_INDIRECT = 1, 4, 0x10
 
 
 @pytest.fixture
 def ports():
-    """Opens ports that are closed in the end."""
+    """Opens ports that are closed in the end; what a test opened itself may hold their rings too."""
     made = []
 
-    def make(name, device, **settings):
-        made.append(open_port(name, device=device, **settings))
+    def make(name, device, exclusive=False, **settings):
+        made.append(open_port(name, device=device, exclusive=exclusive, **settings))
         return made[-1]
     yield make
     for port in made:
@@ -30,6 +32,16 @@ def ports():
 
 
 # Names, addresses, pools
+
+
+def test_two_stacks_cannot_have_the_same_rings_unless_both_allow_it():
+    device = stand_in()
+    with open_port("vale0:a", device=device):
+        with pytest.raises(OSError, match="open in another") as said:
+            open_port("vale0:a", device=device)
+        assert said.value.errno == errno.EBUSY
+    with open_port("vale0:a", device=device, exclusive=False), open_port("vale0:a", device=device, exclusive=False):
+        pass
 
 def test_a_port_says_what_it_is(ports):
     device = with_nic()
@@ -364,6 +376,22 @@ def test_slots_that_come_back_while_the_port_is_waited_for_may_be_filled_at_once
             assert ring.space == 3
         assert got == [frame(n) for n in range(30)]
         assert near.statistics()["ring_resets"] == 0
+
+
+def test_a_sync_that_was_refused_leaves_frames_as_they_were_for_the_next(ports):
+    inner, refuse = stand_in(), []
+    device = Intercept(inner, lambda call, fd, *details: EBUSY if refuse and call == "ioctl" and details[0] == TXSYNC else None)
+    with with_header("vale0:a", 12, inner), with_header("vale0:b", 12, inner) as far:
+        port = ports("vale0:a", device)
+        tx = port.tx_ring()
+        tx.write(tx.head, frame(1, 200))
+        tx.advance()
+        refuse.append(True)
+        assert [tx.sync(), tx.sync()] == [EBUSY, EBUSY]
+        refuse.clear()
+        assert tx.sync() == 0
+        assert [bytes(f) for f in far.receive()] == [bytes(12) + frame(1, 200)]
+        assert port.statistics()["tx_bytes"] == 200
 
 
 # The end

@@ -1,4 +1,6 @@
 """What stands between the stack and the module at each sync: frames held back, the module's own re-initialisation, links, waiting."""
+import os
+import select
 import time
 
 import pytest
@@ -20,7 +22,9 @@ class Bench:
     """A NIC of the stand-in's, a port on it, and hands in between: before(request) runs ahead of each sync of the module's, and may answer in its
     place; after(request) runs behind it."""
 
-    def __init__(self, slots=8, interface=False, **settings):
+    def __init__(self, slots=8, interface=False, can_stop=False, **settings):
+        self.waiting = select.epoll() if can_stop else None     # in the module's place, when poll() says POLLERR
+        self.stopped, self.watching, self.error = False, None, os.eventfd(1)
         self.before = self.after = lambda request: None
         self.poll_answer = None
         self.watched = []
@@ -32,6 +36,8 @@ class Bench:
     def seen(self, call, fd, *details):
         if call == "watch":
             self.watched.append(details[0])
+            if self.waiting:
+                return self.watch(fd, details[0])
         if call == "poll":
             return self.poll_answer
         if call != "ioctl" or details[0] not in (RXSYNC, TXSYNC):
@@ -41,6 +47,28 @@ class Bench:
             answer = self.inner.call_ioctl(fd, details[0])
             self.after(details[0])
         return answer
+
+    def watch(self, fd, events):
+        if self.watching is None:
+            self.watching = self.inner.call_watch(fd, events)
+            self.waiting.register(self.watching, select.EPOLLIN)
+            self.waiting.register(self.error, 0)
+        self.inner.call_watch(fd, events)
+        self.waiting.modify(self.error, select.EPOLLIN if self.stopped and events else 0)
+        return self.waiting.fileno()
+
+    def stop(self, on):
+        self.stopped = on
+        self.before = (lambda request: EIO) if on else lambda request: None
+        self.poll_answer = POLLERR if on else None
+        if on and self.watched[-1]:
+            self.waiting.modify(self.error, select.EPOLLIN)
+
+    def close(self):
+        self.port.close()
+        if self.waiting:
+            self.waiting.close()
+        os.close(self.error)
 
     def mark(self, flags):
         """The frame's slots at those places go on in the next, from the next receive sync on."""
@@ -61,7 +89,7 @@ def bench():
         return made[-1]
     yield make
     for each in made:
-        each.port.close()
+        each.close()
 
 
 # Frames that are not whole yet
@@ -310,3 +338,80 @@ def test_frames_that_were_left_keep_it_awake(bench):
         poller.add_port(b.port)
         for _ in range(3):
             assert poller.wait(time.monotonic_ns() + 2000 * MS)
+
+
+def test_room_that_waiting_found_may_be_used_before_the_next_sync(bench):
+    b = bench(spares=1)
+    b.nic.set_busy(True)
+    while b.tx.space:
+        b.tx.write(b.tx.head, frame(1))
+        b.tx.advance()
+    assert b.tx.sync() == 0 and b.tx.space == 0
+    b.nic.set_busy(False)
+    b.port.arm(True)                    # poll() in the module moves tail
+    assert b.tx.space == 7
+    for i in range(5):
+        if i == 2:
+            b.tx.set_slot(b.tx.head, buf_idx=b.port.spare_buffers[0], flags=0)
+        b.tx.write(b.tx.head, frame(10 + i))
+        b.tx.advance()
+    assert b.tx.sync() == 0
+    assert b.nic.sent()[-5:] == [frame(10 + i) for i in range(5)] and b.port.statistics()["ring_resets"] == 0
+
+
+def test_a_tail_that_was_written_while_waiting_is_not_believed(bench):
+    b = bench()
+    b.nic.set_busy(True)
+    while b.tx.space:
+        b.tx.write(b.tx.head, frame(1))
+        b.tx.advance()
+    assert b.tx.sync() == 0
+    b.port.arm(True)
+    b.tx.tail = (b.tx.tail + 3) % 8
+    b.tx.advance(2)
+    assert b.tx.sync() == EINVAL and b.tx.space == 0
+    b.nic.set_busy(False)
+    assert b.tx.sync() == 0 and b.tx.space == 7 and b.nic.sent() == [frame(1)] * 7
+
+
+def test_half_a_frame_is_not_seen_after_the_port_has_gone(bench):
+    b = bench()
+    b.nic.inject([frame(0), frame(1)])
+    b.mark({1: True})
+    assert b.rx.sync() == 0 and b.rx.space == 1
+    b.port.arm()                        # shows all to the module, and to whoever looks
+    b.nic.remove()
+    assert b.tx.sync() == ENXIO and b.rx.sync() == ENXIO
+    assert b.rx.space == 1 and b.rx.read(b.rx.head) == frame(0)
+
+
+
+def test_a_port_that_has_gone_wakes_up_once(bench):
+    b = bench()
+    with OSPoller() as poller:
+        poller.add_port(b.port)
+        b.nic.remove()
+        assert poller.wait(poller.clock.now() + 2000 * MS)
+        assert b.rx.sync() == ENXIO
+        assert wakeups(poller, 5) == 0
+
+
+def test_a_stopped_ring_is_looked_at_from_time_to_time(bench):
+    """poll() of such a ring says POLLERR at once, whatever it is asked for."""
+    b = bench(can_stop=True)
+    with OSPoller() as poller:
+        poller.add_port(b.port)
+        assert wakeups(poller, 5) == 0
+        b.stop(True)
+        assert poller.wait(poller.clock.now() + 2000 * MS)
+        count, end = 0, poller.clock.now() + 100 * MS
+        while poller.clock.now() < end:
+            assert b.rx.sync() == 0
+            count += poller.wait(end)
+        assert 2 <= count <= 12
+        b.stop(False)
+        assert poller.wait(poller.clock.now() + 2000 * MS)
+        assert b.rx.sync() == 0 and b.port.send(frame(1)) and b.nic.sent() == [frame(1)]
+        assert wakeups(poller, 5) == 0
+        b.nic.inject([frame(2)])
+        assert poller.wait(poller.clock.now() + 2000 * MS) and bodies(b.port.receive()) == [frame(2)]

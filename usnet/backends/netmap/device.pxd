@@ -33,7 +33,7 @@ cdef class Device:
     cdef int poll(self, int fd, int events, int64_t timeout_ns) noexcept nogil
     cdef int close(self, int fd) noexcept                                       # gives all back: 0 or -errno
     # For waiting beside other things: a real descriptor that polls readable (level-triggered) while one of the events asked for last is ready,
-    # until the next sync or poll. watch() makes or changes it: the descriptor, or -errno. It belongs to the device and ends with close().
+    # until the next sync or poll; never for events of 0. watch() makes or changes it: the descriptor, or -errno. It belongs to the device and ends with close().
     cdef int watch(self, int fd, int events) noexcept nogil
 
 

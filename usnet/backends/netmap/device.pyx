@@ -40,29 +40,26 @@ cdef extern from *:
     #ifdef __linux__
     #include <sys/epoll.h>
 
-    /* An epoll descriptor with fd in it. Where there is no epoll, fd itself. */
+    /* An epoll descriptor with fd in it, while something is waited for: errors always are. Where there is no epoll, fd itself. */
     static int us_nm_watch(int *epoll_fd, int fd, int events)
     {
         struct epoll_event e;
-        int made = 0;
+        int status;
         memset(&e, 0, sizeof e);
         e.data.fd = fd;
         e.events = (events & 1 ? EPOLLIN : 0) | (events & 4 ? EPOLLOUT : 0);
-        if (*epoll_fd < 0) {
+        if (*epoll_fd < 0)
             *epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-            if (*epoll_fd < 0)
-                return -errno;
-            made = 1;
+        if (*epoll_fd < 0)
+            return -errno;
+        if (!events) {
+            epoll_ctl(*epoll_fd, EPOLL_CTL_DEL, fd, &e);
+            return *epoll_fd;
         }
-        if (epoll_ctl(*epoll_fd, made ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &e) < 0) {
-            int error = errno;
-            if (made) {
-                close(*epoll_fd);
-                *epoll_fd = -1;
-            }
-            return -error;
-        }
-        return *epoll_fd;
+        status = epoll_ctl(*epoll_fd, EPOLL_CTL_MOD, fd, &e);
+        if (status < 0 && errno == ENOENT)
+            status = epoll_ctl(*epoll_fd, EPOLL_CTL_ADD, fd, &e);
+        return status < 0 ? -errno : *epoll_fd;
     }
     #else
     static int us_nm_watch(int *epoll_fd, int fd, int events)

@@ -15,6 +15,9 @@ cdef struct nm_port:
     uint32_t n_descs
     void *device
     void *clock
+    bint stopped                # the module refuses syncs (EIO): poll() of such rings ends at once, each time
+    int retry_fd                # timer in the waiter's epoll, for those; -1: none here
+    bint retrying               # it is set
     int query_fd                # unbound descriptor, to ask whether the port is still there
     void *interface             # Interface that knows of the link; NULL: none, only syncs and query_fd tell
     nmreq_header query

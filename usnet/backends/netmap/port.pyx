@@ -7,7 +7,7 @@ cimport cython
 from libc.errno cimport EINVAL, EIO, ENODEV, ENXIO
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from usnet.backends.clock cimport Clock
 from usnet.backends.netmap.abi cimport NETMAP_API, NETMAP_REQ_PORT_INFO_GET, NIOCCTRL
@@ -15,7 +15,8 @@ from usnet.backends.netmap.descriptor cimport Descriptor
 from usnet.backends.netmap.device cimport NM_POLLERR, NM_POLLIN, NM_POLLOUT, Device, KernelDevice
 from usnet.backends.netmap.link cimport Interface
 from usnet.backends.netmap.side cimport (
-    nm_side, rx_check, rx_hide, rx_settle, side_full, side_publish, side_reset, tx_absorb, tx_check, tx_headers, tx_settle, tx_take_back,
+    nm_side, rx_check, rx_hide, rx_settle, side_full, side_publish, side_reset, tx_ahead, tx_ask, tx_check, tx_headers, tx_headers_off,
+    tx_settle, tx_take_back, tx_told,
 )
 from usnet.backends.ring cimport (
     LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, PORT_MAX_RINGS, PORT_SWAP, PORT_VNET_HDR, RING_RX, RING_TX, Port,
@@ -23,7 +24,35 @@ from usnet.backends.ring cimport (
 )
 from usnet.backends.ring_memory cimport FIRST_BUFFER
 
+cdef extern from *:
+    """
+    #ifdef __linux__
+    #include <errno.h>
+    #include <sys/timerfd.h>
+    static int us_nm_timer(void)
+    {
+        int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        return fd < 0 ? -errno : fd;
+    }
+    /* Readable after so many ns, once; 0: not any more. */
+    static void us_nm_timer_set(int fd, long ns)
+    {
+        struct itimerspec t = {.it_value.tv_nsec = ns};
+        timerfd_settime(fd, 0, &t, NULL);
+    }
+    #else
+    static int us_nm_timer(void) { return -1; }
+    static void us_nm_timer_set(int fd, long ns) { }
+    #endif
+    """
+    int us_nm_timer()
+    void us_nm_timer_set(int fd, long ns) nogil
+
+cdef extern from "<unistd.h>":
+    int c_close "close"(int fd)
+
 cdef enum:
+    RETRY_NS = 10000000         # between two looks at rings that are stopped
     OWN_POOLS = 1 << 16         # numbers of pools that are not the kernel's regions begin here
 
 cdef uint32_t last_pool = OWN_POOLS
@@ -48,6 +77,7 @@ cdef int sync_failed(nm_port *e, int status) noexcept nogil:
         return -ENXIO
     if status == -EIO:
         e.p.link = LINK_DOWN
+        e.stopped = True
         return 0
     return status
 
@@ -84,6 +114,15 @@ cdef int drop_all(nm_port *e, nm_side *k, uint32_t frames, uint64_t bytes) noexc
     return 0
 
 
+cdef void learn_tail(nm_port *e, nm_side *k) noexcept nogil:
+    """poll() has freed slots and the user has filled some of them, before any sync: only the module knows which they are."""
+    cdef uint32_t head = k.r.head
+    cdef uint32_t cur = k.r.cur
+    tx_ask(k)
+    (<Descriptor>k.desc).txsync()       # an error shows at the sync that follows
+    tx_told(k, head, cur)
+
+
 cdef int netmap_tx_sync(void *self, uint32_t number) noexcept nogil:
     cdef nm_port *e = <nm_port *>self
     cdef nm_side *k = &e.tx[number]
@@ -95,7 +134,8 @@ cdef int netmap_tx_sync(void *self, uint32_t number) noexcept nogil:
         return -ENXIO
     if number >= e.p.n_tx:
         return -EINVAL
-    tx_absorb(k)
+    if tx_ahead(k):
+        learn_tail(e, k)
     if not tx_check(k, &frames, &bytes):
         return broken_rules(e, k)
     if e.p.link == LINK_DOWN and not came_back(e):
@@ -110,7 +150,12 @@ cdef int netmap_tx_sync(void *self, uint32_t number) noexcept nogil:
     if status < 0:
         k.head = before
         status = sync_failed(e, status)
-        return drop_all(e, k, frames, bytes) if status == 0 else status
+        if status == 0:
+            return drop_all(e, k, frames, bytes)
+        if k.hdr:
+            tx_headers_off(k)
+        return status
+    e.stopped = False
     if e.p.link == LINK_DOWN and e.interface == NULL:
         e.p.link = LINK_UP
     e.p.stats.tx_frames += frames
@@ -129,6 +174,8 @@ cdef int netmap_rx_sync(void *self, uint32_t number) noexcept nogil:
     cdef int64_t now = 0
     cdef int status
     if e.p.link == LINK_GONE:
+        if number < e.p.n_rx and e.n_descs:
+            rx_hide(k)
         return -ENXIO
     if number >= e.p.n_rx:
         return -EINVAL
@@ -138,6 +185,7 @@ cdef int netmap_rx_sync(void *self, uint32_t number) noexcept nogil:
     if not rx_check(k):
         return broken_rules(e, k)
     if e.p.link == LINK_DOWN and not came_back(e) and e.p.link == LINK_GONE:
+        rx_hide(k)
         return -ENXIO
     side_publish(k)
     before = k.head
@@ -147,6 +195,7 @@ cdef int netmap_rx_sync(void *self, uint32_t number) noexcept nogil:
         k.head = before
         rx_hide(k)
         return sync_failed(e, status)
+    e.stopped = False
     if e.p.link == LINK_DOWN and e.interface == NULL:
         e.p.link = LINK_UP
     if k.r.tail != k.tail:
@@ -171,14 +220,10 @@ cdef void arm_rx(nm_port *e, nm_side *k) noexcept nogil:
     k.armed = True
 
 
-cdef int netmap_arm(void *self, bint for_tx) noexcept nogil:
-    cdef nm_port *e = <nm_port *>self
+cdef void arm_rings(nm_port *e, int *events) noexcept nogil:
+    """The module may look at them. What is to be waited for, by descriptor."""
     cdef nm_side *k
     cdef uint32_t i
-    cdef int events[32]
-    cdef int status
-    if e.p.link == LINK_GONE:
-        return -ENXIO
     for i in range(e.n_descs):
         events[i] = 0
     for i in range(e.p.n_rx):
@@ -192,12 +237,33 @@ cdef int netmap_arm(void *self, bint for_tx) noexcept nogil:
             side_publish(k)
             k.armed = True
             events[k.watch] |= NM_POLLOUT
+
+
+cdef int watch_all(nm_port *e, const int *events) noexcept nogil:
+    """Each time, also when it is the same again: what was ready may not be any more."""
+    cdef uint32_t i
+    cdef int status
     for i in range(e.n_descs):
-        # Each time, also when it is the same again: what was ready may not be any more
         status = (<Device>e.device).watch((<Descriptor>e.descs[i]).fd, events[i])
         if status < 0:
             return status
     return 0
+
+
+cdef int netmap_arm(void *self, bint for_tx) noexcept nogil:
+    cdef nm_port *e = <nm_port *>self
+    cdef int events[32]
+    cdef int status
+    cdef bint retry = e.stopped and e.p.link == LINK_DOWN and e.retry_fd >= 0
+    if retry or e.retrying:
+        us_nm_timer_set(e.retry_fd, RETRY_NS if retry else 0)
+        e.retrying = retry
+    if retry or e.p.link == LINK_GONE:
+        memset(events, 0, sizeof(events))       # poll() would end at once for ever
+    else:
+        arm_rings(e, events)
+    status = watch_all(e, events)
+    return -ENXIO if e.p.link == LINK_GONE else status
 
 
 cdef uint32_t pool_number(NetmapPort mine, Descriptor d):
@@ -222,7 +288,7 @@ cdef class NetmapPort(Port):
                   Interface interface=None):
         cdef Descriptor d
         cdef uint32_t i
-        self.e.query_fd = self.wait_fd = -1
+        self.e.query_fd = self.e.retry_fd = self.wait_fd = -1
         self.device, self.request, self.descriptors, self.interface = device, request, tuple(descriptors), interface
         self.e.interface = <void *>interface if interface is not None else NULL
         self.name = name
@@ -306,7 +372,7 @@ cdef class NetmapPort(Port):
         memcpy(self.e.query.nr_name, <const char *>name, len(name))
 
     cdef int _watch(self) except -1:
-        """Makes the descriptor that is readable when any ring has frames."""
+        """Makes the descriptor that is readable when any ring has frames, or one that is stopped is to be looked at again."""
         cdef uint32_t i
         cdef int fd
         watched = []
@@ -316,6 +382,9 @@ cdef class NetmapPort(Port):
                 raise OSError(-fd, os.strerror(-fd), self.name)
             watched.append(fd)
         self.wait_fd = watched[0]
+        self.e.retry_fd = us_nm_timer()
+        if self.e.retry_fd >= 0:
+            watched.append(self.e.retry_fd)
         if len(watched) > 1:
             self.waiter = select.epoll() if hasattr(select, "epoll") else select.kqueue()
             for fd in watched:
@@ -352,7 +421,10 @@ cdef class NetmapPort(Port):
             (<Descriptor>self.descriptors[i]).shut()
         if self.e.query_fd >= 0:
             self.device.close(self.e.query_fd)
-        self.e.query_fd = self.wait_fd = -1
+        if self.e.retry_fd >= 0:
+            c_close(self.e.retry_fd)
+        self.e.query_fd = self.e.retry_fd = self.wait_fd = -1
+        self.e.retrying = False
         self.e.n_descs = 0
         self.waiter = None
         # Whoever still looks at the rings finds empty ones
@@ -383,13 +455,14 @@ cdef class NetmapPort(Port):
     def link_up(self):
         """Asks the interface, or the device where there is none: it is up."""
         cdef int up, ready
+        cdef int events[32]
         if self.p.link == LINK_GONE:
             return False
         if self.e.interface != NULL:
             up = self.interface.state()
         elif self.wait_fd >= 0:
             up = 1
-            netmap_arm(&self.e, False)          # poll() syncs
+            arm_rings(&self.e, events)          # poll() syncs
             for d in self.descriptors:
                 ready = self.device.poll((<Descriptor>d).fd, NM_POLLIN, 0)
                 if ready < 0 or ready & NM_POLLERR:

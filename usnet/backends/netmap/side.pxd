@@ -46,8 +46,6 @@ cdef struct nm_side:
     bint broken                 # set up anew while being armed: the next sync says so
     uint32_t watch              # number of the port's descriptor that it is waited for by
 
-# Transmit side, before tx_check: poll() may have given slots back since the ring was armed, and its user has seen that and filled them
-cdef void tx_absorb(nm_side *k) noexcept nogil
 # 1 when all that was handed over since the last sync keeps the rules of ring.pxd, else 0. `frames` and `bytes` count it
 cdef bint tx_check(nm_side *k, uint32_t *frames, uint64_t *bytes) noexcept nogil
 cdef bint rx_check(nm_side *k) noexcept nogil
@@ -57,6 +55,13 @@ cdef void side_reset(nm_side *k) noexcept nogil
 cdef void side_publish(nm_side *k) noexcept nogil
 # Virtio-net headers in front of the frames handed over; frames are moved where they do not lie behind their header
 cdef void tx_headers(nm_side *k) noexcept nogil
+# The module has not looked: what was handed over stays so, without them
+cdef void tx_headers_off(nm_side *k) noexcept nogil
+# Of a ring that was armed: True where the user has gone on into slots that the module may have freed inside poll(). tx_ask hands nothing over for the
+# sync that tells, tx_told takes its answer, and gives back what the user had said (head, cur)
+cdef bint tx_ahead(const nm_side *k) noexcept nogil
+cdef void tx_ask(nm_side *k) noexcept nogil
+cdef void tx_told(nm_side *k, uint32_t head, uint32_t cur) noexcept nogil
 # What was handed over comes back unsent
 cdef void tx_take_back(nm_side *k) noexcept nogil
 # After the module's sync: 0; -EINVAL when it found indices broken, which it does not say

@@ -151,6 +151,47 @@ cdef void tx_headers(nm_side *k) noexcept nogil:
         i = side_after(k, i)
 
 
+cdef void tx_headers_off(nm_side *k) noexcept nogil:
+    cdef uint32_t i = k.head
+    cdef bint first = True
+    cdef slot *s
+    while i != k.r.head:
+        s = &k.r.slots[i]
+        if first:
+            s.len -= <uint16_t>k.hdr
+        else:
+            s.ptr = 0
+        first = not s.flags & NS_MOREFRAG
+        i = side_after(k, i)
+
+
+cdef bint tx_ahead(const nm_side *k) noexcept nogil:
+    return k.armed and k.r.head < k.num_slots and side_distance(k, k.head, k.r.head) > side_distance(k, k.head, k.tail)
+
+
+cdef void tx_ask(nm_side *k) noexcept nogil:
+    k.r.head = k.head
+    k.r.cur = k.head
+    restore_header(k)
+
+
+cdef void tx_told(nm_side *k, uint32_t head, uint32_t cur) noexcept nogil:
+    """Slots before the user's head are as the user made them; those behind it come back as after any sync."""
+    cdef uint32_t i
+    cdef slot *s
+    if tail_believable(k):
+        k.armed = False
+        k.tail = k.r.tail
+        i = head
+        while side_distance(k, k.head, i) < side_distance(k, k.head, k.tail):
+            s = &k.r.slots[i]
+            if s.buf_idx != k.good[i]:
+                returned(k, s, i)
+            i = side_after(k, i)
+    k.r.head = head
+    k.r.cur = cur
+
+
 cdef void tx_take_back(nm_side *k) noexcept nogil:
     k.r.head = k.head
     k.r.cur = k.head
@@ -182,19 +223,6 @@ cdef void returned(nm_side *k, slot *s, uint32_t i) noexcept nogil:
         k.good[i] = s.buf_idx
     elif not s.flags & NS_BUF_CHANGED:
         s.buf_idx = k.good[i]           # the user's doing; where the flag is set, a zero-copy monitor's
-
-
-cdef void tx_absorb(nm_side *k) noexcept nogil:
-    cdef ring *r = k.r
-    cdef uint32_t i = k.tail
-    cdef uint32_t filled = side_distance(k, k.head, r.head) if r.head < k.num_slots else 0
-    if not k.armed or r.tail >= k.num_slots or side_distance(k, k.head, r.tail) < side_distance(k, k.head, k.tail):
-        return
-    while i != r.tail:
-        if side_distance(k, k.head, i) >= filled:
-            returned(k, &r.slots[i], i)
-        i = side_after(k, i)
-    k.tail = r.tail
 
 
 cdef int tx_settle(nm_side *k, port_stats *st) noexcept nogil:

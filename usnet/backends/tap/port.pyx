@@ -6,7 +6,7 @@ import struct
 from libc.errno cimport (
     EAGAIN, EBADF, EBADFD, EFAULT, EINTR, EINVAL, EIO, ENODEV, ENOENT, ENXIO, EACCES, EBUSY, EPERM, errno,
 )
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from usnet.backends.clock cimport Clock
@@ -202,6 +202,7 @@ cdef int tap_read(tap_end *e, ring_side *k) noexcept nogil:
     cdef uint32_t n, part, left
     cdef uint32_t before = 1 if e.hdr else 0
     cdef Py_ssize_t got
+    cdef int64_t now
     if side_room(k) < e.parts:
         return 0
     v[0].iov_base = header
@@ -218,6 +219,7 @@ cdef int tap_read(tap_end *e, ring_side *k) noexcept nogil:
         e.p.stats.rx_too_long += 1
         return 1
     left = <uint32_t>got
+    now = (<Clock>e.clock).read((<Clock>e.clock).self_)
     e.p.stats.rx_frames += 1
     e.p.stats.rx_bytes += left
     while True:
@@ -228,10 +230,10 @@ cdef int tap_read(tap_end *e, ring_side *k) noexcept nogil:
         k.r.slots[i].len = <uint16_t>part
         k.r.slots[i].flags = NS_MOREFRAG if left else 0
         memset(&k.meta[i], 0, sizeof(slot_meta))
+        k.meta[i].time_ns = now
         k.tail = side_next(k, i)
         if left == 0:
             break
-    k.meta[first].time_ns = (<Clock>e.clock).read((<Clock>e.clock).self_)
     if e.hdr:
         vnet_read(header, &k.meta[first])
     k.r.tail = k.tail

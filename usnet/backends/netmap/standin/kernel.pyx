@@ -9,7 +9,7 @@ from usnet.backends.netmap.abi cimport (
 )
 from usnet.backends.netmap.device cimport NM_POLLERR
 from usnet.backends.netmap.standin.adapter cimport (
-    NAF_MOREFRAG, NAF_OFFSETS, NAF_ON, NR_RX, NR_TX, adapter, adapter_put, opened_ring, queued,
+    NAF_MOREFRAG, NAF_OFFSETS, NAF_ON, NR_RX, NR_TX, adapter, adapter_put, opened_ring, opened_silence, queued,
 )
 from usnet.backends.netmap.standin.emulated cimport nic_emulate
 from usnet.backends.netmap.standin.kinds cimport plug_kinds
@@ -159,6 +159,9 @@ cdef class StandIn(Device):
             if o.watch_fd < 0:
                 return -errno
         o.watch_events = events
+        if events == 0:
+            opened_silence(o)
+            return o.watch_fd
         if poll_rings(o, events) & (events | NM_POLLERR):
             opened_ring(o)
         return o.watch_fd
@@ -255,7 +258,7 @@ cdef class Nic:
         cdef int taken = 0
         for frame in given:
             view = frame
-            taken += nic_receive(self.n, ring, &view[0] if view.shape[0] else NULL, <uint32_t>view.shape[0]) == 0
+            taken += nic_receive(self.n, ring, &view[0] if view.shape[0] else <const uint8_t *>b"", <uint32_t>view.shape[0]) == 0
         return taken
 
     def sent(self):
@@ -268,7 +271,7 @@ cdef class Nic:
         cdef int taken = 0
         for frame in given:
             view = frame
-            taken += nic_host_send(self.n, queue, &view[0] if view.shape[0] else NULL, <uint32_t>view.shape[0]) == 0
+            taken += nic_host_send(self.n, queue, &view[0] if view.shape[0] else <const uint8_t *>b"", <uint32_t>view.shape[0]) == 0
         return taken
 
     def host_received(self):

@@ -1,0 +1,155 @@
+"""Options: defaults, ranges and errors of each, on the kernel's sockets and on usnet's."""
+
+import socket
+import struct
+
+import pytest
+
+from tests.sockets import agree
+from tests.sockets.agree import said
+
+SOL, TCP, IP = socket.SOL_SOCKET, socket.IPPROTO_TCP, socket.IPPROTO_IP
+NAMES = {
+    "SO_REUSEADDR": SOL, "SO_REUSEPORT": SOL, "SO_KEEPALIVE": SOL, "SO_BROADCAST": SOL, "SO_TYPE": SOL, "SO_DOMAIN": SOL,
+    "SO_PROTOCOL": SOL, "SO_ERROR": SOL, "SO_ACCEPTCONN": SOL, "SO_SNDBUF": SOL, "SO_RCVBUF": SOL, "SO_LINGER": SOL, "TCP_NODELAY": TCP,
+    "TCP_KEEPIDLE": TCP, "TCP_KEEPINTVL": TCP, "TCP_KEEPCNT": TCP, "TCP_USER_TIMEOUT": TCP, "TCP_MAXSEG": TCP, "IP_TTL": IP, "IP_TOS": IP,
+}  # fmt: skip
+VALUES = [-1, 0, 1, 2, 64, 88, 127, 128, 255, 256, 1000, 5000, 32767, 32768, 100_000]
+RAW = [b"", b"\1", struct.pack("h", 1), struct.pack("i", 1), struct.pack("ii", 1, 5), struct.pack("ii", 0, 5), struct.pack("iii", 1, 2, 3)]
+
+# {(option): why the difference is kept}; also in docs/sockets.md.
+BUFFERS = "sizes are bytes of payload as asked for, from 2,048 to 1 GiB; Linux doubles them and has limits of its own"
+BUFFER_NAMES = ("SO_SNDBUF", "SO_RCVBUF")
+DIFFERENCES = {(kind, name, what): BUFFERS for kind in ("stream", "datagram") for name in BUFFER_NAMES for what in ("default", "set", "raw")}
+
+
+def one(net, kind):
+    return net.tcp() if kind == "stream" else net.udp()
+
+
+def default(net, kind, name):
+    sock = one(net, kind)
+    level, number = NAMES[name], getattr(socket, name)
+    return [said(sock.getsockopt, level, number), *(said(sock.getsockopt, level, number, n) for n in (1, 2, 4, 8, -1, 2000))]
+
+
+def setting(net, kind, name, values):
+    level, number = NAMES[name], getattr(socket, name)
+    told = []
+    for value in values:
+        sock = one(net, kind)
+        told.append((value, said(sock.setsockopt, level, number, value), said(sock.getsockopt, level, number, 8)))
+    return told
+
+
+@pytest.mark.parametrize("kind", ["stream", "datagram"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_default_agrees(kind, name):
+    agree.check(DIFFERENCES, (kind, name, "default"), default, kind, name)
+
+
+@pytest.mark.parametrize("kind", ["stream", "datagram"])
+@pytest.mark.parametrize("name", NAMES)
+def test_what_may_be_set_agrees(kind, name):
+    agree.check(DIFFERENCES, (kind, name, "set"), setting, kind, name, VALUES)
+
+
+@pytest.mark.parametrize("kind", ["stream", "datagram"])
+@pytest.mark.parametrize("name", NAMES)
+def test_what_may_be_set_as_bytes_agrees(kind, name):
+    agree.check(DIFFERENCES, (kind, name, "raw"), setting, kind, name, RAW)
+
+
+UNKNOWN = [(SOL, 9999), (TCP, 9999), (IP, 9999), (9999, 1), (socket.IPPROTO_UDP, 9999)]
+
+
+def unknown(net, kind, level, name):
+    sock = one(net, kind)
+    return said(sock.setsockopt, level, name, 1), said(sock.getsockopt, level, name)
+
+
+@pytest.mark.parametrize("kind", ["stream", "datagram"])
+@pytest.mark.parametrize(("level", "name"), UNKNOWN)
+def test_what_does_not_exist_is_refused_alike(kind, level, name):
+    agree.check(DIFFERENCES, ("unknown", kind, level, name), unknown, kind, level, name)
+
+
+INHERITED = {
+    "SO_REUSEADDR": 1, "SO_REUSEPORT": 1, "SO_KEEPALIVE": 1, "SO_BROADCAST": 1, "SO_LINGER": struct.pack("ii", 1, 7), "TCP_NODELAY": 1,
+    "TCP_KEEPIDLE": 90, "TCP_KEEPINTVL": 7, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 1234, "IP_TTL": 9, "IP_TOS": 0xB8,
+}  # fmt: skip
+
+
+def inherited(net, name):
+    listener = net.tcp("server")
+    listener.setsockopt(NAMES[name], getattr(socket, name), INHERITED[name])
+    listener.bind((net.host, 0))
+    listener.listen()
+    net.tcp().connect(listener.getsockname())
+    server, _ = listener.accept()
+    net.keep(server)
+    told = server.getsockopt(NAMES[name], getattr(socket, name), 8)
+    server.setsockopt(SOL, socket.SO_LINGER, struct.pack("ii", 0, 0))
+    listener.setsockopt(SOL, socket.SO_LINGER, struct.pack("ii", 0, 0))
+    return told
+
+
+@pytest.mark.parametrize("name", INHERITED)
+def test_accepted_sockets_inherit_alike(name):
+    agree.check(DIFFERENCES, ("inherited", name), inherited, name)
+
+
+def maxseg(net):
+    """Set before connecting, it bounds what both ends send."""
+    listener = net.listener()
+    client = net.tcp()
+    client.setsockopt(TCP, socket.TCP_MAXSEG, 500)
+    told = [client.getsockopt(TCP, socket.TCP_MAXSEG)]
+    client.connect(listener.getsockname())
+    server, _ = listener.accept()
+    net.keep(server)
+    return told + [sock.getsockopt(TCP, socket.TCP_MAXSEG) for sock in (client, server)]
+
+
+def test_the_largest_segment_is_agreed_alike():
+    agree.check(DIFFERENCES, "maxseg", maxseg)
+
+
+REUSE = [(), ("SO_REUSEADDR",), ("SO_REUSEPORT",), ("SO_REUSEADDR", "SO_REUSEPORT")]
+
+
+def allow(sock, names):
+    for name in names:
+        sock.setsockopt(SOL, getattr(socket, name), 1)
+
+
+def shared_port(net, first, second, how):
+    """Whether a second stream may have the address of a first that is bound, listens, has a connection, or had one."""
+    one, two = net.tcp("server"), net.tcp("server")
+    allow(one, first)
+    allow(two, second)
+    one.bind(("" if how == "any" else net.host, 0))
+    address = (net.host, one.getsockname()[1])
+    if how != "bound":
+        one.listen()
+    if how in ("connected", "left", "time-wait"):
+        client = net.tcp()
+        client.connect(one.getsockname())
+        server, _ = one.accept()
+        net.keep(server)
+        net.settle()
+        if how != "connected":
+            one.close()
+        if how == "time-wait":
+            server.close()
+            net.settle()
+            client.close()
+        net.settle()
+    return said(two.bind, address), said(two.listen)
+
+
+@pytest.mark.parametrize("how", ["bound", "listening", "any", "connected", "left", "time-wait"])
+@pytest.mark.parametrize("second", REUSE, ids=str)
+@pytest.mark.parametrize("first", REUSE, ids=str)
+def test_sharing_a_port_agrees(first, second, how):
+    agree.check(DIFFERENCES, ("sharing", first, second, how), shared_port, first, second, how)
