@@ -19,11 +19,11 @@ OPT_SACK = 2  # TCPI_OPT_SACK in tcp_info.tcpi_options
 def lossy(machine):
     """A stack of this process whose link loses 2 % of the packets each way, with its frames captured as it sent and got them."""
     from usnet import Stack
+    from usnet.backends.fate import Fate
     from usnet.backends.registry import open_port
     from usnet.backends.tap.peer import configure_peer
     from usnet.backends.wrappers.capture import CapturePort
     from usnet.backends.wrappers.faults import FaultPort
-    from usnet.backends.fate import Fate
 
     with machine.entered():
         port = open_port(f"tap:{DEVICE}")
