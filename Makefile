@@ -79,7 +79,7 @@ sanitize: setup
 	$$venv/bin/python -m pytest $(SANITIZE)
 
 # NETMAP_VM and NETMAP_KO: see tests/netmap/vm. NETMAP_TESTS: what pytest is called with.
-NETMAP_TESTS ?= -v --durations=0 --durations-min=0.5
+NETMAP_TESTS ?= -v --durations=0 --durations-min=2
 test-netmap: build
 	@tests/netmap/vm $(PY) -m pytest -p no:cacheprovider $(NETMAP_TESTS) tests/netmap
 

@@ -1,6 +1,7 @@
 """The control socket: who may ask, what slow and hostile askers can do (nothing), and what remains of those that are gone."""
 
 import errno
+import itertools
 import os
 import socket
 import stat
@@ -31,9 +32,10 @@ def door(tmp_path):
     with_door.close()
 
 
-def answered(door, question, clock=iter(range(0, 10**18, 10**6))):
+def answered(door, question):
     """What ask() says while the door is served."""
     said = []
+    clock = itertools.count(door.next_look, control.INTERVAL)
 
     def run():
         try:
@@ -176,3 +178,22 @@ def test_another_doors_socket_is_not_taken_away_at_the_end(door, tmp_path):
     door.close()
     assert is_alive(other.path)
     other.close()
+
+
+def test_it_is_served_also_where_only_the_real_descriptor_is_waited_for(tmp_path):
+    """asyncio's way: nobody blocks in the stack; select() waits for epoll.fileno(), and poll(0) drives."""
+    import select
+
+    import usnet
+    from usnet.backends.pair import make_pair
+
+    path = tmp_path / "door.sock"
+    with usnet.Stack(make_pair()[0], "10.9.0.1/24", control=str(path)) as stack, stack.epoll() as ready:
+        said = []
+        asker = threading.Thread(target=lambda: said.append(ask(path, "about")))
+        ready.fileno()
+        asker.start()
+        while asker.is_alive():
+            select.select([ready.fileno()], [], [], 0.05)
+            ready.poll(0)
+    assert said[0]["pid"] == os.getpid() and said[0]["ports"] == ["pair:pair:a"]

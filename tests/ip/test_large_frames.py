@@ -5,7 +5,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 
 from tests.ip.ip_lab import PEER, PEER_MAC, US, US_MAC, Bench, same
-from tests.ip.test_forward import A, A_MAC, B, B_MAC, R1_MAC, R2_MAC, good
+from tests.ip.test_forward import A_MAC, B_MAC, R1_MAC, R2_MAC, A, B, good
 from usnet.backends.pair import make_pair
 from usnet.ip.host import IpHost
 from usnet.wire.gso import complete, cut

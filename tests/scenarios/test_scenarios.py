@@ -15,7 +15,7 @@ ITEMS = [item for path in FILES for item in scenario.items(path)]
 FIRST = """
     clean-lan clean-wan handshake-loss syn-blackhole simultaneous-open rst-on-syn single-loss-mid multi-loss-no-sack
     rto-backoff ack-loss-50 duplicates corruption zero-window-deadlock silly-window nagle-delack fin-loss half-close
-    simultaneous-close close-with-unread lossy-5 multi-loss-sack rexmit-loss
+    simultaneous-close close-with-unread lossy-5 multi-loss-sack rexmit-loss ack-loss-sack
 """.split()
 ACROSS_PROCESSES = ("handshake-loss", "lossy-5", "duplicates", "simultaneous-open")
 

@@ -228,7 +228,7 @@ def test_what_waits_and_the_state_are_told(us, calls, stream):
 
 
 def test_options_and_names(us, calls, stream):
-    server, client = stream
+    _, client = stream
     assert calls.options(us.client, client.fileno(), socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) == (0, 0, 1)
     assert calls.options(us.client, client.fileno(), socket.SOL_SOCKET, 9999, 1)[:2] == (-errno.ENOPROTOOPT,) * 2
     assert calls.names(us.client, client.fileno()) == (client.getsockname()[1], 0, 7)

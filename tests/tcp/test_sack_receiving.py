@@ -3,6 +3,7 @@
 import pytest
 
 from usnet.testing.peer import established, listening
+from usnet.testing.segments import parse_segment
 
 
 def opened(**kwargs):
@@ -96,6 +97,17 @@ def test_so_many_blocks_as_fit(length, blocks):
     tcp.cable.run()
     (segment,) = tcp.take()
     assert len(segment.options.get("sack", ())) == blocks
+
+
+def test_full_segments_do_not_take_the_place_of_a_report():
+    """The ring was full when it was due: it follows the data, which has no room for it."""
+    tcp = opened(slots=4)
+    tcp.send(6 * 1460)
+    tcp.cable.put(6, tcp.build(parse_segment(". 1001:2001(1000) ack 1")))
+    tcp.cable.stack.run_once()
+    tcp.cable.run()
+    seen = [(s.length, s.options.get("sack")) for s in tcp.take()]
+    assert seen == [(1460, None)] * 6 + [(0, ((1001, 2001),))]
 
 
 def test_a_fin_that_is_held_counts_with_its_block():

@@ -72,6 +72,15 @@ def test_duplicates_that_report_nothing_new_do_not_count():
     assert tcp.counters()["fast_retransmits"] == 0
 
 
+def test_three_reports_of_small_segments_are_a_loss():
+    """Steps 1 and 2: three are enough, however few bytes they report."""
+    tcp = in_flight()
+    tcp.rx(". 1:1(0) ack 1 <sack 1001:1101>", ". 1:1(0) ack 1 <sack 1001:1201>")
+    tcp.expect_nothing()
+    tcp.rx(". 1:1(0) ack 1 <sack 1001:1301>")
+    tcp.expect(". 1:1001(1000) ack 1")
+
+
 def test_all_holes_are_mended_at_once_as_far_as_the_pipe_has_room():
     """Rule 1, in order; each once. 20 are out, 2, 5 and 8 are lost (from 10001 on)."""
     tcp = wider()
@@ -213,6 +222,25 @@ def test_a_lost_retransmission_is_left_to_the_timer():
     tcp.expect(". 1:1001(1000) ack 1")
     tcp.rx(". 1:1(0) ack 10001")
     tcp.expect_nothing()
+
+
+def test_the_timer_counts_from_the_first_retransmission():
+    """RFC 6675, section 6."""
+    tcp = in_flight()
+    tcp.at(ms=150)
+    tcp.rx(". 1:1(0) ack 1 <sack 1001:9001>")
+    tcp.expect(". 1:1001(1000) ack 1")
+    tcp.at(ms=350)
+    tcp.expect(". 1:1001(1000) ack 1")
+
+
+def test_holes_are_not_exceeded_after_a_timeout_either():
+    tcp = in_flight()
+    tcp.rx(". 1:1(0) ack 1 <sack 1501:2001>")
+    tcp.at(ms=200)
+    tcp.expect(". 1:1001(1000) ack 1")
+    tcp.rx(". 1:1(0) ack 1001 <sack 1501:2001>")
+    tcp.expect(". 1001:1501(500) ack 1", ". 2001:3001(1000) ack 1", ". 3001:3501(500) ack 1")
 
 
 def test_no_recovery_begins_for_what_was_sent_before_a_timeout():

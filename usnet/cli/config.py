@@ -52,8 +52,6 @@ def effective(config: Path | None, changes: dict[str, Any]) -> Any:
 
 def described() -> str:
     """docs/settings.md: every setting with its kind, default, limits and meaning."""
-    import dataclasses
-
     from usnet.sockets.setting_kinds import limits_of, toml_value
     from usnet.sockets.settings import SECTIONS, Settings
 
@@ -65,8 +63,9 @@ def described() -> str:
         "`usnet config --show` prints what is in effect, `usnet config --describe` this page.",
     ]
     for name, section in SECTIONS.items():
-        lines += ["", f"## [{name}]", "", (section.__doc__ or "").partition("\n")[0], "", "| key | kind | default | may be | what it is |", "|---|---|---|---|---|"]
-        for f in dataclasses.fields(section):
+        lines += ["", f"## [{name}]", "", (section.__doc__ or "").partition("\n")[0], ""]
+        lines += ["| key | kind | default | may be | what it is |", "|---|---|---|---|---|"]
+        for f in section.fields():
             default = getattr(getattr(Settings(), name), f.name)
             shown = "" if default is None else f"`{toml_value(default, f.metadata['kind'])}`"
             lines.append(f"| `{f.name}` | {f.metadata['kind']} | {shown} | {limits_of(f.metadata)} | {f.metadata['doc']} |")

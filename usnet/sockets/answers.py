@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,5 @@ def open_door(stack: Any, path: str | None) -> ControlDoor:
     alive = weakref.ref(stack)
     questions = {"about": about, "statistics": statistics, "connections": connections}
     name = stack.ports[0].name if stack.ports else "stack"
-    return ControlDoor(
-        default_path(name) if path is None else path,
-        {word: (lambda answer=answer: answer(alive())) for word, answer in questions.items()},
-    )
+    answers: dict[str, Callable[[], Any]] = {word: functools.partial(lambda answer: answer(alive()), answer) for word, answer in questions.items()}
+    return ControlDoor(default_path(name) if path is None else path, answers)

@@ -5,8 +5,8 @@ from typing import Any, Self
 
 from usnet.sockets.epoll import epoll as _epoll
 from usnet.sockets.inspect import Connection
-from usnet.sockets.settings import Settings
 from usnet.sockets.names import Hosts
+from usnet.sockets.settings import Settings
 from usnet.sockets.socket import socket as _socket
 
 class Stack:

@@ -73,7 +73,7 @@ def _table(kind: str, doc: str) -> Any:
     return dataclasses.field(default_factory=dict, metadata={"kind": kind, "doc": doc})
 
 
-def frozen_table(doc: str) -> Any:
+def table(doc: str) -> Any:
     return _table("table", doc)
 
 
@@ -112,8 +112,12 @@ class Table:
 
     section = ""
 
+    @classmethod
+    def fields(cls) -> tuple[dataclasses.Field[Any], ...]:
+        return dataclasses.fields(cls)  # type: ignore[arg-type]
+
     def __post_init__(self) -> None:
-        for f in dataclasses.fields(self):  # type: ignore[arg-type]
+        for f in self.fields():
             value = getattr(self, f.name)
             if value is not None or f.default is not None:
                 checked = getattr(self, "_" + f.metadata["kind"])(f"{self.section}.{f.name}", value, f.metadata)

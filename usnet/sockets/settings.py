@@ -23,7 +23,6 @@ from usnet.sockets.setting_kinds import (
     addresses,
     choice,
     count,
-    frozen_table,
     limits_of,
     neighbours,
     one_address,
@@ -31,6 +30,7 @@ from usnet.sockets.setting_kinds import (
     routes,
     size,
     switch,
+    table,
     text,
     time,
     toml_value,
@@ -38,7 +38,7 @@ from usnet.sockets.setting_kinds import (
 
 CONTROLLERS = ("newreno",)
 """Congestion controllers, by their numbers (CC_* of usnet.tcp.congestion.ops)."""
-UNITS = {"time": "ns", "size": "bytes"}
+UNITS = {"time": ["ns"], "size": ["bytes"]}
 LEVELS = ("debug", "info", "warning", "error")
 MOST_BUFFER = 1 << 30
 DAY = 86_400 * 10**9
@@ -50,13 +50,13 @@ class Interface(Table):
     """The port, and who the stack is on it."""
 
     backend: str = text("tap:usnet0", "the port: tap:NAME, netmap:PORT, pair:NAME")
-    options: dict = frozen_table("settings of the backend's own (slots, buf_size, mtu ...), as usnet.open_port takes them")
+    options: dict = table("settings of the backend's own (slots, buf_size, mtu ...), as usnet.open_port takes them")  # noqa: RUF009
     address: tuple = addresses("own addresses, each with its prefix: 10.9.0.2/24, or a list")
     peer_address: str | None = one_address("given to the kernel's end of a TAP device, with its prefix", prefix=True)
     gateway: str | None = one_address("where packets for other networks go")
     routes: tuple = routes('further routes, [["10.8.0.0/16", "10.9.0.7"], ...]; with "" as the second: on-link')
     vlan: int = count(0, 0, 4094, "identifier of the VLAN whose frames are taken and sent; 0: untagged")
-    neighbours: dict = neighbours('neighbours that are never asked for: {"10.9.0.1" = "02:00:00:00:00:01"}')
+    neighbours: dict = neighbours('neighbours that are never asked for: {"10.9.0.1" = "02:00:00:00:00:01"}')  # noqa: RUF009
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,8 @@ SECTIONS: dict[str, type[Table]] = {
 for _section in SECTIONS.values():
     _section.__doc__ = "\n".join([
         _section.__doc__ or "", "",
-        *(f"    {f.name}: {f.metadata['doc']} ({', '.join(filter(None, (UNITS.get(f.metadata['kind'], ''), limits_of(f.metadata))))})".replace(" ()", "")
-          for f in dataclasses.fields(_section)),
+        *(f"    {f.name}: {f.metadata['doc']} ({', '.join([*UNITS.get(f.metadata['kind'], []), limits_of(f.metadata)])})".replace(" ()", "")
+          for f in _section.fields()),
     ])
 
 
@@ -206,12 +206,12 @@ class Settings:
     def from_dict(cls, data: dict[str, Any]) -> Settings:
         """From nested dicts, as a TOML file has them."""
         known(data, [f.name for f in dataclasses.fields(cls)], "")
-        sections = {}
+        sections: dict[str, Any] = {}
         for name, section in SECTIONS.items():
             values = data.get(name, {})
             if not isinstance(values, dict):
                 raise SettingsError(name, f"must be a table, not {values!r}")
-            known(values, [f.name for f in dataclasses.fields(section)], name + ".")
+            known(values, [f.name for f in section.fields()], name + ".")
             sections[name] = section(**values)
         return cls(**sections, hosts=data.get("hosts", {}))
 
@@ -240,7 +240,7 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """Nested dicts of plain values: times in ns, sizes in bytes."""
-        found = {name: {f.name: getattr(getattr(self, name), f.name) for f in dataclasses.fields(section)}
+        found = {name: {f.name: getattr(getattr(self, name), f.name) for f in section.fields()}
                  for name, section in SECTIONS.items()}
         return {**found, "hosts": dict(self.hosts)}
 
@@ -249,7 +249,7 @@ class Settings:
         lines = []
         for name, section in SECTIONS.items():
             lines.append(f"[{name}]")
-            for f in dataclasses.fields(section):
+            for f in section.fields():
                 value = getattr(getattr(self, name), f.name)
                 lines.append(f"# {f.name} is not set" if value is None else f"{f.name} = {toml_value(value, f.metadata['kind'])}")
             lines.append("")

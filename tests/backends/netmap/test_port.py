@@ -1,4 +1,5 @@
 """What a port of netmap does beside what every port must: on the stand-in."""
+import errno
 import gc
 
 import pytest
@@ -19,11 +20,11 @@ NS_BUF_CHANGED, NS_FORWARD, NS_INDIRECT = 1, 4, 0x10
 
 @pytest.fixture
 def ports():
-    """Opens ports that are closed in the end."""
+    """Opens ports that are closed in the end; what a test opened itself may hold their rings too."""
     made = []
 
-    def make(name, device, **settings):
-        made.append(open_port(name, device=device, **settings))
+    def make(name, device, exclusive=False, **settings):
+        made.append(open_port(name, device=device, exclusive=exclusive, **settings))
         return made[-1]
     yield make
     for port in made:
@@ -31,6 +32,16 @@ def ports():
 
 
 # Names, addresses, pools
+
+
+def test_two_stacks_cannot_have_the_same_rings_unless_both_allow_it():
+    device = stand_in()
+    with open_port("vale0:a", device=device):
+        with pytest.raises(OSError, match="open in another") as said:
+            open_port("vale0:a", device=device)
+        assert said.value.errno == errno.EBUSY
+    with open_port("vale0:a", device=device, exclusive=False), open_port("vale0:a", device=device, exclusive=False):
+        pass
 
 def test_a_port_says_what_it_is(ports):
     device = with_nic()

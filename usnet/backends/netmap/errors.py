@@ -174,7 +174,7 @@ def busy(request: PortRequest, facts: Facts) -> str:
     if request.offset is not None:
         return "the rings are open elsewhere with other offsets: the first who opens them decides; or they are in exclusive use"
     if request.flags & ABI["NR_EXCLUSIVE"]:
-        return "the rings are open in another program, so they cannot be had exclusively: close it, or leave out '/x'"
+        return "the rings are open in another program, so they cannot be had exclusively: close it, or leave out '/x' (exclusive=False for a stack)"
     return ("the port is in use: open exclusively in another program, or attached to a VALE switch (vale_list() shows it; vale_detach()), or the "
             "kernel uses it itself")
 

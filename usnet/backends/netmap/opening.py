@@ -87,13 +87,14 @@ def identity(request: PortRequest, interface: str | None, mac: str | bytes | Non
 def open_port(
     address: str | PortRequest, *, device: Device | None = None, slots: int | tuple[int, int] | None = None,
     rings: int | tuple[int, int] | None = None, spares: int = 0, mtu: int | None = None, mac: str | bytes | None = None,
-    offsets: int | None = None, exclusive: bool = False, clock: Any = None, interface: Interface | None = None,
+    offsets: int | None = None, exclusive: bool = True, clock: Any = None, interface: Interface | None = None,
 ) -> NetmapPort:
     """A port of netmap's for a stack: "em0", "em0-2" (one ring of it), "em0^" (host rings), "em0*" (both), "vale0:a", "em0{3" (a pipe's end).
 
     device: who answers netmap's calls; the kernel's module when None. slots, rings: how many are wished for (pairs: transmit, receive); VALE ports
     and pipes are made so, a NIC has its own. spares: extra buffers, for swapping; netmap may give fewer. mtu (bytes) and mac: the interface's own,
-    else 1500 and an address made from the name. offsets: frames begin at this byte of their buffers. exclusive: nobody else may open the rings.
+    else 1500 and an address made from the name. offsets: frames begin at this byte of their buffers. exclusive: nobody else
+    may open the rings, since two stacks on one ring take each other's frames.
     interface: who knows whether there is a link; of the machine's interfaces, the system.
 
     ValueError for a bad name or setting, BackendUnavailable where there is no netmap, other OSErrors with netmap's errno and what to do.
