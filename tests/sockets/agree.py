@@ -175,9 +175,16 @@ def peer_closed(net):
     return sock, peer
 
 
+def fin_arrives(net, sock):
+    """Until the other end has acknowledged the FIN: its ACK may be put off."""
+    while sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == b"\4":
+        net.pass_time()
+
+
 def shut_for_writing(net):
     sock, peer = net.connected()
     sock.shutdown(socket.SHUT_WR)
+    fin_arrives(net, sock)
     return sock, peer
 
 
@@ -185,6 +192,7 @@ def shut_for_writing_with_data(net):
     sock, peer = with_data(net)
     net.settle()
     sock.shutdown(socket.SHUT_WR)
+    fin_arrives(net, sock)
     return sock, peer
 
 
@@ -204,6 +212,7 @@ def shut_for_reading_with_data(net):
 def shut_for_both(net):
     sock, peer = net.connected()
     sock.shutdown(socket.SHUT_RDWR)
+    fin_arrives(net, sock)
     return sock, peer
 
 

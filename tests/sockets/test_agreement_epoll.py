@@ -78,8 +78,7 @@ def data_and_fin(sock, peer, net):
 
 def shutting_down_oneself(sock, peer, net):
     sock.shutdown(socket.SHUT_WR)
-    while sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) != b"\5":  # until the FIN is acknowledged
-        net.pass_time()
+    agree.fin_arrives(net, sock)
     yield
     peer.send(b"x")
     yield

@@ -21,6 +21,7 @@ RAW = [b"", b"\1", struct.pack("h", 1), struct.pack("i", 1), struct.pack("ii", 1
 BUFFERS = "sizes are bytes of payload as asked for, from 2,048 to 1 GiB; Linux doubles them and has limits of its own"
 BUFFER_NAMES = ("SO_SNDBUF", "SO_RCVBUF")
 DIFFERENCES = {(kind, name, what): BUFFERS for kind in ("stream", "datagram") for name in BUFFER_NAMES for what in ("default", "set", "raw")}
+del DIFFERENCES["datagram", "SO_RCVBUF", "default"]
 
 
 def one(net, kind):

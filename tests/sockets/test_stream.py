@@ -396,7 +396,7 @@ def test_wrong_kinds_of_sockets_are_refused(us):
     with pytest.raises(OSError, match="Address family") as e:
         us.client.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     assert e.value.errno == errno.EAFNOSUPPORT
-    assert code(us.client.socket, socket.AF_INET, socket.SOCK_SEQPACKET) == errno.EINVAL
+    assert code(us.client.socket, socket.AF_INET, socket.SOCK_SEQPACKET) == errno.ESOCKTNOSUPPORT
     assert code(us.client.socket, socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_UDP) == errno.EPROTONOSUPPORT
 
 

@@ -46,7 +46,7 @@ cdef int64_t usn_run(net *n, int64_t now) noexcept nogil
 # Sends what calls have queued. Looks at no receive ring and no timer.
 cdef int64_t usn_flush(net *n, int64_t now) noexcept nogil
 
-# AF_INET with SOCK_STREAM or SOCK_DGRAM: a descriptor, or -EAFNOSUPPORT, -EPROTONOSUPPORT, -EINVAL (type), -EMFILE,
+# AF_INET with SOCK_STREAM or SOCK_DGRAM: a descriptor, or -EAFNOSUPPORT, -EPROTONOSUPPORT, -ESOCKTNOSUPPORT, -EINVAL, -EMFILE,
 # -ENOBUFS.
 cdef int usn_socket(net *n, int family, int type, int proto) noexcept nogil
 # -EINVAL bound already, -EADDRINUSE, -EADDRNOTAVAIL (not an address of this stack).
@@ -85,7 +85,7 @@ cdef int usn_setsockopt(net *n, int fd, int level, int name, const void *value, 
 
 # -EEXIST, -ENOENT, -EBADF, -EINVAL as the kernel's; epoll_wait reports what is ready now, and never waits.
 cdef int usn_epoll_create(net *n) noexcept nogil
-# Operations: 0, -EBADF, -EEXIST, -ENOENT, -ENOMEM (as many registrations as can be), -EINVAL, -ELOOP (instances may hold
+# Operations: 0, -EBADF, -EEXIST, -ENOENT, -ENOSPC (as many registrations as can be), -EINVAL, -ELOOP (instances may hold
 # instances, EP_DEPTH deep, but not in a circle). What an event's `data` says is `fd`, or what usn_epoll_ctl_data was
 # given.
 cdef int usn_epoll_ctl(net *n, int epfd, int op, int fd, uint32_t events) noexcept nogil

@@ -3,7 +3,7 @@ does around them is added.
 """
 from libc.errno cimport (
     EAFNOSUPPORT, EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINVAL, ENOBUFS, ENOTCONN, ENOTSOCK, EOPNOTSUPP,
-    EPIPE, EPROTONOSUPPORT,
+    EPIPE, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
 )
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -34,6 +34,7 @@ from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN
 from usnet.wire.addr cimport addr_from_v4, addr_is_any, ip_addr
 
 cdef enum:
+    SOCK_PACKET = 10            # the highest kind of socket that there is
     MOST = 0x40000000           # bytes of one call; the rest is the caller's next
     LOOPBACK = 0x7f000001       # 127.0.0.1
 
@@ -68,8 +69,10 @@ cdef int usn_socket(net *n, int family, int type, int proto) noexcept nogil:
     type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC)
     if family != AF_INET:
         return -EAFNOSUPPORT
-    if type != SOCK_STREAM and type != SOCK_DGRAM:
+    if type <= 0 or type > SOCK_PACKET or proto < 0 or proto > 255:
         return -EINVAL
+    if type != SOCK_STREAM and type != SOCK_DGRAM:
+        return -ESOCKTNOSUPPORT
     if proto != 0 and proto != (IPPROTO_TCP if type == SOCK_STREAM else IPPROTO_UDP):
         return -EPROTONOSUPPORT
     fd = fd_take(n, KIND_TCP if type == SOCK_STREAM else KIND_UDP)

@@ -4,7 +4,7 @@ import operator
 import socket as std
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.errno cimport EAGAIN, EBADF
+from libc.errno cimport EAGAIN, EBADF, EFAULT
 from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t
 
 from usnet.sockets.api cimport usn_bind, usn_getpeername, usn_getsockname, usn_getsockopt, usn_setsockopt, usn_socket
@@ -138,7 +138,7 @@ cdef class Endpoint:
     def setblocking(self, flag):
         if self.fd < 0:
             raise os_error(-EBADF)
-        self.timeout_ns = FOREVER if flag else 0
+        self.timeout_ns = FOREVER if operator.index(flag) else 0
 
     def getblocking(self):
         return self.timeout_ns != 0
@@ -225,14 +225,23 @@ cdef class Endpoint:
             raise os_error(status)
         return bytes(raw[:size])
 
-    def setsockopt(self, int level, int optname, value, /):
-        """value: an int, or bytes where the kernel takes a struct (SO_LINGER)."""
+    def setsockopt(self, int level, int optname, value, optlen=None, /):
+        """value: an int, or bytes where the kernel takes a struct (SO_LINGER). None with a length has no meaning here
+        (EFAULT).
+        """
         cdef int number
         cdef int status
         cdef Py_buffer b
         self.enter()
+        if optlen is not None:
+            if value is not None:
+                raise TypeError("socket option should be None when optlen is given")
+            raise os_error(-EFAULT)
         if isinstance(value, int):
-            number = value
+            try:
+                number = value
+            except OverflowError:
+                raise TypeError("an option's value is an int of 32 bits, or bytes") from None
             status = usn_setsockopt(&self.stack_.n, self.fd, level, optname, &number, sizeof(int))
         else:
             PyObject_GetBuffer(value, &b, PyBUF_SIMPLE)

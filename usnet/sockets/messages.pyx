@@ -47,9 +47,8 @@ cdef class Messages(Endpoint):
     cdef tuple take(self, object room, int flags):
         """(bytes got, flags of the message, sender) into a buffer."""
         cdef int found = 0
-        if self.type_ == SOCK_STREAM or len(room) == 0:
-            n = self.recv_into(room, 0, flags) if len(room) else len(self.recv(0, flags))
-            return n, 0, None
+        if self.type_ == SOCK_STREAM:
+            return self.recvfrom_into(room, 0, flags)[0], 0, None
         got, sender = self.recvfrom_into(room, 0, flags | MSG_TRUNC)
         if got > len(room):
             found = MSG_TRUNC

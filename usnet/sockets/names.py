@@ -6,7 +6,7 @@ and localhost. Services are those of the standard library. Errors are the standa
 
 import os
 import socket as std
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from usnet.sockets.context import current
 
@@ -55,7 +55,8 @@ class Hosts:
     def add(self, name, *addresses):
         """Adds addresses to a name. ValueError for what is not an IPv4 address."""
         for address in addresses:
-            std.inet_pton(std.AF_INET, address) if _numeric(address) == address else _refuse(address)
+            if _numeric(address) != address:
+                raise ValueError(f"{address!r} is not an IPv4 address")
             known = self._addresses.setdefault(name.lower(), [])
             if address not in known:
                 known.append(address)
@@ -86,10 +87,6 @@ class Hosts:
 
     def __repr__(self):
         return f"<usnet.Hosts {self._addresses}>"
-
-
-def _refuse(address):
-    raise ValueError(f"{address!r} is not an IPv4 address")
 
 
 def _text(host):
@@ -144,18 +141,17 @@ def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0, *, stack=None): 
     for kind, number in kinds:
         try:
             place = _service(port, kind, flags)
-        except std.gaierror:
-            if type or kind != kinds[-1][0] or found:
-                if type:
-                    raise
-                continue
-            raise
+        except std.gaierror as e:
+            if e.errno != std.EAI_SERVICE or len(kinds) == 1:
+                raise
+            continue  # the other kind may know the service
         found += [(kind, number, address, place) for address in addresses]
-    canonical = host if flags & std.AI_CANONNAME else ""
+    if not found:
+        raise _error(std.EAI_SERVICE)
     found.sort(key=lambda f: addresses.index(f[2]))
-    return [
-        (std.AF_INET, kind, number, "" if i else canonical, (address, place)) for i, (kind, number, address, place) in enumerate(found)
-    ]
+    canonical = host if flags & std.AI_CANONNAME else ""
+    return [(std.AF_INET, kind, number, canonical if i == 0 else "", (address, place))
+            for i, (kind, number, address, place) in enumerate(found)]
 
 
 def gethostbyname(hostname, *, stack=None):
@@ -211,7 +207,3 @@ def getfqdn(name="", *, stack=None):
         return name
     return next((n for n in [first, *others] if "." in n), first)
 
-
-__all__: Iterable[str] = [
-    "Hosts", "getaddrinfo", "getfqdn", "gethostbyaddr", "gethostbyname", "gethostbyname_ex", "getnameinfo",
-]  # fmt: skip

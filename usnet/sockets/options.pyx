@@ -3,7 +3,7 @@ handed down where they matter.
 
 Buffer sizes are what was asked for, in bytes of payload (Linux would double them to pay for its own bookkeeping).
 """
-from libc.errno cimport EINVAL, ENOPROTOOPT
+from libc.errno cimport EINVAL, ENOPROTOOPT, EOPNOTSUPP
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
@@ -132,9 +132,13 @@ cdef int option_get(net *n, sock *so, int level, int name, void *value, uint32_t
         found = 0
     elif level == IPPROTO_IP:
         found = ip_option(n, so, name)
+    elif level != (IPPROTO_TCP if so.kind == KIND_TCP else IPPROTO_UDP):
+        found = -EOPNOTSUPP
     if found < 0:
         return <int>found
     small = <int>found
+    if level == IPPROTO_IP and 0 < length[0] < size and small <= 255:
+        length[0] = 1                           # as Linux: one byte is enough
     if length[0] > size:
         length[0] = size
     memcpy(value, source, length[0])
@@ -213,8 +217,10 @@ cdef int option_set(net *n, sock *so, int level, int name, const void *value, ui
     cdef int small
     if level == SOL_SOCKET and name == SO_LINGER:
         return set_linger(so, value, length)
-    if level == IPPROTO_IP and 1 <= length < sizeof(int):
-        small = (<const uint8_t *>value)[0]     # one byte is enough for what has no more
+    if level != SOL_SOCKET and level != IPPROTO_IP and (level != IPPROTO_TCP or so.kind != KIND_TCP):
+        return -ENOPROTOOPT
+    if level == IPPROTO_IP and length < sizeof(int):
+        small = (<const uint8_t *>value)[0] if length else 0    # one byte is enough for what has no more
     elif length < sizeof(int):
         return -EINVAL
     else:

@@ -43,7 +43,7 @@ cdef void news_of(net *n, uint32_t fd) noexcept nogil
 cdef void news_consumed(net *n, uint32_t fd, uint32_t bits) noexcept nogil
 
 cdef int ep_create(net *n) noexcept nogil                                           # descriptor, or -EMFILE, -ENOMEM
-# 0, -EBADF, -EINVAL, -EEXIST, -ENOENT, -ENOMEM (as many registrations as can be), -ELOOP (instances in a circle, or
+# 0, -EBADF, -EINVAL, -EEXIST, -ENOENT, -ENOSPC (as many registrations as can be), -ELOOP (instances in a circle, or
 # too deep)
 cdef int ep_ctl(net *n, int epfd, int op, int fd, uint32_t events, uint64_t data) noexcept nogil
 # how many; -EBADF, -EINVAL

@@ -4,7 +4,7 @@ A level-triggered registration goes back to the end of its ready list for as lon
 little to say are not starved by one that always has something. An edge-triggered one is told of what is new: a bit that
 was not set at the last news, or more to read than then.
 """
-from libc.errno cimport EBADF, EEXIST, EINVAL, ELOOP, ENOENT, ENOMEM
+from libc.errno cimport EBADF, EEXIST, EINVAL, ELOOP, ENOENT, ENOMEM, ENOSPC
 from libc.stdint cimport uint32_t, uint64_t
 
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
@@ -107,10 +107,13 @@ cdef void news_of(net *n, uint32_t fd) noexcept nogil:
     i = so.items
     while i != NONE:
         item = item_at(n, i)
-        if (fresh if item.events & EV_ET else ready) & wanted(item.events):
+        if fresh & wanted(item.events):
             item_ready(n, i)
             if item.events & EV_EXCLUSIVE and sleeper(n, item.ep):
                 break                           # one of those that share it is enough; they stand behind all others
+        elif ready & wanted(item.events) and not item.events & EV_ET:
+            ready_append(n, i)                  # nothing new, but it holds
+            wake(n, &n.socks[ep_at(n, item.ep).fd], READY_IN)
         i = item.sock_next
     wake(n, so, ready)
 
@@ -281,7 +284,7 @@ cdef int item_add(net *n, uint32_t ep_index, uint32_t fd, uint32_t events, uint6
     cdef ep *e = ep_at(n, ep_index)
     cdef ep_item *item
     if i == NONE:
-        return -ENOMEM
+        return -ENOSPC
     item = item_at(n, i)
     item.fd = fd
     item.ep = ep_index

@@ -3,13 +3,14 @@
 What differs from the standard library's: descriptors are the stack's own numbers (for usnet.epoll, not for
 select.select), and addresses are numeric.
 """
+import operator
 import warnings
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_XDECREF
-from libc.errno cimport EAGAIN, EALREADY, EBADF, EINPROGRESS
+from libc.errno cimport EAGAIN, EALREADY, EBADF, EINPROGRESS, ENOBUFS
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
@@ -19,6 +20,7 @@ from usnet.sockets.api cimport (
 )
 from usnet.sockets.constants cimport MSG_DONTWAIT, MSG_WAITALL, SHUT_WR, SOCK_STREAM
 from usnet.sockets.convert cimport format_address, os_error, parse_address
+from usnet.sockets.endpoint cimport FOREVER
 from usnet.sockets.lent cimport received_buffer, send_buffer, usn_buffer, usn_recv_buffer, usn_send_buffer_get
 from usnet.sockets.messages cimport Messages
 from usnet.sockets.table cimport SF_LINGER, sock_at
@@ -39,10 +41,10 @@ cdef class socket(Messages):
 
     # Connections
 
-    def listen(self, int backlog=128, /):
-        cdef int status
+    def listen(self, backlog=128, /):
+        cdef int most = operator.index(backlog), status
         self.enter()
-        status = usn_listen(&self.stack_.n, self.fd, max(0, backlog))
+        status = usn_listen(&self.stack_.n, self.fd, max(0, most))
         if status < 0:
             raise os_error(status)
 
@@ -99,10 +101,10 @@ cdef class socket(Messages):
         except TimeoutError:
             return EAGAIN
 
-    def shutdown(self, int how, /):
-        cdef int status
+    def shutdown(self, how, /):
+        cdef int way = operator.index(how), status
         self.enter()
-        status = usn_shutdown(&self.stack_.n, self.fd, how, self.stack_.now())
+        status = usn_shutdown(&self.stack_.n, self.fd, way, self.stack_.now())
         self.stack_.flush()
         if status < 0:
             raise os_error(status)
@@ -119,7 +121,10 @@ cdef class socket(Messages):
             self.stack_.flush()
             if done >= 0:
                 return done
-            if done != -EAGAIN or flags & MSG_DONTWAIT or (waited and self.timeout_ns == 0):
+            if done == -ENOBUFS and self.timeout_ns != 0 and self.type_ == SOCK_STREAM:
+                self.pause(deadline)            # the stack's memory is short: others must let go of some
+                continue
+            if done != -EAGAIN or (flags & MSG_DONTWAIT and self.timeout_ns == FOREVER) or (waited and self.timeout_ns == 0):
                 raise os_error(done)
             if waited:
                 self.pause(deadline)            # "ready", and yet there is no room: memory or a ring is short
@@ -194,13 +199,20 @@ cdef class socket(Messages):
             if had > 0:
                 if done != -EAGAIN or self.timeout_ns == 0:
                     return had
-            elif (done == -EAGAIN and self.type_ != SOCK_STREAM and self.timeout_ns != 0 and not flags & MSG_DONTWAIT
-                  and usn_ready(&self.stack_.n, self.fd) & READY_RDHUP):
-                return 0                        # shut down for reading: nothing to wait for
-            elif done != -EAGAIN or flags & MSG_DONTWAIT or (waited and self.timeout_ns == 0):
+            elif done == -EAGAIN and self.timeout_ns != 0 and self.reads_no_more(flags):
+                if self.timeout_ns == FOREVER:
+                    return 0
+                self.pause(deadline)            # as the standard library: until its time is up
+                continue
+            elif done != -EAGAIN or (flags & MSG_DONTWAIT and self.timeout_ns == FOREVER) or (waited and self.timeout_ns == 0):
                 raise os_error(done)
             self.wait(READY_IN, deadline)
             waited = True
+
+    cdef bint reads_no_more(self, int flags) noexcept:
+        """A datagram socket that was shut down for reading: nothing will come."""
+        return (self.type_ != SOCK_STREAM and not (flags & MSG_DONTWAIT and self.timeout_ns == FOREVER)
+                and usn_ready(&self.stack_.n, self.fd) & READY_RDHUP != 0)
 
     cdef object receive_bytes(self, Py_ssize_t n, int flags, ip_addr *addr, uint16_t *port):
         cdef PyObject *b = PyBytes_FromStringAndSize(NULL, n)
@@ -218,7 +230,10 @@ cdef class socket(Messages):
     cdef int64_t receive_into(self, object buffer, Py_ssize_t n, int flags, ip_addr *addr, uint16_t *port,
                               str caller) except -1:
         cdef Py_buffer b
-        PyObject_GetBuffer(buffer, &b, PyBUF_WRITABLE)
+        try:
+            PyObject_GetBuffer(buffer, &b, PyBUF_WRITABLE)
+        except BufferError as e:
+            raise TypeError(f"{caller}() argument 1 must be read-write bytes-like object: {e}") from None
         try:
             if n < 0:
                 raise ValueError(f"negative buffersize in {caller}")
