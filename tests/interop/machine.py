@@ -121,8 +121,9 @@ class Machine:
         made.listen(backlog)
         return made
 
-    def stack(self, capture: bool = False, faults: str = "", seed: int = 1, **options):
-        """A stack of this process on a new TAP device, whose other end is the kernel's; `faults` as of `usnet serve`."""
+    def stack(self, capture: bool = False, faults: str = "", seed: int = 1, offload: bool = True, **options):
+        """A stack of this process on a new TAP device, whose other end is the kernel's; `faults` as of `usnet serve`. Without offload each
+        frame is one that could be on a wire."""
         from usnet import Stack
         from usnet.backends.registry import open_port
         from usnet.backends.tap.peer import configure_peer
@@ -131,7 +132,7 @@ class Machine:
         from usnet.cli.faults import parse_faults
 
         with self.entered():
-            port = open_port(f"tap:{DEVICE}")
+            port = open_port(f"tap:{DEVICE}", offload=offload)
             configure_peer(port.device, f"{KERNEL}/{PREFIX}")
         if capture:
             port = CapturePort(port, self.capture_file())

@@ -8,6 +8,8 @@ from tests.interop.addresses import DEVICE, USNET
 from tests.interop.captures import bad_frames, fields
 from tests.interop.machine import PATIENCE, read_line
 from tests.interop.payload import difference
+from tests.interop.serving import Serving
+from usnet.cli.services import serve_echo
 
 pytestmark = pytest.mark.needs("root", "tun", "nc", "tshark")
 
@@ -43,17 +45,19 @@ def test_a_cut_off_capture_is_complained_about(capture):
 
 
 def test_what_the_kernel_saw_is_what_usnet_wrote_down(machine, noise, tmp_path):
-    """dumpcap on the kernel's end, for usnet's frames only: the kernel may leave checksums of its own to a device."""
-    machine.serve("echo", capture=True)
+    """dumpcap on the kernel's end, for usnet's frames only: the kernel may leave checksums of its own to a device. usnet leaves none."""
     theirs, count = tmp_path / "kernel.pcapng", 200
-    dumpcap = machine.start("dumpcap", "-q", "-i", DEVICE, "-f", f"tcp and src host {USNET}", "-c", count, "-w", theirs,
-                            stderr=subprocess.PIPE)
-    with dumpcap.stderr:
-        while not (line := read_line(dumpcap, dumpcap.stderr)).startswith("File:"):
-            assert line
-        back = machine.run("nc", "-N", USNET, 7, data=noise(500_000)).stdout
-        assert dumpcap.wait(PATIENCE) == 0
-    assert difference(back, noise(500_000)) == ""
+    sent, back = tmp_path / "sent", tmp_path / "back"
+    sent.write_bytes(noise(500_000))
+    with Serving(machine.stack(capture=True, offload=False)) as loop:
+        serve_echo(loop, ("", 7))
+        dumpcap = machine.start("dumpcap", "-q", "-i", DEVICE, "-f", f"tcp and src host {USNET}", "-c", count, "-w", theirs,
+                                stderr=subprocess.PIPE)
+        with dumpcap.stderr, sent.open("rb") as said, back.open("wb") as heard:
+            while not (line := read_line(dumpcap, dumpcap.stderr)).startswith("File:"):
+                assert line
+            loop.run_while(machine.start("nc", "-N", USNET, 7, stdin=said, stdout=heard), dumpcap)
+    assert difference(back.read_bytes(), noise(500_000)) == ""
     assert machine.complaints() == []
     assert bad_frames(theirs) == []
     what = (f"tcp && ip.src == {USNET}", "ip.checksum", "tcp.seq_raw", "tcp.ack_raw", "tcp.flags",

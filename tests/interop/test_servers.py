@@ -89,10 +89,11 @@ def test_curl_puts_files_into_the_standard_librarys_server_and_gets_them_back(ma
         server.socket.settimeout(PATIENCE)
         uploads = curl(machine, *[word for size in sizes for word in ("-T", tmp_path / str(size), f"{URL}/{size}")])
         server._handle_request_noblock()                # one connection for all of them
-        assert uploads.wait(PATIENCE) == 0
+        drive(stack, lambda: uploads.poll() is not None)
         downloads = curl(machine, *[word for size in sizes for word in ("-o", tmp_path / f"back{size}", f"{URL}/{size}")])
         server._handle_request_noblock()
-        assert downloads.wait(PATIENCE) == 0
+        drive(stack, lambda: downloads.poll() is not None)
+        assert (uploads.returncode, downloads.returncode) == (0, 0)
     for size in sizes:
         assert is_like(tmp_path, [f"back{size}"], noise(size))
 
@@ -147,7 +148,8 @@ def test_nc_as_a_server_takes_what_usnet_sends_and_says_what_it_has(machine, sta
         sock.sendall(noise(MB))
         sock.shutdown(socket.SHUT_WR)
         assert difference(read_all(sock), noise(MB)[::-1]) == ""
-    assert nc.wait(PATIENCE) == 0
+    drive(stack, lambda: nc.poll() is not None)
+    assert nc.returncode == 0
     assert difference((tmp_path / "heard").read_bytes(), noise(MB)) == ""
 
 
