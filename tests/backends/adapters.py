@@ -135,7 +135,8 @@ class TapRig(Rig):
         return made
 
     def inject_large(self, frame, meta):
-        header = VNET.pack(meta["flags"] & 1, meta.get("gso_type", 0), meta["hdr_len"], meta.get("gso_size", 0), meta["csum_start"], meta["csum_offset"])
+        header = VNET.pack(meta["flags"] & 1, meta.get("gso_type", 0), meta["hdr_len"], meta.get("gso_size", 0), meta["csum_start"],
+                           meta["csum_offset"])
         self.large.send(header + frame)
 
     def sent_large(self):

@@ -147,7 +147,7 @@ def send_to(address, total):
 def port_descriptor(port):
     """Of the device: fileno() is of what waits for it."""
     mine = [int(fd) for fd in os.listdir("/proc/self/fd")]
-    return next(fd for fd in reversed(sorted(mine)) if is_device(fd, port.device))
+    return next(fd for fd in sorted(mine, reverse=True) if is_device(fd, port.device))
 
 
 def is_device(fd, name):

@@ -88,7 +88,7 @@ cdef void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_seq, uint
         k.flags &= ~<uint32_t>TF_RTT_TIMED  # Karn: what is out twice measures nothing
     elif not (k.flags & TF_RTT_TIMED):
         k.flags |= TF_RTT_TIMED
-        k.rtt_seq = seq + (n_seq if n_seq <= k.mss else k.mss)      # of a large frame, its first segment
+        k.rtt_seq = seq + (n_seq if n <= k.mss else k.mss)      # of a large frame, its first segment
         k.rtt_start = now
     k.snd_max = seq_max(k.snd_max, seq + n_seq)
     k.last_send = now
@@ -159,8 +159,8 @@ cdef void watch_window(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
 
 
 cdef uint32_t one_frame(tcp_state *t, const tcb *k, uint32_t n, uint32_t left, int64_t now) noexcept nogil:
-    """What of n > mss bytes, all of which may leave now, goes into one frame: a segment, or new data of several for a port that cuts it. A last one that
-    is not full goes along where Nagle does not hold it back."""
+    """What of n > mss bytes, all of which may leave now, goes into one frame: a segment, or new data of several for a port that cuts it. A last one
+    that is not full goes along where Nagle does not hold it back."""
     cdef uint32_t most = k.mss
     if n >= 2 * <uint32_t>k.mss and k.snd_nxt == k.snd_max and t.ip.n_offload:
         most = segment_most(t, k, now)

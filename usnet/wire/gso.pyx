@@ -1,6 +1,6 @@
 """Cutting frames that carry several segments (TSO, USO) in software; completing partial checksums."""
 from libc.errno cimport EINVAL
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from usnet.wire.addr cimport ip_addr

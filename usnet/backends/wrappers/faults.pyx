@@ -9,7 +9,8 @@ from libc.string cimport memcpy, memmove, memset
 from usnet.backends.clock cimport Clock
 from usnet.backends.fates cimport Fates, fate, fate_flip, fate_set, fates_decide
 from usnet.backends.ring cimport (
-    LINK_GONE, META_CSUM_NEEDED, META_CSUM_VALID, NS_MOREFRAG, PORT_FILENO, PORT_VNET_HDR, Port, port, ring, ring_buf, ring_next, ring_room, ring_space, slot_meta,
+    LINK_GONE, META_CSUM_NEEDED, META_CSUM_VALID, NS_MOREFRAG, PORT_FILENO, PORT_VNET_HDR, Port, port, ring, ring_buf,
+    ring_next, ring_room, ring_space, slot_meta,
 )
 from usnet.backends.ring_memory cimport (
     FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take, side_room, side_take,
