@@ -4,10 +4,11 @@
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from usnet.backends.ring cimport Port
+from usnet.backends.ring cimport Port, port
 from usnet.ip.state cimport ip_state
 from usnet.memory.chunks cimport chunk_pool
 from usnet.memory.idset cimport idset
+from usnet.memory.pieces cimport piece_pool
 from usnet.memory.random cimport rng
 from usnet.memory.wheel cimport wheel
 from usnet.tcp.state cimport tcp_state
@@ -17,10 +18,16 @@ cdef struct stack_config:
     uint32_t rounds             # of receive and send in one run; then the application gets its turn; default 64
     int64_t tx_retry            # ns until a full transmit ring is looked at again; default 100 us
 
+cdef struct stack_set:          # what a port is told to call before its buffers go
+    void *s                     # the stack
+    uint32_t number             # of its set of spare buffers
+
 cdef struct stack:
     ip_state ip
     tcp_state tcp
     chunk_pool chunks
+    piece_pool pieces
+    stack_set sets[8]           # [as in pieces]; private to the process
     wheel timers
     idset notify                # owners (sockets) with news; emptied by sockets/
     rng random
@@ -42,4 +49,6 @@ cdef class StackCore:
     cdef stack s
     cdef readonly list ports
     cdef readonly dict settings
+    cdef int _use_spares(self, port *p, uint32_t number) except -1
+    cdef uint64_t kept_buffers(self)
     cdef object check(self, int status, str what)

@@ -3,12 +3,14 @@
 stack_run is the whole of usnet's work at one instant: due timers, then rounds of receive, send and sync until the rings are quiet.
 """
 from libc.errno cimport EAGAIN
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t
-from libc.stdlib cimport free, malloc
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
 from usnet.backends.ring cimport (
     NS_MOREFRAG,
+    PORT_MOVES,
+    PORT_SWAP,
     Port,
     port,
     ring,
@@ -38,11 +40,14 @@ from usnet.ip.state cimport (
     TIMER_REASSEMBLY,
     TIMER_TCP,
     ip_config,
+    netif,
     packet,
 )
-from usnet.memory.arena cimport arena_live
+from usnet.memory.arena cimport NONE, arena_live
+from usnet.memory.buffers cimport NO_SET, buffers
 from usnet.memory.chunks cimport chunks_free, chunks_init, chunks_reset
 from usnet.memory.idset cimport idset_free, idset_init, idset_pop, idset_push, idset_reset
+from usnet.memory.pieces cimport SETS, pieces_free, pieces_init, pieces_leave, pieces_reset
 from usnet.memory.random cimport rng_seed
 from usnet.memory.wheel cimport wheel_free, wheel_init, wheel_next, wheel_pop, wheel_reset
 from usnet.tcp.icmp cimport tcp_icmp_error
@@ -56,12 +61,15 @@ from usnet.wire.eth cimport VLAN_NONE
 
 import ipaddress
 
+cimport cython
+
 from usnet.ip import names as ip_names
 from usnet.tcp import names as tcp_names
 from usnet.tcp.states import NAMES as STATE_NAMES
 
 cdef enum:
     GATHER_BYTES = 65536 + 18   # the largest frame that may span slots
+    MAX_PIECES = 1 << 20        # buffers that are kept at once, of all ports
 
 
 cdef void fire_timers(stack *s, int64_t now) noexcept nogil:
@@ -106,6 +114,21 @@ cdef const uint8_t *gather(stack *s, ring *r, uint32_t first, uint32_t *after, u
     return s.gather
 
 
+cdef bint port_leaves(void *user) noexcept nogil:
+    """A port's memory goes away: nothing of ours may lie in it any more."""
+    cdef stack_set *set_ = <stack_set *>user
+    cdef stack *s = <stack *>set_.s
+    cdef uint32_t i, out = pieces_leave(&s.pieces, set_.number, &s.tcp.copies.in_left)
+    for i in range(s.ip.n_netifs):
+        if s.ip.netifs[i].bufs == set_.number:
+            s.ip.netifs[i].bufs = NO_SET
+    if out == 0:
+        free(s.pieces.sets[set_.number].state)
+        s.pieces.sets[set_.number].state = NULL
+    s.pieces.sets[set_.number].gone = out > 0
+    return out > 0
+
+
 cdef uint32_t receive_burst(stack *s, uint32_t netif, ring *r, slot_meta *meta, int64_t now) noexcept nogil:
     """Takes at most a burst of frames from a ring that was synced. Returns how many."""
     cdef uint32_t i = r.head, following, n = 0, length
@@ -118,7 +141,10 @@ cdef uint32_t receive_burst(stack *s, uint32_t netif, ring *r, slot_meta *meta, 
             following = ring_next(r, i)
             length = r.slots[i].len
             frame = ring_buf(r, i)
+            if s.ip.netifs[netif].bufs != NO_SET:
+                s.ip.now_in.r, s.ip.now_in.slot, s.ip.now_in.bufs = r, i, s.ip.netifs[netif].bufs
         hand_up(s, ip_input(&s.ip, netif, frame, length, &meta[i], now, &p), &p, now)
+        s.ip.now_in.r = NULL
         i = following
         n += 1
     r.head = r.cur = i
@@ -240,6 +266,7 @@ cdef dict changed(dict current, dict settings, str what):
     return current
 
 
+@cython.no_gc_clear             # its ports are told when it goes
 cdef class StackCore:
     """One stack: its memory, interfaces, addresses, routes and settings.
 
@@ -259,18 +286,24 @@ cdef class StackCore:
         self.s.config.tx_retry = 100_000
         self.s.gather = <uint8_t *>malloc(GATHER_BYTES)
         if (self.s.gather == NULL or chunks_init(&self.s.chunks, max_chunks)
+                or pieces_init(&self.s.pieces, &self.s.chunks, MAX_PIECES)
                 or wheel_init(&self.s.timers, max_connections + MAX_NEIGHBOURS + MAX_REASSEMBLIES, 0)
                 or idset_init(&self.s.notify, max_sockets)
                 or ip_init(&self.s.ip, &self.s.chunks, &self.s.timers, &self.s.notify, &self.s.random, max_sockets)
-                or tcp_init(&self.s.tcp, &self.s.ip, &self.s.chunks, &self.s.timers, &self.s.notify, &self.s.random,
+                or tcp_init(&self.s.tcp, &self.s.ip, &self.s.chunks, &self.s.pieces, &self.s.timers, &self.s.notify, &self.s.random,
                             max_connections)):
             raise MemoryError("no address space for a stack of this size")
+        self.s.ip.pieces = &self.s.pieces
 
     def __dealloc__(self):
+        for port in self.ports or ():
+            if (<Port>port).p.user >= <void *>&self.s and (<Port>port).p.user < <void *>(&self.s + 1):
+                (<Port>port)._leave()
         tcp_free(&self.s.tcp)
         ip_free(&self.s.ip)
         idset_free(&self.s.notify)
         wheel_free(&self.s.timers)
+        pieces_free(&self.s.pieces)
         chunks_free(&self.s.chunks)
         free(self.s.gather)
 
@@ -279,6 +312,7 @@ cdef class StackCore:
         rng_seed(&self.s.random, seed & 0xffffffffffffffff)
         ip_reset(&self.s.ip)                # first: it gives back what it holds
         tcp_reset(&self.s.tcp)
+        pieces_reset(&self.s.pieces)
         chunks_reset(&self.s.chunks)
         wheel_reset(&self.s.timers, now)
         idset_reset(&self.s.notify)
@@ -291,8 +325,37 @@ cdef class StackCore:
         cdef int number = ip_add_netif(&self.s.ip, &link.p, VLAN_NONE if vlan is None else vlan)
         if number < 0:
             raise OSError(-number, "no room for another interface")
+        self._use_spares(&link.p, <uint32_t>number)
         self.ports.append(link)
         return number
+
+    cdef int _use_spares(self, port *p, uint32_t number) except -1:
+        """Makes the port's spare buffers those of its interface, if it has any."""
+        cdef netif *n = &self.s.ip.netifs[number]
+        cdef ring *r
+        cdef buffers *b
+        cdef uint32_t i
+        for i in range(number):
+            if self.s.ip.netifs[i].link == p:
+                n.bufs = self.s.ip.netifs[i].bufs
+                return 0
+        if not p.caps & PORT_SWAP or p.n_spare == 0 or p.n_tx + p.n_rx == 0:
+            return 0
+        i = 0
+        while self.s.pieces.sets[i].state != NULL:      # there are as many sets as interfaces
+            i += 1
+        b = &self.s.pieces.sets[i]
+        b.state = <uint8_t *>calloc(p.n_bufs, 1)
+        if b.state == NULL:
+            raise MemoryError("no memory for the states of a port's buffers")
+        r = p.rx[0] if p.n_rx else p.tx[0]
+        b.base = <uint8_t *>r + r.buf_ofs
+        b.size, b.n_bufs, b.total = r.nr_buf_size, p.n_bufs, p.n_spare
+        b.spare, b.n_spare, b.stays = p.spare, &p.n_spare, not p.caps & PORT_MOVES
+        self.s.sets[i].s, self.s.sets[i].number = &self.s, i
+        p.leaving, p.user = port_leaves, &self.s.sets[i]
+        n.bufs = <uint8_t>i
+        return 0
 
     def add_address(self, netif, address, prefix):
         """A local address, '10.0.0.1' with the length of its network's prefix; the network is reached on-link."""
@@ -361,16 +424,27 @@ cdef class StackCore:
         return {
             "tcp": self.s.tcp.counters,
             "ip": self.s.ip.counters,
+            "copies": self.s.tcp.copies,
             "tcp_drops": dict(zip(tcp_names.DROPS, self.s.tcp.drops, strict=False)),
             "ip_drops": dict(zip(ip_names.DROPS, self.s.ip.drops, strict=False)),
             "memory": {
                 "connections": self.s.tcp.tcbs.live, "chunks": self.s.chunks.heads.live, "timers": self.s.timers.count,
+                "pieces": self.s.pieces.items.live, "kept_buffers": self.kept_buffers(),
                 "out_of_order": self.s.tcp.ooos.live, "scoreboards": self.s.tcp.boards.live,
                 "listeners": self.s.tcp.listeners.live, "udp": self.s.ip.udp.live,
                 "reassemblies": self.s.ip.reassemblies.live, "neighbours": self.s.ip.neighbours.live,
             },
             "stack": {"runs": self.s.runs, "rx_frames": self.s.rx_frames},
         }
+
+    cdef uint64_t kept_buffers(self):
+        """Buffers that are neither in a ring nor spare."""
+        cdef uint32_t i
+        cdef uint64_t n = 0
+        for i in range(SETS):
+            if self.s.pieces.sets[i].state != NULL and not self.s.pieces.sets[i].gone:
+                n += self.s.pieces.sets[i].total - self.s.pieces.sets[i].n_spare[0]
+        return n
 
     def connections(self):
         """Indices of all TCBs, listeners too."""

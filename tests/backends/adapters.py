@@ -3,11 +3,12 @@ import contextlib
 import ctypes
 import os
 import socket
+import struct
 import time
 
 import pytest
 
-from tests.backends.conformance import Adapter, Rig
+from tests.backends.conformance import Adapter, Rig, finished
 from usnet.backends.fates import Fates
 from usnet.backends.interface import set_up
 from usnet.backends.pair import make_pair
@@ -18,7 +19,9 @@ from usnet.backends.wrappers.faults import FaultPort
 from usnet.backends.wrappers.pcapng import PcapngWriter
 
 CLONE_NEWNET = 0x40000000
-ETH_P_ALL = 0x0003
+ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800
+SOL_PACKET, PACKET_VNET_HDR = 263, 15
+VNET = struct.Struct("=BBHHHH")         # virtio-net's header
 EXPERIMENTAL = b"\x88\xb5"
 
 
@@ -47,6 +50,23 @@ class PairRig(Rig):
 class PairAdapter(Adapter):
     def open(self, arriving=(), *, slots=8, buf_size=2048, spares=0):
         rig = PairRig(*make_pair(slots=(slots, 512), buf_size=(buf_size, 2048), spares=(spares, 0)))
+        rig.inject(arriving)
+        return rig
+
+
+class OffloadRig(PairRig):
+    def inject_large(self, frame, meta):
+        assert self.far.send(frame, meta=meta)
+
+    def sent_large(self):
+        return finished(self.far.receive(meta=True))
+
+
+class OffloadAdapter(Adapter):
+    has_offloads = True
+
+    def open(self, arriving=(), *, slots=8, buf_size=2048, spares=0):
+        rig = OffloadRig(*make_pair(slots=(slots, 512), buf_size=(buf_size, 2048), spares=(spares, 0), offload=True))
         rig.inject(arriving)
         return rig
 
@@ -85,6 +105,7 @@ class TapRig(Rig):
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         self.socket.bind((device, 0))
         self.socket.setblocking(False)
+        self.large = self.large_socket()
 
     def inject(self, frames):
         for f in frames:
@@ -105,6 +126,31 @@ class TapRig(Rig):
                 got.append(frame)
         return got
 
+    def large_socket(self):
+        """A packet socket whose frames stand behind their offload headers. None while the device is down."""
+        made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IP))
+        made.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+        made.bind((self.device, ETH_P_IP))
+        made.setblocking(False)
+        return made
+
+    def inject_large(self, frame, meta):
+        header = VNET.pack(meta["flags"] & 1, meta.get("gso_type", 0), meta["hdr_len"], meta.get("gso_size", 0), meta["csum_start"], meta["csum_offset"])
+        self.large.send(header + frame)
+
+    def sent_large(self):
+        got, end = [], time.monotonic() + 0.2
+        while time.monotonic() < end:
+            try:
+                frame, address = self.large.recvfrom(70000)
+            except BlockingIOError:
+                time.sleep(0.001)
+                continue
+            flags, kind, _, size, start, offset = VNET.unpack_from(frame)
+            if address[2] != socket.PACKET_OUTGOING:
+                got.append((frame[VNET.size:], {"flags": flags & 1, "gso_type": kind, "gso_size": size, "csum_start": start, "csum_offset": offset}))
+        return finished(got)
+
     def pull(self, up):
         set_up(self.device, up)
 
@@ -115,10 +161,13 @@ class TapRig(Rig):
 
     def close(self):
         self.socket.close()
+        self.large.close()
         self.port.close()
 
 
 class TapAdapter(Adapter):
+    has_offloads = True
+
     def open(self, arriving=(), *, slots=8, buf_size=2048, spares=0):
         port = open_tap("us%d", slots=slots, buf_size=buf_size, spares=spares, mtu=1500)
         rig = TapRig(port, port.device)
@@ -150,7 +199,7 @@ class FileAdapter(Adapter):
 class WrappedAdapter(Adapter):
     def __init__(self, inner, wrap):
         self.inner, self.wrap = inner, wrap
-        for name in ("can_pull", "can_vanish", "can_inject_later", "waits", "can_fragment", "counts_overruns", "counts_too_long"):
+        for name in ("can_pull", "can_vanish", "can_inject_later", "waits", "can_fragment", "counts_overruns", "counts_too_long", "has_offloads"):
             setattr(self, name, getattr(inner, name))
 
     def open(self, arriving=(), **settings):

@@ -14,8 +14,11 @@ import pytest
 
 from usnet.backends.poller import OSPoller
 from usnet.backends.ring import PortCaps
+from usnet.wire.gso import complete, cut
+from usnet.wire.mirror import checksum
 
 EINVAL, ENXIO = -22, -6
+META_CSUM_NEEDED, META_CSUM_VALID, GSO_TCPV4 = 1, 2, 1
 NS_MOREFRAG = 0x20
 MS = 1_000_000
 
@@ -24,6 +27,29 @@ def frame(number: int, size: int = 60) -> bytes:
     """A recognisable frame of an EtherType for local experiments."""
     body = bytes((number * 7 + i) & 0xFF for i in range(size - 18))
     return b"\x02\x00\x00\x00\x00\x0a\x02\x00\x00\x00\x00\x0b\x88\xb5" + number.to_bytes(4, "big") + body
+
+
+def several(payload: int, gso: int) -> tuple[bytes, dict[str, int]]:
+    """(a frame of several TCP segments from 10.0.0.1 to 10.0.0.2, its meta); with gso=0 of one."""
+    l4 = b"\x00\x01\x00\x02" + bytes(8) + b"\x50\x18\xff\xff\x00\x00\x00\x00" + bytes(i * 3 & 0xFF for i in range(payload))
+    addresses = b"\x0a\x00\x00\x01\x0a\x00\x00\x02"
+    l3 = b"\x45\x00" + (20 + len(l4)).to_bytes(2, "big") + b"\x00\x00\x40\x00\x40\x06\x00\x00" + addresses
+    l3 = l3[:10] + checksum(l3).to_bytes(2, "big") + l3[12:]
+    partial = (checksum(addresses + b"\x00\x06" + len(l4).to_bytes(2, "big")) ^ 0xFFFF).to_bytes(2, "big")
+    meta = {"flags": META_CSUM_NEEDED, "csum_start": 34, "csum_offset": 16, "hdr_len": 54}
+    whole = b"\x02\x00\x00\x00\x00\x0a\x02\x00\x00\x00\x00\x0b\x08\x00" + l3 + l4[:16] + partial + l4[18:]
+    return whole, {**meta, "gso_type": GSO_TCPV4, "gso_size": gso} if gso else meta
+
+
+def finished(frames):
+    """Frames with their metas as a wire would carry them: cut, with complete checksums."""
+    done = []
+    for f, meta in frames:
+        if meta["gso_size"]:
+            done += cut(f, meta["gso_type"], meta["gso_size"])
+        else:
+            done.append(complete(f, meta["csum_start"], meta["csum_offset"]) if meta["flags"] & META_CSUM_NEEDED else f)
+    return done
 
 
 class Rig:
@@ -40,6 +66,14 @@ class Rig:
 
     def sent(self):
         """Frames that have left the port since the last call."""
+        raise NotImplementedError
+
+    def inject_large(self, frame, meta):
+        """Makes a frame arrive with its offload header, where the adapter says has_offloads."""
+        raise NotImplementedError
+
+    def sent_large(self):
+        """Frames that have left, as a wire would carry them (finished())."""
         raise NotImplementedError
 
     def pull(self, up):
@@ -63,6 +97,7 @@ class Adapter:
     can_fragment = True             # takes buffers smaller than its frames
     counts_overruns = True          # False: frames that find no room on the way are lost and nobody counts them (a switch)
     keeps_sent = True               # False: frames that were sent and not read yet are overwritten by later ones, so that they are read at once
+    has_offloads = False            # the port has PORT_VNET_HDR, and the rig has inject_large() and sent_large()
     counts_too_long = True          # the port itself sees frames that no run of slots can hold
 
     def open(self, arriving=(), *, slots=8, buf_size=2048, spares=0):
@@ -82,6 +117,16 @@ def collect(rig, count, idle_syncs=50):
         if not frames:
             time.sleep(0.001)
     return got
+
+
+def eventually_received(rig):
+    """What arrives first, with metas."""
+    for _ in range(300):
+        rig.feed()
+        if got := rig.port.receive(meta=True):
+            return got
+        time.sleep(0.001)
+    raise AssertionError("nothing arrived")
 
 
 def fill(rig, ring, slots, syncs=200):
@@ -277,6 +322,38 @@ class Conformance:
         expected = [frame(1, 1000), frame(2, 256), frame(3, 257)]
         assert all(rig.port.send(f) for f in expected)
         assert rig.sent() == expected
+
+    # Offloads
+
+    @pytest.mark.parametrize(("payload", "gso"), [(1, 0), (1000, 0), (2000, 1000), (9999, 1448), (65495, 1460)])
+    def test_a_frame_of_several_segments_leaves(self, rig, payload, gso):
+        self.may("has_offloads")
+        rig = rig(slots=128)
+        large, meta = several(payload, gso)
+        assert PortCaps.VNET_HDR in rig.port.caps and rig.port.send(large, meta=meta)
+        assert rig.sent_large() == finished([(large, {"gso_size": 0, **meta})])
+
+    @pytest.mark.parametrize(("payload", "gso"), [(1, 0), (1000, 0), (2000, 1000), (9999, 1448), (60000, 1460)])
+    def test_a_frame_of_several_segments_arrives_in_one_or_more(self, rig, payload, gso):
+        self.may("has_offloads")
+        rig = rig(slots=128)
+        large, meta = several(payload, gso)
+        rig.inject_large(large, meta)
+        wanted, got = finished([(large, {"gso_size": 0, **meta})]), []
+        for _ in range(50):
+            rig.feed()
+            got += rig.port.receive(meta=True)
+            if len(finished(got)) >= len(wanted):
+                break
+            time.sleep(0.001)
+        assert finished(got) == wanted
+        assert all(m["flags"] & (META_CSUM_NEEDED | META_CSUM_VALID) for _, m in got)
+
+    def test_plain_frames_have_no_offload_header(self, rig):
+        self.may("has_offloads")
+        rig = rig([frame(1)])
+        ((got, meta),) = eventually_received(rig)
+        assert got == frame(1) and not meta["flags"] & META_CSUM_NEEDED and not meta["gso_size"]
 
     # Rules broken
 

@@ -3,6 +3,7 @@ import pytest
 
 from tests.backends.adapters import (
     FileAdapter,
+    OffloadAdapter,
     PairAdapter,
     TapAdapter,
     WrappedAdapter,
@@ -16,6 +17,10 @@ from tests.backends.conformance import Conformance
 
 class TestPair(Conformance):
     adapter = PairAdapter()
+
+
+class TestPairWithOffloads(Conformance):
+    adapter = OffloadAdapter()
 
 
 @pytest.mark.skipif(why_no_tap() is not None, reason=str(why_no_tap()))
@@ -40,6 +45,14 @@ class TestPcap(Conformance):
 
 class TestCaptureAroundPair(Conformance):
     adapter = WrappedAdapter(PairAdapter(), capture)
+
+
+class TestCaptureAroundOffloads(Conformance):
+    adapter = WrappedAdapter(OffloadAdapter(), capture)
+
+
+class TestFaultsAroundOffloads(Conformance):
+    adapter = WrappedAdapter(OffloadAdapter(), harmless)
 
 
 class TestCaptureAroundTap(OnTap):

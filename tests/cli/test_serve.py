@@ -96,7 +96,7 @@ def test_tshark_finds_nothing_wrong_in_the_capture(namespace, tmp_path):
         assert stop(process, signal.SIGTERM)[0] == 0
     options = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-r", path]
     assert namespace.run("tshark", *options, "-Y", "tcp.checksum.status == 0 || _ws.malformed", env=None).stdout == b""
-    assert namespace.run("tshark", *options, "-Y", "tcp.len > 0", env=None).stdout.count(b"\n") > 100
+    assert namespace.run("tshark", *options, "-Y", "tcp.len > 0", env=None).stdout.count(b"\n") > 10
 
 
 @device

@@ -37,6 +37,8 @@ cdef enum:
     PORT_VNET_HDR = 0x04        # offload headers are honoured in both directions
     PORT_SWAP = 0x08            # buffers may be swapped within the pool
     PORT_FILENO = 0x10          # fileno() is a descriptor that polls readable when frames wait
+    # a transmit slot may come back with another buffer than it went with, which is somebody else's then (netmap's pipes)
+    PORT_MOVES = 0x20
     # port.link
     LINK_UP = 1
     LINK_DOWN = 0
@@ -91,6 +93,7 @@ cdef struct port_stats:
 
 ctypedef int (*port_sync)(void *self, uint32_t ring_number) noexcept nogil
 ctypedef uint32_t (*port_spare)(void *self, uint32_t buf_idx) noexcept nogil
+ctypedef bint (*port_leaving)(void *user) noexcept nogil
 ctypedef int (*port_arm)(void *self, bint for_tx) noexcept nogil
 
 cdef struct port:
@@ -121,6 +124,10 @@ cdef struct port:
     uint32_t n_spare
     uint32_t n_bufs             # buffers of the pool: a good buf_idx is in [2, n_bufs)
     port_stats stats
+    # Set by the user of the port, and called before its buffers go: none of them is looked at from then on. True: the user
+    # has given some away and cannot help that they are looked at; they must stay readable
+    port_leaving leaving
+    void *user
 
 
 cdef class Port:
@@ -128,6 +135,7 @@ cdef class Port:
     cdef port p
     cdef readonly str name              # the URL-like name that opened it
     cdef readonly object clock          # usnet.backends.clock.Clock that its times and waits go by
+    cdef bint _leave(self) noexcept     # its buffers go: tells its user, once. True: they must stay readable
     cdef object _sync(self, int direction, uint32_t n)
     cdef object _take_all(self, uint32_t n, list frames)
 

@@ -7,6 +7,7 @@ class PortCaps(enum.IntFlag):
     VNET_HDR = 4
     SWAP = 8
     FILENO = 16
+    MOVES = 32
 
 class Slot(NamedTuple):
     buf_idx: int

@@ -15,6 +15,7 @@ class PortCaps(enum.IntFlag):
     VNET_HDR = PORT_VNET_HDR
     SWAP = PORT_SWAP
     FILENO = PORT_FILENO
+    MOVES = PORT_MOVES
 
 
 Slot = namedtuple("Slot", "buf_idx len flags")
@@ -167,6 +168,11 @@ cdef class Port:
             first = not r.slots[i].flags & NS_MOREFRAG
             i = ring_next(r, i)
         return metas
+
+    cdef bint _leave(self) noexcept:
+        cdef port_leaving leaving = self.p.leaving
+        self.p.leaving = NULL
+        return leaving != NULL and leaving(self.p.user)
 
     cdef object _take_all(self, uint32_t n, list frames):
         cdef ring *r = self.p.rx[n]

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from usnet.backends.control import ControlError, ask, running, runtime_directories
+from usnet.backends import control as door
+from usnet.backends.control import ControlError, ask
 from usnet.cli.commands import Failed, one_line
 
 
@@ -31,9 +32,9 @@ def matches(about: dict[str, Any], stack: str | None) -> bool:
 
 def ask_all(question: str, stack: str | None, control: Path | None) -> tuple[list[dict[str, Any]], list[str]]:
     """The answers of the stacks that are meant, and what kept others from answering. Failed when none is there."""
-    paths = [control] if control is not None else running()
+    paths = [control] if control is not None else door.running()
     if not paths:
-        looked = " and ".join(str(folder) for folder in runtime_directories())
+        looked = " and ".join(str(folder) for folder in door.runtime_directories())
         raise Failed(f"no stack runs here with a control socket (looked in {looked})")
     answers, silent, others = [], [], []
     for path in paths:

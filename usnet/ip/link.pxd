@@ -17,6 +17,13 @@ cdef void link_close_as(ip_state *ip, uint32_t number, uint32_t length, const sl
 cdef void link_put(const netif *n, link_cursor *at, const uint8_t *p, uint32_t length) noexcept nogil
 # Slots that `length` bytes take from the first free one on; 0 when the ring can never hold them.
 cdef uint32_t link_slots(const netif *n, uint32_t length) noexcept nogil
+# Instead of the first free slot's buffer one that is held goes out: buffer `index` of the interface's set. The frame must
+# begin where link_frame_at says. Returns the slot.
+cdef uint32_t link_lend(ip_state *ip, uint32_t number, uint32_t index) noexcept nogil
+# Bytes from the start of a buffer to the frame, in the slot that is filled next.
+cdef uint32_t link_frame_at(const netif *n) noexcept nogil
+# Whether that slot of the transmit ring is still the port's: its frame has not left.
+cdef bint link_queued(const netif *n, uint32_t slot) noexcept nogil
 # Writes the Ethernet header (tagged if the interface is) and returns its length.
 cdef uint32_t link_header(const netif *n, uint8_t *l2, const uint8_t *dst, uint16_t type) noexcept nogil
 

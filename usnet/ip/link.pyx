@@ -4,6 +4,7 @@ from libc.string cimport memcpy, memset
 
 from usnet.backends.ring cimport NS_BUF_CHANGED, NS_MOREFRAG, ring, ring_buf, ring_next, ring_room, ring_space, slot_meta
 from usnet.ip.state cimport ip_state, link_cursor, netif
+from usnet.memory.buffers cimport BUF_HELD, NO_SET, buffer_lend, buffer_replace, buffers
 from usnet.wire.eth cimport eth_emit, eth_repr
 
 
@@ -25,7 +26,42 @@ cdef uint8_t *link_open(ip_state *ip, uint32_t number) noexcept nogil:
         ip.netifs[number].tx_wanted = 1
         return NULL
     r = ip.netifs[number].link.tx[0]
+    if ip.netifs[number].bufs != NO_SET and not own_slot(ip, number, r):
+        return NULL
     return ring_buf(r, r.head)
+
+
+cdef bint own_slot(ip_state *ip, uint32_t number, ring *r) noexcept nogil:
+    """The first free slot may be written to: if somebody still needs what was sent from it, it gets another buffer."""
+    cdef buffers *b = &ip.pieces.sets[ip.netifs[number].bufs]
+    cdef uint32_t index = r.slots[r.head].buf_idx
+    if index >= b.n_bufs or not b.state[index] & BUF_HELD:
+        return True
+    index = buffer_replace(b, index)
+    if index == 0:
+        return False
+    r.slots[r.head].buf_idx = index
+    r.slots[r.head].flags |= NS_BUF_CHANGED
+    return True
+
+
+cdef uint32_t link_lend(ip_state *ip, uint32_t number, uint32_t index) noexcept nogil:
+    cdef ring *r = ip.netifs[number].link.tx[0]
+    buffer_lend(&ip.pieces.sets[ip.netifs[number].bufs], index, r.slots[r.head].buf_idx)
+    r.slots[r.head].buf_idx = index
+    r.slots[r.head].flags |= NS_BUF_CHANGED
+    return r.head
+
+
+cdef uint32_t link_frame_at(const netif *n) noexcept nogil:
+    cdef const ring *r = n.link.tx[0]
+    return <uint32_t>(r.slots[r.head].ptr & r.offset_mask)
+
+
+cdef bint link_queued(const netif *n, uint32_t slot) noexcept nogil:
+    cdef const ring *r = n.link.tx[0]
+    # The slot at tail has left too: it is the one that always stays unused
+    return (slot - r.head if slot >= r.head else slot + r.num_slots - r.head) > ring_space(r)
 
 
 cdef void link_close(ip_state *ip, uint32_t number, uint32_t length) noexcept nogil:

@@ -5,6 +5,7 @@ from libc.string cimport memcpy, memset
 
 from usnet.backends.ring cimport PORT_VNET_HDR, port, ring_room
 from usnet.ip.state cimport LOOPBACK_MTU, MAX_ADDRS, MAX_NETIFS, MAX_ROUTES, ip_state, local_addr, netif, route
+from usnet.memory.buffers cimport NO_SET
 from usnet.wire.addr cimport addr_eq, addr_from_v4, addr_is_any, addr_is_v4, addr_v4, ip_addr
 from usnet.wire.eth cimport ETH_VLAN_HLEN, VLAN_NONE
 
@@ -19,6 +20,7 @@ cdef int ip_add_netif(ip_state *ip, port *link, uint16_t vlan) noexcept nogil:
     n = &ip.netifs[ip.n_netifs]
     memset(n, 0, sizeof(netif))
     n.link = link
+    n.bufs = NO_SET
     n.vlan = vlan
     n.mtu = link.mtu
     if link.n_tx > 0:

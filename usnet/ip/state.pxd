@@ -5,11 +5,12 @@ callers.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from usnet.backends.ring cimport port
+from usnet.backends.ring cimport port, ring
 from usnet.memory.arena cimport arena
 from usnet.memory.chunks cimport chain, chunk_pool
 from usnet.memory.hash cimport hash_table
 from usnet.memory.idset cimport idset
+from usnet.memory.pieces cimport piece_pool
 from usnet.memory.random cimport rng
 from usnet.memory.wheel cimport wheel
 from usnet.wire.addr cimport ip_addr
@@ -93,6 +94,7 @@ cdef struct netif:
     uint32_t tx_pending         # frames put into transmit rings since the last tx_sync
     # 1: somebody was refused with EAGAIN and waits for room (arm the port for transmit); ip_flush clears it
     uint8_t tx_wanted
+    uint8_t bufs                # set of its port's spare buffers in ip_state.pieces, or NO_SET
 
 cdef struct local_addr:
     ip_addr addr
@@ -175,6 +177,13 @@ cdef struct quoted_packet:
     uint32_t n                  # bytes of it
     uint32_t netif
 
+# The frame that is being taken in, if it lies whole in the slot of a receive ring whose buffers may be swapped: who wants to
+# keep what is in it puts a spare into the slot (NS_BUF_CHANGED). `r` is NULL for all others.
+cdef struct arriving:
+    ring *r                     # private to the process
+    uint32_t slot
+    uint32_t bufs               # the port's set of spare buffers
+
 # A path MTU learned from ICMP, for datagrams (a TCP connection keeps its own).
 cdef struct path_entry:
     ip_addr dst                 # all zero: the entry is free
@@ -221,6 +230,8 @@ cdef struct ip_state:
     # ns: when the next ICMP error was due if they left at icmp_rate; a burst may run ahead of it
     int64_t icmp_next
     int64_t icmp_next_to[64]    # the same [hash of the destination], at half that rate
+    piece_pool *pieces          # the stack's; NULL: nobody keeps buffers
+    arriving now_in
     ip_config config
     ip_counters counters
     uint64_t drops[64]          # [ip_drop]

@@ -41,7 +41,7 @@ class Sack:
                 side.wrong("sack", t, f"block {left}..{right} with ACK {acked}")
             elif not any(a <= left and right <= b + (b == side.peer_fin) for a, b in held):
                 side.wrong("sack", t, f"block {left}..{right} reports more than arrived")
-        if len({block for block in blocks}) != len(blocks):
+        if len(set(blocks)) != len(blocks):
             side.wrong("sack", t, "a block twice")
         self.check_first(t, seg, blocks, acked)
 

@@ -41,3 +41,8 @@ cdef uint8_t *chain_peek(chunk_pool *pool, const chain *c, uint32_t at, uint32_t
 cdef void chain_drop(chunk_pool *pool, chain *c, uint32_t n) noexcept nogil
 # Forgets what was written from `span` on: the chain ends there.
 cdef void chain_truncate(chunk_pool *pool, chain *c, uint32_t span) noexcept nogil
+
+# Single chunks, in no chain.
+cdef uint32_t chunk_take(chunk_pool *pool) noexcept nogil                           # or NONE
+cdef void chunk_give(chunk_pool *pool, uint32_t chunk) noexcept nogil
+cdef uint8_t *chunk_bytes(chunk_pool *pool, uint32_t chunk) noexcept nogil

@@ -62,6 +62,21 @@ cdef inline void give(chunk_pool *pool, uint32_t chunk) noexcept nogil:
     arena_give(&pool.heads, chunk)
 
 
+cdef uint32_t chunk_take(chunk_pool *pool) noexcept nogil:
+    cdef uint32_t chunk = arena_take(&pool.heads)
+    if chunk != NONE:
+        unpoison(bytes_of(pool, chunk), CHUNK_BYTES)
+    return chunk
+
+
+cdef void chunk_give(chunk_pool *pool, uint32_t chunk) noexcept nogil:
+    give(pool, chunk)
+
+
+cdef uint8_t *chunk_bytes(chunk_pool *pool, uint32_t chunk) noexcept nogil:
+    return bytes_of(pool, chunk)
+
+
 cdef void give_from(chunk_pool *pool, uint32_t chunk) noexcept nogil:
     """Gives back `chunk` and all that follow it."""
     cdef uint32_t following

@@ -19,6 +19,7 @@ from usnet.sockets.api cimport (
 )
 from usnet.sockets.constants cimport MSG_DONTWAIT, MSG_WAITALL, SHUT_WR, SOCK_STREAM
 from usnet.sockets.convert cimport format_address, os_error, parse_address
+from usnet.sockets.lent cimport received_buffer, send_buffer, usn_buffer, usn_recv_buffer, usn_send_buffer_get
 from usnet.sockets.messages cimport Messages
 from usnet.sockets.table cimport SF_LINGER, sock_at
 from usnet.wire.addr cimport ip_addr
@@ -261,6 +262,45 @@ cdef class socket(Messages):
         memset(&addr, 0, sizeof(addr))
         n = self.receive_into(buffer, nbytes, flags, &addr, &port, "recvfrom_into")
         return n, (format_address(&addr, port) if self.type_ != SOCK_STREAM else None)
+
+    # Without a copy
+
+    def recv_buffer(self, int flags=0, /):
+        """Waits for bytes of a stream, and hands them out where they lie: a ReceivedBuffer, empty at the end of the stream. Give it back
+        (`with`, or release()) before long: the stack's spare buffers are few."""
+        cdef usn_buffer b
+        cdef int64_t done, deadline
+        self.enter()
+        deadline = self.start()
+        while True:
+            done = usn_recv_buffer(&self.stack_.n, self.fd, &b, self.stack_.now())
+            if done >= 0:
+                break
+            if done != -EAGAIN or flags & MSG_DONTWAIT:
+                raise os_error(done)
+            self.wait(READY_IN, deadline)
+        made = received_buffer(self.stack_, self.fd, &b)
+        if self.stack_.n.s.tcp.output.count:
+            self.stack_.flush()                 # the window may have opened
+        return made
+
+    def send_buffer(self, n=None, int flags=0, /):
+        """Room for up to `n` bytes of a stream (None: as many as a segment takes; it is never more), to be filled in place: a SendBuffer. Its
+        commit() sends."""
+        cdef usn_buffer b
+        cdef int64_t done, deadline
+        cdef uint32_t want = 0xffff if n is None else min(max(n, 0), 0xffff)
+        self.enter()
+        if want == 0:
+            raise ValueError(f"a buffer of {n} bytes")
+        deadline = self.start()
+        while True:
+            done = usn_send_buffer_get(&self.stack_.n, self.fd, want, &b, self.stack_.now())
+            if done >= 0:
+                return send_buffer(self.stack_, self.fd, &b)
+            if done != -EAGAIN or flags & MSG_DONTWAIT:
+                raise os_error(done)
+            self.wait(READY_OUT, deadline)
 
     # The end
 

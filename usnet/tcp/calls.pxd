@@ -6,6 +6,7 @@ closed, failed) puts its owner into the stack's notify set; tcp_ready says how t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.tcp.state cimport tcp_state
+from usnet.tcp.tcb cimport tcb
 from usnet.wire.addr cimport ip_addr
 
 cdef uint32_t tcp_open(tcp_state *t, uint32_t owner) noexcept nogil                 # index of a CLOSED TCB, or NONE
@@ -27,3 +28,8 @@ cdef uint32_t tcp_ready(tcp_state *t, uint32_t c) noexcept nogil                
 cdef int32_t tcp_take_error(tcp_state *t, uint32_t c) noexcept nogil                # errno, told once; 0
 cdef void tcp_local(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexcept nogil
 cdef int tcp_peer(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexcept nogil          # 0 or -ENOTCONN
+
+# For tcp/lend: whether something may be sent (0, or as tcp_send says); whether chunks for n more bytes may be taken; n bytes were read.
+cdef int64_t tcp_send_status(tcp_state *t, tcb *k) noexcept nogil
+cdef bint tcp_may_hold(const tcp_state *t, const tcb *k, uint32_t n) noexcept nogil
+cdef void tcp_read_done(tcp_state *t, uint32_t c, uint32_t n) noexcept nogil

@@ -17,8 +17,10 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint8_t
 from usnet.ip.config cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_source
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
 from usnet.memory.arena cimport NONE, arena_give, arena_take
-from usnet.memory.chunks cimport CHUNK_BYTES, chain_drop, chain_read, chain_write
+from usnet.memory.chunks cimport CHUNK_BYTES
+from usnet.memory.pieces cimport queue_drop, queue_read, queue_write
 from usnet.tcp.handshake cimport handshake_start
+from usnet.tcp.lend cimport lend_fill
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.segment cimport segment_window
 from usnet.tcp.state cimport listener, listener_at, tcb_at, tcp_state
@@ -162,17 +164,15 @@ cdef int64_t end_status(tcb *k) noexcept nogil:
     return -err if err else -EPIPE
 
 
-cdef bint may_hold(const tcp_state *t, const tcb *k, uint32_t n) noexcept nogil:
+cdef bint tcp_may_hold(const tcp_state *t, const tcb *k, uint32_t n) noexcept nogil:
     """Whether n more bytes may wait to be sent. A quarter of the memory is for what arrives: two stacks full of what they want to say to each other
     could take nothing in, and would never say it."""
-    cdef uint32_t tail = k.snd.n_chunks * CHUNK_BYTES - k.snd.offset - k.snd.span
+    cdef uint32_t tail = k.snd.c.n_chunks * CHUNK_BYTES - k.snd.c.offset - k.snd.c.span
     cdef uint32_t fresh = (n - tail + CHUNK_BYTES - 1) // CHUNK_BYTES if n > tail else 0
     return fresh == 0 or t.chunks.heads.live + fresh <= t.chunks.heads.capacity - t.chunks.heads.capacity // 4
 
 
-cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, int64_t now) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t room
+cdef int64_t tcp_send_status(tcp_state *t, tcb *k) noexcept nogil:
     if k.state == TCPS_CLOSED:
         return end_status(k) if k.flags & TF_CONNECTED or k.error else -EPIPE
     if k.state == TCPS_LISTEN:
@@ -181,19 +181,40 @@ cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, in
         return -EPIPE
     if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
         return -EAGAIN
-    if n == 0:
-        return 0
+    return 0
+
+
+cdef uint32_t put_chunks(tcp_state *t, tcb *k, const uint8_t *p, uint32_t n) noexcept nogil:
+    """As many of n bytes as there is memory for."""
+    while n and not (tcp_may_hold(t, k, n) and queue_write(t.pieces, &k.snd, p, n) == 0):
+        n //= 2                             # memory runs low
+    t.copies.out_chunk += n
+    return n
+
+
+cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t room, done = 0, took, apart
+    cdef int64_t status = tcp_send_status(t, k)
+    if status < 0 or n == 0:
+        return status
     room = k.sndbuf - k.snd.span if k.sndbuf > k.snd.span else 0
     if n > room:
         n = room
     if n == 0:
         return -EAGAIN
-    while n and not (may_hold(t, k, n) and chain_write(t.chunks, &k.snd, k.snd.span, p, n) == 0):
-        n //= 2                             # memory runs low: as much as there is
-    if n == 0:
+    while done < n:
+        apart = n - done
+        took = lend_fill(t, k, p + done, n - done, &apart)
+        if took == 0:
+            took = put_chunks(t, k, p + done, apart)
+        done += took
+        if took == 0:
+            break
+    if done == 0:
         return -ENOBUFS                     # nobody would be told when there is some again
     tcp_want_output(t, c)
-    return n
+    return done
 
 
 cdef bint window_worth_telling(const tcb *k) noexcept nogil:
@@ -205,19 +226,27 @@ cdef bint window_worth_telling(const tcb *k) noexcept nogil:
     return more >= 2 * <uint32_t>k.rcv_mss and (more >= k.rcvbuf // 4 or promised <= k.rcvbuf // 8)
 
 
+cdef void tcp_read_done(tcp_state *t, uint32_t c, uint32_t n) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    k.rcv_ready -= n
+    if k.state >= TCPS_ESTABLISHED and not k.flags & TF_FIN_RECEIVED and window_worth_telling(k):
+        k.flags |= TF_ACK_NOW
+        tcp_want_output(t, c)
+
+
 cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint peek, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef int32_t err
+    cdef uint32_t placed
     if n > k.rcv_ready:
         n = k.rcv_ready
     if n:
-        chain_read(t.chunks, &k.rcv, 0, p, n)
+        placed = queue_read(t.pieces, &k.rcv, p, n)
+        t.copies.in_read += placed
+        t.copies.in_read_chunk += n - placed
         if not peek:
-            chain_drop(t.chunks, &k.rcv, n)
-            k.rcv_ready -= n
-            if k.state >= TCPS_ESTABLISHED and not k.flags & TF_FIN_RECEIVED and window_worth_telling(k):
-                k.flags |= TF_ACK_NOW
-                tcp_want_output(t, c)
+            queue_drop(t.pieces, &k.rcv, n)
+            tcp_read_done(t, c, n)
         return n
     if k.rcv_ready:                         # nothing was asked for
         return 0
@@ -291,7 +320,7 @@ cdef void tcp_close(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         tcb_drop(t, c)
     elif k.state == TCPS_SYN_SENT:
         tcp_end(t, c, 0)
-    elif k.rcv.span and not k.state == TCPS_TIME_WAIT:
+    elif (k.rcv_ready or k.rcv.c.span) and not k.state == TCPS_TIME_WAIT:
         tcp_end_reset(t, c, ECONNRESET, now)    # bytes that will never be read: the peer must know
     elif k.state == TCPS_TIME_WAIT:
         tcb_clear_queues(t, k, False)       # nobody will read it

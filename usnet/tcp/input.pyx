@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
-from usnet.memory.chunks cimport chain_drop
+from usnet.memory.pieces cimport queue_drop
 from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_number_above, handshake_syn_sent
 from usnet.tcp.output cimport tcp_ack_now, tcp_flight, tcp_want_output
 from usnet.tcp.receive cimport receive_text
@@ -234,7 +234,7 @@ cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noex
         data = k.snd.span
         fin_acked = True
     sample_rtt(t, k, r, now)
-    chain_drop(t.chunks, &k.snd, data)
+    queue_drop(t.pieces, &k.snd, data)
     k.snd_una = r.ack
     if seq_lt(k.snd_nxt, k.snd_una):
         k.snd_nxt = k.snd_una

@@ -1,5 +1,5 @@
 """The sender. Sequence space: the send queue's front byte is snd_una once the SYN is acknowledged; a FIN takes the number behind the last byte."""
-from libc.errno cimport EAGAIN, EHOSTUNREACH, ENETUNREACH
+from libc.errno cimport EAGAIN, EALREADY, EHOSTUNREACH, ENETUNREACH
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.memory.arena cimport NONE
@@ -114,16 +114,18 @@ cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, int64_t no
     cdef bint last = at + n == k.snd.span
     cdef bint fin = last and k.flags & TF_FIN_QUEUED
     cdef uint8_t flags = TH_ACK
+    cdef int status
     if fin:
         flags |= TH_FIN
     if n and last:
         flags |= TH_PSH
-    if segment_send(t, k, seq, flags, at, n, now) == -EAGAIN:
+    status = segment_send(t, k, seq, flags, at, n, now)
+    if status == -EAGAIN:
         return -EAGAIN
     if fin:
         k.flags |= TF_FIN_SENT
-    if not blocks_due(k) or blocks_fit(k, n):
-        note_acked(k)                       # else an ACK with blocks stays owed
+    if status != -EALREADY and (not blocks_due(k) or blocks_fit(k, n)):
+        note_acked(k)                       # else an ACK (with blocks) stays owed
     note_sent(t, c, seq, n + fin, n, now)
     return 0
 

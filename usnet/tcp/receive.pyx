@@ -1,11 +1,13 @@
-"""Reassembly (RFC 9293, 3.10.7.4, seventh step). A byte at distance d behind rcv_nxt lies in the chain at rcv_ready + d, gap or not, so a
+"""Reassembly (RFC 9293, 3.10.7.4, seventh step). A byte at distance d behind rcv_nxt lies in the chain d behind what is in order, gap or not, so a
 connection never holds more memory than its window, however small or scattered the segments."""
 from libc.errno cimport ENOBUFS
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_take
 from usnet.memory.chunks cimport chain_write
+from usnet.memory.pieces cimport queue_chained
 from usnet.memory.ranges cimport ranges, ranges_add, ranges_end, ranges_init, ranges_trim
+from usnet.tcp.lend cimport lend_received
 from usnet.tcp.state cimport TDROP_DUPLICATE, TDROP_NO_MEMORY, TDROP_OOO_LIMIT, count_drop, tcp_state
 from usnet.tcp.tcb cimport tcb
 
@@ -15,6 +17,7 @@ cdef void advance(tcp_state *t, tcb *k, uint32_t n) noexcept nogil:
     k.rcv_nxt += n
     k.rcv_pos += n
     k.rcv_ready += n
+    k.rcv.span = k.rcv_ready
     t.counters.bytes_in += n
 
 
@@ -29,9 +32,10 @@ cdef int write_gaps(tcp_state *t, tcb *k, const ranges *have, uint64_t start, ui
         if i < have.n and have.r[i].start < end:
             stop = have.r[i].start
         if stop > pos:
-            if chain_write(t.chunks, &k.rcv, <uint32_t>(k.rcv_ready + (pos - k.rcv_pos)), p + (pos - start),
+            if chain_write(t.chunks, &k.rcv.c, <uint32_t>(queue_chained(&k.rcv) + (pos - k.rcv_pos)), p + (pos - start),
                            <uint32_t>(stop - pos)):
                 return -ENOBUFS
+            t.copies.in_gap += stop - pos
         pos = stop if i >= have.n or have.r[i].start >= end else have.r[i].end
     return 0
 
@@ -70,7 +74,9 @@ cdef int receive_gapped(tcp_state *t, tcb *k, uint32_t ahead, const uint8_t *p, 
 cdef int receive_text(tcp_state *t, tcb *k, uint32_t ahead, const uint8_t *p, uint32_t n) noexcept nogil:
     if ahead or k.ooo != NONE:
         return receive_gapped(t, k, ahead, p, n)
-    if chain_write(t.chunks, &k.rcv, k.rcv_ready, p, n):
+    if lend_received(t, k, p, n):
+        t.copies.in_kept += n
+    elif chain_write(t.chunks, &k.rcv.c, queue_chained(&k.rcv), p, n):
         count_drop(t, TDROP_NO_MEMORY)
         return -ENOBUFS
     advance(t, k, n)

@@ -7,7 +7,8 @@ from usnet.tcp.tcb cimport tcb
 from usnet.wire.seq cimport seq_le
 from usnet.wire.tcp cimport tcp_repr
 
-# Sends seq, flags and n bytes of the send queue from `at` bytes behind its front. 0, -EAGAIN (ring full: nothing happened), or another errno of
+# Sends seq, flags and n bytes of the send queue from `at` bytes behind its front. 0, -EAGAIN (ring full: nothing happened), -EALREADY (just
+# these bytes still wait in the ring: nothing happened), or another errno of
 # ip_tx_open: the segment is lost, and the sender carries on as if the network had dropped it. Keeps rcv_adv and last_ack_sent.
 # Bytes of payload that one frame may carry to the peer now, a multiple of mss; mss itself where only single segments leave.
 cdef uint32_t segment_most(tcp_state *t, const tcb *k, int64_t now) noexcept nogil

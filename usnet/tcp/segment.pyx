@@ -1,19 +1,21 @@
 """One segment out. The payload is copied and summed in one pass from the send queue into the slot."""
-from libc.errno cimport EAGAIN
+from libc.errno cimport EAGAIN, EALREADY
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.config cimport ip_mtu
 from usnet.ip.output cimport ip_count_lost, ip_large_most, ip_tx_close, ip_tx_open, ip_tx_open_large, ip_tx_put
 from usnet.ip.state cimport packet, tx_frame
-from usnet.memory.chunks cimport chain, chain_peek, chain_read, chunk_pool
+from usnet.memory.arena cimport NONE
+from usnet.memory.pieces cimport piece_pool, piece_queue, queue_peek
 from usnet.tcp.blocks cimport blocks_due, blocks_report
+from usnet.tcp.lend cimport lend_find, lend_queued, lend_send, lend_way
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, tcb
 from usnet.wire.checksum cimport csum_copy, csum_fold
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
-from usnet.wire.seq cimport seq_diff
+from usnet.wire.seq cimport seq_diff, seq_lt
 from usnet.wire.tcp cimport (
     TCP_CSUM_AT,
     TCP_HLEN,
@@ -76,13 +78,13 @@ cdef uint16_t window_field(tcb *k, uint8_t shift) noexcept nogil:
     return <uint16_t>field
 
 
-cdef uint64_t copy_payload(chunk_pool *pool, const chain *c, uint32_t at, uint8_t *dst, uint32_t n) noexcept nogil:
-    """Copies n bytes of the chain and returns their partial checksum. A run that starts at an odd place sums with its bytes swapped."""
+cdef uint64_t copy_payload(piece_pool *pool, piece_queue *q, uint32_t at, uint8_t *dst, uint32_t n) noexcept nogil:
+    """Copies n bytes of the queue and returns their partial checksum. A run that starts at an odd place sums with its bytes swapped."""
     cdef uint64_t total = 0, part
     cdef uint32_t done = 0, run, folded
     cdef uint8_t *src
     while done < n:
-        src = chain_peek(pool, c, at + done, &run)
+        src = queue_peek(pool, q, at + done, &run)
         if run > n - done:
             run = n - done
         if done & 1:
@@ -103,6 +105,13 @@ cdef uint64_t add_word(uint64_t total, uint32_t word) noexcept nogil:
     return csum_copy(total, two, two, 2)
 
 
+cdef inline void count_copied(tcp_state *t, const tcb *k, uint32_t seq, uint32_t n) noexcept nogil:
+    if seq_lt(seq, k.snd_max):
+        t.copies.out_again += n
+    else:
+        t.copies.out_first += n
+
+
 cdef uint32_t plain_header(const tcb *k) noexcept nogil:
     """Bytes of the header that k.mss leaves room for."""
     return TCP_HLEN + (TIMESTAMP_BYTES if k.flags & TF_TIMESTAMPS else 0)
@@ -117,12 +126,12 @@ cdef uint32_t segment_most(tcp_state *t, const tcb *k, int64_t now) noexcept nog
     return most - most % k.mss
 
 
-cdef void put_payload(tcp_state *t, const chain *c, uint32_t at, tx_frame *f, uint32_t n) noexcept nogil:
-    """Copies n bytes of the chain into the slots of a large frame."""
+cdef void put_payload(tcp_state *t, piece_queue *q, uint32_t at, tx_frame *f, uint32_t n) noexcept nogil:
+    """Copies n bytes of the queue into the slots of a large frame."""
     cdef uint32_t run
     cdef uint8_t *src
     while n:
-        src = chain_peek(t.chunks, c, at, &run)
+        src = queue_peek(t.pieces, q, at, &run)
         if run > n:
             run = n
         ip_tx_put(t.ip, f, src, run)
@@ -140,6 +149,7 @@ cdef int emit_large(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, 
         r.header_len = <uint8_t>header
         tcp_emit(f.l4, f.room, r)
         put_payload(t, &k.snd, at, &f, n)
+        count_copied(t, k, r.seq, n)
         tcp_finish_partial(f.l4, header + n, &k.laddr, &k.raddr)
         f.csum_offset = TCP_CSUM_AT
         ip_tx_close(t.ip, &f, header + n, now)
@@ -152,25 +162,30 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
     cdef tx_frame f
     cdef uint32_t header = tcp_header_len(r)
     cdef uint64_t total = 0
+    cdef uint32_t whole
     cdef int status
     if n > k.mss:
         return emit_large(t, k, r, at, n, now)
+    whole = lend_find(t, k, at, n) if n else NONE
+    if whole != NONE and lend_queued(t, k, whole):
+        t.copies.out_waiting += n
+        return -EALREADY
     status = ip_tx_open(t.ip, &k.laddr, &k.raddr, IPPROTO_TCP, header + n, now, &f)
     if status == 0:
         f.tos = k.tos
         if k.ttl:
             f.ttl = k.ttl
         r.header_len = <uint8_t>header
+        lend_way(t, k, &f)
+        if n and (whole == NONE or not lend_send(t, whole, &f, header, n, &total)):
+            total = copy_payload(t.pieces, &k.snd, at, f.l4 + header, n)
+            count_copied(t, k, r.seq, n)
         tcp_emit(f.l4, f.room, r)
         if f.offload:
-            if n:
-                chain_read(t.chunks, &k.snd, at, f.l4 + header, n)
             tcp_finish_partial(f.l4, header + n, &k.laddr, &k.raddr)
             f.csum_offset = TCP_CSUM_AT
             f.l4_header = <uint16_t>header
         else:
-            if n:
-                total = copy_payload(t.chunks, &k.snd, at, f.l4 + header, n)
             tcp_finish(f.l4, header, n, total, &k.laddr, &k.raddr)
         ip_tx_close(t.ip, &f, header + n, now)
     if status != -EAGAIN:
@@ -201,7 +216,7 @@ cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_
         blocks_report(t, k, n, &r)
     r.window = window_field(k, k.rcv_wscale if k.flags & TF_WSCALE else 0)
     status = emit(t, k, &r, at, n, now)
-    if status == -EAGAIN:
+    if status == -EAGAIN or status == -EALREADY:
         k.rcv_adv = promised
         return status
     t.counters.sacks_out += r.n_sack != 0

@@ -6,6 +6,7 @@ from usnet.memory.arena cimport arena, arena_at
 from usnet.memory.chunks cimport chunk_pool
 from usnet.memory.hash cimport hash_table
 from usnet.memory.idset cimport idset
+from usnet.memory.pieces cimport piece_pool
 from usnet.memory.random cimport rng
 from usnet.memory.wheel cimport wheel
 from usnet.tcp.recovery.scoreboard cimport scoreboard
@@ -93,6 +94,26 @@ cdef struct tcp_counters:
     uint64_t keep_probes
     uint64_t established        # now in ESTABLISHED or CLOSE-WAIT (a gauge)
 
+# Bytes of payload, by what was done with them. Copied: all but in_kept, in_handed, out_committed and out_lent.
+cdef struct tcp_copies:
+    uint64_t in_small           # on arrival, to a chunk: less than half a buffer
+    uint64_t in_short           # ... no spare to put into the slot, or the connection has its share
+    uint64_t in_apart           # ... the frame does not lie in one buffer that could be kept: several slots, fragments, loopback, no spares at all
+    uint64_t in_gap             # ... out of order, or while something is missing
+    uint64_t in_kept            # stayed in the buffer that it came in
+    uint64_t in_read            # to the application, from such a buffer
+    uint64_t in_read_chunk      # to the application, from chunks
+    uint64_t in_handed          # handed out in its buffer
+    uint64_t in_packed          # handed out, from chunks
+    uint64_t in_left            # to memory of our own when a port went (on either way)
+    uint64_t out_placed         # from the application, to where it is sent from
+    uint64_t out_chunk          # from the application, to a chunk
+    uint64_t out_committed      # written by the application where it is sent from
+    uint64_t out_lent           # sent as it lies, for the first time
+    uint64_t out_first          # to a transmit slot, for the first time
+    uint64_t out_again          # to a transmit slot, not for the first time
+    uint64_t out_waiting        # not sent again: it was still in the ring
+
 cdef struct listener:
     uint32_t backlog            # connections that may wait for accept
     uint32_t n_syn              # half-open ones
@@ -104,6 +125,7 @@ cdef struct listener:
 cdef struct tcp_state:
     ip_state *ip
     chunk_pool *chunks
+    piece_pool *pieces
     wheel *timers
     idset *notify               # owners with news
     rng *random
@@ -119,6 +141,7 @@ cdef struct tcp_state:
     uint32_t port_hint
     tcp_config config
     tcp_counters counters
+    tcp_copies copies
     uint64_t drops[32]          # [tcp_drop]
 
 

@@ -5,13 +5,14 @@ from usnet.ip.state cimport ip_state
 from usnet.memory.arena cimport NONE
 from usnet.memory.chunks cimport chunk_pool
 from usnet.memory.idset cimport idset, idset_push
+from usnet.memory.pieces cimport piece_pool
 from usnet.memory.random cimport rng
 from usnet.memory.wheel cimport wheel
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport tcb
 from usnet.wire.addr cimport ip_addr
 
-cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, wheel *timers, idset *notify, rng *random,
+cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pieces, wheel *timers, idset *notify, rng *random,
                   uint32_t max_connections) noexcept nogil              # 0 or -ENOMEM; default config
 cdef void tcp_free(tcp_state *t) noexcept nogil
 cdef void tcp_reset(tcp_state *t) noexcept nogil                        # no connections; config stays

@@ -3,9 +3,9 @@ from libc.errno cimport EADDRINUSE, EADDRNOTAVAIL, ENOMEM, ENOSPC
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from usnet.ip.state cimport EPHEMERAL_COUNT, EPHEMERAL_FIRST, ip_state, port_tag
+from usnet.ip.state cimport EPHEMERAL_COUNT, EPHEMERAL_FIRST, NETIF_LOOPBACK, ip_state, port_tag
 from usnet.memory.arena cimport NONE, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take
-from usnet.memory.chunks cimport chain_clear, chain_init, chain_truncate, chunk_pool
+from usnet.memory.chunks cimport chain_truncate, chunk_pool
 from usnet.memory.hash cimport (
     hash_first,
     hash_free,
@@ -17,6 +17,7 @@ from usnet.memory.hash cimport (
     siphash,
 )
 from usnet.memory.idset cimport idset, idset_free, idset_init, idset_reset
+from usnet.memory.pieces cimport piece_pool, queue_chained, queue_clear, queue_init
 from usnet.memory.random cimport rng, rng_below, rng_u64
 from usnet.memory.ranges cimport ranges
 from usnet.memory.wheel cimport wheel, wheel_cancel
@@ -70,11 +71,12 @@ cdef void draw_keys(tcp_state *t) noexcept nogil:
     t.port_hint = <uint32_t>rng_u64(t.random)
 
 
-cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, wheel *timers, idset *notify, rng *random,
+cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pieces, wheel *timers, idset *notify, rng *random,
                   uint32_t max_connections) noexcept nogil:
     memset(t, 0, sizeof(tcp_state))
     t.ip = ip
     t.chunks = chunks
+    t.pieces = pieces
     t.timers = timers
     t.notify = notify
     t.random = random
@@ -108,6 +110,7 @@ cdef void tcp_reset(tcp_state *t) noexcept nogil:
     hash_reset(&t.ports)
     idset_reset(&t.output)
     memset(&t.counters, 0, sizeof(t.counters))
+    memset(&t.copies, 0, sizeof(t.copies))
     memset(t.drops, 0, sizeof(t.drops))
     draw_keys(t)
 
@@ -121,8 +124,9 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
         return NONE
     k = tcb_at(t, c)
     k.timer = k.owner = k.ooo = k.board = k.parent = k.next = k.prev = k.listener = NONE
-    chain_init(&k.snd)
-    chain_init(&k.rcv)
+    queue_init(&k.snd)
+    queue_init(&k.rcv)
+    k.netif = NETIF_LOOPBACK
     k.sndbuf = t.config.sndbuf
     k.rcvbuf = t.config.rcvbuf
     k.cc_ops = t.config.cc
@@ -139,7 +143,7 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
 
 cdef void tcb_clear_queues(tcp_state *t, tcb *k, bint keep_unread) noexcept nogil:
     """Frees what waits to be sent and what arrived; with keep_unread, what the application can still read stays."""
-    chain_clear(t.chunks, &k.snd)
+    queue_clear(t.pieces, &k.snd)
     if k.ooo != NONE:
         arena_give(&t.ooos, k.ooo)
         k.ooo = NONE
@@ -147,9 +151,9 @@ cdef void tcb_clear_queues(tcp_state *t, tcb *k, bint keep_unread) noexcept nogi
         arena_give(&t.boards, k.board)
         k.board = NONE
     if keep_unread and k.rcv_ready:
-        chain_truncate(t.chunks, &k.rcv, k.rcv_ready)
+        chain_truncate(t.chunks, &k.rcv.c, queue_chained(&k.rcv))
     else:
-        chain_clear(t.chunks, &k.rcv)
+        queue_clear(t.pieces, &k.rcv)
         k.rcv_ready = 0
 
 

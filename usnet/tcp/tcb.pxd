@@ -5,7 +5,7 @@ out) and the receive queue's front byte is the first that the application has no
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from usnet.memory.chunks cimport chain
+from usnet.memory.pieces cimport piece_queue
 from usnet.tcp.congestion.ops cimport cc_state
 from usnet.wire.addr cimport ip_addr
 
@@ -104,8 +104,8 @@ cdef struct tcb:
     uint32_t rtt_seq            # acknowledging it ends the measurement
     uint32_t ts_offset          # added to the clock in TSval (RFC 7323, section 5.4: per connection)
     # What waits
-    chain snd                   # bytes from snd_una on, unsent ones too
-    chain rcv                   # bytes that the application has not read, gaps included
+    piece_queue snd             # bytes from snd_una on, unsent ones too
+    piece_queue rcv             # bytes that the application has not read; its chain goes on with what arrived ahead, gaps included
     uint32_t rcv_ready          # bytes of rcv in order, that is, readable
     uint32_t ooo                # struct ranges of what arrived ahead (positions count from irs + 1), or NONE
     uint64_t rcv_pos            # position of rcv_nxt in the stream
@@ -120,6 +120,7 @@ cdef struct tcb:
     uint32_t max_window         # largest snd_wnd ever seen (silly-window avoidance, RFC 9293, 3.8.6.2.1)
     cc_state cc                 # what the controller remembers
     uint8_t cc_ops              # which controller
+    uint8_t netif               # that the last segment left through, or NETIF_LOOPBACK
     # Passive opening
     uint8_t syn_retries         # SYNs or SYN-ACKs sent again
     uint8_t keep_probes         # unanswered keepalive probes

@@ -48,7 +48,8 @@ def parse_tcp(frame: bytes) -> Segment | None:
 def parse_options(raw: bytes) -> Options:
     if len(raw) == 12 and raw[:4] == b"\x01\x01\x08\x0a":
         return Options(timestamps=unpack_from(">II", raw, 4))
-    mss, wscale, sack_ok, timestamps, sack, i = None, None, False, None, (), 0
+    mss, wscale, sack_ok, timestamps, i = None, None, False, None, 0
+    sack: tuple[tuple[int, int], ...] = ()
     while i < len(raw) and raw[i]:
         if raw[i] == 1:
             i += 1
@@ -64,7 +65,7 @@ def parse_options(raw: bytes) -> Options:
             sack_ok = True
         elif kind == 5:
             body = raw[i + 2 : i + length]
-            sack = tuple(iter_unpack(">II", body[: len(body) // 8 * 8]))
+            sack = tuple((left, right) for left, right in iter_unpack(">II", body[: len(body) // 8 * 8]))
         elif kind == 8:
             timestamps = unpack_from(">II", raw, i + 2)
         i += length

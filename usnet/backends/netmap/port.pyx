@@ -19,7 +19,7 @@ from usnet.backends.netmap.side cimport (
     tx_settle, tx_take_back, tx_told,
 )
 from usnet.backends.ring cimport (
-    LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, PORT_MAX_RINGS, PORT_SWAP, PORT_VNET_HDR, RING_RX, RING_TX, Port,
+    LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, PORT_MAX_RINGS, PORT_MOVES, PORT_SWAP, PORT_VNET_HDR, RING_RX, RING_TX, Port,
     ring, slot_meta,
 )
 from usnet.backends.ring_memory cimport FIRST_BUFFER
@@ -312,7 +312,7 @@ cdef class NetmapPort(Port):
         self.p.self = &self.e
         self.p.tx_sync, self.p.rx_sync, self.p.arm = netmap_tx_sync, netmap_rx_sync, netmap_arm
         self.p.caps |= (PORT_CAN_SEND if self.p.n_tx else 0) | (PORT_CAN_RECEIVE if self.p.n_rx else 0) | PORT_FILENO
-        self.p.caps |= PORT_SWAP | (PORT_VNET_HDR if d.hdr_len else 0)
+        self.p.caps |= PORT_SWAP | (PORT_VNET_HDR if d.hdr_len else 0) | (PORT_MOVES if request.pipe else 0)
         self.p.pool, self.p.n_bufs = pool_number(self, d), d.n_bufs
         self.p.spare, self.p.n_spare = d.extra, d.n_extra
         self.p.mtu = mtu
@@ -407,6 +407,8 @@ cdef class NetmapPort(Port):
 
     cdef void _close(self) noexcept:
         cdef uint32_t i
+        if self._leave():
+            (<Descriptor>self.descriptors[0]).hold()
         if self.e.n_descs and self.wait_fd >= 0:
             self._keep_extra()
         for i in range(self.p.n_tx):

@@ -106,6 +106,10 @@ cdef int capture_arm(void *self, bint for_tx) noexcept nogil:
     return e.inner.arm(e.inner.self, for_tx)
 
 
+cdef bint still_looked_at(void *user) noexcept nogil:
+    return True
+
+
 cdef class CapturePort(Port):
     """`CapturePort(inner, file)`: the same rings as `inner`, of which all frames are written to a pcapng file as they
     are sent or arrive.
@@ -159,6 +163,9 @@ cdef class CapturePort(Port):
         self.writer.flush()
 
     def close(self):
+        if self._leave():
+            self.inner.p.leaving = still_looked_at
+        self.inner.p.n_spare = self.p.n_spare
         super().close()
         try:
             self.writer.close() if self.ours else self.writer.flush()

@@ -1,7 +1,7 @@
 """RFC 6675, section 5: when a recovery begins and ends. Sending in it is tcp/output's business, the window congestion/'s."""
 from libc.stdint cimport int64_t, uint32_t
 
-from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_take
+from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.output cimport tcp_flight, tcp_want_output
 from usnet.tcp.recovery.newreno cimport recovery_grow, recovery_restart_timer
@@ -39,8 +39,8 @@ cdef scoreboard *the_board(tcp_state *t, tcb *k) noexcept nogil:
 
 
 cdef bint plausible(tcp_state *t, const tcb *k, const tcp_repr *r, uint32_t i) noexcept nogil:
-    """Whether block i says something about what is out. The first may lie below the ACK (RFC 2883: it arrived twice); in an ACK that was overtaken any
-    may be old news. What starts at snd_una cannot be: it would have been acknowledged."""
+    """Whether block i says something about what is out. The first may lie below the ACK (RFC 2883: it arrived twice); in an ACK that was overtaken
+    any may be old news. What starts at snd_una cannot be: it would have been acknowledged."""
     cdef uint32_t left = r.sack[i].left, right = r.sack[i].right
     if seq_gt(right, left) and seq_gt(left, k.snd_una) and seq_le(right, k.snd_max):
         return True

@@ -1,0 +1,88 @@
+"""Queues of bytes that lie partly in chunks and partly in pieces: buffers of a port that became part of the queue, so that nobody copies what is in
+them.
+
+The bytes of a queue in their order are those of its chain with the pieces between them. A chain may go on behind the queue's end (with what arrived
+ahead); pieces are only ever added at the end.
+"""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from usnet.memory.arena cimport arena, arena_at
+from usnet.memory.buffers cimport buffers
+from usnet.memory.chunks cimport chain, chunk_pool
+
+cdef enum:
+    SETS = 8                    # of buffers a stack
+    OWN_CHUNK = 254             # piece.where: a chunk of the stack
+    OWN_HEAP = 255              # memory of its own, since its port is gone
+    PIECE_WHOLE = 0x01          # nothing was cut off: `sum` is the sum of its bytes
+    PIECE_SENT = 0x02           # went out as it lies, in transmit slot `slot`
+    PIECE_OUT = 0x04            # the application has it: in no queue
+    PIECE_FILL = 0x08           # ... to fill it and give it to `pos`, a connection of generation `before`
+
+cdef struct piece:
+    uint8_t *bytes              # private: the first one
+    uint64_t sum                # partial checksum
+    uint32_t next               # in its queue, or NONE
+    uint32_t pos                # in its queue's stream
+    uint32_t before             # bytes of all pieces before it in that stream
+    uint32_t length             # bytes
+    uint32_t room               # bytes that it may become
+    uint32_t buf                # buffer or chunk
+    uint32_t head               # bytes from the frame's start to the payload
+    uint32_t slot
+    uint8_t where               # set of buffers, or OWN_*
+    uint8_t flags
+
+cdef struct piece_pool:
+    arena items
+    chunk_pool *chunks          # the stack's
+    buffers sets[8]
+
+cdef struct piece_queue:
+    chain c
+    uint32_t span               # bytes of the queue
+    uint32_t front              # position of the first
+    uint32_t gone               # bytes of pieces that are behind us
+    uint32_t placed             # bytes in pieces now
+    uint32_t true_bytes         # what these pieces take, in whole buffers
+    uint32_t first              # piece, or NONE
+    uint32_t last
+    uint32_t cursor             # piece found last, or NONE
+
+cdef int pieces_init(piece_pool *pool, chunk_pool *chunks, uint32_t max_pieces) noexcept nogil     # 0 or -ENOMEM
+cdef void pieces_free(piece_pool *pool) noexcept nogil
+# Forgets all, and makes all buffers spare again that were.
+cdef void pieces_reset(piece_pool *pool) noexcept nogil
+# The port of set `number` goes: what lies in its buffers is copied to memory of our own (bytes: *copied), the buffers become spare. What the
+# application has cannot move: how many such pieces there are.
+cdef uint32_t pieces_leave(piece_pool *pool, uint32_t number, uint64_t *copied) noexcept nogil
+
+# A piece over a spare buffer that leaves `leave` others, or over a chunk; NONE: there is none. Its bytes begin at `start` of that.
+cdef uint32_t piece_take(piece_pool *pool, uint32_t where, uint32_t leave, uint32_t start) noexcept nogil
+# The same over a buffer that the caller already holds.
+cdef uint32_t piece_over(piece_pool *pool, uint32_t where, uint32_t buf, uint8_t *p, uint32_t n) noexcept nogil
+cdef void piece_release(piece_pool *pool, uint32_t i) noexcept nogil
+
+cdef void queue_init(piece_queue *q) noexcept nogil
+cdef void queue_clear(piece_pool *pool, piece_queue *q) noexcept nogil
+# Appends bytes to the chain, which must end with the queue. 0 or -ENOBUFS.
+cdef int queue_write(piece_pool *pool, piece_queue *q, const uint8_t *src, uint32_t n) noexcept nogil
+cdef void queue_add(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil
+# Takes a piece off that stands at the very front.
+cdef void queue_shift(piece_pool *pool, piece_queue *q) noexcept nogil
+# The last piece that begins at or before `at` bytes behind the front, or NONE.
+cdef uint32_t queue_find(piece_pool *pool, piece_queue *q, uint32_t at) noexcept nogil
+# The longest run at `at`; *n is its length (0 at the end).
+cdef uint8_t *queue_peek(piece_pool *pool, piece_queue *q, uint32_t at, uint32_t *n) noexcept nogil
+# Copies n <= span bytes from the front; returns how many of them lay in pieces.
+cdef uint32_t queue_read(piece_pool *pool, piece_queue *q, uint8_t *dst, uint32_t n) noexcept nogil
+cdef void queue_drop(piece_pool *pool, piece_queue *q, uint32_t n) noexcept nogil
+
+
+cdef inline piece *piece_at(piece_pool *pool, uint32_t i) noexcept nogil:
+    return <piece *>arena_at(&pool.items, i)
+
+
+cdef inline uint32_t queue_chained(const piece_queue *q) noexcept nogil:
+    """Bytes of the queue in its chain: whatever the chain has behind them is not the queue's yet."""
+    return q.span - q.placed

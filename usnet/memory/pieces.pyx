@@ -1,0 +1,278 @@
+"""Queues of chunks and pieces."""
+from libc.errno cimport ENOBUFS, ENOMEM
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+from usnet.memory.arena cimport (
+    NONE, arena_at, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take,
+)
+from usnet.memory.buffers cimport BUF_HELD, buffer_at, buffer_release, buffer_spare, buffer_take, buffers
+from usnet.memory.chunks cimport (
+    CHUNK_BYTES, chain_clear, chain_drop, chain_init, chain_peek, chain_write, chunk_bytes, chunk_give, chunk_pool,
+    chunk_take,
+)
+
+
+cdef int pieces_init(piece_pool *pool, chunk_pool *chunks, uint32_t max_pieces) noexcept nogil:
+    memset(pool, 0, sizeof(piece_pool))
+    pool.chunks = chunks
+    return -ENOMEM if arena_init(&pool.items, sizeof(piece), max_pieces, 8) else 0
+
+
+cdef void free_heap(piece_pool *pool) noexcept nogil:
+    cdef uint32_t i
+    for i in range(pool.items.used):
+        if arena_live(&pool.items, i) and piece_at(pool, i).where == OWN_HEAP:
+            free(piece_at(pool, i).bytes)
+
+
+cdef void pieces_free(piece_pool *pool) noexcept nogil:
+    cdef uint32_t i
+    if pool.items.base != NULL:
+        free_heap(pool)
+    for i in range(SETS):
+        free(pool.sets[i].state)
+        pool.sets[i].state = NULL
+    arena_free(&pool.items)
+
+
+cdef void pieces_reset(piece_pool *pool) noexcept nogil:
+    cdef uint32_t i
+    cdef piece *p
+    free_heap(pool)
+    for i in range(pool.items.used):
+        p = piece_at(pool, i)
+        if arena_live(&pool.items, i) and p.where < SETS:
+            buffer_release(&pool.sets[p.where], p.buf)
+    arena_reset(&pool.items)
+
+
+cdef uint32_t pieces_leave(piece_pool *pool, uint32_t number, uint64_t *copied) noexcept nogil:
+    cdef uint32_t i, out = 0
+    cdef uint8_t *own
+    cdef piece *p
+    for i in range(pool.items.used):
+        p = piece_at(pool, i)
+        if not arena_live(&pool.items, i) or p.where != number:
+            continue
+        own = NULL if p.flags & PIECE_OUT else <uint8_t *>malloc(p.length + 1)
+        if own == NULL:
+            out += 1
+            continue
+        memcpy(own, p.bytes, p.length)
+        copied[0] += p.length
+        buffer_release(&pool.sets[number], p.buf)
+        p.where = OWN_HEAP
+        p.buf = <uint32_t>0
+        p.room = p.length
+        # `head` bytes before the payload are gone, and whatever was cut off at its front
+        p.bytes = own
+    return out
+
+
+# --- Pieces -----------------------------------------------------------------------------------------------------------------
+
+cdef uint32_t piece_over(piece_pool *pool, uint32_t where, uint32_t buf, uint8_t *p, uint32_t n) noexcept nogil:
+    cdef uint32_t i = arena_take(&pool.items)
+    cdef piece *made
+    if i == NONE:
+        return NONE
+    made = piece_at(pool, i)
+    made.bytes = p
+    made.length = n
+    made.next = NONE
+    made.where = <uint8_t>where
+    made.buf = buf
+    return i
+
+
+cdef uint32_t piece_take(piece_pool *pool, uint32_t where, uint32_t leave, uint32_t start) noexcept nogil:
+    cdef uint32_t buf, i
+    if where == OWN_CHUNK:
+        buf = chunk_take(pool.chunks)
+        if buf == NONE:
+            return NONE
+        i = piece_over(pool, where, buf, chunk_bytes(pool.chunks, buf) + start, 0)
+        if i == NONE:
+            chunk_give(pool.chunks, buf)
+        return i
+    buf = buffer_take(&pool.sets[where], leave)
+    if buf == 0:
+        return NONE
+    i = piece_over(pool, where, buf, buffer_at(&pool.sets[where], buf) + start, 0)
+    if i == NONE:
+        buffer_release(&pool.sets[where], buf)
+    return i
+
+
+cdef void piece_release(piece_pool *pool, uint32_t i) noexcept nogil:
+    cdef piece *p = piece_at(pool, i)
+    if p.where < SETS:
+        buffer_release(&pool.sets[p.where], p.buf)
+    elif p.where == OWN_CHUNK:
+        chunk_give(pool.chunks, p.buf)
+    else:
+        free(p.bytes - p.buf)
+    arena_give(&pool.items, i)
+
+
+# --- Queues -----------------------------------------------------------------------------------------------------------------
+
+cdef void queue_init(piece_queue *q) noexcept nogil:
+    memset(q, 0, sizeof(piece_queue))
+    chain_init(&q.c)
+    q.first = q.last = q.cursor = NONE
+
+
+cdef void queue_clear(piece_pool *pool, piece_queue *q) noexcept nogil:
+    cdef uint32_t i = q.first, following
+    while i != NONE:
+        following = piece_at(pool, i).next
+        piece_release(pool, i)
+        i = following
+    chain_clear(pool.chunks, &q.c)
+    queue_init(q)
+
+
+cdef int queue_write(piece_pool *pool, piece_queue *q, const uint8_t *src, uint32_t n) noexcept nogil:
+    if chain_write(pool.chunks, &q.c, queue_chained(q), src, n):
+        return -ENOBUFS
+    q.span += n
+    return 0
+
+
+cdef uint32_t true_size(const piece_pool *pool, const piece *p) noexcept nogil:
+    return pool.sets[p.where].size if p.where < SETS else CHUNK_BYTES
+
+
+cdef void queue_add(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil:
+    cdef piece *p = piece_at(pool, i)
+    p.next = NONE
+    p.pos = q.front + q.span
+    p.before = q.gone + q.placed
+    if q.first == NONE:
+        q.first = i
+    else:
+        piece_at(pool, q.last).next = i
+    q.last = i
+    q.span += p.length
+    q.placed += p.length
+    q.true_bytes += true_size(pool, p)
+
+
+cdef void queue_shift(piece_pool *pool, piece_queue *q) noexcept nogil:
+    cdef uint32_t i = q.first
+    cdef piece *p = piece_at(pool, i)
+    cdef uint32_t size = true_size(pool, p)
+    q.first = p.next
+    if q.first == NONE:
+        q.last = NONE
+        q.true_bytes = size
+    if q.cursor == i:
+        q.cursor = NONE
+    q.front += p.length
+    q.gone += p.length
+    q.span -= p.length
+    q.placed -= p.length
+    q.true_bytes = q.true_bytes - size if q.true_bytes > size else 0     # a piece that lost its port may count otherwise now
+
+
+cdef uint32_t queue_find(piece_pool *pool, piece_queue *q, uint32_t at) noexcept nogil:
+    cdef uint32_t x = q.front + at, i = q.cursor, following
+    if i == NONE or <int32_t>(x - piece_at(pool, i).pos) < 0:
+        i = q.first
+        if i == NONE or <int32_t>(x - piece_at(pool, i).pos) < 0:
+            return NONE
+    while True:
+        following = piece_at(pool, i).next
+        if following == NONE or <int32_t>(x - piece_at(pool, following).pos) < 0:
+            break
+        i = following
+    q.cursor = i
+    return i
+
+
+cdef uint8_t *queue_peek(piece_pool *pool, piece_queue *q, uint32_t at, uint32_t *n) noexcept nogil:
+    cdef uint32_t i, following, inside, placed = 0, left
+    cdef uint8_t *run
+    cdef piece *p = NULL
+    n[0] = 0
+    if at >= q.span:
+        return NULL
+    left = q.span - at
+    i = queue_find(pool, q, at)
+    following = q.first
+    if i != NONE:
+        p = piece_at(pool, i)
+        inside = q.front + at - p.pos
+        if inside < p.length:
+            n[0] = p.length - inside
+            return p.bytes + inside
+        placed = p.before + p.length - q.gone
+        following = p.next
+    if following != NONE:
+        left = piece_at(pool, following).pos - (q.front + at)
+    run = chain_peek(pool.chunks, &q.c, at - placed, n)
+    if n[0] > left:
+        n[0] = left
+    return run
+
+
+cdef uint32_t queue_read(piece_pool *pool, piece_queue *q, uint8_t *dst, uint32_t n) noexcept nogil:
+    cdef uint32_t at = 0, run = 0, placed = 0, i
+    cdef uint8_t *p
+    while at < n:
+        p = queue_peek(pool, q, at, &run)
+        if run == 0:
+            break
+        if q.first != NONE:
+            i = q.cursor
+            if i != NONE and p >= piece_at(pool, i).bytes and p < piece_at(pool, i).bytes + piece_at(pool, i).length:
+                placed += run if run < n - at else n - at
+        if run > n - at:
+            run = n - at
+        memcpy(dst + at, p, run)
+        at += run
+    return placed
+
+
+cdef void cut_front(piece_queue *q, piece *p, uint32_t n) noexcept nogil:
+    """The first n bytes of the first piece are done with, and it stays."""
+    p.bytes += n
+    p.pos += n
+    p.before += n
+    p.length -= n
+    p.room -= n if p.room > n else p.room
+    p.flags &= ~<uint8_t>PIECE_WHOLE
+    if p.where == OWN_HEAP:
+        p.buf += n                          # where its memory begins
+    q.front += n
+    q.gone += n
+    q.span -= n
+    q.placed -= n
+
+
+cdef void queue_drop(piece_pool *pool, piece_queue *q, uint32_t n) noexcept nogil:
+    cdef uint32_t i, run
+    cdef piece *p
+    while n:
+        i = q.first
+        run = n
+        if i != NONE:
+            p = piece_at(pool, i)
+            run = p.pos - q.front
+            if run == 0:
+                if p.length > n:
+                    cut_front(q, p, n)
+                    return
+                n -= p.length
+                queue_shift(pool, q)
+                piece_release(pool, i)
+                continue
+            if run > n:
+                run = n
+        chain_drop(pool.chunks, &q.c, run)
+        q.front += run
+        q.span -= run
+        n -= run

@@ -1,0 +1,26 @@
+"""Payload that stays in the port's buffers: on its way in (a received buffer becomes part of the queue, a spare takes its place in the ring), on its
+way out (bytes are put where they will be sent from). tcp/lent has the calls by which the application gets at it.
+
+With no spares, or none left, all of it does nothing, and payload goes through chunks: the same bytes on the wire either way.
+"""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from usnet.ip.state cimport tx_frame
+from usnet.tcp.state cimport tcp_state
+from usnet.tcp.tcb cimport tcb
+
+# n bytes in order: keeps the buffer of the frame that they came in, if that is worth it. Else 0, and they are to be copied.
+cdef bint lend_received(tcp_state *t, tcb *k, const uint8_t *p, uint32_t n) noexcept nogil
+# Puts bytes into pieces at the end of the send queue; how many. When that is 0, *apart bytes go into the chain before it is worth asking again.
+cdef uint32_t lend_fill(tcp_state *t, tcb *k, const uint8_t *src, uint32_t n, uint32_t *apart) noexcept nogil
+# The piece that is exactly those n bytes of the send queue, or NONE.
+cdef uint32_t lend_find(tcp_state *t, tcb *k, uint32_t at, uint32_t n) noexcept nogil
+# Whether its frame still waits in the transmit ring.
+cdef bint lend_queued(tcp_state *t, tcb *k, uint32_t i) noexcept nogil
+# Sends it as it lies: its buffer goes into the slot of f, which is filled in anew, and *total is the sum of the payload. 0: that cannot be.
+cdef bint lend_send(tcp_state *t, uint32_t i, tx_frame *f, uint32_t header, uint32_t n, uint64_t *total) noexcept nogil
+# Remembers which way a segment went.
+cdef void lend_way(tcp_state *t, tcb *k, const tx_frame *f) noexcept nogil
+
+# An empty piece over a spare of the interface that k sends through, with room for one segment and its headers; NONE: there is none.
+cdef uint32_t lend_empty(tcp_state *t, tcb *k) noexcept nogil

@@ -1,0 +1,205 @@
+"""Payload that stays where it lies. What one connection may hold of a port's spares, and when it is worth it, is decided here alone."""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from usnet.backends.ring cimport NS_BUF_CHANGED
+from usnet.ip.link cimport link_frame_at, link_header_len, link_lend, link_queued
+from usnet.ip.state cimport NETIF_LOOPBACK, netif, tx_frame
+from usnet.memory.arena cimport NONE
+from usnet.memory.buffers cimport BUF_HELD, NO_SET, buffer_at, buffer_release, buffer_take, buffers
+from usnet.memory.pieces cimport PIECE_SENT, PIECE_WHOLE, SETS, piece, piece_at, piece_over, piece_take, queue_add, queue_find
+from usnet.tcp.state cimport tcp_state
+from usnet.tcp.tcb cimport TF_TIMESTAMPS, tcb
+from usnet.wire.checksum cimport csum_add, csum_copy, csum_fold
+from usnet.wire.ipv4 cimport IPV4_HLEN
+from usnet.wire.seq cimport seq_ge
+from usnet.wire.tcp cimport TCP_HLEN
+
+cdef enum:
+    TIMESTAMPS = 12             # bytes of the option, padded
+
+
+cdef inline uint32_t low_water(const buffers *b) noexcept nogil:
+    """Spares that are left alone, so that there are some for whoever needs one at once."""
+    return b.total // 8
+
+
+cdef inline bint within_share(const buffers *b, uint32_t true_bytes) noexcept nogil:
+    """One queue of one connection holds at most half of them, in whole buffers whatever is in those."""
+    return (true_bytes // b.size + 1) * 2 <= b.total
+
+
+# --- In ---------------------------------------------------------------------------------------------------------------------
+
+cdef bint lend_received(tcp_state *t, tcb *k, const uint8_t *p, uint32_t n) noexcept nogil:
+    cdef buffers *b
+    cdef uint8_t *base
+    cdef uint32_t old, instead
+    if t.ip.now_in.r == NULL:
+        t.copies.in_apart += n
+        return False
+    b = &t.pieces.sets[t.ip.now_in.bufs]
+    if n * 2 < b.size:
+        t.copies.in_small += n
+        return False
+    old = t.ip.now_in.r.slots[t.ip.now_in.slot].buf_idx
+    if old < 2 or old >= b.n_bufs:
+        return False
+    base = buffer_at(b, old)
+    if p < base or p + n > base + b.size:   # a datagram that was put together
+        t.copies.in_apart += n
+        return False
+    instead = buffer_take(b, low_water(b)) if within_share(b, k.rcv.true_bytes) else 0
+    if instead == 0:
+        t.copies.in_short += n
+        return False
+    if not keep(t, k, old, p, n):
+        buffer_release(b, instead)
+        t.copies.in_short += n
+        return False
+    b.state[old] = BUF_HELD
+    b.state[instead] = 0
+    t.ip.now_in.r.slots[t.ip.now_in.slot].buf_idx = instead
+    t.ip.now_in.r.slots[t.ip.now_in.slot].flags |= NS_BUF_CHANGED
+    t.ip.now_in.r = NULL
+    return True
+
+
+cdef bint keep(tcp_state *t, tcb *k, uint32_t buf, const uint8_t *p, uint32_t n) noexcept nogil:
+    cdef uint32_t i = piece_over(t.pieces, t.ip.now_in.bufs, buf, <uint8_t *>p, n)
+    if i == NONE:
+        return False
+    queue_add(t.pieces, &k.rcv, i)
+    return True
+
+
+# --- Out --------------------------------------------------------------------------------------------------------------------
+
+cdef uint64_t sum_behind(uint64_t total, uint32_t at, uint8_t *dst, const uint8_t *src, uint32_t n) noexcept nogil:
+    """Copies n bytes to the place `at` of what sums to `total`; the new sum. From an odd place on, bytes count swapped."""
+    cdef uint32_t word
+    cdef uint8_t two[2]
+    if not at & 1:
+        return csum_copy(total, dst, src, n)
+    word = ~csum_fold(csum_copy(0, dst, src, n)) & 0xffff
+    two[0] = <uint8_t>word
+    two[1] = <uint8_t>(word >> 8)
+    return csum_add(total, two, 2)
+
+
+cdef bint has_not_left(const tcb *k, const piece *p) noexcept nogil:
+    return seq_ge(k.snd_una + (p.pos - k.snd.front), k.snd_max)
+
+
+cdef uint32_t lend_fill(tcp_state *t, tcb *k, const uint8_t *src, uint32_t n, uint32_t *apart) noexcept nogil:
+    cdef piece *p
+    cdef uint32_t i = k.snd.last
+    if i != NONE:
+        p = piece_at(t.pieces, i)
+        if p.pos + p.length == k.snd.front + k.snd.span and p.length < p.room and p.flags & PIECE_WHOLE and has_not_left(k, p):
+            return fill(t, k, p, src, n)
+    i = open_piece(t, k, n, apart)
+    if i == NONE:
+        return 0
+    queue_add(t.pieces, &k.snd, i)
+    return fill(t, k, piece_at(t.pieces, i), src, n)
+
+
+cdef uint32_t fill(tcp_state *t, tcb *k, piece *p, const uint8_t *src, uint32_t n) noexcept nogil:
+    if n > p.room - p.length:
+        n = p.room - p.length
+    p.sum = sum_behind(p.sum, p.length, p.bytes + p.length, src, n)
+    p.length += n
+    k.snd.span += n
+    k.snd.placed += n
+    t.copies.out_placed += n
+    return n
+
+
+cdef uint32_t open_piece(tcp_state *t, tcb *k, uint32_t n, uint32_t *apart) noexcept nogil:
+    """An empty piece for the next segment's payload. It must begin where a segment will: what is sent from snd_nxt on is cut into full ones."""
+    cdef uint32_t out = k.snd_nxt - k.snd_una, over
+    cdef buffers *b
+    apart[0] = n
+    if k.netif == NETIF_LOOPBACK or t.ip.netifs[k.netif].bufs == NO_SET or out > k.snd.span:
+        return NONE
+    b = &t.pieces.sets[t.ip.netifs[k.netif].bufs]
+    over = (k.snd.span - out) % k.mss
+    if not b.stays or not within_share(b, k.snd.true_bytes):
+        return NONE
+    if over:
+        apart[0] = k.mss - over if n > k.mss - over else n
+        return NONE
+    return lend_take(t, k, low_water(b) if n * 2 >= k.mss else b.total // 2)     # little ones only while there are plenty
+
+
+cdef uint32_t lend_take(tcp_state *t, tcb *k, uint32_t leave) noexcept nogil:
+    """A piece over a spare of the interface that k sends through, with room for one segment and its headers."""
+    cdef netif *way = &t.ip.netifs[k.netif]
+    cdef uint32_t head = link_header_len(way) + IPV4_HLEN + TCP_HLEN + (TIMESTAMPS if k.flags & TF_TIMESTAMPS else 0)
+    cdef uint32_t start = link_frame_at(way) + head, i
+    cdef piece *p
+    if start + k.mss > t.pieces.sets[way.bufs].size:
+        return NONE
+    i = piece_take(t.pieces, way.bufs, leave, start)
+    if i != NONE:
+        p = piece_at(t.pieces, i)
+        p.head = head
+        p.room = k.mss
+        p.flags = PIECE_WHOLE
+    return i
+
+
+cdef uint32_t lend_find(tcp_state *t, tcb *k, uint32_t at, uint32_t n) noexcept nogil:
+    cdef uint32_t i
+    cdef const piece *p
+    if k.snd.first == NONE:
+        return NONE
+    i = queue_find(t.pieces, &k.snd, at)
+    if i == NONE:
+        return NONE
+    p = piece_at(t.pieces, i)
+    return i if p.pos == k.snd.front + at and p.length == n and p.flags & PIECE_WHOLE and p.where < SETS else NONE
+
+
+cdef bint lend_queued(tcp_state *t, tcb *k, uint32_t i) noexcept nogil:
+    cdef const piece *p = piece_at(t.pieces, i)
+    cdef uint32_t number
+    if not p.flags & PIECE_SENT or t.pieces.sets[p.where].state[p.buf] == BUF_HELD:
+        return False
+    for number in range(t.ip.n_netifs):
+        if t.ip.netifs[number].bufs == p.where:
+            return link_queued(&t.ip.netifs[number], p.slot)
+    return False
+
+
+cdef bint lend_send(tcp_state *t, uint32_t i, tx_frame *f, uint32_t header, uint32_t n, uint64_t *total) noexcept nogil:
+    cdef piece *p = piece_at(t.pieces, i)
+    cdef netif *way
+    cdef uint32_t ahead
+    if f.ring_slot == NONE or p.flags & PIECE_SENT:
+        return False
+    way = &t.ip.netifs[f.netif]
+    ahead = link_header_len(way) + IPV4_HLEN
+    if way.bufs != p.where or p.head != ahead + header:
+        return False
+    if p.bytes - p.head - buffer_at(&t.pieces.sets[p.where], p.buf) != link_frame_at(way):
+        return False
+    p.slot = link_lend(t.ip, f.netif, p.buf)
+    p.flags |= PIECE_SENT
+    f.l2 = p.bytes - p.head
+    f.l4 = f.l2 + ahead
+    total[0] = p.sum
+    t.copies.out_lent += n
+    return True
+
+
+cdef void lend_way(tcp_state *t, tcb *k, const tx_frame *f) noexcept nogil:
+    k.netif = <uint8_t>(f.netif if f.ring_slot != NONE else NETIF_LOOPBACK)
+
+
+cdef uint32_t lend_empty(tcp_state *t, tcb *k) noexcept nogil:
+    cdef buffers *b
+    if k.netif == NETIF_LOOPBACK or t.ip.netifs[k.netif].bufs == NO_SET:
+        return NONE
+    b = &t.pieces.sets[t.ip.netifs[k.netif].bufs]
+    return lend_take(t, k, low_water(b)) if b.stays else NONE
