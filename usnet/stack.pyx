@@ -40,9 +40,9 @@ from usnet.ip.state cimport (
     TIMER_REASSEMBLY,
     TIMER_TCP,
     ip_config,
-    netif,
     packet,
 )
+from usnet.ip.state cimport netif as interface
 from usnet.memory.arena cimport NONE, arena_live
 from usnet.memory.buffers cimport NO_SET, buffers
 from usnet.memory.chunks cimport chunks_free, chunks_init, chunks_reset
@@ -327,7 +327,7 @@ cdef class StackCore:
 
     cdef int _use_spares(self, port *p, uint32_t number) except -1:
         """Makes the port's spare buffers those of its interface, if it has any."""
-        cdef netif *n = &self.s.ip.netifs[number]
+        cdef interface *n = &self.s.ip.netifs[number]
         cdef ring *r
         cdef buffers *b
         cdef uint32_t i

@@ -107,7 +107,7 @@ def make(kind, spares=1024):
     if kind == "pipe":
         device = StandIn(buf_num=8192)
         device.nic("em0")
-        return Cable(open_port("em0{1", device=device, spares=spares, clock=clock), open_port("em0}1", device=device, spares=spares, clock=clock), clock)
+        return Cable(*(open_port(name, device=device, spares=spares, clock=clock) for name in ("em0{1", "em0}1")), clock)
     return Lab({"sim": "own", "nic": "netmap"}[kind], spares=spares)
 
 

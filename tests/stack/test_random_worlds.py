@@ -195,7 +195,7 @@ class App:
     def step(self):
         if not self.alive:
             return
-        if self.kept and self.world.dice.random() < 0.2 or self.world.now >= FAULTS_END:
+        if (self.kept and self.world.dice.random() < 0.2) or self.world.now >= FAULTS_END:
             self.give_back()
         if self.world.now < FAULTS_END:
             for _ in range(self.draw.choice((1, 1, 1, 3, 10))):
@@ -419,7 +419,8 @@ class RandomWorld:
                 max_chunks=draw.choice((12, 32, 256)),
                 max_sockets=draw.choice((6, 16, 64)),
             )
-            rings = {"spares": self.dice.choice((0, 1, 3, 8, 64, 1000)), "slots": (draw.choice((2, 4, 64)), draw.choice((4, 8, 64))), "mtu": draw.choice((200, 576, 1500, 9000))}
+            rings = {"slots": (draw.choice((2, 4, 64)), draw.choice((4, 8, 64))), "mtu": draw.choice((200, 576, 1500, 9000))}
+            rings["spares"] = self.dice.choice((0, 1, 3, 8, 64, 1000))
             self.links.append(self.lab.link(host, switch, ports=rings, **self.faults()))
             self.damage(self.links[-1])
             self.apps.append(App(self, host, random.Random(draw.random())))

@@ -5,7 +5,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from usnet.memory.arena cimport (
-    NONE, arena_at, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take,
+    NONE, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take,
 )
 from usnet.memory.buffers cimport buffer_at, buffer_release, buffer_take
 from usnet.memory.chunks cimport (
