@@ -40,14 +40,14 @@ from usnet.ip.state cimport (
     TIMER_REASSEMBLY,
     TIMER_TCP,
     ip_config,
-    netif,
     packet,
 )
+from usnet.ip.state cimport netif as interface
 from usnet.memory.arena cimport NONE, arena_live
 from usnet.memory.buffers cimport NO_SET, buffers
 from usnet.memory.chunks cimport chunks_free, chunks_init, chunks_reset
 from usnet.memory.idset cimport idset_free, idset_init, idset_pop, idset_push, idset_reset
-from usnet.memory.pieces cimport SETS, pieces_free, pieces_init, pieces_leave, pieces_reset
+from usnet.memory.pieces cimport SETS, pieces_collect, pieces_free, pieces_init, pieces_leave, pieces_reset
 from usnet.memory.random cimport rng_seed
 from usnet.memory.wheel cimport wheel_free, wheel_init, wheel_next, wheel_pop, wheel_reset
 from usnet.tcp.icmp cimport tcp_icmp_error
@@ -211,6 +211,8 @@ cdef int64_t stack_run(stack *s, int64_t now) noexcept nogil:
     cdef bint blocked = False
     s.now = now
     s.runs += 1
+    if s.pieces.given != NONE:
+        pieces_collect(&s.pieces)
     fire_timers(s, now)
     for _i in range(s.config.rounds):
         got = receive_all(s, now)
@@ -224,6 +226,8 @@ cdef int64_t stack_run(stack *s, int64_t now) noexcept nogil:
 
 cdef int64_t stack_flush(stack *s, int64_t now) noexcept nogil:
     s.now = now
+    if s.pieces.given != NONE:
+        pieces_collect(&s.pieces)
     return after_send(s, send_all(s, now), now)
 
 
@@ -266,7 +270,7 @@ cdef dict changed(dict current, dict settings, str what):
     return current
 
 
-@cython.no_gc_clear             # its ports are told when it goes
+@cython.no_gc_clear             # its ports must not call it any more when it goes
 cdef class StackCore:
     """One stack: its memory, interfaces, addresses, routes and settings.
 
@@ -298,7 +302,7 @@ cdef class StackCore:
     def __dealloc__(self):
         for port in self.ports or ():
             if (<Port>port).p.user >= <void *>&self.s and (<Port>port).p.user < <void *>(&self.s + 1):
-                (<Port>port)._leave()
+                (<Port>port).p.leaving = NULL       # and nothing else: its memory may be gone
         tcp_free(&self.s.tcp)
         ip_free(&self.s.ip)
         idset_free(&self.s.notify)
@@ -331,7 +335,7 @@ cdef class StackCore:
 
     cdef int _use_spares(self, port *p, uint32_t number) except -1:
         """Makes the port's spare buffers those of its interface, if it has any."""
-        cdef netif *n = &self.s.ip.netifs[number]
+        cdef interface *n = &self.s.ip.netifs[number]
         cdef ring *r
         cdef buffers *b
         cdef uint32_t i
@@ -421,6 +425,7 @@ cdef class StackCore:
 
     def statistics(self):
         """Counters by layer: dicts of numbers. Drops are by reason."""
+        pieces_collect(&self.s.pieces)
         return {
             "tcp": self.s.tcp.counters,
             "ip": self.s.ip.counters,

@@ -39,6 +39,13 @@ def test_scenario_is_the_same_on_the_rings_of_netmap(item):
     assert (netmap.digest, netmap.packets, netmap.virtual_seconds) == (own.digest, own.packets, own.virtual_seconds)
 
 
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)
+def test_scenario_is_the_same_with_any_number_of_spare_buffers(item):
+    none, few, many = (scenario.run(item, spares=spares) for spares in (0, 9, 4000))
+    assert many.failures == []
+    assert (none.digest, none.packets) == (few.digest, few.packets) == (many.digest, many.packets)
+
+
 def test_the_first_set_is_complete():
     assert [name for name in FIRST if name not in {path.stem for path in FILES}] == []
 

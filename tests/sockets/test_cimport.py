@@ -4,10 +4,11 @@ from tests.sockets.outside import compile_module
 
 SOURCE = '''
 from libc.stdint cimport int64_t, uint8_t, uint16_t
-from libc.errno cimport EAGAIN, EINPROGRESS
-from libc.string cimport memset
+from libc.errno cimport EAGAIN, EINPROGRESS, EINVAL
+from libc.string cimport memcpy, memset
 from usnet.sockets.api cimport *
 from usnet.sockets.host cimport Stack
+from usnet.sockets.lent cimport *
 from usnet.sockets.ready cimport CTL_ADD, usn_epoll_event
 from usnet.ip.state cimport READY_IN, READY_OUT
 from usnet.wire.addr cimport addr_from_v4, ip_addr
@@ -18,6 +19,7 @@ cdef int64_t echo(net *server, net *client, uint16_t port, int64_t total, int64_
     cdef ip_addr a
     cdef usn_epoll_event events[8]
     cdef uint8_t buf[4096]
+    cdef usn_buffer lent
     cdef int listener, sock, conn = -1, ep, status, i
     cdef int64_t sent = 0, back = 0, n, held = 0
     memset(&a, 0, sizeof(a))
@@ -46,13 +48,20 @@ cdef int64_t echo(net *server, net *client, uint16_t port, int64_t total, int64_
                 conn = usn_accept(server, listener, NULL, NULL)
                 usn_epoll_ctl(server, ep, CTL_ADD, conn, READY_IN)
             elif held == 0:
-                held = usn_recv(server, conn, buf, 4096, 0, now)
+                held = usn_recv_buffer(server, conn, &lent, now)
+                if held > 0:
+                    memcpy(buf, lent.p, held)
+                    if usn_give_buffer(server, &lent) or usn_give_buffer(server, &lent) != -EINVAL:
+                        return -1001
         if held > 0:
             n = usn_send(server, conn, buf, held, 0, now)
             if n > 0:
                 held -= n
         if sent < total:
-            n = usn_send(client, sock, buf, min(<int64_t>4096, total - sent), 0, now)
+            n = usn_send_buffer_get(client, sock, min(<int64_t>1000, total - sent), &lent, now)
+            if n > 0:
+                memset(lent.p, 7, n)
+                n = usn_send_buffer_commit(client, sock, &lent, n, now)
             if n > 0:
                 sent += n
             elif n != -EAGAIN:

@@ -78,6 +78,7 @@ class Conn:
 
     def __init__(self, app, sock):
         self.app, self.sock = app, sock
+        self.dice = app.world.dice
         self.connected = False
         self.out = self.into = None  # ways
         self.n_sent = self.n_received = 0
@@ -112,16 +113,37 @@ class Conn:
         """Sends up to n bytes of the pattern; how many were taken."""
         at = self.n_sent & 0xFFFF
         with self.telling():
-            taken = self.sock.send(PATTERN[at : at + n])
+            taken = self.place(PATTERN[at : at + n]) if self.dice.random() < 0.3 else self.sock.send(PATTERN[at : at + n])
         self.n_sent += taken
         ledger = self.app.world.ledger
         if self.out is not None and ledger.sent.get(self.out, GONE) is not GONE:
             ledger.sent[self.out] = self.n_sent
         return taken
 
+    def place(self, data):
+        """Sends from a buffer of the stack's, after some time perhaps; all of it, some or nothing."""
+        with self.sock.send_buffer(len(data)) as buffer:
+            buffer[:] = data[: len(buffer)]
+            return buffer.commit(self.dice.choice((len(buffer), len(buffer), len(buffer) // 2, 0)))
+
+    def look(self, n):
+        """Receives in a buffer of the stack's, which may be kept for a while; n bytes in ours when it has none for what lies in parts."""
+        try:
+            buffer = self.sock.recv_buffer()
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            return self.sock.recv(n)
+        data = bytes(buffer)
+        if len(self.app.kept) < 3 and self.dice.random() < 0.2:
+            self.app.kept.append((buffer, data))
+        else:
+            buffer.release()
+        return data
+
     def recv(self, n, flags=0):
         with self.telling():
-            data = self.sock.recv(n, flags)
+            data = self.look(n) if n and not flags and self.dice.random() < 0.3 else self.sock.recv(n, flags)
         at = self.n_received & 0xFFFF
         assert data == PATTERN[at : at + len(data)], f"{self.into}: other bytes than were sent, from {self.n_received}"
         if not flags:
@@ -159,6 +181,7 @@ class App:
         self.restart()
 
     def restart(self):
+        self.kept = []  # (buffer, what is in it)
         self.conns, self.listeners, self.udp = [], [], []
         self.epoll = None
 
@@ -172,6 +195,8 @@ class App:
     def step(self):
         if not self.alive:
             return
+        if (self.kept and self.world.dice.random() < 0.2) or self.world.now >= FAULTS_END:
+            self.give_back()
         if self.world.now < FAULTS_END:
             for _ in range(self.draw.choice((1, 1, 1, 3, 10))):
                 self.attempt(self.draw.choice(self.DEEDS), self)
@@ -193,6 +218,12 @@ class App:
 
     def size(self):
         return self.draw.choice((1, 2, 10, 100, 1460, 5000, 30000))
+
+    def give_back(self):
+        for buffer, data in self.kept:
+            assert bytes(buffer) == data, "a buffer changed in the application's hands"
+            buffer.release()
+        self.kept.clear()
 
     # Deeds
 
@@ -374,6 +405,7 @@ class RandomWorld:
     def __init__(self, seed):
         self.draw = draw = random.Random(seed)
         self.lab = World(seed)
+        self.dice = random.Random(f"{seed} zero copy")  # of its own: the rest of a world does not change with it
         self.ledger = Ledger()
         self.links, self.apps = [], []
         switch = self.lab.switch("s")
@@ -388,6 +420,7 @@ class RandomWorld:
                 max_sockets=draw.choice((6, 16, 64)),
             )
             rings = {"slots": (draw.choice((2, 4, 64)), draw.choice((4, 8, 64))), "mtu": draw.choice((200, 576, 1500, 9000))}
+            rings["spares"] = self.dice.choice((0, 1, 3, 8, 64, 1000))
             self.links.append(self.lab.link(host, switch, ports=rings, **self.faults()))
             self.damage(self.links[-1])
             self.apps.append(App(self, host, random.Random(draw.random())))

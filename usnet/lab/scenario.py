@@ -60,19 +60,20 @@ def run(
     pcap_dir: str | Path | None = None,
     *,
     rings: str = "own",
+    spares: int = 64,
     progress: Callable[[World], None] | None = None,
 ) -> Outcome:
     """Runs a scenario (all cases of it) and judges it.
 
-    seed: instead of the file's. pcap_dir: a pcapng of each end of each link goes there. rings: of all ports, as World() takes it.
+    seed: instead of the file's. pcap_dir: a pcapng of each end of each link goes there. rings, spares: of all ports, as World() takes them.
     progress: called with each world before it runs.
     """
     if scenario.cases:
-        return _sum_up(scenario, seed, [run(case, seed, pcap_dir, rings=rings, progress=progress) for case in scenario.cases])
+        return _sum_up(scenario, seed, [run(case, seed, pcap_dir, rings=rings, spares=spares, progress=progress) for case in scenario.cases])
     used = scenario.table.seed if seed is None else seed
     began = time.process_time()
     with ExitStack() as stack:
-        world = World(used, rings)
+        world = World(used, rings, spares)
         build(scenario, world)
         observer = Observer(world, frozenset(host for host, spec in scenario.apps if spec.options.get("nodelay")))
         judged = Run(scenario, world, Ledger(world), observer)

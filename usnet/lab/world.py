@@ -111,10 +111,12 @@ class World:
     """World(seed=0): an empty world at 0 ns. The same calls with the same seed give the same run, to the byte:
     digest() shows it. In a `with` statement it is closed at the end. `rings`: what its ports have, "own",
     or "netmap": each is a NIC of netmap's stand-in, and its stack sends as it would on a card. A run is the same on both.
+    `spares`: spare buffers of each port where link() does not say; a run is the same with any number, but for what is copied.
     """
 
-    def __init__(self, seed=0, rings="own"):
+    def __init__(self, seed=0, rings="own", spares=64):
         self.seed = seed
+        self.spares = spares
         self.network = Network(seed, ring_class(rings))
         self.env = Environment(self.network)
         self.hosts = {}
@@ -182,7 +184,7 @@ class World:
         """A link between two hosts, or a host and a switch (objects or names); `model` as usnet.backends.sim's Network.link: rate, delay, jitter,
         mtu, loss, duplicate, corrupt, queue, fates, up={...}, down={...}. `ports`: as Network.port() takes it of the
         new ones: mtu, slots, buf_size, spares, fifo, offload."""
-        ends = [self._end(end, ports or {}) for end in (a, b)]
+        ends = [self._end(end, {"spares": self.spares, **(ports or {})}) for end in (a, b)]
         return self.network.link(*ends, **model)
 
     def _end(self, end, rings):

@@ -36,6 +36,7 @@ cdef struct piece:
 cdef struct piece_pool:
     arena items
     chunk_pool *chunks          # the stack's
+    uint32_t given              # pieces that are to be released, linked by next, or NONE
     buffers sets[8]
 
 cdef struct piece_queue:
@@ -61,6 +62,9 @@ cdef uint32_t pieces_leave(piece_pool *pool, uint32_t number, uint64_t *copied) 
 cdef uint32_t piece_take(piece_pool *pool, uint32_t where, uint32_t leave, uint32_t start) noexcept nogil
 # The same over a buffer that the caller already holds.
 cdef uint32_t piece_over(piece_pool *pool, uint32_t where, uint32_t buf, uint8_t *p, uint32_t n) noexcept nogil
+# Has it released by the next pieces_collect: for whoever cannot know whether the port's memory is still there.
+cdef void piece_release_later(piece_pool *pool, uint32_t i) noexcept nogil
+cdef void pieces_collect(piece_pool *pool) noexcept nogil
 cdef void piece_release(piece_pool *pool, uint32_t i) noexcept nogil
 
 cdef void queue_init(piece_queue *q) noexcept nogil

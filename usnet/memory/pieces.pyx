@@ -5,9 +5,9 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from usnet.memory.arena cimport (
-    NONE, arena_at, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take,
+    NONE, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take,
 )
-from usnet.memory.buffers cimport BUF_HELD, buffer_at, buffer_release, buffer_spare, buffer_take, buffers
+from usnet.memory.buffers cimport buffer_at, buffer_release, buffer_take
 from usnet.memory.chunks cimport (
     CHUNK_BYTES, chain_clear, chain_drop, chain_init, chain_peek, chain_write, chunk_bytes, chunk_give, chunk_pool,
     chunk_take,
@@ -17,6 +17,7 @@ from usnet.memory.chunks cimport (
 cdef int pieces_init(piece_pool *pool, chunk_pool *chunks, uint32_t max_pieces) noexcept nogil:
     memset(pool, 0, sizeof(piece_pool))
     pool.chunks = chunks
+    pool.given = NONE
     return -ENOMEM if arena_init(&pool.items, sizeof(piece), max_pieces, 8) else 0
 
 
@@ -46,6 +47,21 @@ cdef void pieces_reset(piece_pool *pool) noexcept nogil:
         if arena_live(&pool.items, i) and p.where < SETS:
             buffer_release(&pool.sets[p.where], p.buf)
     arena_reset(&pool.items)
+    pool.given = NONE
+
+
+cdef void piece_release_later(piece_pool *pool, uint32_t i) noexcept nogil:
+    piece_at(pool, i).next = pool.given
+    piece_at(pool, i).flags = 0
+    pool.given = i
+
+
+cdef void pieces_collect(piece_pool *pool) noexcept nogil:
+    cdef uint32_t i
+    while pool.given != NONE:
+        i = pool.given
+        pool.given = piece_at(pool, i).next
+        piece_release(pool, i)
 
 
 cdef uint32_t pieces_leave(piece_pool *pool, uint32_t number, uint64_t *copied) noexcept nogil:

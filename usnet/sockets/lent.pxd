@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from usnet.sockets.host cimport Stack
 from usnet.sockets.table cimport net
+from usnet.stack cimport StackCore
 from usnet.tcp.lent cimport tcp_lent
 
 ctypedef tcp_lent usn_buffer    # n bytes at p, and a handle
@@ -28,9 +29,12 @@ cdef int64_t usn_send_buffer_commit(net *n, int fd, usn_buffer *b, uint32_t leng
 cdef class LentBuffer:
     cdef usn_buffer b
     cdef Stack stack_
+    cdef StackCore core
+    cdef unsigned long thread
     cdef int fd                 # -1: given back
     cdef int views
     cdef bint writable
+    cdef void start(self, Stack stack, int fd, usn_buffer *b)
     cdef int check(self) except -1
     cdef int take_back(self) except -1
 

@@ -1,4 +1,5 @@
 """Buffers in the application's hands: see lent.pxd."""
+cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.errno cimport EAGAIN, EBADF, ENOTSOCK, EOPNOTSUPP
@@ -37,7 +38,7 @@ cdef int64_t usn_recv_buffer(net *n, int fd, usn_buffer *b, int64_t now) noexcep
 
 
 cdef int usn_give_buffer(net *n, usn_buffer *b) noexcept nogil:
-    return tcp_give_back(&n.s.tcp, b.handle)
+    return tcp_give_back(&n.s.tcp, b.handle, False)
 
 
 cdef int64_t usn_send_buffer_get(net *n, int fd, uint32_t want, usn_buffer *b, int64_t now) noexcept nogil:
@@ -59,16 +60,21 @@ cdef int64_t usn_send_buffer_commit(net *n, int fd, usn_buffer *b, uint32_t leng
     return told(n, CALL_SEND, fd, done, NULL, 0)
 
 
+@cython.no_gc_clear             # the stack's memory must be there when it goes
 cdef class LentBuffer:
     """Bytes of the stack's memory: len(), memoryview() and slices show them. release() gives them back, as the end of a `with` statement does."""
 
     def __init__(self):
         raise TypeError("buffers come from recv_buffer() and send_buffer()")
 
+    cdef void start(self, Stack stack, int fd, usn_buffer *b):
+        self.stack_, self.core, self.thread = stack, stack.core, stack.thread
+        self.fd, self.b = fd, b[0]
+
     cdef int check(self) except -1:
         if self.fd < 0:
             raise ValueError("the buffer was given back")
-        if PyThread_get_thread_ident() != self.stack_.thread:
+        if PyThread_get_thread_ident() != self.thread:
             raise RuntimeError("a stack belongs to the thread that made it")
         return 0
 
@@ -114,8 +120,8 @@ cdef class LentBuffer:
         self.release()
 
     def __dealloc__(self):
-        if self.fd >= 0 and self.b.handle and PyThread_get_thread_ident() == self.stack_.thread:
-            usn_give_buffer(&self.stack_.n, &self.b)
+        if self.fd >= 0 and self.b.handle and PyThread_get_thread_ident() == self.thread:
+            tcp_give_back(&self.core.s.tcp, self.b.handle, True)
 
     def __repr__(self):
         return f"<{type(self).__name__} {'given back' if self.fd < 0 else f'of {self.b.n} bytes'}>"
@@ -153,11 +159,12 @@ cdef class SendBuffer(LentBuffer):
 
 cdef ReceivedBuffer received_buffer(Stack stack, int fd, usn_buffer *b):
     cdef ReceivedBuffer made = ReceivedBuffer.__new__(ReceivedBuffer)
-    made.stack_, made.fd, made.b = stack, fd, b[0]
+    made.start(stack, fd, b)
     return made
 
 
 cdef SendBuffer send_buffer(Stack stack, int fd, usn_buffer *b):
     cdef SendBuffer made = SendBuffer.__new__(SendBuffer)
-    made.stack_, made.fd, made.b, made.writable = stack, fd, b[0], True
+    made.start(stack, fd, b)
+    made.writable = True
     return made

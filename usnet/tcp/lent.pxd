@@ -18,5 +18,5 @@ cdef int64_t tcp_send_lent(tcp_state *t, uint32_t c, uint32_t want, tcp_lent *b,
 # The first n of them are sent on the connection that they were asked for. -EINVAL: more than there is room for, or not such a buffer any more; then
 # nothing happened. After any other result it is given back.
 cdef int64_t tcp_commit(tcp_state *t, uint32_t c, uint64_t handle, uint32_t n) noexcept nogil
-# 0; -EINVAL: it was given back already.
-cdef int tcp_give_back(tcp_state *t, uint64_t handle) noexcept nogil
+# 0; -EINVAL: it was given back already. `later`: with the next run, for whoever is being collected together with the port perhaps.
+cdef int tcp_give_back(tcp_state *t, uint64_t handle, bint later) noexcept nogil

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from usnet.memory.arena cimport NONE, arena_find, arena_handle
 from usnet.memory.chunks cimport CHUNK_BYTES
 from usnet.memory.pieces cimport (
-    OWN_CHUNK, PIECE_FILL, PIECE_OUT, PIECE_WHOLE, piece, piece_at, piece_release, piece_take, queue_add, queue_chained,
+    OWN_CHUNK, PIECE_FILL, PIECE_OUT, PIECE_WHOLE, piece, piece_at, piece_release, piece_release_later, piece_take, queue_add, queue_chained,
     queue_drop, queue_read, queue_shift,
 )
 from usnet.tcp.calls cimport tcp_may_hold, tcp_read_done, tcp_recv, tcp_send_status
@@ -102,9 +102,12 @@ cdef int64_t tcp_commit(tcp_state *t, uint32_t c, uint64_t handle, uint32_t n) n
     return n
 
 
-cdef int tcp_give_back(tcp_state *t, uint64_t handle) noexcept nogil:
+cdef int tcp_give_back(tcp_state *t, uint64_t handle, bint later) noexcept nogil:
     cdef uint32_t i = arena_find(&t.pieces.items, handle)
     if i == NONE or not piece_at(t.pieces, i).flags & PIECE_OUT:
         return -EINVAL
-    piece_release(t.pieces, i)
+    if later:
+        piece_release_later(t.pieces, i)
+    else:
+        piece_release(t.pieces, i)
     return 0

@@ -19,8 +19,8 @@ from usnet.backends.netmap.side cimport (
     tx_settle, tx_take_back, tx_told,
 )
 from usnet.backends.ring cimport (
-    LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, PORT_MAX_RINGS, PORT_MOVES, PORT_SWAP, PORT_VNET_HDR, RING_RX, RING_TX, Port,
-    ring, slot_meta,
+    LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, PORT_MAX_RINGS, PORT_MOVES, PORT_SWAP, PORT_VNET_HDR,
+    RING_RX, RING_TX, Port, ring, slot_meta,
 )
 from usnet.backends.ring_memory cimport FIRST_BUFFER
 
