@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = '''
-from libc.stdint cimport int64_t, uint8_t, uint16_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.errno cimport EAGAIN, EINPROGRESS
 from libc.string cimport memset
 from usnet.sockets.api cimport *
@@ -26,6 +26,7 @@ cdef int64_t echo(net *server, net *client, uint16_t port, int64_t total, int64_
     cdef usn_epoll_event events[8]
     cdef uint8_t buf[4096]
     cdef int listener, sock, conn = -1, ep, status, i
+    cdef uint64_t MINE = 1 << 40
     cdef int64_t sent = 0, back = 0, n, held = 0
     memset(&a, 0, sizeof(a))
     memset(buf, 7, sizeof(buf))
@@ -51,7 +52,9 @@ cdef int64_t echo(net *server, net *client, uint16_t port, int64_t total, int64_
         for i in range(n):
             if events[i].fd == listener:
                 conn = usn_accept(server, listener, NULL, NULL)
-                usn_epoll_ctl(server, ep, CTL_ADD, conn, READY_IN)
+                usn_epoll_ctl_data(server, ep, CTL_ADD, conn, READY_IN, <uint64_t>MINE + conn)
+            elif events[i].data != <uint64_t>MINE + conn:
+                return -1001
             elif held == 0:
                 held = usn_recv(server, conn, buf, 4096, 0, now)
         if held > 0:
