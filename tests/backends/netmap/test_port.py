@@ -1,10 +1,15 @@
 """What a port of netmap does beside what every port must: on the stand-in."""
+import gc
+
 import pytest
 
 from tests.backends.conformance import bodies, frame
 from tests.backends.netmap.adapters import stand_in, with_nic
+from tests.backends.netmap.handle import SW, opened
 from usnet.backends import netmap
+from usnet.backends.netmap.intercept import Intercept
 from usnet.backends.netmap.opening import open_port
+from usnet.backends.poller import OSPoller
 from usnet.backends.ring import PortCaps
 
 EINVAL, ENXIO = -22, -6
@@ -339,3 +344,57 @@ def test_offsets_and_a_header_do_not_go_together():
     device = stand_in()
     with with_header("vale0:a", 12, device), pytest.raises((ValueError, OSError)):
         open_port("vale0:a", device=device, offsets=64)
+
+
+def test_slots_that_come_back_while_the_port_is_waited_for_may_be_filled_at_once():
+    """Waiting polls, and polling syncs: the ring has room before the next sync, and its user fills what it sees."""
+    device = stand_in()
+    with open_port("p{1", device=device, slots=4) as near, open_port("p}1", device=device, slots=4) as far, OSPoller() as poller:
+        poller.add_port(near)
+        ring = near.tx_ring()
+        got = []
+        for i in range(0, 30, 3):
+            for n in range(i, i + 3):
+                ring.write(ring.head, frame(n))
+                ring.advance()
+            assert ring.sync() == 0 and ring.space == 0
+            got += [f for f, _ in far.receive()]
+            far.receive()               # gives the slots back
+            assert poller.wait(poller.clock.now() + 1_000_000_000)
+            assert ring.space == 3
+        assert got == [frame(n) for n in range(30)]
+        assert near.statistics()["ring_resets"] == 0
+
+
+# The end
+
+class Holder:
+    """Holds itself and others: nothing but the garbage collector ends it."""
+
+    def __init__(self, *others):
+        self.others = [self, *others]
+
+
+def mapping_of_a_closed_descriptor(device):
+    handle = opened(device, "em0")
+    handle.close()
+    return handle.memory
+
+
+@pytest.mark.parametrize("what", [
+    lambda device: open_port("em0", device=device, spares=3),
+    lambda device: open_port("em0", device=Intercept(device, lambda call, fd, *details: None)),
+    lambda device: netmap.open("em0", device),
+    lambda device: (lambda port: (port, port.rx_rings[0].slots, port.buffer(5)))(netmap.open("em0", device)),
+    mapping_of_a_closed_descriptor,
+], ids=["port", "port on an intercepted device", "binding", "views", "mapping"])
+def test_the_garbage_collector_ends_what_was_left_open_in_any_order(what):
+    device = with_nic()
+    keeper = opened(device, "em0", SW)
+    start = device.pools()
+    made = what(device)
+    Holder(made, device)
+    del made
+    gc.collect()
+    assert device.pools() == start
+    keeper.close()

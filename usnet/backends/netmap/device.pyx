@@ -1,4 +1,5 @@
 """Who answers netmap's calls (device.pxd): the base, and the kernel's module."""
+cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.errno cimport EBADF, EMFILE, ENOSYS, errno
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -204,6 +205,7 @@ cdef class Device:
         return f"<{type(self).__name__} {self.path}>"
 
 
+@cython.no_gc_clear                     # its end needs the device
 cdef class Mapping:
     """netmap's memory, as bytes: memoryview(mapping)."""
     cdef Device device

@@ -1,6 +1,7 @@
 """A device in front of another one, whose calls a Python function sees first: to make calls fail, and to watch them."""
 import traceback
 
+cimport cython
 from cpython.buffer cimport PyBUF_WRITE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport EINVAL
@@ -9,6 +10,7 @@ from libc.stdint cimport int64_t, uint64_t
 from usnet.backends.netmap.device cimport Device
 
 
+@cython.no_gc_clear                     # descriptors may outlive everything but their device
 cdef class Intercept(Device):
     """`seen(call, fd, *details)` is called before each call of `inner`: it returns None to let it through, or the answer to give in its place
     (-errno).

@@ -3,6 +3,7 @@ import os
 import select
 import weakref
 
+cimport cython
 from libc.errno cimport EINVAL, EIO, ENODEV, ENXIO
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -14,7 +15,7 @@ from usnet.backends.netmap.descriptor cimport Descriptor
 from usnet.backends.netmap.device cimport NM_POLLERR, NM_POLLIN, NM_POLLOUT, Device, KernelDevice
 from usnet.backends.netmap.link cimport Interface
 from usnet.backends.netmap.side cimport (
-    nm_side, rx_check, rx_hide, rx_settle, side_full, side_publish, side_reset, tx_check, tx_headers, tx_settle, tx_take_back,
+    nm_side, rx_check, rx_hide, rx_settle, side_full, side_publish, side_reset, tx_absorb, tx_check, tx_headers, tx_settle, tx_take_back,
 )
 from usnet.backends.ring cimport (
     LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, PORT_MAX_RINGS, PORT_SWAP, PORT_VNET_HDR, RING_RX, RING_TX, Port,
@@ -94,6 +95,7 @@ cdef int netmap_tx_sync(void *self, uint32_t number) noexcept nogil:
         return -ENXIO
     if number >= e.p.n_tx:
         return -EINVAL
+    tx_absorb(k)
     if not tx_check(k, &frames, &bytes):
         return broken_rules(e, k)
     if e.p.link == LINK_DOWN and not came_back(e):
@@ -211,6 +213,7 @@ cdef uint32_t pool_number(NetmapPort mine, Descriptor d):
     return last_pool
 
 
+@cython.no_gc_clear                     # its end needs the descriptors, in a tuple, which the collector does not empty
 cdef class NetmapPort(Port):
     """A port of netmap's. `descriptors` (Descriptor, open; the port closes them): each is bound to one ring of a direction, or of both. Closing the
     port gives everything back."""
@@ -220,7 +223,7 @@ cdef class NetmapPort(Port):
         cdef Descriptor d
         cdef uint32_t i
         self.e.query_fd = self.wait_fd = -1
-        self.device, self.request, self.descriptors, self.interface = device, request, descriptors, interface
+        self.device, self.request, self.descriptors, self.interface = device, request, tuple(descriptors), interface
         self.e.interface = <void *>interface if interface is not None else NULL
         self.name = name
         self.clock = <Clock?>clock

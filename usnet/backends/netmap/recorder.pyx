@@ -2,6 +2,7 @@
 
 What is written, and how it is replayed on another device: trace.py.
 """
+cimport cython
 from cpython.buffer cimport PyBUF_WRITE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int64_t, uint64_t, uintptr_t
@@ -16,6 +17,7 @@ cdef object view(const void *at, Py_ssize_t size):
     return PyMemoryView_FromMemory(<char *>at, size, PyBUF_WRITE)
 
 
+@cython.no_gc_clear                     # descriptors may outlive everything but their device
 cdef class Recorder(Device):
     """`device` with a witness. `journal` (a trace.Journal) takes the calls.
 

@@ -1,6 +1,7 @@
 """netmap's rings as Python objects, without copies: for programs that want netmap alone. How they work: netmap(4), and Ring here."""
 import numpy
 
+cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -14,6 +15,7 @@ from usnet.backends.netmap.errors import failure
 SLOT_DTYPE = numpy.dtype([("buf_idx", "u4"), ("len", "u2"), ("flags", "u2"), ("ptr", "u8")])
 
 
+@cython.no_gc_clear                     # its end needs the descriptor
 cdef class View:
     """Bytes of netmap's memory, for memoryview and NumPy. While one is looked at, its mapping stays."""
 

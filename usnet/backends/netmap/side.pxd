@@ -46,6 +46,8 @@ cdef struct nm_side:
     bint broken                 # set up anew while being armed: the next sync says so
     uint32_t watch              # number of the port's descriptor that it is waited for by
 
+# Transmit side, before tx_check: poll() may have given slots back since the ring was armed, and its user has seen that and filled them
+cdef void tx_absorb(nm_side *k) noexcept nogil
 # 1 when all that was handed over since the last sync keeps the rules of ring.pxd, else 0. `frames` and `bytes` count it
 cdef bint tx_check(nm_side *k, uint32_t *frames, uint64_t *bytes) noexcept nogil
 cdef bint rx_check(nm_side *k) noexcept nogil

@@ -184,6 +184,19 @@ cdef void returned(nm_side *k, slot *s, uint32_t i) noexcept nogil:
         s.buf_idx = k.good[i]           # the user's doing; where the flag is set, a zero-copy monitor's
 
 
+cdef void tx_absorb(nm_side *k) noexcept nogil:
+    cdef ring *r = k.r
+    cdef uint32_t i = k.tail
+    cdef uint32_t filled = side_distance(k, k.head, r.head) if r.head < k.num_slots else 0
+    if not k.armed or r.tail >= k.num_slots or side_distance(k, k.head, r.tail) < side_distance(k, k.head, k.tail):
+        return
+    while i != r.tail:
+        if side_distance(k, k.head, i) >= filled:
+            returned(k, &r.slots[i], i)
+        i = side_after(k, i)
+    k.tail = r.tail
+
+
 cdef int tx_settle(nm_side *k, port_stats *st) noexcept nogil:
     cdef ring *r = k.r
     cdef uint32_t i = k.tail

@@ -28,12 +28,12 @@ cdef enum:
     COPY_OPTIONS = COPY_BYTES // 32
 
 cdef struct copied:             # a request as the kernel holds it while it works on it
+    uint8_t bytes_[4320]        # first, for the alignment of what lies in it
     uint64_t user_body
     uint64_t user_options
     uint64_t user_next[132]     # of each option: the pointer that its user had set
     nmreq_option *option[132]
     int n
-    uint8_t bytes_[4300]
 
 
 # Copying in and out -----------------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ cdef int copy_option(copied *c, nmreq_header *hdr, const nmreq_option *source, u
         return -EMSGSIZE
     total[0] += size
     memcpy(<uint8_t *>option + OPTION_HEADER, <const uint8_t *>source + OPTION_HEADER, size)
-    at[0] += size
+    at[0] += (size + 7) // 8 * 8
     return 0
 
 
