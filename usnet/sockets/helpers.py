@@ -31,7 +31,7 @@ def create_connection(address, timeout=_UNSET, source_address=None, *, all_error
     """
     host, port = address
     stack = stack or current()
-    errors = []
+    errors: list[OSError] = []
     for found in getaddrinfo(host, port, 0, std.SOCK_STREAM, stack=stack):
         try:
             return _attempt(stack, timeout, source_address, found)
