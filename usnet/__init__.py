@@ -104,7 +104,5 @@ def __getattr__(name):
 
 
 def __dir__():
-    constants = [n for n in dir(_socket) if n.startswith(_CONSTANTS)] + [
-        n for n in dir(_select) if n.startswith("EPOLL")
-    ]
+    constants = [n for n in dir(_socket) if n.startswith(_CONSTANTS)] + [n for n in dir(_select) if n.startswith("EPOLL")]
     return sorted({*globals(), *__all__, *_STANDARD, "SocketType", *constants})

@@ -55,7 +55,7 @@ class EpollSelector(BaseSelector):
 
     def __init__(self, *, stack=None):
         self._keys = {}
-        self._map = _Map(self)
+        self._map: _Map | None = _Map(self)
         self._epoll = epoll(stack=stack)
 
     def _lookup(self, fileobj):

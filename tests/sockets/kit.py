@@ -34,9 +34,7 @@ class Together(Poller):
         self.waits += 1
         while True:
             before = [port.statistics()["tx_frames"] for s in self.stacks for port in s.ports]
-            following = min(
-                [FOREVER, *(FOREVER if (t := s.run_once()) is None else t for s in self.stacks if s.poller is not self)]
-            )
+            following = min([FOREVER, *(FOREVER if (t := s.run_once()) is None else t for s in self.stacks if s.poller is not self)])
             if before != [port.statistics()["tx_frames"] for s in self.stacks for port in s.ports]:
                 return True
             if self.rung:
@@ -65,9 +63,7 @@ class Usnet:
         ports = make_pair(clock=self.clock)
         stacks = []
         for n, port in enumerate(ports):
-            stacks.append(
-                usnet.Stack(port, f"10.9.0.{n + 1}/24", seed=n + 1, poller=Together(self.clock, stacks), config=config)
-            )
+            stacks.append(usnet.Stack(port, f"10.9.0.{n + 1}/24", seed=n + 1, poller=Together(self.clock, stacks), config=config))
         self.server, self.client = stacks
 
     def tcp(self, side="client"):

@@ -162,11 +162,7 @@ def test_a_detached_or_closed_socket_is_not_warned_of(us):
 def test_the_repr_says_who_talks_to_whom(us):
     client, server = us.connected()
     text = repr(client)
-    assert (
-        f"laddr={client.getsockname()}" in text
-        and f"raddr={server.getsockname()}" in text
-        and "state=ESTABLISHED" in text
-    )
+    assert f"laddr={client.getsockname()}" in text and f"raddr={server.getsockname()}" in text and "state=ESTABLISHED" in text
     client.close()
     assert "[closed]" in repr(client)
 
@@ -194,11 +190,7 @@ def test_the_current_stack_is_the_one_in_use(us):
         with usnet.epoll() as ep:
             ep.register(listener)
     with usnet.use(us.client):
-        client = us.keep(
-            usnet.create_connection(
-                ("10.9.0.1", listener.getsockname()[1]), timeout=3, source_address=("10.9.0.2", 4444)
-            )
-        )
+        client = us.keep(usnet.create_connection(("10.9.0.1", listener.getsockname()[1]), timeout=3, source_address=("10.9.0.2", 4444)))
     assert client.gettimeout() == 3 and client.getsockname() == ("10.9.0.2", 4444)
     assert us.keep(listener.accept()[0]).getpeername() == ("10.9.0.2", 4444)
 
@@ -285,9 +277,7 @@ def test_importing_usnet_is_light():
     import sys
 
     code = "import usnet, sys; print([m for m in sys.modules if m.startswith('usnet.') or m in ('numpy', 'simpy')])"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
-    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
 def test_constants_are_the_standard_librarys():

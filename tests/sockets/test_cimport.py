@@ -3,7 +3,7 @@
 from tests.sockets.outside import compile_module
 
 SOURCE = '''
-from libc.stdint cimport int64_t, uint8_t, uint16_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.errno cimport EAGAIN, EINPROGRESS, EINVAL
 from libc.string cimport memcpy, memset
 from usnet.sockets.api cimport *
@@ -21,6 +21,7 @@ cdef int64_t echo(net *server, net *client, uint16_t port, int64_t total, int64_
     cdef uint8_t buf[4096]
     cdef usn_buffer lent
     cdef int listener, sock, conn = -1, ep, status, i
+    cdef uint64_t MINE = 1 << 40
     cdef int64_t sent = 0, back = 0, n, held = 0
     memset(&a, 0, sizeof(a))
     memset(buf, 7, sizeof(buf))
@@ -46,7 +47,9 @@ cdef int64_t echo(net *server, net *client, uint16_t port, int64_t total, int64_
         for i in range(n):
             if events[i].fd == listener:
                 conn = usn_accept(server, listener, NULL, NULL)
-                usn_epoll_ctl(server, ep, CTL_ADD, conn, READY_IN)
+                usn_epoll_ctl_data(server, ep, CTL_ADD, conn, READY_IN, <uint64_t>MINE + conn)
+            elif events[i].data != <uint64_t>MINE + conn:
+                return -1001
             elif held == 0:
                 held = usn_recv_buffer(server, conn, &lent, now)
                 if held > 0:

@@ -384,9 +384,7 @@ def test_detaching_gives_the_descriptor_away(net):
     client, server = net.connected()
     fd = client.detach()
     assert client.fileno() == -1 and fd >= 3
-    again = net.keep(
-        client.__class__(fileno=fd, stack=net.kind.client) if net.name == "usnet" else socket.socket(fileno=fd)
-    )
+    again = net.keep(client.__class__(fileno=fd, stack=net.kind.client) if net.name == "usnet" else socket.socket(fileno=fd))
     again.send(b"x")
     net.settle()
     assert server.recv(1) == b"x"

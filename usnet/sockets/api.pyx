@@ -3,7 +3,7 @@ does around them is added.
 """
 from libc.errno cimport (
     EAFNOSUPPORT, EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINVAL, ENOBUFS, ENOTCONN, ENOTSOCK, EOPNOTSUPP,
-    EPIPE, EPROTONOSUPPORT, ESOCKTNOSUPPORT,
+    EPROTONOSUPPORT, ESOCKTNOSUPPORT,
 )
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset

@@ -31,7 +31,7 @@ def create_connection(address, timeout=_UNSET, source_address=None, *, all_error
     """
     host, port = address
     stack = stack or current()
-    errors = []
+    errors: list[OSError] = []
     for found in getaddrinfo(host, port, 0, std.SOCK_STREAM, stack=stack):
         try:
             return _attempt(stack, timeout, source_address, found)
@@ -69,7 +69,7 @@ def create_server(address, *, family=std.AF_INET, backlog=None, reuse_port=False
     return sock
 
 
-def socketpair(family=std.AF_INET, type=std.SOCK_STREAM, proto=0, *, stack=None):  # noqa: A002
+def socketpair(family=std.AF_INET, type=std.SOCK_STREAM, proto=0, *, stack=None):
     """Two sockets of the stack, connected to each other over its loopback: streams of AF_INET, as where AF_UNIX is missing."""
     if family != std.AF_INET:
         raise ValueError("Only AF_INET socket address families are supported")

@@ -121,7 +121,7 @@ def _kinds(kind, proto):
     return found
 
 
-def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0, *, stack=None):  # noqa: A002
+def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0, *, stack=None):
     """(family, type, proto, canonical name, (address, port)) of each address and kind of socket, from the stack's table."""
     if family not in (std.AF_UNSPEC, std.AF_INET):
         raise _error(std.EAI_ADDRFAMILY if family == std.AF_INET6 else std.EAI_FAMILY)
@@ -150,8 +150,7 @@ def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0, *, stack=None): 
         raise _error(std.EAI_SERVICE)
     found.sort(key=lambda f: addresses.index(f[2]))
     canonical = host if flags & std.AI_CANONNAME else ""
-    return [(std.AF_INET, kind, number, canonical if i == 0 else "", (address, place))
-            for i, (kind, number, address, place) in enumerate(found)]
+    return [(std.AF_INET, kind, number, canonical if i == 0 else "", (address, place)) for i, (kind, number, address, place) in enumerate(found)]
 
 
 def gethostbyname(hostname, *, stack=None):
@@ -206,4 +205,3 @@ def getfqdn(name="", *, stack=None):
     except OSError:
         return name
     return next((n for n in [first, *others] if "." in n), first)
-

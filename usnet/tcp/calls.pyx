@@ -38,7 +38,6 @@ from usnet.tcp.tables cimport (
 )
 from usnet.tcp.tcb cimport (
     T_LINGER,
-    TCPS_CLOSE_WAIT,
     TCPS_CLOSED,
     TCPS_ESTABLISHED,
     TCPS_FIN_WAIT_2,
