@@ -159,7 +159,8 @@ def test_advice_about_a_port_comes_when_it_could_be_opened(monkeypatch):
     def unavailable(name):
         raise BackendUnavailable(errno.ENOENT, "there is no /dev/netmap")
 
-    monkeypatch.setattr(registry, "examine", lambda name: [Finding(ADVICE, "offloads are on"), Finding(GOOD, "it is up"), Finding(PROBLEM, "no link")])
+    found = [Finding(ADVICE, "offloads are on"), Finding(GOOD, "it is up"), Finding(PROBLEM, "no link")]
+    monkeypatch.setattr(registry, "examine", lambda name: found)
     serve = ["serve", "echo", "--backend", "netmap:em0", "--address", "10.9.0.2/24"]
     with monkeypatch.context() as without:
         without.setattr(registry, "open_port", unavailable)
