@@ -6,6 +6,7 @@ python examples/netmap_bridge.py netmap:eth0 netmap:eth0^       an interface and
 
 import argparse
 import select
+import sys
 
 from usnet.backends import netmap
 
@@ -90,4 +91,7 @@ def main(argv=None, device=None):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        sys.exit(f"netmap_bridge: {getattr(error, 'strerror', None) or error}")

@@ -5,6 +5,7 @@ python examples/netmap_receiver.py netmap:eth0/r --show     a monitor: what eth0
 """
 
 import argparse
+import sys
 
 from usnet.backends import netmap
 
@@ -52,4 +53,7 @@ def main(argv=None, device=None):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        sys.exit(f"netmap_receiver: {getattr(error, 'strerror', None) or error}")

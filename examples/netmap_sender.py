@@ -6,6 +6,7 @@ python examples/netmap_sender.py netmap:eth0 --count 1000000 --length 1500 --rat
 
 import argparse
 import struct
+import sys
 import time
 
 from usnet.backends import netmap
@@ -90,4 +91,7 @@ def main(argv=None, device=None):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        sys.exit(f"netmap_sender: {getattr(error, 'strerror', None) or error}")

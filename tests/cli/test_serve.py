@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from tests.cli.kit import Namespace, first_line, stop
-from usnet.backends import registry
+from usnet.backends import pair, registry
 from usnet.backends.errors import BackendUnavailable
+from usnet.backends.findings import ADVICE, GOOD, PROBLEM, Finding
+from usnet.cli import loop
 from usnet.cli.commands import root
 
 DEVICE = ["--backend", "tap:tap0", "--address", "10.9.0.2/24", "--peer-address", "10.9.0.1/24"]
@@ -151,3 +153,20 @@ def test_only_a_tap_device_has_a_kernels_end(monkeypatch):
         assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
         assert "--peer-address" in result.stderr and backend in result.stderr and "tap:" in result.stderr
     assert opened == []
+
+
+def test_advice_about_a_port_comes_when_it_could_be_opened(monkeypatch):
+    def unavailable(name):
+        raise BackendUnavailable(errno.ENOENT, "there is no /dev/netmap")
+
+    found = [Finding(ADVICE, "offloads are on"), Finding(GOOD, "it is up"), Finding(PROBLEM, "no link")]
+    monkeypatch.setattr(registry, "examine", lambda name: found)
+    serve = ["serve", "echo", "--backend", "netmap:em0", "--address", "10.9.0.2/24"]
+    with monkeypatch.context() as without:
+        without.setattr(registry, "open_port", unavailable)
+        result = CliRunner().invoke(root, serve, prog_name="usnet")
+        assert (result.exit_code, result.stderr) == (1, "usnet: there is no /dev/netmap\n")
+    monkeypatch.setattr(registry, "open_port", lambda name: pair.open_port("advice"))
+    monkeypatch.setattr(loop.Loop, "run", lambda self: None)
+    result = CliRunner().invoke(root, serve, prog_name="usnet")
+    assert (result.exit_code, result.stderr) == (0, "netmap:em0: offloads are on\nnetmap:em0: no link\n")

@@ -111,14 +111,17 @@ cdef class Port:
         """Puts a frame (bytes, from the Ethernet header on) into a transmit ring and syncs it. False when the ring has
         no room for it. `meta`: fields of its slot_meta, for ports with offloads.
 
-        Raises OSError as sync() does; ValueError for an empty frame, or one that the ring can never hold.
+        Raises OSError as sync() does; ValueError for an empty frame, or one that the ring can never hold; IndexError
+        where a slot's buffer is outside the pool.
         """
         cdef const uint8_t[::1] view = frame
-        cdef uint32_t left, need, part, room, length = <uint32_t>view.shape[0]
+        cdef uint32_t left, need, part, room, i, length = <uint32_t>view.shape[0]
         cdef ring *r
         if not self.p.caps & PORT_CAN_SEND or ring_number >= self.p.n_tx:
             raise os_error(-EOPNOTSUPP, self.name)
         r = self.p.tx[ring_number]
+        if r.head >= r.num_slots:
+            self._sync(RING_TX, ring_number)    # says so
         room = ring_room(r, r.head)
         need = (length + room - 1) // room if room else r.num_slots
         if length == 0 or need > r.num_slots - 1:
@@ -127,18 +130,23 @@ cdef class Port:
             self._sync(RING_TX, ring_number)
             if need > ring_space(r):
                 return False
-        left = length
+        left, i = length, r.head
         while left:
+            room = ring_room(r, i)
+            if i == r.tail or room == 0:        # slots whose frames begin at different offsets
+                return False
+            if not 2 <= r.slots[i].buf_idx < self.p.n_bufs:
+                raise IndexError(f"buffer {r.slots[i].buf_idx} of {self.p.n_bufs}")
             part = min(left, room)
-            memcpy(ring_buf(r, r.head), &view[length - left], part)
+            memcpy(ring_buf(r, i), &view[length - left], part)
             left -= part
-            r.slots[r.head].len = <uint16_t>part
-            r.slots[r.head].flags = NS_MOREFRAG if left else 0
-            memset(&self.p.tx_meta[ring_number][r.head], 0, sizeof(slot_meta))
+            r.slots[i].len = <uint16_t>part
+            r.slots[i].flags = NS_MOREFRAG if left else 0
+            memset(&self.p.tx_meta[ring_number][i], 0, sizeof(slot_meta))
             if meta is not None and left + part == length:
-                RingView(self, RING_TX, ring_number).set_meta(r.head, **meta)
-            r.head = ring_next(r, r.head)
-        r.cur = r.head
+                RingView(self, RING_TX, ring_number).set_meta(i, **meta)
+            i = ring_next(r, i)
+        r.head = r.cur = i
         self._sync(RING_TX, ring_number)
         return True
 

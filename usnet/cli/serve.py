@@ -172,11 +172,11 @@ def open_device(where: Where) -> Any:
     if where.peer_address is not None and not where.backend.startswith("tap:"):
         raise click.BadParameter(f"only tap: devices have a kernel's end, not {where.backend}", param_hint="'--peer-address'")
     try:
-        advise(where.backend)
         port = open_port(where.backend, **where.settings.interface.options)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="'--backend'") from None
     try:
+        advise(where.backend)
         if where.peer_address is not None:
             give_peer_address(port, where)
         if where.settings.serve.pcap is not None:
@@ -194,12 +194,12 @@ def open_device(where: Where) -> Any:
 
 
 def advise(backend: str) -> None:
-    """Says on stderr what may go wrong with the port."""
-    from usnet.backends.findings import ADVICE
+    """Says on stderr what may go wrong with a port that could be opened."""
+    from usnet.backends.findings import GOOD
     from usnet.backends.registry import examine
 
     for finding in examine(backend):
-        if finding.level == ADVICE:
+        if finding.level != GOOD:
             click.echo(f"{backend}: {finding.text}", err=True)
 
 

@@ -1,5 +1,7 @@
 """The netmap examples, whole, on the stand-in."""
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,3 +149,11 @@ def test_the_bridge_hands_over_whole_frames_only(kernel):
             assert not target.tx_rings[0][target.tx_rings[0].head - 1].flags & netmap.NS_MOREFRAG
             target.txsync()
     assert nic.sent() == long
+
+
+@pytest.mark.parametrize("arguments", [["sender", "a:b"], ["receiver", "a:b"], ["bridge", "a:b", "vale0:b"]])
+def test_what_cannot_be_opened_is_one_line(arguments):
+    name, *arguments = arguments
+    ran = subprocess.run([sys.executable, EXAMPLES / f"netmap_{name}.py", *arguments], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1)
+    assert ran.stderr.startswith(f"netmap_{name}: 'a:b': only ports of a switch")

@@ -221,6 +221,18 @@ def test_no_indirect_buffer_and_no_forwarding_flag_reaches_the_module(ports):
     assert ring.sync() == 0 and bodies(far.receive()) == [frame(1)]
 
 
+def test_a_frame_is_not_written_into_a_buffer_outside_of_the_pool(ports):
+    port = ports("em0", with_nic())
+    ring = port.tx_ring()
+    ring.set_slot(ring.head, buf_idx=2**31)
+    with pytest.raises(IndexError, match="buffer"):
+        port.send(frame(1))
+    ring.head = 2**31
+    with pytest.raises(OSError, match="Invalid argument"):
+        port.send(frame(1))
+    assert port.send(frame(1))
+
+
 # Offsets
 
 def test_frames_begin_at_the_offset_and_the_room_is_what_lies_behind_it(ports):

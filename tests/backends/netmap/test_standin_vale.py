@@ -467,6 +467,17 @@ def test_ports_made_by_registering_are_neither_attached_nor_detached(kernel):
     send(keep, eth(ALL, 1))
 
 
+def test_a_nic_on_a_switch_keeps_the_rings_and_the_memory_that_it_was_attached_with(kernel):
+    """The module believes that nobody has it open, takes new numbers over, and runs past the end of its krings."""
+    kernel.nic("eth0")
+    keep = opened(kernel, "vale0:a")
+    assert attach(kernel, "vale0:eth0") == 0
+    info = PortInfo(host_tx_rings=50, host_rx_rings=50, mem_id=keep.answer.mem_id)
+    assert request(kernel, PORT_INFO_GET, "eth0", info) == 0
+    assert (info.host_tx_rings, info.host_rx_rings, info.mem_id) == (1, 1, 1)
+    assert request(kernel, DETACH, "vale0:eth0", Detach()) == 0
+
+
 def test_a_nic_on_a_switch_passes_frames_both_ways(kernel):
     nic = kernel.nic("eth0")
     a = opened(kernel, "vale0:a")

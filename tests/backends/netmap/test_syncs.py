@@ -415,3 +415,15 @@ def test_a_stopped_ring_is_looked_at_from_time_to_time(bench):
         assert wakeups(poller, 5) == 0
         b.nic.inject([frame(2)])
         assert poller.wait(poller.clock.now() + 2000 * MS) and bodies(b.port.receive()) == [frame(2)]
+
+
+def test_rubbish_that_is_written_while_a_reset_waits_to_be_told_is_cleared_too(bench):
+    b = bench()
+    b.rx.head = 77
+    b.port.arm()
+    b.rx.head = 99
+    b.port.arm()
+    assert b.rx.head == 0, "poll() in the module reads the ring"
+    b.rx.head = 88
+    assert b.rx.sync() == EINVAL and b.rx.head == 0
+    assert b.rx.sync() == 0 and b.port.statistics()["ring_resets"] == 1

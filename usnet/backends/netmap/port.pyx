@@ -181,6 +181,7 @@ cdef int netmap_rx_sync(void *self, uint32_t number) noexcept nogil:
         return -EINVAL
     if k.broken:
         k.broken = False
+        side_reset(k)
         return -EINVAL
     if not rx_check(k):
         return broken_rules(e, k)
@@ -206,6 +207,7 @@ cdef int netmap_rx_sync(void *self, uint32_t number) noexcept nogil:
 cdef void arm_rx(nm_port *e, nm_side *k) noexcept nogil:
     """poll() syncs receive rings, so it must find them as a sync would."""
     if k.broken:
+        side_reset(k)           # it may be broken again
         return
     if not rx_check(k):
         broken_rules(e, k)

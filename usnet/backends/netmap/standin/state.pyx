@@ -56,8 +56,13 @@ cdef void remove_interface(standin_state *s, adapter *na) noexcept nogil:
         na.next_interface = NULL
 
 
+cdef bint unused(const adapter *na) noexcept nogil:
+    """Nobody has it open, and no switch has its rings. (The module forgets the latter, and goes on with krings that are too few.)"""
+    return na.active == 0 and na.krings[NR_TX] == NULL
+
+
 cdef void interface_memory(adapter *na, region *m) noexcept nogil:
-    if m != NULL and not na.flags & NAF_MEM_OWNER and na.active == 0 and na.mem != m:
+    if m != NULL and not na.flags & NAF_MEM_OWNER and unused(na) and na.mem != m:
         na.mem_prev = na.mem
         na.mem = m
         region_get(m)
@@ -77,7 +82,7 @@ cdef int find_kind(standin_state *s, nmreq_header *hdr, adapter **na, region *m,
         return -ENXIO
     interface_memory(na[0], m)
     adapter_get(na[0])
-    if na[0].flags & NAF_HOST_RINGS and na[0].active == 0:
+    if na[0].flags & NAF_HOST_RINGS and unused(na[0]):
         if req.nr_host_tx_rings:
             na[0].n_host[NR_TX] = req.nr_host_tx_rings
         if req.nr_host_rx_rings:
