@@ -68,6 +68,7 @@ from usnet.tcp import names as tcp_names
 from usnet.tcp.states import NAMES as STATE_NAMES
 
 cdef enum:
+    LARGE_BYTES = 1 << 18       # of frames that span slots in one run: then the application gets its turn, while they are in the cache
     GATHER_BYTES = 65536 + 18   # the largest frame that may span slots
     MAX_PIECES = 1 << 20        # buffers that are kept at once, of all ports
 
@@ -129,14 +130,15 @@ cdef bint port_leaves(void *user) noexcept nogil:
     return out > 0
 
 
-cdef uint32_t receive_burst(stack *s, uint32_t netif, ring *r, slot_meta *meta, int64_t now) noexcept nogil:
-    """Takes at most a burst of frames from a ring that was synced. Returns how many."""
+cdef uint32_t receive_burst(stack *s, uint32_t netif, ring *r, slot_meta *meta, uint32_t *large, int64_t now) noexcept nogil:
+    """Takes at most a burst of frames from a ring that was synced; *large counts bytes of those that span slots, up to LARGE_BYTES. Returns how many."""
     cdef uint32_t i = r.head, following, n = 0, length
     cdef const uint8_t *frame
     cdef packet p
-    while i != r.tail and n < s.config.burst:
+    while i != r.tail and n < s.config.burst and large[0] < LARGE_BYTES:
         if r.slots[i].flags & NS_MOREFRAG:
             frame = gather(s, r, i, &following, &length)
+            large[0] += length
         else:
             following = ring_next(r, i)
             length = r.slots[i].len
@@ -151,7 +153,7 @@ cdef uint32_t receive_burst(stack *s, uint32_t netif, ring *r, slot_meta *meta, 
     return n
 
 
-cdef uint32_t receive_all(stack *s, int64_t now) noexcept nogil:
+cdef uint32_t receive_all(stack *s, uint32_t *large, int64_t now) noexcept nogil:
     """One burst of each receive ring, and what the stack sent to itself."""
     cdef uint32_t netif, i, _i, n = 0
     cdef port *link
@@ -161,7 +163,7 @@ cdef uint32_t receive_all(stack *s, int64_t now) noexcept nogil:
         link = s.ip.netifs[netif].link
         for i in range(link.n_rx):
             link.rx_sync(link.self, i)
-            n += receive_burst(s, netif, link.rx[i], link.rx_meta[i], now)
+            n += receive_burst(s, netif, link.rx[i], link.rx_meta[i], large, now)
     s.rx_frames += n
     for _i in range(s.config.burst):
         kind = ip_input_loopback(&s.ip, now, &p)
@@ -207,7 +209,7 @@ cdef int64_t after_send(stack *s, bint blocked, int64_t now) noexcept nogil:
 
 
 cdef int64_t stack_run(stack *s, int64_t now) noexcept nogil:
-    cdef uint32_t _i, got = 0
+    cdef uint32_t _i, got = 0, large = 0
     cdef bint blocked = False
     s.now = now
     s.runs += 1
@@ -215,9 +217,9 @@ cdef int64_t stack_run(stack *s, int64_t now) noexcept nogil:
         pieces_collect(&s.pieces)
     fire_timers(s, now)
     for _i in range(s.config.rounds):
-        got = receive_all(s, now)
+        got = receive_all(s, &large, now)
         blocked = send_all(s, now)
-        if got == 0 and not waiting_for_itself(s):
+        if large >= LARGE_BYTES or (got == 0 and not waiting_for_itself(s)):
             break
     if got:
         return now                          # more is waiting: the caller comes back at once
