@@ -274,7 +274,7 @@ cdef class StackCore:
     """
 
     def __cinit__(self, seed, max_connections=65536, max_chunks=65536, max_sockets=65536):
-        self.ports = []
+        self.ports, self.held = [], ()
         self.settings = {"max_connections": max_connections, "max_chunks": max_chunks, "max_sockets": max_sockets}
         for name, value in self.settings.items():
             if not 1 <= value <= 1 << 26:
@@ -292,7 +292,7 @@ cdef class StackCore:
         self.s.ip.pieces = &self.s.pieces
 
     def __dealloc__(self):
-        for port in self.ports or ():
+        for port in self.held:
             if (<Port>port).p.user >= <void *>&self.s and (<Port>port).p.user < <void *>(&self.s + 1):
                 (<Port>port).p.leaving = NULL       # and nothing else: its memory may be gone
         tcp_free(&self.s.tcp)
@@ -323,6 +323,7 @@ cdef class StackCore:
             raise OSError(-number, "no room for another interface")
         self._use_spares(&link.p, <uint32_t>number)
         self.ports.append(link)
+        self.held = tuple(self.ports)
         return number
 
     cdef int _use_spares(self, port *p, uint32_t number) except -1:

@@ -1,9 +1,13 @@
 """What a port of netmap does beside what every port must: on the stand-in."""
+import gc
+import weakref
+
 import pytest
 
 from tests.backends.conformance import bodies, frame
 from tests.backends.netmap.adapters import stand_in, with_nic
 from usnet.backends import netmap
+from usnet.backends.clock import ManualClock
 from usnet.backends.netmap.opening import open_port
 from usnet.backends.ring import PortCaps
 
@@ -339,3 +343,19 @@ def test_offsets_and_a_header_do_not_go_together():
     device = stand_in()
     with with_header("vale0:a", 12, device), pytest.raises((ValueError, OSError)):
         open_port("vale0:a", device=device, offsets=64)
+
+
+def test_a_port_that_is_never_closed_is_collected_with_what_it_hangs_in():
+    class Clock(ManualClock):
+        pass
+
+    clock, device = Clock(), with_nic()
+    clock.port = open_port("em0", device=device, clock=clock)
+    gone = weakref.ref(clock.port)
+    later = [clock.port]            # so that it is not the clock's end that ends the port, but what is collected after it
+    later.append(later)
+    del clock, later
+    gc.collect()
+    assert gone() is None
+    with open_port("em0", device=device) as again:      # its memory and its rings came back
+        assert again.send(frame(1))

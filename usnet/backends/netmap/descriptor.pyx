@@ -1,4 +1,5 @@
 """Opening a port of netmap: register, map, find the rings (descriptor.pxd)."""
+cimport cython
 from libc.errno cimport EINVAL, EMFILE, ENOMEM, ENXIO, EPROTO
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -46,6 +47,7 @@ cdef span bound(const nmreq_register *r, uint32_t nic, uint32_t host, bint exclu
     return s
 
 
+@cython.no_gc_clear
 cdef class Descriptor:
     """Descriptor("eth0-1"): one open port. `request`: a name or a PortRequest; `settings` are fields of PortRequest that the name does not give.
     `vnet_header=False` refuses ports that have a virtio-net header in front of each frame.

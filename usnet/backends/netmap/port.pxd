@@ -27,7 +27,7 @@ cdef class NetmapPort(Port):
     cdef readonly Device device
     cdef readonly object request        # PortRequest: what was asked for
     cdef readonly Interface interface   # or None
-    cdef list descriptors
+    cdef tuple descriptors
     cdef ring *nothing                  # what rings point to after close()
     cdef object waiter                  # waits for all descriptors, where there are several
     cdef int wait_fd

@@ -3,6 +3,7 @@ import os
 import select
 import weakref
 
+cimport cython
 from libc.errno cimport EINVAL, EIO, ENODEV, ENXIO
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -211,6 +212,7 @@ cdef uint32_t pool_number(NetmapPort mine, Descriptor d):
     return last_pool
 
 
+@cython.no_gc_clear             # it goes by its descriptors, and they by their device, until the last
 cdef class NetmapPort(Port):
     """A port of netmap's. `descriptors` (Descriptor, open; the port closes them): each is bound to one ring of a direction, or of both. Closing the
     port gives everything back."""
@@ -220,7 +222,7 @@ cdef class NetmapPort(Port):
         cdef Descriptor d
         cdef uint32_t i
         self.e.query_fd = self.wait_fd = -1
-        self.device, self.request, self.descriptors, self.interface = device, request, descriptors, interface
+        self.device, self.request, self.descriptors, self.interface = device, request, tuple(descriptors), interface
         self.e.interface = <void *>interface if interface is not None else NULL
         self.name = name
         self.clock = <Clock?>clock
