@@ -48,6 +48,7 @@ cdef class StackCore:
     """Owner of one stack's memory. Python sees it through usnet.sockets; Cython users reach `s`."""
     cdef stack s
     cdef readonly list ports
+    cdef tuple held             # the same: what a collection does not take away before this object
     cdef readonly dict settings
     cdef int _use_spares(self, port *p, uint32_t number) except -1
     cdef uint64_t kept_buffers(self)

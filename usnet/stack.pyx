@@ -131,7 +131,7 @@ cdef bint port_leaves(void *user) noexcept nogil:
 
 
 cdef uint32_t receive_burst(stack *s, uint32_t netif, ring *r, slot_meta *meta, uint32_t *large, int64_t now) noexcept nogil:
-    """Takes at most a burst of frames from a ring that was synced; *large counts bytes of those that span slots, up to LARGE_BYTES. Returns how many."""
+    """Takes at most a burst of frames from a ring that was synced: how many. *large counts bytes of those that span slots, up to LARGE_BYTES."""
     cdef uint32_t i = r.head, following, n = 0, length
     cdef const uint8_t *frame
     cdef packet p
@@ -282,7 +282,7 @@ cdef class StackCore:
     """
 
     def __cinit__(self, seed, max_connections=65536, max_chunks=65536, max_sockets=65536):
-        self.ports = []
+        self.ports, self.held = [], ()
         self.settings = {"max_connections": max_connections, "max_chunks": max_chunks, "max_sockets": max_sockets}
         for name, value in self.settings.items():
             if not 1 <= value <= 1 << 26:
@@ -302,7 +302,7 @@ cdef class StackCore:
         self.s.ip.pieces = &self.s.pieces
 
     def __dealloc__(self):
-        for port in self.ports or ():
+        for port in self.held:
             if (<Port>port).p.user >= <void *>&self.s and (<Port>port).p.user < <void *>(&self.s + 1):
                 (<Port>port).p.leaving = NULL       # and nothing else: its memory may be gone
         tcp_free(&self.s.tcp)
@@ -333,6 +333,7 @@ cdef class StackCore:
             raise OSError(-number, "no room for another interface")
         self._use_spares(&link.p, <uint32_t>number)
         self.ports.append(link)
+        self.held = tuple(self.ports)
         return number
 
     cdef int _use_spares(self, port *p, uint32_t number) except -1:

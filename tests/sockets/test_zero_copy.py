@@ -397,7 +397,6 @@ def test_a_segment_that_still_waits_in_the_ring_is_not_sent_twice(cables, spares
 
 def test_a_sent_segment_is_kept_until_it_is_acknowledged_whatever_its_slot_is_used_for(cables):
     cable = cables("pair", spares=64)
-    near, _ = cable.connect()
     with cable.near_stack.socket(type=2) as other:
         cable.near.send(SAID[:1400])
         cable.near_stack.ports[0].set_link(False)  # what is in the ring is lost

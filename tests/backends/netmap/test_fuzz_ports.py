@@ -20,7 +20,7 @@ def pair_of_ports(kind):
     keep = [Handle(device)]
     assert keep[0].register("em0") == 0
     start = device.pools()
-    settings_ = {"slots": 8, "offsets": 32} if "offsets" in kind else {"slots": 8, "spares": 2}
+    settings_ = {"slots": 8, "exclusive": False, **({"offsets": 32} if "offsets" in kind else {"spares": 2})}
     near, far = ("em0{1", "em0}1") if "pipe" in kind else ("vale0:a", "vale0:b")
     held = []
     if "header" in kind:

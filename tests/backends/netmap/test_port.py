@@ -1,6 +1,7 @@
 """What a port of netmap does beside what every port must: on the stand-in."""
 import errno
 import gc
+import weakref
 
 import pytest
 
@@ -8,6 +9,7 @@ from tests.backends.conformance import bodies, frame
 from tests.backends.netmap.adapters import stand_in, with_nic
 from tests.backends.netmap.handle import SW, opened
 from usnet.backends import netmap
+from usnet.backends.clock import ManualClock
 from usnet.backends.netmap.intercept import Intercept
 from usnet.backends.netmap.opening import open_port
 from usnet.backends.poller import OSPoller
@@ -438,3 +440,19 @@ def test_the_garbage_collector_ends_what_was_left_open_in_any_order(what):
     gc.collect()
     assert device.pools() == start
     keeper.close()
+
+
+def test_a_port_that_is_never_closed_is_collected_with_what_it_hangs_in():
+    class Clock(ManualClock):
+        pass
+
+    clock, device = Clock(), with_nic()
+    clock.port = open_port("em0", device=device, clock=clock)
+    gone = weakref.ref(clock.port)
+    later = [clock.port]            # so that it is not the clock's end that ends the port, but what is collected after it
+    later.append(later)
+    del clock, later
+    gc.collect()
+    assert gone() is None
+    with open_port("em0", device=device) as again:      # its memory and its rings came back
+        assert again.send(frame(1))
