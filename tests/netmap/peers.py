@@ -1,4 +1,8 @@
-"""The kernel of the machine as the peer of usnet on a VALE switch: one end of a veth pair is attached to the switch, the other has the address."""
+"""The kernel of the machine as the peer of usnet on a VALE switch: an interface whose host rings are attached to it.
+
+Not a veth pair with one end attached: the emulated mode writes into the memory of a sent frame again when its ring has come round, also where that
+frame still waits in a socket of the other end.
+"""
 import contextlib
 import signal
 import subprocess
@@ -15,10 +19,12 @@ SWITCH = "vale0"
 
 @contextlib.contextmanager
 def kernel_on_the_switch():
-    links.veth("k0", "k1")
-    links.ip("link", "set", "k1", "arp", "on")
-    links.ip("addr", "add", f"{KERNEL}/{PREFIX}", "dev", "k1")
-    netmap.vale_attach(f"{SWITCH}:k0")
+    subprocess.run(["modprobe", "dummy", "numdummies=0"], check=True)
+    links.ip("link", "add", "k0", "type", "dummy")
+    links.quiet("k0")
+    links.ip("link", "set", "k0", "arp", "on")
+    links.ip("addr", "add", f"{KERNEL}/{PREFIX}", "dev", "k0")
+    netmap.vale_attach(f"{SWITCH}:k0", host=True)
     try:
         yield
     finally:

@@ -4,6 +4,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.backends.adapters import TapRig
 from tests.backends.conformance import Adapter, Conformance
 from tests.backends.netmap.adapters import PipeAdapter, ValeAdapter
@@ -12,6 +14,15 @@ from usnet.backends.netmap.device import KernelDevice
 from usnet.backends.netmap.opening import open_port
 
 numbers = itertools.count()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def parameters():
+    """The module's parameters are its usual ones again afterwards."""
+    before = module.parameters()
+    yield
+    for name in ("priv_buf_size", "generic_ringsize"):
+        module.set_parameter(name, before[name])
 
 
 def private_memory(buf_size):

@@ -11,9 +11,10 @@ import pytest
 
 from tests.interop.machine import drive
 from tests.netmap.ends import End, serve
-from tests.netmap.peers import KERNEL, USNET, kernel_on_the_switch, run, served
+from tests.netmap.peers import KERNEL, SWITCH, USNET, kernel_on_the_switch, run, served
 from usnet import Stack
 
+HTTP = "10.9.0.4"
 SWARM = Path(__file__).parents[1] / "interop" / "swarm.py"
 
 
@@ -68,11 +69,12 @@ def test_nc_gets_its_bytes_back(echo):
 
 def test_curl_gets_files_from_usnet_serve(kernel, tmp_path):
     (tmp_path / "file").write_bytes(noise(1_000_000))
-    with served("http", "--port", 80, "--root", tmp_path):
+    # A port and an address of its own: the echo server has the others
+    with served("http", "--port", 80, "--root", tmp_path, port=f"{SWITCH}:h", address=HTTP):
         for _ in range(2):
-            got = run("curl", "-sS", "--max-time", 60, f"http://{USNET}/file").stdout
+            got = run("curl", "-sS", "--max-time", 60, f"http://{HTTP}/file").stdout
             assert hashlib.sha256(got).digest() == hashlib.sha256(noise(1_000_000)).digest()
-        assert run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://{USNET}/nothing").stdout == b"404"
+        assert run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://{HTTP}/nothing").stdout == b"404"
 
 
 def test_1000_connections_of_the_kernel_at_once(echo):

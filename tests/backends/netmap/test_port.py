@@ -9,6 +9,7 @@ from tests.backends.netmap.handle import SW, opened
 from usnet.backends import netmap
 from usnet.backends.netmap.intercept import Intercept
 from usnet.backends.netmap.opening import open_port
+from usnet.backends.poller import OSPoller
 from usnet.backends.ring import PortCaps
 
 EBUSY, EINVAL, ENXIO = -16, -22, -6
@@ -372,6 +373,26 @@ def test_a_sync_that_was_refused_leaves_frames_as_they_were_for_the_next(ports):
         assert tx.sync() == 0
         assert [bytes(f) for f in far.receive()] == [bytes(12) + frame(1, 200)]
         assert port.statistics()["tx_bytes"] == 200
+
+
+def test_slots_that_come_back_while_the_port_is_waited_for_may_be_filled_at_once():
+    """Waiting polls, and polling syncs: the ring has room before the next sync, and its user fills what it sees."""
+    device = stand_in()
+    with open_port("p{1", device=device, slots=4) as near, open_port("p}1", device=device, slots=4) as far, OSPoller() as poller:
+        poller.add_port(near)
+        ring = near.tx_ring()
+        got = []
+        for i in range(0, 30, 3):
+            for n in range(i, i + 3):
+                ring.write(ring.head, frame(n))
+                ring.advance()
+            assert ring.sync() == 0 and ring.space == 0
+            got += [f for f, _ in far.receive()]
+            far.receive()               # gives the slots back
+            assert poller.wait(poller.clock.now() + 1_000_000_000)
+            assert ring.space == 3
+        assert got == [frame(n) for n in range(30)]
+        assert near.statistics()["ring_resets"] == 0
 
 
 # The end
