@@ -248,3 +248,14 @@ def test_ports_of_switches_are_listed_attached_and_removed(kernel, nic):
     vale_delif("v0", kernel)
     with pytest.raises(OSError, match="no such interface"):
         vale_delif("v0", kernel)
+
+
+def test_extra_buffers_go_back_also_where_the_descriptor_cannot_be_made():
+    kernel = StandIn(buf_num=2000, ring_num=600, if_size=4096)
+    kernel.nic("eth0", tx_rings=256, tx_slots=2, rx_slots=2)
+    kernel.nic("eth1", tx_slots=2, rx_slots=2)
+    with netmap_open("eth1", kernel):
+        start = kernel.pools()
+        with pytest.raises(OSError):
+            netmap_open("eth0*", kernel, extra_bufs=8)      # 257 rings of a direction
+        assert kernel.pools() == start

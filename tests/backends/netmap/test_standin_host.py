@@ -1,7 +1,7 @@
 """Host rings of the stand-in: what the system's own stack sends and receives while netmap has the NIC."""
 import pytest
 
-from tests.backends.netmap.handle import FORWARD, IN, NIC_SW, ONE_NIC, ONE_SW, OUT, SW, frame, opened
+from tests.backends.netmap.handle import FORWARD, IN, NIC_SW, ONE_NIC, ONE_SW, OUT, SW, Handle, Offsets, frame, opened
 from usnet.backends.netmap.standin.kernel import StandIn
 
 NR_FORWARD = 0x4
@@ -158,3 +158,31 @@ def test_the_hosts_frames_stay_with_whoever_has_not_all_transmit_rings(kernel):
     assert nic.sent() == []
     assert nics.tx.state == (0, 0, 7)
     assert other.ring(1).state == (0, 0, 7)
+
+
+@pytest.mark.parametrize("head", [SLOTS, 2**31])
+def test_forwarding_to_a_ring_whose_user_writes_rubbish_forwards_nothing(kernel, nic, head):
+    """The module believes the user's head there, and writes wherever it points to."""
+    port = opened(kernel, "em0", NIC_SW)
+    _, host = host_rings(port)
+    kernel.set_parameter("fwd", 1)
+    nic.host_send([frame(1), frame(2)])
+    assert port.rxsync() == 0
+    host.set(2)
+    port.tx.set(head)
+    assert port.rxsync() == 0
+    assert nic.sent() == [] and host.state == (2, 2, 2) and port.tx.header.head == head
+
+
+def test_a_frame_of_the_hosts_that_an_offset_moves_beyond_its_buffer_stays_in_the_memory():
+    """The module checks lengths alone, and writes on into the next buffer."""
+    kernel = StandIn(buf_num=36, buf_size=512)
+    nic = kernel.nic("em0", tx_slots=SLOTS, rx_slots=SLOTS, mtu=200, rx_buf_max=512)
+    handle = Handle(kernel)
+    assert handle.register("em0", NIC_SW, (Offsets(reqtype=5, size=32, max_offset=500, initial=500),), extra_bufs=8) == 0
+    _, host = host_rings(handle)
+    last = kernel.pools()["buf"][0] - 1
+    for i in range(SLOTS):
+        host.slots[i].buf_idx = last
+    assert nic.host_send([frame(1, 512)]) == 1 and handle.rxsync() == 0
+    assert host.slots[0].len == 512 and bytes(handle.memory[host.buffer(last) + 500:host.buffer(last) + 512]) == frame(1, 512)[:12]

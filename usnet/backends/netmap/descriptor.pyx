@@ -238,7 +238,7 @@ cdef class Descriptor:
                 if b != NULL:
                     (<uint32_t *>b)[0] = head
                     head = self.extra[i]
-            if self.nifp != NULL:
+            if self.nifp != NULL and self.extra != NULL:        # else the list was not taken yet
                 self.nifp.ni_bufs_head = head
             if self.views:
                 self.kept = self.memory

@@ -1,6 +1,6 @@
 """Host rings."""
 from libc.errno cimport ENOBUFS, ENXIO
-from libc.stdint cimport uint16_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 
@@ -10,7 +10,7 @@ from usnet.backends.netmap.standin.adapter cimport (
 )
 from usnet.backends.netmap.standin.memory cimport region_buf_size
 from usnet.backends.netmap.standin.state cimport standin_state
-from usnet.backends.ring cimport NS_BUF_CHANGED, ring, ring_next, slot
+from usnet.backends.ring cimport NS_BUF_CHANGED, ring, slot
 
 cdef enum:
     ETHER_HEADER = 14
@@ -57,12 +57,14 @@ cdef bint to_nic(kring *k) noexcept nogil:
     cdef bint sent = False
     cdef uint32_t i = k.hwcur
     cdef uint32_t n, index
+    cdef kring *nic
     cdef ring *to
     cdef slot *s
     cdef slot *d
     for n in range(na.n[NR_TX]):
-        to = na.krings[NR_TX][n].r
-        while i != k.rhead and to.head != to.tail:
+        nic = &na.krings[NR_TX][n]
+        to = nic.r
+        while i != k.rhead and to.head != to.tail and to.head < nic.num_slots:      # the module does not look at the last
             s = &k.r.slots[i]
             i = k_next(k, i)
             if not (s.flags & NS_FORWARD or fwd):
@@ -75,7 +77,7 @@ cdef bint to_nic(kring *k) noexcept nogil:
             d.buf_idx = index
             d.len = s.len
             d.flags = NS_BUF_CHANGED
-            to.head = to.cur = ring_next(to, to.head)
+            to.head = to.cur = k_next(nic, to.head)
     return sent
 
 
@@ -84,11 +86,13 @@ cdef int host_rxsync(kring *k, int flags) noexcept nogil:
     cdef uint32_t stop = k_prev(k, k.hwcur)
     cdef uint64_t room
     cdef slot *s
+    cdef uint8_t *to
     cdef queued *q
     while i != stop and k.q_first != NULL:
         q = queue_take(k)
         s = &k.r.slots[i]
-        memcpy(slot_buf(k, s, &room), q.bytes_, q.length)
+        to = slot_buf(k, s, &room)
+        memcpy(to, q.bytes_, q.length if q.length < room else room)     # the module writes on into the next buffer
         s.len = <uint16_t>q.length
         s.flags = 0
         free(q)
