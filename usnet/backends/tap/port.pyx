@@ -126,6 +126,15 @@ cdef int put_header(tap_end *e, const slot_meta *m, uint8_t *header, iovec *v) n
     return 1
 
 
+cdef inline int add_part(iovec *v, int n, uint8_t *at, uint32_t length) noexcept nogil:
+    """One more slot behind the n parts: how many there are now. Buffers that lie in a row are one part, which the kernel copies in one go."""
+    if n and <uint8_t *>v[n - 1].iov_base + v[n - 1].iov_len == at:
+        v[n - 1].iov_len += length
+        return n
+    v[n].iov_base, v[n].iov_len = at, length
+    return n + 1
+
+
 cdef int tap_send(tap_end *e, ring_side *k, uint32_t *at) noexcept nogil:
     """Writes the frame at at[0], which moves behind it. 0; -EAGAIN: not now; -ENXIO."""
     cdef iovec v[MAX_IOV]
@@ -140,9 +149,7 @@ cdef int tap_send(tap_end *e, ring_side *k, uint32_t *at) noexcept nogil:
     cdef int error = EINVAL
     while more:
         if n < most:
-            v[n].iov_base = side_buf(k, i)
-            v[n].iov_len = side_len(k, i)
-            n += 1
+            n = add_part(v, n, side_buf(k, i), side_len(k, i))
         else:
             fits = False
         total += side_len(k, i)
@@ -199,19 +206,18 @@ cdef int tap_read(tap_end *e, ring_side *k) noexcept nogil:
     cdef uint8_t header[VNET_BYTES]
     cdef uint32_t i = k.tail
     cdef uint32_t first = k.tail
-    cdef uint32_t n, part, left
-    cdef uint32_t before = 1 if e.hdr else 0
+    cdef uint32_t part, left, _i
+    cdef int n = 1 if e.hdr else 0
     cdef Py_ssize_t got
     cdef int64_t now
     if side_room(k) < e.parts:
         return 0
     v[0].iov_base = header
     v[0].iov_len = VNET_BYTES
-    for n in range(before, before + e.parts):
-        v[n].iov_base = side_buf(k, i)
-        v[n].iov_len = k.buf_size
+    for _i in range(e.parts):
+        n = add_part(v, n, side_buf(k, i), k.buf_size)
         i = side_next(k, i)
-    got = readv(e.fd, v, <int>(before + e.parts))
+    got = readv(e.fd, v, n)
     if got < 0:
         return 1 if errno == EINTR else device_error(e, errno)
     got -= e.hdr
@@ -414,7 +420,7 @@ def _negotiate(fd, offload, tso):
     return 0
 
 
-def open_port(address, *, mtu=None, mac=None, slots=512, buf_size=2048, spares=0, clock=None, offload=True):
+def open_port(address, *, mtu=None, mac=None, slots=128, buf_size=2048, spares=0, clock=None, offload=True):
     """ "tap:NAME": opens the TAP device, or creates it (CAP_NET_ADMIN). The kernel's end is brought up by others, or
     by peer.configure_peer().
 
