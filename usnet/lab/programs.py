@@ -8,6 +8,7 @@ on instead.
 While a program computes no time passes. Programs wake in the order in which what they wait for happened; at one instant
 after the network has settled, in line with SimPy's events.
 """
+import contextvars
 from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped, unused-ignore]
@@ -17,6 +18,7 @@ from usnet.backends.poller import Poller
 from usnet.backends.sim import units
 from usnet.backends.sim.host import Alarm
 from usnet.lab.environment import EmptySchedule, SimulationStalled
+from usnet.lab.turns import set_aside, take_up
 
 FOREVER = 2**63 - 1
 NO_PROGRESS_LIMIT = 1_000_000
@@ -97,7 +99,11 @@ class Program(greenlet):
             raise GreenletExit
         self._blocked = False
         self.parent = getcurrent()
-        self.throw(GreenletExit)
+        aside = set_aside()
+        try:
+            self.throw(GreenletExit)
+        finally:
+            take_up(aside)
         self._end()             # a program that was never started runs nothing
 
     # Between the program and the environment
@@ -114,7 +120,11 @@ class Program(greenlet):
         if self._blocked:       # not killed in the meantime
             self._blocked = False
             self.parent = getcurrent()
-            self.switch()
+            aside = set_aside()
+            try:
+                self.switch()
+            finally:
+                take_up(aside)
 
     def _happened(self, event):
         """Callback of an event that the program waits for."""
@@ -141,9 +151,11 @@ class Program(greenlet):
             self._alarm.set(until)
         self._blocked = True
         self.waits_for = reason
+        aside = set_aside()
         try:
             self.parent.switch()
         finally:
+            take_up(aside)
             self._blocked = False
             self._alarm.clear()
 
@@ -248,6 +260,10 @@ class SimPoller(Poller):
         program = current()
         if program is not None:
             program._count_wait()
+
+    def start_program(self, function, name):
+        """Runs function() as a program of its own, in the context of the caller. It is not waited for at the end."""
+        spawn(self.env, contextvars.copy_context().run, function, name=name, daemon=True)
 
     def _time_came(self, now):
         self._timed_out = True

@@ -18,6 +18,7 @@ from usnet.backends.sim.port import OwnRings
 from usnet.lab.attach import attach
 from usnet.lab.environment import Environment
 from usnet.lab.programs import SimPoller, spawn
+from usnet.sockets.aio_policy import installed
 from usnet.sockets.context import use
 from usnet.sockets.host import Stack
 
@@ -93,7 +94,7 @@ class Host:
         """Starts function(*args) as a blocking program on this host: usnet.socket() and the like use its stack. Returns the Program."""
 
         def program():
-            with use(self.stack):
+            with use(self.stack), installed(self.stack):
                 return function(*args)
 
         program.__name__ = name or f"{self.name}:{getattr(function, '__name__', 'program')}"
