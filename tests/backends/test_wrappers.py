@@ -202,10 +202,11 @@ def test_frames_with_delays_of_all_lengths_arrive_in_the_order_of_their_times(se
 
 
 def test_a_frame_whose_turn_comes_overtakes_those_that_wait_for_a_later_time():
-    port, far, clock = harmed(Fate("delay(1ms)", nth=[1, 2]), Fate("reorder(2, within=10ms)", nth=[3, 4]))
+    port, far, clock = harmed(Fate("delay(1ms)", nth=[1, 2]), Fate("reorder(3, within=10ms)", nth=3),
+                              Fate("reorder(2, within=10ms)", nth=4))
     for i in range(7):
         port.send(frame(i))
-    assert bodies(far.receive()) == [frame(i) for i in (4, 5, 2, 3, 6)]
+    assert bodies(far.receive()) == [frame(i) for i in (4, 5, 3, 2, 6)]
     clock.advance(10 * MS)
     port.sync()
     assert bodies(far.receive()) == [frame(0), frame(1)]

@@ -335,7 +335,8 @@ cdef class FaultPort(Port):
         self.e.scratch = <uint8_t *>malloc(FRAME_MAX)
         self.e.segment = <uint8_t *>malloc(FRAME_MAX)
         self.e.harmed = <uint8_t *>malloc(FRAME_MAX)
-        if holding_init(&self.e.waiting[OUT], max_held) or holding_init(&self.e.waiting[IN], max_held) or self.e.scratch == NULL or self.e.segment == NULL or self.e.harmed == NULL:
+        if holding_init(&self.e.waiting[OUT], max_held) or holding_init(&self.e.waiting[IN], max_held) \
+                or self.e.scratch == NULL or self.e.segment == NULL or self.e.harmed == NULL:
             raise MemoryError("no memory for frames to be held")
         self.p.self = &self.e
         self.p.tx_sync, self.p.rx_sync, self.p.arm = fault_tx_sync, fault_rx_sync, fault_arm
