@@ -61,7 +61,7 @@ class Host:
             poller=poller,
             **limits,
         )
-        poller.is_woken = self.stack.is_woken
+        poller.is_woken, poller.wait_text = self.stack.is_woken, self.stack.wait_text
         attach(self.stack, self.simulated, world.network, len(world.hosts))
 
     @property

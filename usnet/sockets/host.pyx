@@ -353,6 +353,11 @@ cdef class Stack:
         """Whether the blocked program whose wait has that number (Poller.wait_for) should look again."""
         return waiter_at(&self.n, token).woken != 0 or waiter_at(&self.n, token).mask == 0
 
+    def wait_text(self, uint32_t token):
+        """What that program waits for, for people."""
+        from usnet.sockets.inspect import wait_text
+        return wait_text(self, token)
+
     def run_once(self):
         """Does everything that can be done now, without waiting. Returns the next deadline (ns of the clock), or None.
         """
