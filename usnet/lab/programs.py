@@ -223,9 +223,10 @@ class SimPoller(Poller):
     left to happen); inside a SimPy process it raises RuntimeError.
     """
 
-    def __init__(self, env):
+    def __init__(self, env, host=None):
         self.env = env
         self.ports = []
+        self._clock = host              # whose clock deadlines are measured by; without it that of the first port's host
         self._hosts = []
         self.is_woken: Any = None       # of the stack: whether the program whose wait has that token should look again
         self.wait_text: Any = None      # of the stack: what the program whose wait has that token waits for
@@ -286,8 +287,8 @@ class SimPoller(Poller):
         for host in self._hosts:
             if host.native:             # calls may have left it something to do, or another deadline
                 host.touch()
-        if self._hosts:
-            deadline_ns = self._hosts[0].instant(deadline_ns)
+        if self._clock is not None or self._hosts:
+            deadline_ns = (self._clock or self._hosts[0]).instant(deadline_ns)
         if program is None:
             return self._drive(deadline_ns, token)
         if deadline_ns > self.env.now and (self._take_news(program) if token is None else self.is_woken(token)):

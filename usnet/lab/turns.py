@@ -2,9 +2,10 @@
 
 import sys
 from asyncio import events, tasks
+from typing import Any
 
 # Python 3.11 keeps the current task by its loop, which need not be taken away.
-_swap_current_task = getattr(tasks, "_swap_current_task", None)
+_swap_current_task: Any = getattr(tasks, "_swap_current_task", None)
 
 
 def set_aside():

@@ -52,7 +52,7 @@ class Host:
             if not any(self._reaches(address, hop) for address in self.addresses):
                 raise ValueError(f"host {name}: {hop}, the next hop to {network}, lies in none of its networks")
         self.simulated = world.network.host(name, granularity)
-        poller = SimPoller(world.env)
+        poller = SimPoller(world.env, self.simulated)
         self.stack = Stack(
             None,
             config=config,

@@ -13,6 +13,8 @@ import socket as std
 import types
 import weakref
 from asyncio import selector_events
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from usnet.backends.poller import OSPoller
 from usnet.sockets.aio_executor import Programs
@@ -22,7 +24,11 @@ from usnet.sockets.names import getaddrinfo, getnameinfo
 from usnet.sockets.selector import EpollSelector
 from usnet.sockets.socket import socket
 
-_Base = selector_events.BaseSelectorEventLoop
+# The type checker knows the public half of what is used here.
+_events: Any = selector_events
+_Base: Any = selector_events.BaseSelectorEventLoop
+_Task: Any = asyncio.Task
+_Result = TypeVar("_Result")
 _FOREVER = 2**63 - 1
 
 
@@ -54,6 +60,7 @@ class _Counted:
     """Hashed by a number, not by its address: sets of such are in the same order in each run."""
 
     _numbers = itertools.count()
+    _number: int
 
     def __new__(cls, *args, **kwargs):
         made = super().__new__(cls)
@@ -64,15 +71,15 @@ class _Counted:
         return self._number
 
 
-class Task(_Counted, asyncio.Task):
+class Task(_Counted, _Task):
     """A task in virtual time."""
 
 
-class SocketTransport(_Counted, selector_events._SelectorSocketTransport):
+class SocketTransport(_Counted, _events._SelectorSocketTransport):
     """A stream's transport."""
 
 
-class DatagramTransport(_Counted, selector_events._SelectorDatagramTransport):
+class DatagramTransport(_Counted, _events._SelectorDatagramTransport):
     """A datagram endpoint's transport."""
 
 
@@ -286,12 +293,12 @@ class EventLoop(_Base):
     _make_write_pipe_transport = _make_read_pipe_transport
 
 
-def new_event_loop(stack=None):
+def new_event_loop(stack: Any = None) -> asyncio.AbstractEventLoop:
     """An EventLoop on `stack`, or on the current one; for asyncio.Runner(loop_factory=...) and the like."""
     return EventLoop(stack)
 
 
-def run(main, *, stack=None, debug=None):
+def run(main: Coroutine[Any, Any, _Result], *, stack: Any = None, debug: bool | None = None) -> _Result:
     """asyncio.run() on a stack, or on the current one: what the coroutine `main` returns."""
     with contextlib.nullcontext() if stack is None else use(stack):
         with asyncio.Runner(debug=debug, loop_factory=functools.partial(new_event_loop, stack)) as runner:

@@ -17,7 +17,7 @@ class Programs(concurrent.futures.Executor):
         self._unfinished = {}  # futures, in their order
 
     def submit(self, fn, /, *args, **kwargs):
-        future = concurrent.futures.Future()
+        future: concurrent.futures.Future = concurrent.futures.Future()
         self._unfinished[future] = None
 
         def program():

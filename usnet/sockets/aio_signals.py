@@ -1,6 +1,7 @@
 """Signals as callbacks of a loop on a device."""
 
 import asyncio
+import contextlib
 import os
 import signal
 
@@ -12,7 +13,7 @@ class Signals:
         self._loop = loop
         self._poller = poller
         self._handles = {}
-        self._pipe = None
+        self._pipe: tuple[int, int] | None = None
 
     def add(self, sig, callback, args):
         """TypeError, ValueError for what cannot be a handler or a signal; RuntimeError outside of the main thread, or when it cannot be caught."""
@@ -65,14 +66,13 @@ class Signals:
 
     def _shut(self):
         signal.set_wakeup_fd(-1)
-        read, write = self._pipe
-        self._pipe = None
-        try:
-            self._poller.remove_port(read)
-        except ValueError:
-            pass  # closed with its stack
-        os.close(read)
-        os.close(write)
+        pipe, self._pipe = self._pipe, None
+        if pipe is None:
+            return
+        with contextlib.suppress(ValueError):       # closed with its stack
+            self._poller.remove_port(pipe[0])
+        for fd in pipe:
+            os.close(fd)
 
     def _caught(self, sig, frame):
         try:
