@@ -43,6 +43,7 @@ class Host:
         self.name = name
         self.addresses = list(addresses)
         self.ports = []
+        self.daemon = False                 # what run() makes of its programs when it is not told
         self._unused = list(addresses)      # each link takes the next address
         self._routes = list(routes)
         if gateway is not None:
@@ -89,8 +90,10 @@ class Host:
             hop is None or ipaddress.ip_address(hop) in ipaddress.ip_interface(address).network
         )
 
-    def run(self, function, *args, name=None, daemon=False):
-        """Starts function(*args) as a blocking program on this host: usnet.socket() and the like use its stack. Returns the Program."""
+    def run(self, function, *args, name=None, daemon=None):
+        """Starts function(*args) as a blocking program on this host: usnet.socket() and the like use its stack. Returns the Program.
+
+        `daemon`: it may be left waiting at the end, as a server is; None: as the host's attribute `daemon` says."""
 
         def program():
             with use(self.stack):
@@ -98,7 +101,7 @@ class Host:
 
         program.__name__ = name or f"{self.name}:{getattr(function, '__name__', 'program')}"
         context = contextvars.copy_context()
-        return spawn(self.world.env, context.run, program, name=program.__name__, daemon=daemon)
+        return spawn(self.world.env, context.run, program, name=program.__name__, daemon=self.daemon if daemon is None else daemon)
 
     def statistics(self):
         return self.stack.statistics()
