@@ -18,6 +18,7 @@ from usnet.backends.sim.port import OwnRings
 from usnet.lab.attach import attach
 from usnet.lab.environment import Environment
 from usnet.lab.programs import SimPoller, spawn
+from usnet.sockets.aio_policy import installed
 from usnet.sockets.context import use
 from usnet.sockets.host import Stack
 
@@ -52,7 +53,7 @@ class Host:
             if not any(self._reaches(address, hop) for address in self.addresses):
                 raise ValueError(f"host {name}: {hop}, the next hop to {network}, lies in none of its networks")
         self.simulated = world.network.host(name, granularity)
-        poller = SimPoller(world.env)
+        poller = SimPoller(world.env, self.simulated)
         self.stack = Stack(
             None,
             config=config,
@@ -61,7 +62,7 @@ class Host:
             poller=poller,
             **limits,
         )
-        poller.is_woken = self.stack.is_woken
+        poller.is_woken, poller.wait_text = self.stack.is_woken, self.stack.wait_text
         attach(self.stack, self.simulated, world.network, len(world.hosts))
 
     @property
@@ -96,7 +97,7 @@ class Host:
         `daemon`: it may be left waiting at the end, as a server is; None: as the host's attribute `daemon` says."""
 
         def program():
-            with use(self.stack):
+            with use(self.stack), installed(self.stack):
                 return function(*args)
 
         program.__name__ = name or f"{self.name}:{getattr(function, '__name__', 'program')}"
