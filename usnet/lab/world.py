@@ -12,12 +12,14 @@
 
 import contextlib
 import contextvars
+import inspect
 
 from usnet.backends.sim.network import Network
 from usnet.backends.sim.port import OwnRings
 from usnet.lab.attach import attach
 from usnet.lab.environment import Environment
 from usnet.lab.programs import SimPoller, spawn
+from usnet.sockets.aio import run as run_coroutine
 from usnet.sockets.aio_policy import installed
 from usnet.sockets.context import use
 from usnet.sockets.host import Stack
@@ -94,11 +96,13 @@ class Host:
     def run(self, function, *args, name=None, daemon=None):
         """Starts function(*args) as a blocking program on this host: usnet.socket() and the like use its stack. Returns the Program.
 
+        A coroutine that the function returns (as an `async def` does) is run as asyncio.run() would, on the stack and in virtual time.
         `daemon`: it may be left waiting at the end, as a server is; None: as the host's attribute `daemon` says."""
 
         def program():
             with use(self.stack), installed(self.stack):
-                return function(*args)
+                result = function(*args)
+                return run_coroutine(result) if inspect.iscoroutine(result) else result
 
         program.__name__ = name or f"{self.name}:{getattr(function, '__name__', 'program')}"
         context = contextvars.copy_context()

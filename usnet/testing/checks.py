@@ -22,21 +22,16 @@ class CheckFailed(AssertionError):  # noqa: N818
     without an open socket still holds memory."""
 
 
-def waiting(world: Any) -> list[str]:
-    """The programs, other than daemons, that have not ended, and what each is blocked in."""
-    return [f"{p.name} (in {p.waits_for})" for p in world.env.programs.values() if not p.daemon]
-
-
 def still_waiting(world: Any) -> CheckFailed:
     """What to raise when programs have not ended in time."""
-    left = ", ".join(waiting(world))
+    left = ", ".join(world.env.waiting())
     return CheckFailed(f"at {world.now / 1e9:g} s of virtual time, the limit, these programs still wait: {left}")
 
 
 def run_programs(world: Any, limit: int) -> None:
     """Runs until all programs other than daemons have ended, those too that were begun meanwhile. CheckFailed when
     virtual time reaches `limit` (ns) before; SimulationStalled when nothing is left to happen."""
-    while waiting(world):
+    while world.env.waiting():
         if world.now >= limit or not world.run_programs(limit=limit):
             raise still_waiting(world)
 
