@@ -53,6 +53,8 @@ cdef int fragment_send(ip_state *ip, uint32_t number, const uint8_t *mac, const 
         f.more_fragments = 1 if at + size < n else r.more_fragments
         f.total_len = <uint16_t>(IPV4_HLEN + size)
         l2 = link_open(ip, number)
+        if l2 == NULL:
+            return -EAGAIN
         head = link_header(&ip.netifs[number], l2, mac, ETH_P_IP)
         ipv4_emit(l2 + head, IPV4_HLEN, &f)
         memcpy(l2 + head + IPV4_HLEN, l4 + at, size)

@@ -14,7 +14,7 @@ cdef const uint8_t *link_gather(ring *r, uint32_t first, uint8_t *scratch, uint3
 
 # Whether `count` slots are free, after one sync if need be. If not, the interface is marked tx_wanted.
 cdef bint link_free(ip_state *ip, uint32_t number, uint32_t count) noexcept nogil
-# The same for a frame of `length` bytes that may span slots: 0; -EAGAIN; -EMSGSIZE when the ring can never hold it.
+# The same for a frame of `length` bytes that may span slots, all of which may be written to then: 0; -EAGAIN; -EMSGSIZE when the ring can never hold it.
 cdef int link_fits(ip_state *ip, uint32_t number, uint32_t length) noexcept nogil
 # Start of the first free slot's buffer, or NULL: full.
 cdef uint8_t *link_open(ip_state *ip, uint32_t number) noexcept nogil

@@ -24,10 +24,18 @@ cdef bint link_free(ip_state *ip, uint32_t number, uint32_t count) noexcept nogi
 
 
 cdef int link_fits(ip_state *ip, uint32_t number, uint32_t length) noexcept nogil:
-    cdef uint32_t count = slots_of(&ip.netifs[number], length)
+    cdef netif *n = &ip.netifs[number]
+    cdef uint32_t count = slots_of(n, length), i, _i
     if count == 0:
         return -EMSGSIZE
-    return 0 if link_free(ip, number, count) else -EAGAIN
+    if not link_free(ip, number, count):
+        return -EAGAIN
+    i = n.link.tx[0].head
+    for _i in range(count):
+        if n.bufs != NO_SET and not own_slot(ip, number, i):
+            return -EAGAIN
+        i = ring_next(n.link.tx[0], i)
+    return 0
 
 
 cdef uint8_t *link_open(ip_state *ip, uint32_t number) noexcept nogil:
@@ -35,22 +43,23 @@ cdef uint8_t *link_open(ip_state *ip, uint32_t number) noexcept nogil:
     if not link_free(ip, number, 1):
         return NULL
     r = ip.netifs[number].link.tx[0]
-    if ip.netifs[number].bufs != NO_SET and not own_slot(ip, number, r):
+    if ip.netifs[number].bufs != NO_SET and not own_slot(ip, number, r.head):
         return NULL
     return ring_buf(r, r.head)
 
 
-cdef bint own_slot(ip_state *ip, uint32_t number, ring *r) noexcept nogil:
-    """The first free slot may be written to: if somebody still needs what was sent from it, it gets another buffer."""
+cdef bint own_slot(ip_state *ip, uint32_t number, uint32_t i) noexcept nogil:
+    """A free slot may be written to: if somebody still needs what was sent from it, it gets another buffer."""
     cdef buffers *b = &ip.pieces.sets[ip.netifs[number].bufs]
-    cdef uint32_t index = r.slots[r.head].buf_idx
+    cdef ring *r = ip.netifs[number].link.tx[0]
+    cdef uint32_t index = r.slots[i].buf_idx
     if index >= b.n_bufs or not b.state[index] & BUF_HELD:
         return True
     index = buffer_replace(b, index)
     if index == 0:
         return False
-    r.slots[r.head].buf_idx = index
-    r.slots[r.head].flags |= NS_BUF_CHANGED
+    r.slots[i].buf_idx = index
+    r.slots[i].flags |= NS_BUF_CHANGED
     return True
 
 
