@@ -12,6 +12,7 @@
 
 import contextlib
 import contextvars
+import functools
 
 from usnet.backends.sim.network import Network
 from usnet.backends.sim.port import OwnRings
@@ -22,6 +23,10 @@ from usnet.sockets.context import use
 from usnet.sockets.host import Stack
 
 DEFAULT_PREFIX = 24
+
+
+def _plain(address):
+    return address.split("/")[0]
 
 
 def ring_class(kind):
@@ -66,7 +71,7 @@ class Host:
     @property
     def address(self):
         """The first address, without its prefix."""
-        return self.addresses[0].split("/")[0]
+        return _plain(self.addresses[0])
 
     def new_port(self, **rings):
         """A port for one more link, with the next address that the host was given (none when they are used up)."""
@@ -100,6 +105,19 @@ class Host:
         context = contextvars.copy_context()
         return spawn(self.world.env, context.run, program, name=program.__name__, daemon=daemon)
 
+    def run_script(self, path, *args, is_module=False, daemon=None, report=None):
+        """Starts an ordinary program on this host, a file (or with is_module a module's name) that imports socket, time, threading and so on:
+        docs/scripts.md. Returns its Script.
+
+        args: its sys.argv behind its name. daemon: it may be left running at the end; None: if it listens, once some other has ended.
+        report: called with the Script and the exception that ended it; None: the exception comes out of world.run().
+        """
+        from usnet.lab.script import Script
+
+        script = Script(self, path, args, is_module=is_module, daemon=daemon, report=report)
+        self.world.scripts.append(script)
+        return script
+
     def statistics(self):
         return self.stack.statistics()
 
@@ -111,15 +129,23 @@ class World:
     """World(seed=0): an empty world at 0 ns. The same calls with the same seed give the same run, to the byte:
     digest() shows it. In a `with` statement it is closed at the end. `rings`: what its ports have, "own",
     or "netmap": each is a NIC of netmap's stand-in, and its stack sends as it would on a card. A run is the same on both.
+    `patience`: seconds of processor time that a script may compute without waiting, until it counts as stuck (NoProgress); None: no end.
     `spares`: spare buffers of each port where link() does not say; a run is the same with any number, but for what is copied.
     """
 
-    def __init__(self, seed=0, rings="own", spares=64):
+    virtual = True
+
+    def __init__(self, seed=0, rings="own", spares=64, patience=10.0):
         self.seed = seed
+        self.patience = patience
         self.spares = spares
         self.network = Network(seed, ring_class(rings))
         self.env = Environment(self.network)
         self.hosts = {}
+        self.scripts = []       # in the order of their start
+        self.change = None      # an event for whoever waits for scripts to begin to serve
+        self.programs_ended = False
+        self.last_turn = 0      # ns: when a script last ran
 
     def seed_for(self, name):
         """The seed of a host's own draws: from the world's seed and the host's name, whatever else the world holds."""
@@ -162,6 +188,10 @@ class World:
             granularity=granularity,
             limits=limits,
         )
+        for other in self.hosts.values():       # by their names they know each other
+            other.stack.hosts.add(name, *map(_plain, host.addresses))
+            host.stack.hosts.add(other.name, *map(_plain, other.addresses))
+        host.stack.hosts.add(name, *map(_plain, host.addresses))
         self.hosts[name] = host
         return host
 
@@ -195,10 +225,29 @@ class World:
         """A SimPy process in this world."""
         return self.env.process(generator)
 
-    def run(self, until=None):
+    def run(self, until=None, limit="1h"):
         """Runs until all programs have ended and nothing is left to happen, or up to a time (ns or "2s"), or until an event. Raises what programs
-        raise; SimulationStalled when nothing is left to happen and a program still waits."""
+        raise; SimulationStalled when nothing is left to happen and a program still waits.
+
+        With scripts and without `until`: until they have ended, or only servers are left and at rest; `limit` is the virtual time after which
+        that is an error (Deadlock, which says where each of them is)."""
+        if until is None and self.scripts:
+            from usnet.lab.script_run import run
+
+            return run(self, limit)
         return self.env.run(until)
+
+    @functools.cached_property
+    def watch(self):
+        """Looks whether scripts ever wait."""
+        from usnet.lab.script_watch import Watch
+
+        return Watch(self.patience)
+
+    def scripts_changed(self):
+        """A script has begun to serve."""
+        if self.change is not None and not self.change.triggered:
+            self.change.succeed()
 
     def run_programs(self, limit=None):
         """Runs until every program (other than daemons) has ended. True; or False when virtual time reached `limit` first."""
@@ -226,6 +275,8 @@ class World:
                 ending.callback(host.stack.close, linger=0)
             for program in reversed(self.env.programs.values()):
                 ending.callback(program.kill)
+            if self.scripts:
+                ending.callback(self.watch.stop)
 
     def __enter__(self):
         return self
