@@ -76,8 +76,8 @@ class Thread(Program):
             try:
                 super()._count_wait()
             except NoProgress:
-                self.script.hopeless(f"{self.script.name} goes on at {self.env.now / 1e9:g} s without any time passing, "
-                                     f"at {where(sys._getframe(), self.script.modules.own_files)}")
+                self.script.hopeless(NoProgress(f"{self.script.name} goes on at {self.env.now / 1e9:g} s without any time passing, "
+                                                f"at {where(sys._getframe(), self.script.modules.own_files)}"))
 
 
 class Script:
@@ -173,10 +173,9 @@ class Script:
         if current() is not self.main:
             self.main._wake()
 
-    def hopeless(self, text):
-        """Ends the run of the world: this turn would never end."""
+    def hopeless(self, error):
+        """Ends the run of the world with an exception; this turn never ends."""
         program = getcurrent()
-        error = NoProgress(text)
         if program.parent is None:
             raise error
         self.leave()
@@ -196,8 +195,6 @@ class Script:
         self._guarded(self._execute)
         self._guarded(self._shutdown)
         self.end()
-        if self.error is not None and self.report is None:
-            raise self.error
 
     def _execute(self):
         self.world.watch.start()
@@ -219,8 +216,10 @@ class Script:
         except SystemExit as error:
             self._exited(error)
         except Stuck:
-            self.hopeless(self.world.watch.verdict)
+            self.hopeless(NoProgress(self.world.watch.verdict))
         except BaseException as error:
+            if self.virtual and isinstance(error, KeyboardInterrupt):
+                self.hopeless(error)  # the user's, who wants all of it to end
             self._failed(error)
 
     def _exited(self, error):
@@ -239,12 +238,13 @@ class Script:
         elif self.report is not None:
             self.report(self, self.error)
         else:
+            self.world.failures.append(self)
             error.add_note(f"on host {self.name}, {last_line(error)}, at {self.world.now / 1e9:g} s")
 
     def thread_failed(self, error, heading):
         """An exception that a thread did not handle: the script goes on, and its status is 1 at the end."""
         if isinstance(error, Stuck):
-            self.hopeless(self.world.watch.verdict)
+            self.hopeless(NoProgress(self.world.watch.verdict))
         if isinstance(error, GreenletExit):
             return
         self.thread_status = 1
@@ -255,6 +255,7 @@ class Script:
     def end(self):
         """As the end of a process: its threads are gone, its sockets closed."""
         self.status = self.status or self.thread_status
+        self.ended_at = self.world.now
         me = current()
         for program in list(self._programs):
             if program is not me:

@@ -19,13 +19,16 @@ from pathlib import Path
 from types import ModuleType
 
 TRIGGERS = frozenset(
-    "_socket _thread select socket selectors time threading random datetime queue signal ssl subprocess multiprocessing uuid secrets".split()
-) - {"_thread"}  # functools has an RLock of it, which it never holds while it waits
-"""A Python module that imports one of these is loaded anew."""
+    "_socket select socket selectors time threading random datetime queue signal ssl subprocess multiprocessing uuid secrets sys.argv".split()
+)
+"""A Python module that needs one of these is loaded anew. (Not `_thread`: functools has an RLock of it, which it never holds while it waits.)"""
+
+ARGV = frozenset(["argparse", "optparse", "fileinput"])
+"""The standard library's that read sys.argv. Parts of it that use them only in their own `main` stay the interpreter's."""
 
 SHARED = frozenset(
     "abc asyncio builtins contextlib ctypes doctest encodings importlib os pickle pkgutil pprint runpy shutil sys sysconfig tracemalloc typing "
-    "warnings zipimport usnet greenlet simpy pytest _pytest pluggy hypothesis click rich".split()
+    "warnings zipimport usnet greenlet simpy pytest _pytest pluggy hypothesis".split()
 )
 """Never loaded anew, whatever they import: the interpreter's base, and what has state that C code knows."""
 
@@ -40,7 +43,7 @@ class Refused(RuntimeError):
     """A script called what scripts may not use; the text names what to use instead."""
 
 
-class ImportRefused(Refused, ImportError):
+class ImportRefused(ImportError, Refused):
     """A script imported what scripts may not use."""
 
 
@@ -86,10 +89,14 @@ class Sources:
             if any(file.suffix == ".so" for file in every):
                 return None
             files = [f for f in every if f.suffix == ".py" and not SKIPPED & set(f.relative_to(path.parent).parts[:-1])]
-        return {found for file in files for found in imported_by(file.read_text("utf-8", "replace"))} - {name}
+        texts = [file.read_text("utf-8", "replace") for file in files]
+        edges = {found for text in texts for found in imported_by(text)} - {name}
+        if name not in sys.stdlib_module_names and (edges & ARGV or any("sys.argv" in text for text in texts)):
+            edges.add("sys.argv")
+        return edges
 
     def lead_to_a_face(self, name: str) -> bool:
-        if name in TRIGGERS:
+        if name in TRIGGERS or name in ARGV:
             return True
         if name in self._leads:
             return self._leads[name]

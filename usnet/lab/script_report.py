@@ -64,8 +64,9 @@ def last_line(error):
 
 
 def show(error, heading, file=None):
-    """Prints an exception as the interpreter does, below a line that says whose it is."""
+    """Prints an exception as the interpreter does, below a line that says whose it is, if it is not None."""
     file = sys.stderr if file is None else file
     with contextlib.suppress(OSError, ValueError):  # nobody reads it
-        print(heading, file=file)
+        if heading is not None:
+            print(heading, file=file)
         traceback.print_exception(type(error), error, error.__traceback__, file=file)

@@ -1,6 +1,5 @@
 """When the run of a world with scripts is over, and what it says when it cannot go on."""
 
-from simpy.core import Infinity
 from simpy.events import Event
 
 from usnet.backends.sim import units
@@ -10,6 +9,7 @@ from usnet.lab.environment import SimulationStalled
 RESTING = ("LISTEN", "TIME_WAIT", "CLOSED")
 STEP = 100_000_000  # ns between two looks at whether the connections have come to rest
 PATIENCE = 60 * 10**9  # ns that they may take
+QUIET = 600 * 10**9  # ns: longer than TCP ever pauses
 LINGER = 10**9  # ns that servers have when nothing is open any more
 
 
@@ -56,17 +56,31 @@ def _go_on(world, times_up):
     if not must and not plain:
         return False
     world.change = Event(world.env)
-    events = [script.main.done for script in must] + [program.done for program in plain] + [world.change, times_up]
+    running = [script for script in world.scripts if script.status is None]
+    events = [script.main.done for script in running] + [program.done for program in plain] + [world.change, times_up]
     try:
         world.env.run(world.env.any_of(events))
     except SimulationStalled:
         raise Deadlock(f"at {world.now / 1e9:g} s nothing is left to happen, but these wait:{places(world)}") from None
+    raise_failures(world)
     world.programs_ended = world.programs_ended or len(others(world)) < len(plain)
     if times_up.triggered:
-        if world.env.peek() == Infinity:
+        if is_over(world):
             raise Deadlock(f"since {world.last_turn / 1e9:g} s nothing is left to happen, but these wait:{places(world)}")
         raise Deadlock(f"at {world.now / 1e9:g} s, the limit, these have not ended:{places(world)}")
     return True
+
+
+def is_over(world):
+    """Whether nothing but frames and timers of TCP has happened for long, and nobody waits for a time."""
+    programs = world.env.programs.values()
+    return world.now - world.last_turn > QUIET and all(program._alarm.time is None for program in programs)
+
+
+def raise_failures(world):
+    """Raises the exception that ended a script, once."""
+    if world.failures:
+        raise world.failures.pop(0).error
 
 
 def settle(world):
@@ -75,6 +89,7 @@ def settle(world):
     while busy(world) and world.now < end:
         world.env.run(world.now + STEP)
     world.env.run(world.now + LINGER)
+    raise_failures(world)
 
 
 def busy(world):

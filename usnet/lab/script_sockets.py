@@ -25,7 +25,7 @@ def _no_dup(fd):
 class _Slots(type):
     """Of classes derived from usnet.socket, which has a slot for weak references already: socket.socket asks for another."""
 
-    def __new__(meta, name, bases, names):  # noqa: N804
+    def __new__(meta, name, bases, names):
         if "__slots__" in names:
             names["__slots__"] = [slot for slot in names["__slots__"] if slot != "__weakref__"]
         return super().__new__(meta, name, bases, names)

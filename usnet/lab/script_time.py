@@ -7,7 +7,8 @@ from types import ModuleType
 from usnet.lab.programs import current
 from usnet.sockets.host import seconds_to_ns
 
-EPOCH = 1_735_689_600 * 10**9
+SECOND = 10**9  # an int: dividing by it rounds once
+EPOCH = 1_735_689_600 * SECOND
 """time.time_ns() at the beginning of each world: 1 January 2025, 0:00 UTC. Local time is UTC."""
 
 
@@ -53,7 +54,7 @@ class Clock:
         return self.look()
 
     def seconds(self, given):
-        return (EPOCH + self.look()) / 1e9 if given is None else given
+        return (EPOCH + self.look()) / SECOND if given is None else given
 
     def module(self, script):
         """The `time` module."""
@@ -63,8 +64,8 @@ class Clock:
         utc = std.struct_time(std.gmtime(0))
         made.__dict__.update(
             sleep=pause,
-            time=lambda: (EPOCH + look()) / 1e9, time_ns=lambda: EPOCH + look(),
-            clock_gettime=lambda clock: self.clock_gettime_ns(clock) / 1e9, clock_gettime_ns=self.clock_gettime_ns,
+            time=lambda: (EPOCH + look()) / SECOND, time_ns=lambda: EPOCH + look(),
+            clock_gettime=lambda clock: self.clock_gettime_ns(clock) / SECOND, clock_gettime_ns=self.clock_gettime_ns,
             gmtime=lambda seconds=None, /: std.gmtime(self.seconds(seconds)),
             localtime=lambda seconds=None, /: std.gmtime(self.seconds(seconds)),
             ctime=lambda seconds=None, /: std.asctime(std.gmtime(self.seconds(seconds))),
@@ -73,7 +74,7 @@ class Clock:
             mktime=lambda t, /: float(_timegm(t)), timezone=0, altzone=0, daylight=0, tzname=(utc.tm_zone, utc.tm_zone), tzset=lambda: None,
         )  # fmt: skip
         for name, start in (("monotonic", 1), ("perf_counter", 1), ("process_time", 0), ("thread_time", 0)):
-            made.__dict__[name] = lambda start=start: look() * start / 1e9
+            made.__dict__[name] = lambda start=start: look() * start / SECOND
             made.__dict__[f"{name}_ns"] = lambda start=start: look() * start
         for name in ("clock_settime", "clock_settime_ns", "pthread_getcpuclockid"):
             made.__dict__[name] = script.refuse(f"time.{name}", "the world's clock, which nobody sets")

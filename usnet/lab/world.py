@@ -144,6 +144,7 @@ class World:
         self.hosts = {}
         self.scripts = []       # in the order of their start
         self.change = None      # an event for whoever waits for scripts to begin to serve
+        self.failures = []      # scripts whose exceptions nobody was told of
         self.programs_ended = False
         self.last_turn = 0      # ns: when a script last ran
 
@@ -225,17 +226,21 @@ class World:
         """A SimPy process in this world."""
         return self.env.process(generator)
 
-    def run(self, until=None, limit="1h"):
+    def run(self, until=None, limit="24h"):
         """Runs until all programs have ended and nothing is left to happen, or up to a time (ns or "2s"), or until an event. Raises what programs
         raise; SimulationStalled when nothing is left to happen and a program still waits.
 
         With scripts and without `until`: until they have ended, or only servers are left and at rest; `limit` is the virtual time after which
         that is an error (Deadlock, which says where each of them is)."""
-        if until is None and self.scripts:
-            from usnet.lab.script_run import run
+        if not self.scripts:
+            return self.env.run(until)
+        from usnet.lab.script_run import raise_failures, run
 
+        if until is None:
             return run(self, limit)
-        return self.env.run(until)
+        value = self.env.run(until)
+        raise_failures(self)
+        return value
 
     @functools.cached_property
     def watch(self):
