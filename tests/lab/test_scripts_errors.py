@@ -164,5 +164,5 @@ def test_a_second_descriptor_of_a_socket_is_refused_as_by_the_stack(run):
 def test_a_script_that_is_not_there():
     import usnet
 
-    with usnet.World() as world, pytest.raises(FileNotFoundError, match="nothing.py"):
+    with usnet.World() as world, pytest.raises(FileNotFoundError, match=r"nothing\.py"):
         world.host("host", "10.0.0.1/24").run_script("nothing.py")

@@ -46,7 +46,7 @@ def _find_module(name):
         spec = importlib.util.find_spec(f"{name}.__main__")
     if spec is None or not spec.has_location:
         raise ModuleNotFoundError(f"there is no module {name} that could be run", name=name)
-    return Path(spec.origin), Path.cwd(), spec
+    return Path(str(spec.origin)), Path.cwd(), spec
 
 
 class Thread(Program):
@@ -132,7 +132,7 @@ class Script:
         modules = Modules(self.folder, faces, mends, refused)
         modules.own_files.add(str(self.file))
         self.modules = modules
-        modules.builtins.print = system.Printer(modules.load("sys"))
+        modules.builtins.__dict__["print"] = system.Printer(modules.load("sys"))
         for name in ("exit", "quit"):
             setattr(modules.builtins, name, sys.exit)
         return modules

@@ -1,8 +1,8 @@
 """The modules of one script: its own table of them, and an `import` that fills it.
 
-What a script must not share with the rest of the interpreter is a face (`socket`'s C part, `time`, ...), made for it by the other script_ files. Python
-modules that need one of those, directly or through others, are loaded anew for the script: `socket`, `threading`, `http.server` are the standard
-library's own code over the faces. All other modules are the interpreter's.
+What a script must not share with the rest of the interpreter is a face (`socket`'s C part, `time`, ...), made for it by the other script_ files.
+Python modules that need one of those, directly or through others, are loaded anew for the script: `socket`, `threading`, `http.server` are the
+standard library's own code over the faces. All other modules are the interpreter's.
 
 sys.modules holds `__main__`, modules beside the script, and what is being loaded only during the script's turns: pickle, enum and dataclasses look
 there.
@@ -16,7 +16,8 @@ import sys
 from collections import ChainMap
 from importlib.machinery import PathFinder
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
+from typing import Any
 
 TRIGGERS = frozenset(
     "_socket select socket selectors time threading random datetime queue signal ssl subprocess multiprocessing uuid secrets sys.argv".split()
@@ -39,12 +40,36 @@ IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\w[\w.]*)[ \t]+import|import[ \t]+([^
 SKIPPED = frozenset(["test", "tests", "testing", "idle_test", "__pycache__"])
 
 
-class Refused(RuntimeError):
+class Refused(RuntimeError):  # noqa: N818
     """A script called what scripts may not use; the text names what to use instead."""
 
 
-class ImportRefused(ImportError, Refused):
+class ImportRefused(ImportError, Refused):  # noqa: N818
     """A script imported what scripts may not use."""
+
+
+class Function:
+    """A function of a face: in a class it is no method, as the built-in ones are none."""
+
+    __slots__ = ("__name__", "_function")
+
+    def __init__(self, name, function):
+        self.__name__, self._function = name, function
+
+    def __call__(self, *args, **kwargs):
+        return self._function(*args, **kwargs)
+
+    def __repr__(self):
+        return f"<built-in function {self.__name__}>"
+
+
+def face(name, std, /, **replaced):
+    """A module like `std` (None: an empty one), but for what is replaced."""
+    made = ModuleType(name, std.__doc__)
+    made.__dict__.update({key: value for key, value in vars(std or made).items() if not key.startswith("__")})
+    for key, value in replaced.items():
+        made.__dict__[key] = Function(key, value) if isinstance(value, FunctionType) else value
+    return made
 
 
 def imported_by(text: str) -> set[str]:
@@ -175,7 +200,7 @@ class Modules:
         self.faces, self.mends, self.refused = faces, mends, refused
         self.table: dict[str, ModuleType | None] = dict.fromkeys(BLOCKED)
         self.overlay = Overlay()
-        self.view = ChainMap(self.table, sys.modules)
+        self.view: Any = ChainMap(self.table, sys.modules)  # type: ignore[arg-type]
         self.path = [str(folder), *(p for p in sys.path if p not in ("", str(folder)))]
         self.builtins = ModuleType("builtins")
         self.builtins.__dict__.update(builtins.__dict__)
@@ -266,10 +291,10 @@ class Modules:
             return None
         else:
             spec = PathFinder.find_spec(name, self.path)
-        if spec is None or (spec.has_location and not spec.origin.endswith((".py", ".pyc"))):
+        if spec is None or (spec.has_location and not str(spec.origin).endswith((".py", ".pyc"))):
             return None
         own = self.is_own(spec)
-        if own and spec.has_location:
+        if own and spec.origin is not None:
             self.own_files.add(spec.origin)
         return spec if own or above is not None or SOURCES.lead_to_a_face(top) else None
 

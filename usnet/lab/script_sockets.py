@@ -5,9 +5,8 @@ import errno
 import io
 import os
 import select as std_select
-from types import ModuleType
 
-from usnet.lab.script_modules import Refused
+from usnet.lab.script_modules import Refused, face
 from usnet.lab.script_time import pause
 from usnet.sockets import names
 from usnet.sockets.epoll import epoll as stack_epoll
@@ -67,8 +66,7 @@ def socket_class(script):
 
 def socket_module(script):
     """The `_socket` module: all of the standard one's names."""
-    stack, made = script.stack, ModuleType("_socket", std.__doc__)
-    made.__dict__.update({name: value for name, value in vars(std).items() if not name.startswith("__") and name != "socketpair"})
+    stack = script.stack
     cls = socket_class(script)
 
     def bound(function):
@@ -82,13 +80,13 @@ def socket_module(script):
     def close(fd):
         stack_socket(fileno=fd, stack=stack).close()
 
-    for name in NAMING:
-        made.__dict__[name] = bound(getattr(names, name))
-    made.__dict__.update(
-        socket=cls, SocketType=cls, has_ipv6=False, close=close, dup=_no_dup,
+    made = face(
+        "_socket", std, socket=cls, SocketType=cls, has_ipv6=False, close=close, dup=_no_dup,
         gethostname=lambda: script.host.name, sethostname=script.refuse("socket.sethostname", "the name that the host was given"),
         getdefaulttimeout=lambda: script.default_timeout, setdefaulttimeout=set_default_timeout,
+        **{name: bound(getattr(names, name)) for name in NAMING},
     )  # fmt: skip
+    del made.socketpair  # the standard library makes one out of two sockets
     return made
 
 
@@ -164,8 +162,6 @@ class Selecting:
 
     def module(self):
         """The `select` module."""
-        made = ModuleType("select", std_select.__doc__)
-        made.__dict__.update({name: value for name, value in vars(std_select).items() if not name.startswith("__")})
         selecting = self
 
         class poll:  # noqa: N801
@@ -189,7 +185,7 @@ class Selecting:
             def poll(self, timeout=None, /):
                 return selecting.poll(self._masks, timeout)
 
-        made.__dict__.update(select=self.select, poll=poll, epoll=self.script.epoll)
+        made = face("select", std_select, select=self.select, poll=poll, epoll=self.script.epoll)
         for name in ("kqueue", "kevent", "devpoll"):
             made.__dict__.pop(name, None)
         return made
@@ -208,7 +204,7 @@ def epoll_class(stack):
             super().__init__(sizehint, flags, stack=stack)
 
         @classmethod
-        def fromfd(cls, fd):
+        def fromfd(cls, fd):  # type: ignore[override]
             return stack_epoll.fromfd(fd, stack=stack)
 
         def fileno(self):

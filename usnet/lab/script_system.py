@@ -1,12 +1,14 @@
 """`sys`, `os`, `signal` and the like of one script: what it sees of the machine, and what it may not touch."""
 
+import atexit as std_atexit
+import importlib
 import os as std_os
 import random as std_random
 import signal as std_signal
 import sys as std_sys
 from types import ModuleType
 
-from usnet.lab.script_modules import Refused
+from usnet.lab.script_modules import Refused, face
 
 ANOTHER = "run the other program as a script of its own, on this host or another"
 THREADS = "threads (threading, concurrent.futures.ThreadPoolExecutor)"
@@ -57,20 +59,16 @@ class Printer:
 
 def os_module(script):
     """The `os` module: random bytes and processors are the world's; processes and pipes are refused."""
-    made = ModuleType("os", std_os.__doc__)
-    made.__dict__.update({name: value for name, value in vars(std_os).items() if not name.startswith("__")})
-    made.__dict__.pop("sendfile", None)  # it knows descriptors of the operating system only
-    for name, instead in OS_REFUSED.items():
-        if hasattr(std_os, name):
-            made.__dict__[name] = script.refuse(f"os.{name}", instead)
-    made.__dict__["register_at_fork"] = lambda **functions: None
+    replaced = {name: script.refuse(f"os.{name}", instead) for name, instead in OS_REFUSED.items() if hasattr(std_os, name)}
     if script.virtual:
         pid = PID + script.number
         entropy = script.entropy
-        made.__dict__.update(
+        replaced.update(
             urandom=entropy.randbytes, getrandom=lambda size, flags=0: entropy.randbytes(size), getpid=lambda: pid, getppid=lambda: 1,
             cpu_count=lambda: PROCESSORS, process_cpu_count=lambda: PROCESSORS, sched_getaffinity=lambda pid: set(range(PROCESSORS)),
         )  # fmt: skip
+    made = face("os", std_os, register_at_fork=lambda **functions: None, **replaced)
+    made.__dict__.pop("sendfile", None)  # it knows descriptors of the operating system only
     return made
 
 
@@ -112,14 +110,13 @@ class Signals:
                 std_signal.signal(number, std_signal.default_int_handler if number == std_signal.SIGINT else std_signal.SIG_DFL)
 
     def module(self):
-        made = ModuleType("signal", std_signal.__doc__)
-        made.__dict__.update({name: value for name, value in vars(std_signal).items() if not name.startswith("__")})
-        for name, instead in SIGNAL_REFUSED.items():
-            if hasattr(std_signal, name):
-                made.__dict__[name] = self.script.refuse(f"signal.{name}", instead)
-        made.__dict__.update(signal=self.signal, getsignal=self.getsignal, raise_signal=self.raise_signal)
-        made.__dict__["siginterrupt"] = lambda number, flag: None
-        return made
+        replaced = {
+            name: self.script.refuse(f"signal.{name}", instead) for name, instead in SIGNAL_REFUSED.items() if hasattr(std_signal, name)
+        }
+        return face(
+            "signal", std_signal, signal=self.signal, getsignal=self.getsignal, raise_signal=self.raise_signal,
+            siginterrupt=lambda number, flag: None, **replaced,
+        )  # fmt: skip
 
 
 class Exits:
@@ -148,21 +145,15 @@ class Exits:
             raise failure
 
     def module(self):
-        made = ModuleType("atexit")
-        made.__dict__.update(
-            register=self.register, unregister=self.unregister, _run_exitfuncs=self.run, _clear=self.functions.clear,
+        return face(
+            "atexit", std_atexit, register=self.register, unregister=self.unregister, _run_exitfuncs=self.run, _clear=self.functions.clear,
             _ncallbacks=lambda: len(self.functions),
         )  # fmt: skip
-        return made
 
 
 def importlib_module(script):
     """The `importlib` module: what it imports is the script's."""
-    import importlib
-
     modules = script.modules
-    made = ModuleType("importlib", importlib.__doc__)
-    made.__dict__.update({name: value for name, value in vars(importlib).items() if name not in ("__builtins__",)})
 
     def import_module(name, package=None):
         level = len(name) - len(name.lstrip("."))
@@ -178,7 +169,8 @@ def importlib_module(script):
         module.__spec__.loader.exec_module(module)
         return module
 
-    made.__dict__.update(import_module=import_module, reload=reload, __import__=modules.import_)
+    made = face("importlib", importlib, import_module=import_module, reload=reload, __import__=modules.import_)
+    made.__path__ = importlib.__path__
     return made
 
 

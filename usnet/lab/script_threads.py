@@ -7,11 +7,11 @@ it first.
 import _thread as std
 import contextvars
 from collections import deque
-from types import ModuleType
 
 from greenlet import GreenletExit  # type: ignore[import-untyped, unused-ignore]
 
 from usnet.lab.programs import FOREVER, current
+from usnet.lab.script_modules import face
 from usnet.sockets.host import seconds_to_ns
 
 
@@ -36,7 +36,7 @@ class Lock:
 
     def __init__(self):
         self._held = False
-        self._waiters = deque()
+        self._waiters: deque[list] = deque()
 
     def acquire(self, blocking=True, timeout=-1):
         _check_timeout(blocking, timeout)
@@ -243,22 +243,21 @@ class Threads:
             self.script.thread_failed(args.exc_value, f"Exception in thread {name}:")
 
     def module(self):
-        made = ModuleType("_thread", std.__doc__)
-        made.__dict__.update(
-            error=RuntimeError, TIMEOUT_MAX=std.TIMEOUT_MAX, lock=Lock, LockType=Lock, RLock=RLock, allocate_lock=Lock, allocate=Lock,
+        newer = {}
+        if hasattr(std, "start_joinable_thread"):
+            newer = {
+                "start_joinable_thread": self.start_joinable, "_ThreadHandle": Handle, "_make_thread_handle": Handle,
+                "_get_main_thread_ident": lambda: 1, "_shutdown": self.shutdown, "daemon_threads_allowed": lambda: True,
+                "_is_main_interpreter": lambda: True,
+            }  # fmt: skip
+        made = face(
+            "_thread", std, **newer, lock=Lock, LockType=Lock, RLock=RLock, allocate_lock=Lock, allocate=Lock,
             get_ident=self.get_ident, get_native_id=self.get_ident, start_new_thread=self.start, start_new=self.start,
             stack_size=lambda size=0, /: 0, _count=lambda: len(self.idents), exit=_exit, exit_thread=_exit,
             interrupt_main=self.script.refuse("_thread.interrupt_main", "an Event that the main thread looks at"),
-            daemon_threads_allowed=lambda: True, _is_main_interpreter=lambda: True, _excepthook=self.excepthook,
-            _ExceptHookArgs=std._ExceptHookArgs,  # type: ignore[attr-defined]
+            _excepthook=self.excepthook, _set_sentinel=self.set_sentinel,
         )  # fmt: skip
-        if hasattr(std, "start_joinable_thread"):
-            made.__dict__.update(
-                start_joinable_thread=self.start_joinable, _ThreadHandle=Handle, _make_thread_handle=Handle,
-                _get_main_thread_ident=lambda: 1, _shutdown=self.shutdown,
-            )  # fmt: skip
-        else:
-            made.__dict__["_set_sentinel"] = self.set_sentinel
+        del made._local  # the standard library makes one of threads
         return made
 
 

@@ -2,9 +2,9 @@
 
 import datetime as std_datetime
 import time as std
-from types import ModuleType
 
 from usnet.lab.programs import current
+from usnet.lab.script_modules import face
 from usnet.sockets.host import seconds_to_ns
 
 SECOND = 10**9  # an int: dividing by it rounds once
@@ -29,9 +29,7 @@ def pause(seconds):
 
 def live_module():
     """The `time` module of a script in real time: only its sleep() is another."""
-    made = ModuleType("time", std.__doc__)
-    made.__dict__.update({name: value for name, value in vars(std).items() if not name.startswith("__")}, sleep=pause)
-    return made
+    return face("time", std, sleep=pause)
 
 
 class Clock:
@@ -58,12 +56,16 @@ class Clock:
 
     def module(self, script):
         """The `time` module."""
-        made = ModuleType("time", std.__doc__)
-        made.__dict__.update({name: value for name, value in vars(std).items() if not name.startswith("__")})
         look = self.look
-        utc = std.struct_time(std.gmtime(0))
-        made.__dict__.update(
-            sleep=pause,
+        utc = std.gmtime(0).tm_zone
+        readings = {}
+        for name, pace in (("monotonic", 1), ("perf_counter", 1), ("process_time", 0), ("thread_time", 0)):
+            readings[name] = lambda pace=pace: look() * pace / SECOND
+            readings[f"{name}_ns"] = lambda pace=pace: look() * pace
+        for name in ("clock_settime", "clock_settime_ns", "pthread_getcpuclockid"):
+            readings[name] = script.refuse(f"time.{name}", "the world's clock, which nobody sets")
+        return face(
+            "time", std, **readings, sleep=pause,
             time=lambda: (EPOCH + look()) / SECOND, time_ns=lambda: EPOCH + look(),
             clock_gettime=lambda clock: self.clock_gettime_ns(clock) / SECOND, clock_gettime_ns=self.clock_gettime_ns,
             gmtime=lambda seconds=None, /: std.gmtime(self.seconds(seconds)),
@@ -71,14 +73,8 @@ class Clock:
             ctime=lambda seconds=None, /: std.asctime(std.gmtime(self.seconds(seconds))),
             asctime=lambda t=None, /: std.asctime(std.gmtime(self.seconds(None)) if t is None else t),
             strftime=lambda form, t=None, /: std.strftime(form, std.gmtime(self.seconds(None)) if t is None else t),
-            mktime=lambda t, /: float(_timegm(t)), timezone=0, altzone=0, daylight=0, tzname=(utc.tm_zone, utc.tm_zone), tzset=lambda: None,
+            mktime=lambda t, /: float(_timegm(t)), timezone=0, altzone=0, daylight=0, tzname=(utc, utc), tzset=lambda: None,
         )  # fmt: skip
-        for name, start in (("monotonic", 1), ("perf_counter", 1), ("process_time", 0), ("thread_time", 0)):
-            made.__dict__[name] = lambda start=start: look() * start / SECOND
-            made.__dict__[f"{name}_ns"] = lambda start=start: look() * start
-        for name in ("clock_settime", "clock_settime_ns", "pthread_getcpuclockid"):
-            made.__dict__[name] = script.refuse(f"time.{name}", "the world's clock, which nobody sets")
-        return made
 
 
 def _timegm(t):
@@ -122,7 +118,7 @@ def datetime_module(clock):
         @classmethod
         def now(cls, tz=None):
             now = EPOCH + clock.look()
-            found = cls._utc + std_datetime.timedelta(microseconds=now // 1000)
+            found = cls(1970, 1, 1, tzinfo=std_datetime.UTC) + std_datetime.timedelta(microseconds=now // 1000)
             return found.replace(tzinfo=None) if tz is None else found.astimezone(tz)
 
         @classmethod
@@ -139,7 +135,7 @@ def datetime_module(clock):
             return found.replace(tzinfo=None) if tz is None else found.astimezone(tz)
 
         def timestamp(self):
-            return (self.replace(tzinfo=std_datetime.UTC) if self.tzinfo is None else super()).timestamp()
+            return self.replace(tzinfo=std_datetime.UTC).timestamp() if self.tzinfo is None else super().timestamp()
 
         def date(self):
             return date(self.year, self.month, self.day)
@@ -148,10 +144,6 @@ def datetime_module(clock):
             plain = std_datetime.datetime.combine(std_datetime.date(self.year, self.month, self.day), self.timetz())
             return plain.__reduce_ex__(protocol)
 
-    datetime._utc = datetime(1970, 1, 1, tzinfo=std_datetime.UTC)
-    made = ModuleType("datetime", std_datetime.__doc__)
-    made.__dict__.update({name: value for name, value in vars(std_datetime).items() if not name.startswith("__")})
     for cls in (date, datetime):
         cls.__module__, cls.__qualname__ = "datetime", cls.__name__
-        setattr(made, cls.__name__, cls)
-    return made
+    return face("datetime", std_datetime, date=date, datetime=datetime)
