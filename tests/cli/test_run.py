@@ -73,7 +73,7 @@ def test_a_module_instead_of_a_file(folder):
     ("import sys; sys.exit(7)", 7, r""),
     ("raise SystemExit('no')", 1, r"no\n"),
     ("import time\ntime.sleep(2)\nprint(1 / 0)", 1,
-     r'script: at 2 s:\nTraceback \(most recent call last\):\n  File "script.py", line 3, in <module>\n    print\(1 / 0\)\n.*\nZeroDivisionError: .*\n'),
+     r'script: at 2 s:\nTraceback \(most recent call last\):\n  File "script.py", line 3, in <module>\n    print\(1 / 0\)\n.*\nZeroDivision.*\n'),
     ("import threading\nthreading.Event().wait()", 1,
      r"usnet run: since 0 s nothing is left to happen, but these wait:\n  script:script.py at script.py:2 in <module>: threading.*\n"),
     ("while True: pass", 1, r"usnet run: script has computed for 0\.\d s without waiting, .* at script.py:1 in <module>: while True: pass\n"),

@@ -26,6 +26,7 @@ from usnet.lab.script_sockets import Selecting, epoll_class, socket_module
 from usnet.lab.script_threads import Threads
 from usnet.lab.script_time import Clock, datetime_module, live_module
 from usnet.lab.script_watch import Stuck
+from usnet.sockets.aio_policy import installed
 from usnet.sockets.context import set_current
 
 __all__ = ["Refused", "Script"]
@@ -192,9 +193,10 @@ class Script:
     # Its life
 
     def _main(self):
-        self._guarded(self._execute)
-        self._guarded(self._shutdown)
-        self.end()
+        with installed(self.stack):
+            self._guarded(self._execute)
+            self._guarded(self._shutdown)
+            self.end()
 
     def _execute(self):
         self.world.watch.start()

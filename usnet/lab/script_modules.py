@@ -200,7 +200,7 @@ class Modules:
         self.faces, self.mends, self.refused = faces, mends, refused
         self.table: dict[str, ModuleType | None] = dict.fromkeys(BLOCKED)
         self.overlay = Overlay()
-        self.view: Any = ChainMap(self.table, sys.modules)  # type: ignore[arg-type]
+        self.view: Any = ChainMap(self.table, sys.modules)
         self.path = [str(folder), *(p for p in sys.path if p not in ("", str(folder)))]
         self.builtins = ModuleType("builtins")
         self.builtins.__dict__.update(builtins.__dict__)
