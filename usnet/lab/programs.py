@@ -8,6 +8,7 @@ on instead.
 While a program computes no time passes. Programs wake in the order in which what they wait for happened; at one instant
 after the network has settled, in line with SimPy's events.
 """
+import contextvars
 from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped, unused-ignore]
@@ -17,6 +18,7 @@ from usnet.backends.poller import Poller
 from usnet.backends.sim import units
 from usnet.backends.sim.host import Alarm
 from usnet.lab.environment import EmptySchedule
+from usnet.lab.turns import set_aside, take_up
 
 FOREVER = 2**63 - 1
 NO_PROGRESS_LIMIT = 1_000_000
@@ -101,7 +103,11 @@ class Program(greenlet):
             raise GreenletExit
         self._blocked = False
         self.parent = getcurrent()
-        self.throw(GreenletExit)
+        aside = set_aside()
+        try:
+            self.throw(GreenletExit)
+        finally:
+            take_up(aside)
         self._end()             # a program that was never started runs nothing
 
     # Between the program and the environment
@@ -118,7 +124,11 @@ class Program(greenlet):
         if self._blocked:       # not killed in the meantime
             self._blocked = False
             self.parent = getcurrent()
-            self.switch()
+            aside = set_aside()
+            try:
+                self.switch()
+            finally:
+                take_up(aside)
 
     def _happened(self, event):
         """Callback of an event that the program waits for."""
@@ -145,27 +155,29 @@ class Program(greenlet):
             self._alarm.set(until)
         self._blocked = True
         self._reason = reason
+        aside = set_aside()
         try:
             self.parent.switch()
         finally:
+            take_up(aside)
             self._blocked = False
             self._reason = "nothing"
             self._alarm.clear()
 
 
-def spawn(env, function, *args, name=None, daemon=False):
+def spawn(env, function, *args, name=None, daemon=False, kind=Program):
     """Runs function(*args) as a program of the environment, from this instant on. Returns the Program.
 
     Its name (the function's when None) is made different from those of running programs. An exception that it does not
     handle comes out of env.run(), with a note of its name, unless somebody waits for its end. A `daemon` may still be
-    waiting when nothing is left to happen.
+    waiting when nothing is left to happen. `kind`: its class.
     """
     wanted = name or getattr(function, "__name__", "program")
     name, n = wanted, 1
     while name in env.programs:
         n += 1
         name = f"{wanted}#{n}"
-    program = env.programs[name] = Program(env, name, daemon, function, args)
+    program = env.programs[name] = kind(env, name, daemon, function, args)
     program._wake()
     return program
 
@@ -211,9 +223,10 @@ class SimPoller(Poller):
     left to happen); inside a SimPy process it raises RuntimeError.
     """
 
-    def __init__(self, env):
+    def __init__(self, env, host=None):
         self.env = env
         self.ports = []
+        self._clock = host              # whose clock deadlines are measured by; without it that of the first port's host
         self._hosts = []
         self.is_woken: Any = None       # of the stack: whether the program whose wait has that token should look again
         self.wait_text: Any = None      # of the stack: what the program whose wait has that token waits for
@@ -255,6 +268,10 @@ class SimPoller(Poller):
         if program is not None:
             program._count_wait()
 
+    def start_program(self, function, name):
+        """Runs function() as a program of its own, in the context of the caller. It is not waited for at the end."""
+        spawn(self.env, contextvars.copy_context().run, function, name=name, daemon=True)
+
     def _time_came(self, now):
         self._timed_out = True
 
@@ -270,8 +287,8 @@ class SimPoller(Poller):
         for host in self._hosts:
             if host.native:             # calls may have left it something to do, or another deadline
                 host.touch()
-        if self._hosts:
-            deadline_ns = self._hosts[0].instant(deadline_ns)
+        if self._clock is not None or self._hosts:
+            deadline_ns = (self._clock or self._hosts[0]).instant(deadline_ns)
         if program is None:
             return self._drive(deadline_ns, token)
         if deadline_ns > self.env.now and (self._take_news(program) if token is None else self.is_woken(token)):
