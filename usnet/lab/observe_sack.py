@@ -36,6 +36,8 @@ class Sack:
         blocks = [tuple(side.rcv_nxt + signed(n - side.irs - side.rcv_nxt) for n in block) for block in options.sack]
         acked = side.rcv_nxt + signed(seg.ack - side.irs - side.rcv_nxt)
         held = merged(side.ahead)
+        if side.last_arrival is not None and side.last_arrival[0] == t:
+            held = merged([(0, side.rcv_nxt), *held])  # of several that came at this instant, some came later than this ACK was meant
         for left, right in blocks:
             if not acked < left < right:
                 side.wrong("sack", t, f"block {left}..{right} with ACK {acked}")
