@@ -64,9 +64,7 @@ def play(scenario: Scenario, judged: Run) -> None:
         judged.deadline = min(judged.duration, units.time(t.heal.t) + units.time(t.heal.within))
     start_programs(judged, scenario.table.hosts)
     _run_until(judged, judged.deadline)
-    judged.waiting = [
-        f"{program.name} (in {program.waits_for})" for program in world.env.programs.values() if not program.daemon
-    ]
+    judged.waiting = world.env.waiting()
     if not judged.waiting:
         judged.completed_at = max(judged.ledger.ended.values(), default=world.now)
         world.run(until=max(judged.completed_at + units.time(t.expect.conn_end_after), world.now + 1))

@@ -18,6 +18,7 @@ from usnet.backends.sim.port import OwnRings
 from usnet.lab.attach import attach, crash
 from usnet.lab.environment import Environment
 from usnet.lab.programs import SimPoller, spawn
+from usnet.sockets.aio_policy import installed
 from usnet.sockets.context import use
 from usnet.sockets.host import Stack
 
@@ -54,7 +55,7 @@ class Host:
             if not any(self._reaches(address, hop) for address in self.addresses):
                 raise ValueError(f"host {name}: {hop}, the next hop to {network}, lies in none of its networks")
         self.simulated = world.network.host(name, granularity)
-        poller = SimPoller(world.env)
+        poller = SimPoller(world.env, self.simulated)
         self.stack = Stack(
             None,
             config=config,
@@ -63,7 +64,7 @@ class Host:
             poller=poller,
             **limits,
         )
-        poller.is_woken = self.stack.is_woken
+        poller.is_woken, poller.wait_text = self.stack.is_woken, self.stack.wait_text
         attach(self.stack, self.simulated, world.network, len(world.hosts))
 
     @property
@@ -102,7 +103,7 @@ class Host:
         """Starts function(*args) as a blocking program on this host: usnet.socket() and the like use its stack. Returns the Program."""
 
         def program():
-            with use(self.stack):
+            with use(self.stack), installed(self.stack):
                 return function(*args)
 
         program.__name__ = name or f"{self.name}:{getattr(function, '__name__', 'program')}"
