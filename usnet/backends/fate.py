@@ -209,7 +209,7 @@ class Fate:
         until = span(self.time, "time", 0, FOREVER, _time)
         if until[0] == until[1]:
             raise ValueError(f"time: {self.time!r} is no window (from..until)")
-        if not isinstance(self.every, int) or self.every < 1:
+        if type(self.every) is not int or self.every < 1:
             raise ValueError(f"every: {self.every!r} is no number from 1 on")
         first, last = span(self.bytes, "bytes", 0, 2**32 - 1)
         return {

@@ -359,10 +359,9 @@ class Side:
             if self.reset_at < 0 and (seg.payload or seg.flags & FIN):
                 self.owed_now, self.owed_why = t, "a segment that PAWS discards"
             return False
-        behind = signed(self.irs + self.acked - seg.seq)
-        whole = len(seg.payload) + bool(seg.flags & FIN)
-        doubled = whole and signed(self.irs + self.rcv_nxt - seg.seq) >= whole
-        if self.ts_recent < 0 or (0 <= behind <= whole and not doubled):
+        acked = self.rcv_nxt if self.owed_now == t else self.acked  # by the ACK of what came before it at this instant
+        behind = signed(self.irs + acked - seg.seq)
+        if self.ts_recent < 0 or 0 <= behind <= len(seg.payload) + bool(seg.flags & FIN):
             self.ts_recent = tsval
         return True
 

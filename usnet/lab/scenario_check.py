@@ -12,7 +12,7 @@ from usnet.backends.fate import Fate
 from usnet.backends.sim import units
 from usnet.backends.sim.pair import MODEL
 from usnet.lab.expect import INVARIANTS
-from usnet.lab.scenario_format import EventTable, LinkModel, LinkTable, QueueTable, ScenarioError, ScenarioTable, table
+from usnet.lab.scenario_format import EventTable, HostTable, LinkModel, LinkTable, QueueTable, ScenarioError, ScenarioTable, table
 from usnet.lab.scenario_words import Spec, check_hook, parse
 
 
@@ -91,7 +91,7 @@ def expand(t: ScenarioTable, where: str) -> ScenarioTable:
     copied = {name: [f"{name}-{i}" for i in range(1, host.copies + 1)] for name, host in t.hosts.items() if host.copies > 1}
     if not copied:
         return t
-    hosts = {}
+    hosts: dict[str, HostTable] = {}
     for name, host in t.hosts.items():
         if name in copied and host.address is not None:
             raise ScenarioError(f"{where}: hosts.{name}.address: copies get addresses of their own")

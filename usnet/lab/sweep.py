@@ -69,7 +69,8 @@ def run_seeds(scenario: Scenario | str | Path, seeds: Iterable[int], jobs: int =
               rings: str = "own") -> Sweep:
     """Runs a scenario once with each seed.
 
-    jobs: processes; the results are the same with any number. told: called with each outcome, in the order of the seeds. ValueError for fewer than one job.
+    jobs: processes; the results are the same with any number. told: called with each outcome, in the order of the seeds.
+    ValueError for fewer than one job.
     """
     if jobs < 1:
         raise ValueError(f"{jobs} jobs: at least one")
