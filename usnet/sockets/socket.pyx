@@ -50,6 +50,11 @@ cdef class socket(Messages):
 
     def accept(self):
         """Waits for a connection: (its socket, the peer's address)."""
+        fd, address = self._accept()
+        return self.__class__(self.family_, self.type_, self.proto_, fileno=fd, stack=self.stack_), address
+
+    def _accept(self):
+        """Waits for a connection: (its descriptor, the peer's address)."""
         cdef ip_addr addr
         cdef uint16_t port
         cdef int fd
@@ -63,8 +68,7 @@ cdef class socket(Messages):
             if fd != -EAGAIN:
                 raise os_error(fd)
             self.wait(READY_IN, deadline, False)
-        made = self.__class__(self.family_, self.type_, self.proto_, fileno=fd, stack=self.stack_)
-        return made, format_address(&addr, port)
+        return fd, format_address(&addr, port)
 
     cdef int do_connect(self, object address) except 1:
         """0 or -errno of a connect, waited for as the timeout says."""
