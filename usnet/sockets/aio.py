@@ -12,7 +12,7 @@ import math
 import socket as std
 import types
 import weakref
-from asyncio import selector_events
+from asyncio import selector_events, trsock
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -139,6 +139,8 @@ class EventLoop(_Base):
     Descriptors given to add_reader() and add_writer() are the stack's numbers.
     """
 
+    _closed = True          # one that could not be made is not left open
+
     def __init__(self, stack=None):
         self._stack = current() if stack is None else stack
         poller = self._stack.poller
@@ -191,6 +193,13 @@ class EventLoop(_Base):
             raise TypeError(f"a loop of usnet's takes sockets of usnet's (usnet.socket(...)), not {sock!r}")
         if sock.stack is not self._stack:
             raise ValueError(f"{sock!r} belongs to another stack than the loop's")
+
+    def _ensure_fd_no_transport(self, fd):
+        if isinstance(fd, trsock.TransportSocket):
+            fd = getattr(fd, "_sock", fd)
+        if not isinstance(fd, int):
+            self._check(fd)
+        super()._ensure_fd_no_transport(fd)
 
     async def _connect_sock(self, *args, **kwargs):
         with use(self._stack):
