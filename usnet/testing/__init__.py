@@ -12,11 +12,13 @@ import importlib
 _WHERE = {
     "CheckFailed": "usnet.testing.checks",
     "Pair": "usnet.testing.networks",
+    "Setting": "usnet.testing.networks",
     "pair": "usnet.testing.networks",
+    "scenario": "usnet.testing.networks",
     "world": "usnet.testing.networks",
 }
 
-__all__ = ["CheckFailed", "Pair", "pair", "world"]
+__all__ = ["CheckFailed", "Pair", "Setting", "pair", "scenario", "world"]
 
 
 def __getattr__(name):
