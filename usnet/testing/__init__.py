@@ -13,12 +13,15 @@ _WHERE = {
     "CheckFailed": "usnet.testing.checks",
     "Pair": "usnet.testing.networks",
     "Setting": "usnet.testing.networks",
+    "given_network": "usnet.testing.given",
+    "impairments": "usnet.testing.given",
+    "networks": "usnet.testing.given",
     "pair": "usnet.testing.networks",
     "scenario": "usnet.testing.networks",
     "world": "usnet.testing.networks",
 }
 
-__all__ = ["CheckFailed", "Pair", "Setting", "pair", "scenario", "world"]
+__all__ = ["CheckFailed", "Pair", "Setting", "given_network", "impairments", "networks", "pair", "scenario", "world"]
 
 
 def __getattr__(name):
