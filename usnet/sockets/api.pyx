@@ -12,7 +12,7 @@ from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT
 from usnet.ip.udp cimport udp_bind, udp_close, udp_connect, udp_open, udp_pcb, udp_record, udp_recv, udp_send
 from usnet.memory.arena cimport NONE, arena_at
 from usnet.sockets.constants cimport (
-    AF_INET, IPPROTO_TCP, IPPROTO_UDP, MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC,
+    AF_INET, IPPROTO_TCP, IPPROTO_UDP, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC,
     SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
 )
 from usnet.sockets.options cimport option_get, option_set
@@ -21,11 +21,12 @@ from usnet.sockets.ready cimport (
 )
 from usnet.sockets.table cimport (
     CALL_ACCEPT, CALL_CLOSE, CALL_CONNECT, CALL_RECV, CALL_SEND, CALL_SHUTDOWN, KIND_EPOLL, KIND_TCP, KIND_UDP,
-    SF_CONNECTING, SF_INHERITED, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, fd_give, fd_take, net, sock, sock_at,
+    SF_CONNECTING, SF_INHERITED, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, fd_give, fd_take, fd_times, net, sock,
+    sock_at, sock_times, times_at,
 )
 from usnet.stack cimport stack_flush, stack_run
 from usnet.tcp.calls cimport (
-    tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_listen, tcp_local, tcp_open, tcp_peer, tcp_recv,
+    tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_listen, tcp_local, tcp_more, tcp_open, tcp_peer, tcp_recv,
     tcp_send, tcp_shutdown, tcp_take_error,
 )
 from usnet.tcp.options cimport OPT_STATE, tcp_get
@@ -166,12 +167,20 @@ cdef int do_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil
     n.socks[made].pcb = conn
     n.socks[made].flags = n.socks[fd].flags & SF_INHERITED
     n.socks[made].linger = n.socks[fd].linger
+    inherit_times(n, so, &n.socks[made])
     k = tcb_at(&n.s.tcp, conn)                  # not tcp_peer: it may have been reset while it waited
     if addr != NULL:
         addr[0] = k.raddr
     if port != NULL:
         port[0] = k.rport
     return made
+
+
+cdef void inherit_times(net *n, const sock *listener, sock *made) noexcept nogil:
+    cdef sock_times *from_ = times_at(n, listener)
+    cdef sock_times *to = fd_times(n, made) if from_ != NULL else NULL
+    if to != NULL:
+        to[0] = from_[0]
 
 
 cdef ip_addr here_if_any(const ip_addr *addr, uint16_t port) noexcept nogil:
@@ -284,6 +293,8 @@ cdef int64_t do_sendto(net *n, int fd, const uint8_t *p, size_t length, int flag
     if length > MOST:
         length = MOST
     done = tcp_send(&n.s.tcp, so.pcb, p, <uint32_t>length, now)
+    if done > 0:
+        tcp_more(&n.s.tcp, so.pcb, flags & MSG_MORE != 0)
     news_consumed(n, fd, READY_OUT)
     return done
 

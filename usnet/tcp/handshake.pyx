@@ -33,6 +33,7 @@ from usnet.tcp.tcb cimport (
     TCPS_SYN_SENT,
     TF_ACK_NOW,
     TF_CONNECTED,
+    TF_CORK,
     TF_FIN_QUEUED,
     TF_HELD,
     TF_KEEPALIVE,
@@ -167,7 +168,7 @@ cdef void inherit(tcb *k, const tcb *parent, const packet *p, const tcp_repr *r)
     k.keep_count = parent.keep_count
     k.ttl = parent.ttl
     k.tos = parent.tos
-    k.flags = k.flags & ~<uint32_t>TF_KEEPALIVE | parent.flags & (TF_NODELAY | TF_KEEPALIVE | TF_REUSE | TF_REUSEPORT)
+    k.flags = k.flags & ~<uint32_t>TF_KEEPALIVE | parent.flags & (TF_NODELAY | TF_CORK | TF_KEEPALIVE | TF_REUSE | TF_REUSEPORT)
 
 
 cdef void join_syn_queue(tcp_state *t, uint32_t c, uint32_t parent) noexcept nogil:
