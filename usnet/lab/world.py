@@ -14,6 +14,7 @@ import contextlib
 import contextvars
 import functools
 import inspect
+import os
 
 from usnet.backends.sim.network import Network
 from usnet.backends.sim.port import OwnRings
@@ -107,11 +108,15 @@ class Host:
             hop is None or ipaddress.ip_address(hop) in ipaddress.ip_interface(address).network
         )
 
-    def run(self, function, *args, name=None, daemon=None):
-        """Starts function(*args) as a blocking program on this host: usnet.socket() and the like use its stack. Returns the Program.
+    def run(self, program, *args, name=None, daemon=None):
+        """Starts program(*args) as a blocking program on this host: usnet.socket() and the like use its stack. Returns the Program.
 
         A coroutine that the function returns (as an `async def` does) is run as asyncio.run() would, on the stack and in virtual time.
+        The path of a file (text or Path) is a script, with args as its arguments: see run_script(), whose Script is returned.
         `daemon`: it may be left waiting at the end, as a server is; None: as the host's attribute `daemon` says."""
+        if isinstance(program, str | os.PathLike):
+            return self.run_script(program, *args, daemon=(self.daemon or None) if daemon is None else daemon)
+        function = program
 
         def program():
             with use(self.stack), installed(self.stack):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Set
 from typing import Any
 
 from usnet.lab.observe import Observer
+from usnet.lab.script_run import raise_failures, unfinished
 
 SECOND = 10**9
 QUIET_STEP = SECOND // 10
@@ -22,17 +23,21 @@ class CheckFailed(AssertionError):  # noqa: N818
     without an open socket still holds memory."""
 
 
-def still_waiting(world: Any) -> CheckFailed:
-    """What to raise when programs have not ended in time."""
-    left = ", ".join(world.env.waiting())
+def still_waiting(world: Any, *more: Any) -> CheckFailed:
+    """What to raise when programs, and `more` of them that are scripts, have not ended in time."""
+    left = ", ".join([*world.env.waiting(), *(f"{name} at {place}" for script in more if hasattr(script, "places") for name, place in script.places())])
     return CheckFailed(f"at {world.now / 1e9:g} s of virtual time, the limit, these programs still wait: {left}")
 
 
 def run_programs(world: Any, limit: int) -> None:
-    """Runs until all programs other than daemons have ended, those too that were begun meanwhile. CheckFailed when
-    virtual time reaches `limit` (ns) before; SimulationStalled when nothing is left to happen."""
-    while world.env.waiting():
-        if world.now >= limit or not world.run_programs(limit=limit):
+    """Runs until all programs other than daemons have ended, those too that were begun meanwhile. CheckFailed, or of
+    scripts Deadlock, when virtual time reaches `limit` (ns) before; SimulationStalled when nothing is left to happen."""
+    while world.env.waiting() or unfinished(world):
+        if world.now >= limit:
+            raise still_waiting(world)
+        if world.scripts:
+            world.run(limit=limit - world.now)
+        elif not world.run_programs(limit=limit):
             raise still_waiting(world)
 
 
@@ -50,6 +55,7 @@ def run_to_rest(world: Any, limit: int) -> None:
         world.run(until=world.now + QUIET_STEP)
     world.run(until=world.now + REACTION)
     run_programs(world, limit)
+    raise_failures(world)
     for program in list(world.env.programs.values()):
         program.kill()
     patience = REACTION

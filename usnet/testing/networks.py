@@ -16,6 +16,7 @@ from typing import Any
 from usnet.backends.fate import Fate
 from usnet.backends.sim import units
 from usnet.lab.observe import Observer
+from usnet.lab.script_run import raise_failures
 from usnet.lab.world import Host, World
 from usnet.testing import evidence, running
 from usnet.testing.checks import judge, run_to_rest, still_waiting
@@ -95,15 +96,24 @@ class Pair:
     link: Any
     limit: int
 
-    def call(self, program: Callable[..., Any], *args: Any) -> Any:
-        """Runs program(*args) on the client while the world goes on, a coroutine too; returns what it returned, or
-        raises what it raised. CheckFailed when it has not ended after `limit`."""
+    def call(self, program: Any, *args: Any) -> Any:
+        """Runs program(*args) on the client while the world goes on, as Host.run() takes it: a function, a coroutine
+        function, or the path of a script. Returns what it returned, a script's exit status, or raises what it raised (a
+        script of the server that had failed before: what that raised). CheckFailed when it has not ended after `limit`.
+        """
         env = self.world.env
-        done = self.client.run(program, *args, daemon=False).done
-        env.run(env.any_of([done, env.timeout(self.limit)]))
+        started = self.client.run(program, *args, daemon=False)
+        done = getattr(started, "main", started).done
+        try:
+            env.run(env.any_of([done, env.timeout(self.limit)]))
+        except Exception as error:
+            if self.world.failures:
+                raise self.world.failures.pop(0).error from error
+            raise
+        raise_failures(self.world)
         if not done.triggered:
-            raise still_waiting(self.world)
-        return done.value
+            raise still_waiting(self.world, started)
+        return getattr(started, "status", done.value)
 
     def run(self, until: int | str | None = None) -> None:
         """As World.run()."""
