@@ -116,16 +116,15 @@ class Host:
         `daemon`: it may be left waiting at the end, as a server is; None: as the host's attribute `daemon` says."""
         if isinstance(program, str | os.PathLike):
             return self.run_script(program, *args, daemon=(self.daemon or None) if daemon is None else daemon)
-        function = program
 
-        def program():
+        def body():
             with use(self.stack), installed(self.stack):
-                result = function(*args)
+                result = program(*args)
                 return run_coroutine(result) if inspect.iscoroutine(result) else result
 
-        program.__name__ = name or f"{self.name}:{getattr(function, '__name__', 'program')}"
+        name = name or f"{self.name}:{getattr(program, '__name__', 'program')}"
         context = contextvars.copy_context()
-        started = spawn(self.world.env, context.run, program, name=program.__name__, daemon=self.daemon if daemon is None else daemon)
+        started = spawn(self.world.env, context.run, body, name=name, daemon=self.daemon if daemon is None else daemon)
         self.programs = [*(known for known in self.programs if known.alive), started]
         return started
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Set
 from typing import Any
 
 from usnet.lab.observe import Observer
+from usnet.lab.script import Script
 from usnet.lab.script_run import raise_failures, unfinished
 
 SECOND = 10**9
@@ -14,6 +15,7 @@ QUIET_LIMIT = 300 * SECOND  # virtual: so long the last bytes may take to arrive
 REACTION = SECOND // 2  # virtual: what daemons get to answer the last bytes
 NOT_JUDGED = {"nagle"}
 """Rules of the observer that depend on what programs ask of their sockets."""
+MACHINERY = ("usnet", "simpy", "asyncio")
 UNSAID = ("SYN_SENT", "SYN_RECEIVED", "FIN_WAIT_1", "CLOSING", "LAST_ACK")
 HELD = ("connections", "chunks", "pieces", "kept_buffers", "out_of_order", "scoreboards", "reassemblies", "listeners", "udp")
 
@@ -23,9 +25,18 @@ class CheckFailed(AssertionError):  # noqa: N818
     without an open socket still holds memory."""
 
 
+def trimmed(error: BaseException) -> Any:
+    """The traceback of an exception that came out of a world, without the lines that led to the program's own."""
+    mine = error.__traceback__
+    while mine is not None and mine.tb_frame.f_globals.get("__name__", "").partition(".")[0] in MACHINERY:
+        mine = mine.tb_next
+    return mine or error.__traceback__
+
+
 def still_waiting(world: Any, *more: Any) -> CheckFailed:
     """What to raise when programs, and `more` of them that are scripts, have not ended in time."""
-    left = ", ".join([*world.env.waiting(), *(f"{name} at {place}" for script in more if hasattr(script, "places") for name, place in script.places())])
+    places = [f"{name} at {place}" for script in more if isinstance(script, Script) for name, place in script.places()]
+    left = ", ".join([*world.env.waiting(), *places])
     return CheckFailed(f"at {world.now / 1e9:g} s of virtual time, the limit, these programs still wait: {left}")
 
 

@@ -17,7 +17,7 @@ import hypothesis
 from hypothesis import Phase
 from hypothesis import strategies as st
 
-from usnet.testing.networks import Pair, pair
+from usnet.testing.pairs import Pair, pair
 
 DEEDS = ("drop", "drop", "delay(15ms)", "delay(300ms)", "reorder(1)", "reorder(4)", "dup(1)", "corrupt")
 FLAGS = ("data", "data", "data", "data", "ack", "syn", "synack", "fin")

@@ -23,7 +23,7 @@ from usnet.testing import running
 
 if TYPE_CHECKING:
     from usnet.lab.world import Host, World
-    from usnet.testing.networks import Pair, Setting, Watched
+    from usnet.testing.pairs import Pair, Setting, Watched
 
 MARK = (
     "usnet(loss=..., delay=..., seed=..., ...): the network of the fixtures usnet_world, usnet_pair, usnet_client and usnet_server, "
@@ -94,7 +94,7 @@ def scenario_file(name: str, item: pytest.Item) -> Path:
 
 @pytest.fixture
 def _usnet_setting(request: pytest.FixtureRequest) -> Setting:
-    from usnet.testing.networks import pair, scenario
+    from usnet.testing.pairs import pair, scenario
 
     now = running.current
     asked = asked_of(request.node)

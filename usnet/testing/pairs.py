@@ -19,7 +19,7 @@ from usnet.lab.observe import Observer
 from usnet.lab.script_run import raise_failures
 from usnet.lab.world import Host, World
 from usnet.testing import evidence, running
-from usnet.testing.checks import judge, run_to_rest, still_waiting
+from usnet.testing.checks import judge, run_to_rest, still_waiting, trimmed
 
 LIMIT = "10min"
 CLIENT, SERVER = "10.0.0.1/24", "10.0.0.2/24"
@@ -51,7 +51,11 @@ class Watched:
 
     def finish(self) -> None:
         """Runs to the end, and judges unless that is switched off. CheckFailed, and what programs raise."""
-        run_to_rest(self.world, self.world.now + self.limit)
+        __tracebackhide__ = True
+        try:
+            run_to_rest(self.world, self.world.now + self.limit)
+        except Exception as error:
+            raise error.with_traceback(trimmed(error)) from error.__cause__
         if self.checks:
             judge(self.world, self.observer, self.unjudged)
 
@@ -101,6 +105,7 @@ class Pair:
         function, or the path of a script. Returns what it returned, a script's exit status, or raises what it raised (a
         script of the server that had failed before: what that raised). CheckFailed when it has not ended after `limit`.
         """
+        __tracebackhide__ = True
         env = self.world.env
         started = self.client.run(program, *args, daemon=False)
         done = getattr(started, "main", started).done
@@ -109,7 +114,7 @@ class Pair:
         except Exception as error:
             if self.world.failures:
                 raise self.world.failures.pop(0).error from error
-            raise
+            raise error.with_traceback(trimmed(error)) from error.__cause__
         raise_failures(self.world)
         if not done.triggered:
             raise still_waiting(self.world, started)
