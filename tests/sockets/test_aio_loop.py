@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import selectors
 import signal
 import socket
 import subprocess
@@ -370,10 +371,33 @@ def test_installed_holds_inside_and_here_alone(stack):
         thread = threading.Thread(target=lambda: elsewhere.append(asyncio.run(which())))
         thread.start()
         thread.join()
-        loop = asyncio.new_event_loop()
-        assert loop.stack is stack
-        loop.close()
+        for make in (asyncio.new_event_loop, asyncio.SelectorEventLoop):
+            loop = make()
+            assert loop.stack is stack
+            loop.close()
     assert asyncio.run(which()) is elsewhere[0] is not usnet.aio.EventLoop
+    asyncio.SelectorEventLoop(selectors.SelectSelector()).close()
+
+
+def test_loops_make_sockets_of_the_class_that_is_installed(stack):
+    class Mine(usnet.socket):
+        pass
+
+    async def main():
+        server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
+        loop = asyncio.get_running_loop()
+        endpoint, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        made = [type(s._sock) for s in (server.sockets[0], endpoint.get_extra_info("socket"), writer.get_extra_info("socket"))]
+        endpoint.close()
+        writer.close()
+        await writer.wait_closed()
+        server.close()
+        await server.wait_closed()
+        return made
+
+    with usnet.aio.installed(socket=Mine):
+        assert asyncio.run(main()) == [Mine] * 3
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="missing: event loop policies without a warning (Python 3.13 and older)")

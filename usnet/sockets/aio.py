@@ -6,6 +6,7 @@ that it makes, names, time, waking, other threads, signals.
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import itertools
 import math
@@ -32,10 +33,15 @@ _Result = TypeVar("_Result")
 _FOREVER = 2**63 - 1
 
 
-class _Sockets(types.SimpleNamespace):
-    """The socket module, as the standard library's loop sees it: it makes usnet's sockets, on the current stack."""
+socket_class: contextvars.ContextVar[Any] = contextvars.ContextVar("usnet.aio.socket", default=socket)
+"""What loops make sockets with, here: usnet.socket or a class derived from it. They are made on the current stack."""
 
-    socket = socket
+
+class _Sockets:
+    """The socket module, as the standard library's loop sees it."""
+
+    def socket(self, *args, **kwargs):
+        return socket_class.get()(*args, **kwargs)
 
     def __getattr__(self, name):
         return getattr(std, name)
