@@ -35,7 +35,7 @@ class Sack:
             return
         blocks = [tuple(side.rcv_nxt + signed(n - side.irs - side.rcv_nxt) for n in block) for block in options.sack]
         acked = side.rcv_nxt + signed(seg.ack - side.irs - side.rcv_nxt)
-        held = merged(side.ahead)
+        held = merged([(0, side.rcv_nxt), *side.ahead])     # what arrived at this instant may fill the gap only behind this ACK
         for left, right in blocks:
             if not acked < left < right:
                 side.wrong("sack", t, f"block {left}..{right} with ACK {acked}")
@@ -51,7 +51,7 @@ class Sack:
         if not pending or seg.payload or acked < self.side.acked:
             return
         if not blocks:
-            if self.side.ahead:
+            if self.side.ahead and self.side.orderly_at != t:       # else it may answer what came before that
                 self.side.wrong("sack", t, f"an ACK without blocks, when {pending[0][0]}..{pending[0][1]} had arrived")
             return
         left, right = blocks[0]
