@@ -1,9 +1,7 @@
 """What applications may see of TCP, as a model of its own: two byte streams, their ends, and errors with a cause. It knows no segments.
 
     model = Model(delay=20_000_000, losses=3)
-    for did in calls:                       # in the order in which they returned
-        model.judge(did)
-    model.judge_waiting(pending)
+    model.judge(calls, pending)             # in the order in which they returned; those that never did
     print(model.wrong)
 
 Each connection is known by its server's port, so of those in one model no two have the same.
@@ -24,7 +22,7 @@ class End:
 
     opened: int | None = None
     written: int = 0
-    wrote: list[tuple[int, int]] = field(default_factory=list)  # (ns, written then)
+    sends: list[tuple[int, int]] = field(default_factory=list)  # (ns when it began, bytes at most) of each send()
     read: int = 0
     shut: int | None = None
     closed: int | None = None
@@ -36,7 +34,7 @@ class End:
 
 class Model:
     """delay: ns that any frame takes at least. losses: frames that were lost, for whatever reason. buffers: bytes that both stacks may hold of one
-    stream, or None. listening: ns from which on the servers listen, by port."""
+    stream, or None."""
 
     def __init__(self, delay: int = 0, losses: int = 0, buffers: int | None = None):
         self.delay, self.losses, self.buffers = delay, losses, buffers
@@ -70,23 +68,27 @@ class Model:
             return True
         if peer is None or peer.closed is None or t < peer.closed + self.delay:
             return False
-        return peer.aborted or end.written > peer.read
-
-    def must_be_reset(self, end: End, peer: End | None) -> bool:
-        """It can only end in an error: the peer aborted and had not ended its stream before."""
-        return peer is not None and peer.aborted and peer.shut is None
+        return peer.aborted or self.given(end, t) > peer.read
 
     def ended(self, peer: End | None) -> bool:
         """The peer has ended its stream."""
         return peer is not None and (peer.shut is not None or (peer.closed is not None and not peer.aborted))
 
-    def arrived_by(self, peer: End, t: int) -> int:
-        """Bytes of the peer's stream that can have arrived."""
-        return max((written for at, written in peer.wrote if at + self.delay <= t), default=0)
+    def given(self, end: End, t: int) -> int:
+        """Bytes of its stream that the stack may have by then: a send() that blocks gives them bit by bit."""
+        return sum(most for began, most in end.sends if began <= t)
 
     # --- Judging ---
 
-    def judge(self, did: Did) -> None:
+    def judge(self, calls: list[Did], pending: list[Did]) -> None:
+        for did in (*calls, *pending):
+            if did.call == "send":
+                self.end(did.end).sends.append((did.began, did.result if isinstance(did.result, int) else did.asked))
+        for did in calls:
+            self.judge_one(did)
+        self.judge_waiting(pending)
+
+    def judge_one(self, did: Did) -> None:
         end, peer = self.end(did.end), self.peer(did.end)
         if did.ended < self.now:
             self.tell(did, "time went back")
@@ -134,7 +136,6 @@ class Model:
         if end.told is not None:
             self.tell(did, f"the connection was over: {end.told}")
         end.written += did.result
-        end.wrote.append((did.ended, end.written))
         held = end.written - (peer.read if peer is not None else 0)
         if self.buffers is not None and held > self.buffers:
             self.tell(did, f"{held} bytes are under way, but buffers hold {self.buffers}")
@@ -150,7 +151,7 @@ class Model:
             if end.eof or end.silent:
                 self.tell(did, f"the stream had ended: {end.told or 'EOF'}")
             end.read += did.result
-            if peer is None or end.read > self.arrived_by(peer, did.ended):
+            if peer is None or end.read > self.given(peer, did.ended - self.delay):
                 self.tell(did, f"{end.read} bytes read, which the peer had not written in time")
 
     def _eof(self, did: Did, end: End, peer: End | None) -> None:
@@ -159,7 +160,7 @@ class Model:
         end.eof = True
         if peer is None or not self.ended(peer):
             self.tell(did, "the end of a stream that the peer has not ended")
-        elif end.read != peer.written:
+        elif not peer.written <= end.read <= self.given(peer, did.ended):
             self.tell(did, f"the end of the stream behind {end.read} bytes; the peer wrote {peer.written}")
         else:
             at = min(t for t in (peer.shut, peer.closed) if t is not None)
@@ -187,11 +188,12 @@ class Model:
 
     def judge_waiting(self, pending: list[Did]) -> None:
         """Calls that never returned: each must wait for what only the other program could do, and that one waits too."""
-        waiting = {did.end for did in pending}
         for did in pending:
             end, peer = self.end(did.end), self.peer(did.end)
+            other = [d for d in pending if d.end != did.end and d.end[1] == did.end[1]]
             why = self._waits_wrongly(did, end, peer)
-            other = [name for name in waiting if name != did.end and name[1] == did.end[1]]
+            if why is None and did.call == "recv" and [d.call for d in other] == ["send"]:
+                why = "the peer waits to send"
             if why is None and peer is not None and peer.closed is None and not other:
                 why = "the other program has ended"
             if why is not None:
@@ -201,7 +203,7 @@ class Model:
         if did.call == "recv":
             if peer is None:
                 return None if did.end not in self.ends or self.losses else "there is no peer"
-            if peer.closed is not None and self.losses and (peer.aborted or end.written > peer.read):
+            if peer.closed is not None and self.losses and self.may_be_reset(end, peer, self.now + self.delay):
                 return None                 # its RST was lost, and nobody asks again
             if peer.written > end.read:
                 return f"the peer wrote {peer.written} bytes, {end.read} were read"
@@ -210,6 +212,6 @@ class Model:
             if peer is not None and peer.closed is not None:
                 return "the peer has closed"
             room = 4096 if self.buffers is None else self.buffers // 2
-            held = end.written - (peer.read if peer is not None else 0)
+            held = self.given(end, self.now) - (peer.read if peer is not None else 0)
             return None if held >= room else f"only {held} bytes are under way"
         return "it does not wait for a program"

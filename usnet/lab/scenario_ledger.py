@@ -46,6 +46,7 @@ class Transfer:
     began: int = 0
     ended: int = 0
     wrong: list[str] = field(default_factory=list)
+    cut: bool = False  # a host at one of its ends crashed: a beginning is all that can have arrived
 
     def check(self, data: bytes) -> None:
         """The next bytes of the stream were read: notes the first that is not what was sent."""
@@ -67,14 +68,14 @@ class Failed:
 
 @dataclass(frozen=True)
 class Did:
-    """A call that a program of steps made, and what it gave: a number, or an errno's name. None: it has not returned."""
+    """A call that a program of steps made, and what it gave: a number, or an errno's name; "" when it has not returned."""
 
     end: tuple[str, int]                    # host, and the server's port
     call: str
     asked: int
     began: int
     ended: int
-    result: int | str | None
+    result: int | str
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class Ledger:
     def __init__(self, world: Any):
         self.world = world
         self.streams: dict[Stream, Transfer] = {}
+        self.past: list[tuple[Stream, Transfer]] = []
         self.errors: list[Failed] = []
         self.times: list[Took] = []
         self.ended: dict[str, int] = {}
@@ -118,6 +120,17 @@ class Ledger:
         if known is None:
             known = self.streams[stream] = Transfer(Pattern(stream), began=self.world.now)
         return known
+
+    def all(self) -> list[tuple[Stream, Transfer]]:
+        """Every stream there was."""
+        return [*self.past, *self.streams.items()]
+
+    def cut(self, addresses: set[str]) -> None:
+        """A host crashed: its streams are over, and the same ends may begin new ones."""
+        for stream in [s for s in self.streams if s[0][0] in addresses or s[1][0] in addresses]:
+            transfer = self.streams.pop(stream)
+            transfer.cut = True
+            self.past.append((stream, transfer))
 
     def fail(self, host: str, call: str, error: OSError) -> None:
         name = error_name(error)

@@ -74,7 +74,7 @@ class Actor:
     def doing(self, call: str, asked: int) -> Iterator[Callable[[int], None]]:
         """Writes a call down when it returns, and that it has not until then. An OSError is its result."""
         ledger, began = self.app.ledger, self.app.now
-        ledger.pending[self.end] = Did(self.end, call, asked, began, began, None)
+        ledger.pending[self.end] = Did(self.end, call, asked, began, began, "")
         results: list[int | str] = [0]
 
         def returned(result: int) -> None:

@@ -37,7 +37,7 @@ from usnet.tcp.tcb cimport (
 from usnet.tcp.states import NAMES as STATES
 
 RULES = {
-    "progress": "whoever has data, a SYN or a FIN that is not acknowledged has a timer running, or is about to send (RFC 6298, 5.1; RFC 9293, 3.8.6.1)",
+    "progress": "whoever has data, a SYN or a FIN unacknowledged has a timer running, or is about to send (RFC 6298, 5.1; RFC 9293, 3.8.6.1)",
     "owed_ack": "whoever owes an ACK is about to send it, or has a timer running for it (RFC 9293, 3.8.6.3)",
     "timer": "no deadline is later than the timer that stands for it, nor that than the host's alarm",
     "numbers": "SND.UNA <= SND.NXT <= SND.MAX and RCV.NXT <= its right edge, of bytes that are there, and none of them goes back (RFC 9293, 3.4)",

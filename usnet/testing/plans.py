@@ -77,9 +77,9 @@ class Talk(Shown):
 
 @dataclass(frozen=True, repr=False)
 class Mishap(Shown):
-    """What befalls one segment. do: drop, dup, delay, corrupt or reorder. at: "up" (from the client) or "down". kind: one of KINDS, "ack" being a pure
-    one. byte: of data, a byte of the stream that the segment holds. nth: of the segments that match (of data: of the transmissions of that byte) which
-    one, 1 being the first. talk: number of the connection. amount: copies, ns of delay, segments that pass first; bit."""
+    """What befalls one segment. do: drop, dup, delay, corrupt or reorder. at: "up" (from the client) or "down". kind: one of KINDS, "ack" being a
+    pure one. byte: of data, a byte of the stream that the segment holds. nth: of the segments that match (of data: of the transmissions of that
+    byte) which one, 1 being the first. talk: number of the connection. amount: copies, ns of delay, segments that pass first; bit."""
 
     do: str = "drop"
     at: str = "up"
@@ -91,8 +91,7 @@ class Mishap(Shown):
 
     def action(self) -> str:
         """As scenario files write it."""
-        texts = {"dup": f"dup({self.amount})", "delay": f"delay({self.amount}ns)", "reorder": f"reorder({self.amount})", "corrupt": f"corrupt({self.amount})"}
-        return texts.get(self.do, self.do)
+        return self.do if self.do == "drop" else f"{self.do}({self.amount}{'ns' if self.do == 'delay' else ''})"
 
     def __str__(self) -> str:
         which = f"data with byte {self.byte}" if self.kind == "data" else self.kind

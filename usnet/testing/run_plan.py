@@ -11,7 +11,7 @@ from usnet.lab.scenario import Outcome, from_tables, run
 from usnet.testing.plans import Plan, plan_to_scenario, to_toml
 
 
-class PlanFailed(AssertionError):
+class PlanFailed(AssertionError):  # noqa: N818
     """A plan broke a rule. The text says which one, when, what the plan was, and how to run it again."""
 
 

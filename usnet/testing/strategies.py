@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from usnet.lab.steps import Step
-from usnet.testing.plans import MS, SECOND, End, Mishap, Outage, Link, Plan, Talk
+from usnet.testing.plans import MS, SECOND, End, Link, Mishap, Outage, Plan, Talk
 
 Strategy = st.SearchStrategy
 
