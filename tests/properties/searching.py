@@ -2,7 +2,7 @@
 
 import sys
 
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from usnet.testing.run_plan import PlanFailed, check_plan
 from usnet.testing.strategies import plans
@@ -15,7 +15,10 @@ def search(number: int, directory: str) -> str | None:
     counts = [0, 0]
 
     @seed(number)
-    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck), report_multiple_bugs=False)
+    @settings(
+        max_examples=EXAMPLES, deadline=None, database=None, report_multiple_bugs=False, suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )  # fmt: skip
     @given(plans())
     def holds(plan):
         counts[0] += 1

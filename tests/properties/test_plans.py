@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, target
+from hypothesis import Phase, given, settings, target
 
 from usnet.lab.scenario import load, run
 from usnet.testing.plans import End, Link, Mishap, Outage, Plan, Talk, plan_to_scenario, steps, to_toml
 from usnet.testing.run_plan import PlanFailed, check_plan, run_plan, save_plan
 from usnet.testing.strategies import plans
 
+PHASES = [phase for phase in Phase if phase is not Phase.explain]       # that one traces each line
 FAILURES = Path(os.environ.get("USNET_FAILURES", "failures"))
 
 
@@ -20,13 +21,13 @@ def many(n):
     return n * settings.default.max_examples // 100
 
 
-@settings(max_examples=many(1500))
+@settings(max_examples=many(1500), phases=PHASES)
 @given(plans())
 def test_whatever_happens_no_invariant_breaks_and_all_ends_as_the_model_says(plan):
     check_plan(plan, FAILURES)
 
 
-@settings(max_examples=many(100))
+@settings(max_examples=many(100), phases=PHASES)
 @given(plans())
 def test_the_same_where_the_search_is_for_retransmissions_and_long_silence(plan):
     outcome = check_plan(plan, FAILURES)
@@ -35,7 +36,7 @@ def test_the_same_where_the_search_is_for_retransmissions_and_long_silence(plan)
     target(outcome.statistics["watch"]["largest_gap"] / 1e9, label="largest gap, s")
 
 
-@settings(max_examples=many(100))
+@settings(max_examples=many(100), phases=PHASES)
 @given(plans(connections=4, mishaps=20, most=60_000))
 def test_larger_plans_with_more_that_goes_wrong(plan):
     check_plan(plan, FAILURES)
