@@ -71,17 +71,21 @@ def build(scratch: Path) -> None:
     """Compiles with -O1 what has changed, and puts it into scratch/site."""
     folder = scratch / "build"
     tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    run = {"check": True, "stdout": subprocess.DEVNULL, "env": {**os.environ, "PATH": tools}}
+
+    def meson(*arguments: object) -> None:
+        subprocess.run(["meson", *arguments], check=True, stdout=subprocess.DEVNULL, env={**os.environ, "PATH": tools})
+
     if not (folder / "build.ninja").exists():
         site = f"-Dpython.purelibdir={scratch / 'site'}", f"-Dpython.platlibdir={scratch / 'site'}"
-        subprocess.run(["meson", "setup", folder, scratch / "source", "-Doptimization=1", f"--prefix={scratch}", *site], **run)
-    subprocess.run(["meson", "install", "-C", folder, "--quiet"], **run)
+        meson("setup", folder, scratch / "source", "-Doptimization=1", f"--prefix={scratch}", *site)
+    meson("install", "-C", folder, "--quiet")
 
 
 def attempt(scratch: Path, seed: int) -> tuple[bool, str]:
     """Whether the properties fail on what is in scratch/site, and what they say. -S: no other usnet is on the path."""
     borrowed = [path for path in sys.path if path and "site-packages" in path]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(scratch / "site"), str(scratch / "source"), *borrowed, sysconfig.get_path("purelib")])}
+    paths = [str(scratch / "site"), str(scratch / "source"), *borrowed, sysconfig.get_path("purelib")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-S", "-m", "tests.properties.searching", str(seed), str(scratch / "failures")]
     told = subprocess.run(command, cwd=scratch, env=environment, capture_output=True, text=True, check=False, timeout=1800)
     if told.returncode not in (0, 1):
