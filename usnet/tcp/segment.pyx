@@ -13,7 +13,7 @@ from usnet.tcp.lend cimport lend_find, lend_queued, lend_send, lend_way
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, tcb
-from usnet.wire.checksum cimport csum_copy, csum_fold
+from usnet.wire.checksum cimport csum_copy, csum_fold, csum_number
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
 from usnet.wire.seq cimport seq_diff, seq_lt
 from usnet.wire.tcp cimport (
@@ -90,19 +90,11 @@ cdef uint64_t copy_payload(piece_pool *pool, piece_queue *q, uint32_t at, uint8_
         if done & 1:
             part = csum_copy(0, dst + done, src, run)
             folded = ~csum_fold(part) & 0xffff
-            total = add_word(total, ((folded & 0xff) << 8) | (folded >> 8))
+            total += csum_number(((folded & 0xff) << 8) | (folded >> 8))
         else:
             total = csum_copy(total, dst + done, src, run)
         done += run
     return total
-
-
-cdef uint64_t add_word(uint64_t total, uint32_t word) noexcept nogil:
-    """Adds one 16-bit number (first byte high) to a partial sum."""
-    cdef uint8_t two[2]
-    two[0] = <uint8_t>(word >> 8)
-    two[1] = <uint8_t>word
-    return csum_copy(total, two, two, 2)
 
 
 cdef inline void count_copied(tcp_state *t, const tcb *k, uint32_t seq, uint32_t n) noexcept nogil:
