@@ -69,16 +69,6 @@ cdef enum:
     DELACK_LIMIT = 8                    # a full segment weighs 4, a small one 1: every second full one, also within a burst
     PAWS_IDLE = 24 * 86400              # s after which ts_recent is too old to compare with (RFC 7323, section 5.5)
 
-# What is left of a segment while it goes through the steps.
-cdef struct text:
-    const uint8_t *p            # payload
-    uint32_t n                  # bytes of it
-    uint32_t seq                # of its first byte
-    uint32_t size               # of each of the segments that the frame carries; n if it carries one
-    uint8_t fin                 # a FIN follows the last byte
-    uint8_t syn
-
-
 cdef inline uint32_t text_len(const text *s) noexcept nogil:
     return s.n + s.fin + s.syn
 
