@@ -1,9 +1,16 @@
-"""Frames into transmit rings: slots of ring 0 of an interface's port, and the Ethernet header in front."""
+"""Frames in rings: out into slots of ring 0 of an interface's port, with the Ethernet header in front; in from several slots."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from usnet.backends.ring cimport slot_meta
+from usnet.backends.ring cimport ring, slot_meta
 from usnet.ip.state cimport ip_state, link_cursor, netif
 from usnet.wire.eth cimport ETH_HLEN, ETH_VLAN_HLEN, VLAN_NONE
+
+cdef enum:
+    LINK_FRAME_MAX = 65536 + 18     # bytes: the largest frame that may span slots
+
+# A received frame of several slots as a run of bytes: where it lies if its buffers lie in a row, else put together in `scratch` (LINK_FRAME_MAX
+# bytes). *length is 0 if it is longer than any frame may be; *after is the slot behind it.
+cdef const uint8_t *link_gather(ring *r, uint32_t first, uint8_t *scratch, uint32_t *after, uint32_t *length) noexcept nogil
 
 # Free slots, after one sync if there are fewer than `want`; 0 as well when the port cannot send.
 cdef uint32_t link_space(ip_state *ip, uint32_t number, uint32_t want) noexcept nogil

@@ -1,4 +1,4 @@
-"""Frames into transmit rings: slots of ring 0 of an interface's port, and the Ethernet header in front."""
+"""Frames in rings: out into slots of ring 0 of an interface's port, with the Ethernet header in front; in from several slots."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
@@ -134,3 +134,25 @@ cdef uint32_t link_header(const netif *n, uint8_t *l2, const uint8_t *dst, uint1
     e.header_len = <uint16_t>link_header_len(n)
     eth_emit(l2, e.header_len, &e)
     return e.header_len
+
+
+cdef const uint8_t *link_gather(ring *r, uint32_t first, uint8_t *scratch, uint32_t *after, uint32_t *length) noexcept nogil:
+    cdef const uint8_t *frame = ring_buf(r, first)
+    cdef uint32_t i = first, n = 0
+    cdef bint more = True
+    cdef bint in_a_row = True
+    while more and i != r.tail:
+        more = r.slots[i].flags & NS_MOREFRAG
+        in_a_row = in_a_row and ring_buf(r, i) == frame + n
+        n += r.slots[i].len
+        i = ring_next(r, i)
+    after[0] = i
+    length[0] = n if n <= LINK_FRAME_MAX else 0
+    if in_a_row or n > LINK_FRAME_MAX:
+        return frame
+    n = 0
+    while first != i:
+        memcpy(scratch + n, ring_buf(r, first), r.slots[first].len)
+        n += r.slots[first].len
+        first = ring_next(r, first)
+    return scratch

@@ -310,6 +310,7 @@ class Side:
     def arrives(self, t: int, seg: Segment) -> None:
         self.check_owed(t)
         self.arrived += 1
+        self.sack.arrives(t)
         self.last_arrival = (t, seg)
         flags = seg.flags
         if flags & RST:
@@ -372,7 +373,7 @@ class Side:
         if end > before and start < end:
             self.take(max(start, before), end)
             if start > self.rcv_nxt:
-                self.sack.arrived_ahead(t, start, end)
+                self.sack.arrived_ahead(start, end)
         if 0 <= self.peer_fin <= self.rcv_nxt:
             self.rcv_nxt = self.peer_fin + 1
         self.full_segment = max(self.full_segment, len(seg.payload))
@@ -401,6 +402,7 @@ class Side:
         """Whether an ACK is late. Called before the next thing happens at this end."""
         if self.reset_at >= 0:
             return
+        self.sack.check_burst(t)
         if self.observer.arp_sent.get(self.host, -1) >= max(self.owed_now, self.owed_since, self.full_at) >= 0:
             return                          # the answer waits for the peer's hardware address
         if 0 <= self.owed_now < t:

@@ -8,7 +8,6 @@ docs/scenarios.md explains the files. Their words are in scenario_format and sce
 workloads, the rules in observe and expect.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from usnet.backends.sim.digest import Digest
+from usnet.lab.captures import Captures
 from usnet.lab.expect import Run
 from usnet.lab.observe import Observer
 from usnet.lab.scenario_check import Scenario, from_tables
@@ -122,32 +122,12 @@ def _sum_up(scenario: Scenario, seed: int | None, cases: list[Outcome]) -> Outco
 
 def _capture(scenario: Scenario, world: World, directory: Path) -> Callable[[], None]:
     """Writes SCENARIO.LINK.HOST.pcapng of each end of each link; returns what closes them."""
-    from usnet.backends.wrappers.pcapng import PcapngWriter
-
-    directory.mkdir(parents=True, exist_ok=True)
-    writers: dict[tuple[int, int], Any] = {}
-
-    def writer(link: Any, end: int) -> Any:
-        key = link.number, end
-        if key not in writers:
-            port = (link.a, link.b)[end]
-            name = re.sub(r"[^\w.-]+", "-", f"{scenario.name}.{link.name}.{port.name.removeprefix('sim:')}.pcapng")
-            writers[key] = PcapngWriter(directory / name)
-            writers[key].add_interface(port.name, getattr(port, "mac", None))
-        return writers[key]
-
-    def tap(seen: Any) -> None:
-        if seen.what == "sent":
-            writer(seen.link, seen.direction).write(seen.frame, seen.time, 0, 2)
-        elif seen.what == "delivered":
-            writer(seen.link, 1 - seen.direction).write(seen.frame, seen.time, 0, 1)
-
-    world.network.tap(tap)
+    captures = Captures(directory, scenario.name)
+    world.network.tap(captures)
 
     def close() -> None:
-        world.network.untap(tap)
-        for made in writers.values():
-            made.close()
+        world.network.untap(captures)
+        captures.close()
 
     return close
 

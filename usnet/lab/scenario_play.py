@@ -122,9 +122,7 @@ def play(scenario: Scenario, judged: Run) -> None:
     for name, spec in scenario.apps:
         start(App(world, world.hosts[name], spec, judged.ledger, _peer(scenario, world, name, spec)))
     _run_until(judged, judged.deadline)
-    judged.waiting = [
-        f"{program.name} (in {program.waits_for})" for program in world.env.programs.values() if not program.daemon
-    ]
+    judged.waiting = world.env.waiting()
     if not judged.waiting:
         judged.completed_at = max(judged.ledger.ended.values(), default=world.now)
         world.run(until=max(judged.completed_at + units.time(t.expect.conn_end_after), world.now + 1))

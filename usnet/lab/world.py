@@ -12,12 +12,15 @@
 
 import contextlib
 import contextvars
+import inspect
 
 from usnet.backends.sim.network import Network
 from usnet.backends.sim.port import OwnRings
 from usnet.lab.attach import attach
 from usnet.lab.environment import Environment
 from usnet.lab.programs import SimPoller, spawn
+from usnet.sockets.aio import run as run_coroutine
+from usnet.sockets.aio_policy import installed
 from usnet.sockets.context import use
 from usnet.sockets.host import Stack
 
@@ -43,6 +46,7 @@ class Host:
         self.name = name
         self.addresses = list(addresses)
         self.ports = []
+        self.daemon = False                 # what run() makes of its programs when it is not told
         self._unused = list(addresses)      # each link takes the next address
         self._routes = list(routes)
         if gateway is not None:
@@ -51,7 +55,7 @@ class Host:
             if not any(self._reaches(address, hop) for address in self.addresses):
                 raise ValueError(f"host {name}: {hop}, the next hop to {network}, lies in none of its networks")
         self.simulated = world.network.host(name, granularity)
-        poller = SimPoller(world.env)
+        poller = SimPoller(world.env, self.simulated)
         self.stack = Stack(
             None,
             config=config,
@@ -60,7 +64,7 @@ class Host:
             poller=poller,
             **limits,
         )
-        poller.is_woken = self.stack.is_woken
+        poller.is_woken, poller.wait_text = self.stack.is_woken, self.stack.wait_text
         attach(self.stack, self.simulated, world.network, len(world.hosts))
 
     @property
@@ -89,16 +93,20 @@ class Host:
             hop is None or ipaddress.ip_address(hop) in ipaddress.ip_interface(address).network
         )
 
-    def run(self, function, *args, name=None, daemon=False):
-        """Starts function(*args) as a blocking program on this host: usnet.socket() and the like use its stack. Returns the Program."""
+    def run(self, function, *args, name=None, daemon=None):
+        """Starts function(*args) as a blocking program on this host: usnet.socket() and the like use its stack. Returns the Program.
+
+        A coroutine that the function returns (as an `async def` does) is run as asyncio.run() would, on the stack and in virtual time.
+        `daemon`: it may be left waiting at the end, as a server is; None: as the host's attribute `daemon` says."""
 
         def program():
-            with use(self.stack):
-                return function(*args)
+            with use(self.stack), installed(self.stack):
+                result = function(*args)
+                return run_coroutine(result) if inspect.iscoroutine(result) else result
 
         program.__name__ = name or f"{self.name}:{getattr(function, '__name__', 'program')}"
         context = contextvars.copy_context()
-        return spawn(self.world.env, context.run, program, name=program.__name__, daemon=daemon)
+        return spawn(self.world.env, context.run, program, name=program.__name__, daemon=self.daemon if daemon is None else daemon)
 
     def statistics(self):
         return self.stack.statistics()

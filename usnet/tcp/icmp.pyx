@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
+from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.state cimport TDROP_ICMP, count_drop, tcb_at, tcp_state
 from usnet.tcp.tables cimport tcb_find
@@ -20,7 +21,7 @@ cdef void lower_mss(tcp_state *t, uint32_t c, uint32_t mtu) noexcept nogil:
     if mss >= k.mss or k.state < TCPS_ESTABLISHED:      # a SYN is as small as it can be
         return
     k.mss = <uint16_t>mss
-    k.cc.mss = mss
+    cc_table(k.cc_ops).on_mss(&k.cc, mss)
     k.snd_nxt = k.snd_una
     tcp_want_output(t, c)
 
