@@ -313,7 +313,7 @@ cdef uint32_t tcb_find_listener(tcp_state *t, const ip_addr *laddr, uint16_t lpo
                                 uint16_t rport) noexcept nogil:
     """An exact address before the wildcard; among equals (SO_REUSEPORT) the flow's hash decides."""
     cdef uint32_t tag = port_tag(lport), pos = hash_first(&t.ports, tag)
-    cdef uint32_t best = NONE, index, rank, best_rank = 0, n = 0, flow = 0
+    cdef uint32_t best = NONE, index, rank, best_rank = 0, n = 0, drawn = 0
     cdef const tcb *k
     cdef tcb like
     while pos != NONE:
@@ -326,9 +326,9 @@ cdef uint32_t tcb_find_listener(tcp_state *t, const ip_addr *laddr, uint16_t lpo
             elif rank == best_rank and rank:
                 if n == 1:
                     fill_tuple(&like, laddr, lport, raddr, rport)
-                    flow = tuple_hash(t, &like)
+                    drawn = tuple_hash(t, &like)
                 n += 1
-                if flow % n == n - 1:       # reservoir choice by the flow's hash: the same flow, the same listener
+                if drawn % n == n - 1:       # reservoir choice by the flow's hash: the same flow, the same listener
                     best = index
         pos = hash_next(&t.ports, tag, pos)
     return best
