@@ -165,19 +165,19 @@ class Program(greenlet):
             self._alarm.clear()
 
 
-def spawn(env, function, *args, name=None, daemon=False):
+def spawn(env, function, *args, name=None, daemon=False, kind=Program):
     """Runs function(*args) as a program of the environment, from this instant on. Returns the Program.
 
     Its name (the function's when None) is made different from those of running programs. An exception that it does not
     handle comes out of env.run(), with a note of its name, unless somebody waits for its end. A `daemon` may still be
-    waiting when nothing is left to happen.
+    waiting when nothing is left to happen. `kind`: its class.
     """
     wanted = name or getattr(function, "__name__", "program")
     name, n = wanted, 1
     while name in env.programs:
         n += 1
         name = f"{wanted}#{n}"
-    program = env.programs[name] = Program(env, name, daemon, function, args)
+    program = env.programs[name] = kind(env, name, daemon, function, args)
     program._wake()
     return program
 

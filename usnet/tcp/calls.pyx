@@ -50,6 +50,7 @@ from usnet.tcp.tcb cimport (
     TF_FIN_QUEUED,
     TF_FIN_RECEIVED,
     TF_HELD,
+    TF_MORE,
     TF_RCV_SHUT,
     tcb,
 )
@@ -213,6 +214,13 @@ cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, in
         return -ENOBUFS                     # nobody would be told when there is some again
     tcp_want_output(t, c)
     return done
+
+
+cdef void tcp_more(tcp_state *t, uint32_t c, bint more) noexcept nogil:
+    if more:
+        tcb_at(t, c).flags |= TF_MORE
+    else:
+        tcb_at(t, c).flags &= ~<uint32_t>TF_MORE
 
 
 cdef bint window_worth_telling(const tcb *k) noexcept nogil:

@@ -7,7 +7,7 @@ from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
 from usnet.memory.pieces cimport queue_drop
 from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_number_above, handshake_syn_sent
-from usnet.tcp.output cimport tcp_ack_now, tcp_flight, tcp_may_send, tcp_want_output
+from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
 from usnet.tcp.receive cimport receive_text
 from usnet.tcp.recovery.newreno cimport recovery_ack, recovery_dupack
 from usnet.tcp.recovery.sack cimport sack_ack, sack_dupack
@@ -272,7 +272,7 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
         sack_dupack(t, c, r, now)           # overtaken; what it reports arrived all the same
     if k.snd_wnd == 0:
         k.unanswered = 0                    # a window that stays closed is no reason to give up (RFC 9293, 3.8.6.1)
-    elif k.flags & TF_PROBE:
+    elif k.flags & TF_PROBE and not (old_window and tcp_corked(k)):     # a cork's time goes on
         k.flags &= ~<uint32_t>TF_PROBE      # the window opened: whatever waits goes now
         k.backoff = 0
         k.unanswered = 0
@@ -288,6 +288,14 @@ cdef inline uint8_t weight(const tcb *k, const text *s) noexcept nogil:
     if s.n < k.rcv_mss:
         return 1
     return DELACK_LIMIT if s.size < s.n and s.n >= 2 * <uint32_t>k.rcv_mss else 4
+
+
+cdef inline bint goes_quickly(tcb *k) noexcept nogil:
+    """Whether TCP_QUICKACK asks for an ACK at once, which uses one of its number up."""
+    if k.quick == 0:
+        return False
+    k.quick -= 1
+    return True
 
 
 cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
@@ -330,7 +338,7 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
         else:
             k.flags |= TF_DELACK
             k.delack_segs += weight(k, s)
-            at_once = k.delack_segs >= DELACK_LIMIT
+            at_once = goes_quickly(k) or k.delack_segs >= DELACK_LIMIT
             if not at_once and not k.deadline[T_DELACK]:
                 tcp_arm(t, c, T_DELACK, now + t.config.delack)
     return at_once
