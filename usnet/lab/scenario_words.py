@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from usnet.backends.sim import units
+from usnet.lab.steps import Step, parse_steps
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,13 @@ class Spec:
     count: int = 1
     at: int = 0
     hook: tuple[str, str] | None = None
+    steps: tuple[Step, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def serves(self) -> bool:
         """Whether it waits for connections: it may be left waiting when all else is done."""
-        return self.name in ("sink", "respond", "echo")
+        return self.name in ("sink", "respond", "echo", "serve")
 
 
 def _switch(text: str) -> bool:
@@ -69,6 +71,8 @@ SHAPES = {
     "sink": "sink",
     "respond": "respond:N",
     "echo": "echo",
+    "steps": "steps:STEP; STEP ...",
+    "serve": "serve:STEP; STEP ...",
     "python": "python:MODULE:FUNCTION",
 }
 """How each workload is written, without options."""
@@ -86,6 +90,8 @@ def parse(text: str) -> Spec:
         if not module or not function:
             raise ValueError(f"{text!r}: a hook is written {SHAPES[name]}")
         return Spec(text, name, hook=(module, function), options=options)
+    if name in ("steps", "serve"):
+        return Spec(text, name, steps=parse_steps(rest[1:]), options=options)
     shape = re.fullmatch(r"(?::(?:(\d+)\*)?(\d\w*))?(?:@(.+))?", rest)
     wants = SHAPES[name]
     if (
