@@ -173,6 +173,7 @@ class Script:
         self.interrupts.append(function)
         if current() is not self.main:
             self.main._wake()
+            self.world.interrupted()
 
     def hopeless(self, error):
         """Ends the run of the world with an exception; this turn never ends."""

@@ -148,13 +148,19 @@ class World:
         self.patience = patience
         self.spares = spares
         self.network = Network(seed, ring_class(rings))
-        self.env = Environment(self.network)
+        self.env = self._environment()
         self.hosts = {}
         self.scripts = []       # in the order of their start
         self.change = None      # an event for whoever waits for scripts to begin to serve
         self.failures = []      # scripts whose exceptions nobody was told of
         self.programs_ended = False
         self.last_turn = 0      # ns: when a script last ran
+
+    def _environment(self):
+        return Environment(self.network)
+
+    def interrupted(self):
+        """Something has come from outside: who waits should look. Nothing does in virtual time."""
 
     def seed_for(self, name):
         """The seed of a host's own draws: from the world's seed and the host's name, whatever else the world holds."""
