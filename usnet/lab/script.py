@@ -54,6 +54,7 @@ class Thread(Program):
     """A thread of a script: a program in whose turns `__main__` is the script's."""
 
     script: "Script"
+    is_waiting = False
 
     def run(self):
         self.script.enter()
@@ -64,11 +65,13 @@ class Thread(Program):
 
     def _block(self, reason, until):
         script = self.script
+        self.is_waiting = True
         script.leave()
         try:
             super()._block(reason, until)
         finally:
             script.enter()
+            self.is_waiting = False
         while script.interrupts and self is script.main:
             script.interrupts.pop(0)()
 
@@ -94,7 +97,7 @@ class Script:
         self.number = len(self.world.scripts)
         self.daemon, self.report = daemon, report
         self.status = self.error = None
-        self.serves = False
+        self._serves = False
         self.default_timeout = None
         self.interrupts = []
         self._sockets = {}  # descriptor -> weak reference to the socket that has it
@@ -169,11 +172,17 @@ class Script:
         watch.turn += 1
 
     def interrupt(self, function):
-        """Has function() called on the main thread, where it waits."""
-        self.interrupts.append(function)
-        if current() is not self.main:
-            self.main._wake()
+        """Has function() called on the main thread: here, if it runs, or where it waits. A handler of signals may call this."""
+        if current() is self.main and not self.main.is_waiting:
+            function()
+        else:
+            self.interrupts.append(function)
             self.world.interrupted()
+
+    def deliver(self):
+        """Wakes the main thread if it waits and an interrupt is there for it."""
+        if self.interrupts:
+            self.main._wake()
 
     def hopeless(self, error):
         """Ends the run of the world with an exception; this turn never ends."""
@@ -186,9 +195,13 @@ class Script:
     def opened(self, sock):
         self._sockets[sock.fileno()] = weakref.ref(sock)
 
+    @property
+    def serves(self):
+        return self._serves or self.stack.statistics()["memory"]["listeners"] > 0
+
     def started_serving(self):
-        if not self.serves:
-            self.serves = True
+        if not self._serves:
+            self._serves = True
             self.world.scripts_changed()
 
     # Its life

@@ -6,7 +6,10 @@
         world.run()
 """
 
+import contextlib
+import signal
 import socket as std
+import threading
 
 from usnet.backends.clock import MonotonicClock
 from usnet.backends.poller import OSPoller
@@ -33,7 +36,7 @@ class LiveEnvironment(Environment):
         self.poller = OSPoller(self.clock)
         self.must_poll = False
         self.hosts = []
-        self.interrupt = None           # called at Ctrl-C
+        self.scripts = []
         self._next_look = 0
         self._now = self.clock.now()
 
@@ -48,13 +51,11 @@ class LiveEnvironment(Environment):
     def go_on(self):
         was, self._running = self._running, True
         try:
+            for script in self.scripts:
+                script.deliver()
             self._look()
             if self.peek() <= self.clock.now():
                 self.step()
-        except KeyboardInterrupt:
-            if self.interrupt is None:
-                raise
-            self.interrupt()
         finally:
             self._running = was
 
@@ -125,7 +126,7 @@ class LiveWorld(World):
         super().__init__(patience=None)
         self.machine = LiveHost(self, make)
         self.hosts["live"] = self.machine
-        self.env.interrupt = self._ctrl_c
+        self.env.scripts = self.scripts
 
     def _environment(self):
         return LiveEnvironment(self.network)
@@ -133,21 +134,30 @@ class LiveWorld(World):
     def interrupted(self):
         self.env.poller.ring_doorbell()
 
-    def _ctrl_c(self):
-        def interrupt():
-            raise KeyboardInterrupt
-
-        running = [script for script in self.scripts if script.status is None]
-        if not running:
-            raise KeyboardInterrupt
-        for script in running:
-            script.interrupt(interrupt)
-
     def run(self, until=None, limit=None):
-        super().run(until, limit)
+        with self._ctrl_c():
+            super().run(until, limit)
         end = self.env.now + LINGER
         while self.machine.stack.has_unsaid() and self.env.now < end:
             self.env.go_on()
+
+    @contextlib.contextmanager
+    def _ctrl_c(self):
+        """Inside, Ctrl-C is raised in the scripts' main threads, wherever it meets the process."""
+
+        def caught(number, frame):
+            for script in self.scripts:
+                if script.status is None:
+                    script.interrupt(lambda: signal.default_int_handler(number, frame))
+
+        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        signal.signal(signal.SIGINT, caught)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def close(self):
         super().close()

@@ -58,12 +58,17 @@ def _go_on(world, times_up):
     world.change = Event(world.env)
     running = [script for script in world.scripts if script.status is None]
     events = [script.main.done for script in running] + [program.done for program in plain] + [world.change, times_up]
+    stalled = False
     try:
         world.env.run(world.env.any_of(events))
     except SimulationStalled:
-        raise Deadlock(f"at {world.now / 1e9:g} s nothing is left to happen, but these wait:{places(world)}") from None
+        stalled = True
     raise_failures(world)
     world.programs_ended = world.programs_ended or len(others(world)) < len(plain)
+    if not unfinished(world) and not others(world):
+        return False
+    if stalled:
+        raise Deadlock(f"at {world.now / 1e9:g} s nothing is left to happen, but these wait:{places(world)}")
     if times_up.triggered:
         if is_over(world):
             raise Deadlock(f"since {world.last_turn / 1e9:g} s nothing is left to happen, but these wait:{places(world)}")

@@ -78,6 +78,7 @@ class Signals:
     def __init__(self, script):
         self.script = script
         self.handlers = {std_signal.SIGINT: std_signal.default_int_handler}
+        self.real = {}  # what the process had before
 
     def signal(self, number, handler):
         number = std_signal.Signals(number)
@@ -86,7 +87,8 @@ class Signals:
         before = self.getsignal(number)
         self.handlers[number] = handler
         if not self.script.virtual:
-            std_signal.signal(number, self.arrived if callable(handler) else handler)
+            real = std_signal.signal(number, self.arrived if callable(handler) else handler)
+            self.real.setdefault(number, real)
         return before
 
     def getsignal(self, number):
@@ -104,10 +106,9 @@ class Signals:
             raise SystemExit(128 + number)
 
     def reset(self):
-        """The process is the interpreter's again."""
-        if not self.script.virtual:
-            for number in self.handlers:
-                std_signal.signal(number, std_signal.default_int_handler if number == std_signal.SIGINT else std_signal.SIG_DFL)
+        """The process has its handlers back."""
+        while self.real:
+            std_signal.signal(*self.real.popitem())
 
     def module(self):
         replaced = {
