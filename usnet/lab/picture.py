@@ -69,7 +69,7 @@ class Trace:
         self._by_index: dict[int, Segment] = {}
 
     def __call__(self, happening: Any) -> None:
-        if happening.link is not self.link or happening.altered:
+        if happening.link is not self.link or happening.altered & 1:
             return
         to_receiver = happening.direction == self._inbound
         # Data where the link begins, ACKs where it ends, and what is lost between the two

@@ -18,8 +18,10 @@ from typing import Any
 from usnet.backends.sim.digest import Digest
 from usnet.lab.captures import Captures
 from usnet.lab.expect import Run
+from usnet.lab.expect_wire import Flight
 from usnet.lab.observe import Observer
 from usnet.lab.scenario_check import Scenario, from_tables
+from usnet.lab.scenario_events import plan
 from usnet.lab.scenario_format import ScenarioError, read, table, variants
 from usnet.lab.scenario_ledger import Ledger
 from usnet.lab.scenario_play import Sampler, build, play
@@ -74,14 +76,18 @@ def run(
     began = time.process_time()
     with ExitStack() as stack:
         world = World(used, rings, spares)
-        build(scenario, world)
+        made = build(scenario, world)
         observer = Observer(world, frozenset(host for host, spec in scenario.apps if spec.options.get("nodelay")))
         judged = Run(scenario, world, Ledger(world), observer)
+        plan(judged, made)
         if pcap_dir is not None:
             stack.callback(_capture(scenario, world, Path(pcap_dir)))
         world.network.tap(observer)
         if scenario.table.expect.window is not None:
             observer.watchers.append(Sampler(judged))
+            if scenario.table.expect.window.pipe:
+                judged.flight = Flight(judged, scenario.table.expect.window.host)
+                world.network.tap(judged.flight)
         if progress is not None:
             progress(world)
         play(scenario, judged)

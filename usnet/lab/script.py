@@ -133,7 +133,7 @@ class Script:
             refused = system.IMPORTS_REFUSED
         else:
             faces["time"] = live_module
-        modules = Modules(self.folder, faces, mends, refused)
+        modules = Modules(self.folder, faces, mends, refused, frozenset() if self.virtual else system.LIVE_SHARED)
         modules.own_files.add(str(self.file))
         self.modules = modules
         modules.builtins.__dict__["print"] = system.Printer(modules.load("sys"))
@@ -160,16 +160,12 @@ class Script:
 
     def enter(self):
         self.modules.overlay.put_on()
-        watch = self.world.watch
-        watch.running = self
-        watch.turn += 1
         self.world.last_turn = self.world.now
+        self.world.watch.begin(self)
 
     def leave(self):
         self.modules.overlay.take_off()
-        watch = self.world.watch
-        watch.running = None
-        watch.turn += 1
+        self.world.watch.end()
 
     def interrupt(self, function):
         """Has function() called on the main thread: here, if it runs, or where it waits. A handler of signals may call this."""

@@ -1,5 +1,8 @@
 """When the run of a world with scripts is over, and what it says when it cannot go on."""
 
+import contextlib
+import gc
+
 from simpy.events import Event
 
 from usnet.backends.sim import units
@@ -30,6 +33,24 @@ def unfinished(world):
 def others(world):
     """Programs that are not scripts' and must end."""
     return [program for program in world.env.programs.values() if not program.daemon]
+
+
+@contextlib.contextmanager
+def collecting(world):
+    """Inside, cycles of garbage are looked for after so many turns of scripts, not after so many objects of the whole process: what closes a
+    socket that was forgotten in one comes at the same instant in each run."""
+    if not world.virtual or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    gc.freeze()
+    world.watch.collects = True
+    try:
+        yield
+    finally:
+        world.watch.collects = False
+        gc.unfreeze()
+        gc.enable()
 
 
 def run(world, limit):

@@ -4,6 +4,7 @@ A thread of the operating system looks now and then at how much processor time h
 """
 
 import ctypes
+import gc
 import sys
 import threading
 import time
@@ -11,6 +12,8 @@ import weakref
 
 from usnet.lab.script_report import where
 
+COLLECT = 1001
+"""Turns between two searches for garbage; odd, since ends of turns count too."""
 LOOK = 0.2
 """Seconds between two looks."""
 
@@ -27,8 +30,20 @@ class Watch:
         self.turn = 0  # so many times the processor changed hands
         self.running = None  # the script whose turn it is
         self.verdict = ""
+        self.collects = False  # garbage, now and then
         self._over = threading.Event()
         self._thread = None
+
+    def begin(self, script):
+        """It is the script's turn."""
+        self.running = script
+        self.turn += 1
+        if self.collects and self.turn % COLLECT == 0:
+            gc.collect()
+
+    def end(self):
+        self.running = None
+        self.turn += 1
 
     def start(self):
         if self._thread is None and self.patience is not None:

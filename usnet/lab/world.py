@@ -17,7 +17,7 @@ import inspect
 
 from usnet.backends.sim.network import Network
 from usnet.backends.sim.port import OwnRings
-from usnet.lab.attach import attach
+from usnet.lab.attach import attach, crash
 from usnet.lab.environment import Environment
 from usnet.lab.programs import SimPoller, spawn
 from usnet.sockets.aio import run as run_coroutine
@@ -51,6 +51,9 @@ class Host:
         self.name = name
         self.addresses = list(addresses)
         self.ports = []
+        self.port_addresses = []            # of each, without its prefix; None: it has none
+        self.programs = []
+        self.crashes = 0
         self.daemon = False                 # what run() makes of its programs when it is not told
         self._unused = list(addresses)      # each link takes the next address
         self._routes = list(routes)
@@ -82,6 +85,7 @@ class Host:
         suffix = f".{len(self.ports)}" if self.ports else ""
         port = self.world.network.port(f"{self.name}{suffix}", host=self.simulated, **rings)
         address = self._unused.pop(0) if self._unused else None
+        self.port_addresses.append(address and address.split("/")[0])
         netif = self.stack.add_port(port, address)
         self.ports.append(port)
         for network, hop in list(self._routes):
@@ -89,6 +93,11 @@ class Host:
                 self.stack.add_route(network, hop, netif)
                 self._routes.remove((network, hop))
         return port
+
+    def learn(self, other):
+        """Puts the addresses of another host, of the last link that both were given, into the table of neighbours for good: nobody has to ask."""
+        if other.port_addresses[-1] is not None:
+            self.stack.core.add_neighbour(len(self.ports) - 1, other.port_addresses[-1], bytes(other.ports[-1].mac))
 
     @staticmethod
     def _reaches(address, hop):
@@ -111,7 +120,9 @@ class Host:
 
         program.__name__ = name or f"{self.name}:{getattr(function, '__name__', 'program')}"
         context = contextvars.copy_context()
-        return spawn(self.world.env, context.run, program, name=program.__name__, daemon=self.daemon if daemon is None else daemon)
+        started = spawn(self.world.env, context.run, program, name=program.__name__, daemon=self.daemon if daemon is None else daemon)
+        self.programs = [*(known for known in self.programs if known.alive), started]
+        return started
 
     def run_script(self, path, *args, is_module=False, daemon=None, report=None):
         """Starts an ordinary program on this host, a file (or with is_module a module's name) that imports socket, time, threading and so on:
@@ -125,6 +136,37 @@ class Host:
         script = Script(self, path, args, is_module=is_module, daemon=daemon, report=report)
         self.world.scripts.append(script)
         return script
+
+    def crash(self):
+        """The host dies without a word: its programs end (their `finally` clauses run, and reach nobody), its stack forgets everything, what arrives
+        is lost. From a program of another host or an event of the world, at a time when the network has settled."""
+        self.simulated.switch_off()
+        for script in self.world.scripts:
+            if script.host is self:
+                script.end()
+        for program in reversed(self.programs):
+            program.kill()
+        self.programs = []
+        self.crashes += 1
+        crash(self.stack, self.simulated, self.world.seed_for(f"{self.name}/{self.crashes}"))
+
+    def boot(self):
+        """A host that crashed is there again, with the same ports, addresses and settings, and without programs: start them with run()."""
+        self.simulated.resume()
+
+    def stall(self):
+        """The host does not run: arriving frames fill its receive rings, and what finds them full is lost; nothing leaves its transmit rings."""
+        self.simulated.stall()
+
+    def resume(self):
+        """A host that was stalled goes on."""
+        if self.simulated.is_stalled:
+            self.simulated.resume()
+
+    @property
+    def is_off(self):
+        """Whether it has crashed and not come back."""
+        return self.simulated.is_off
 
     def statistics(self):
         return self.stack.statistics()
@@ -248,11 +290,10 @@ class World:
         that is an error (Deadlock, which says where each of them is)."""
         if not self.scripts:
             return self.env.run(until)
-        from usnet.lab.script_run import raise_failures, run
+        from usnet.lab.script_run import collecting, raise_failures, run
 
-        if until is None:
-            return run(self, limit)
-        value = self.env.run(until)
+        with collecting(self):
+            value = run(self, limit) if until is None else self.env.run(until)
         raise_failures(self)
         return value
 

@@ -34,6 +34,7 @@ from usnet.tcp.tcb cimport (
     tcb,
 )
 from usnet.wire.addr cimport addr_eq, addr_is_any, ip_addr
+from usnet.wire.tcp cimport TCP_MSS_DEFAULT
 
 cdef enum:
     MS = 1000000                # ns
@@ -131,9 +132,9 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
     k.rcvbuf = t.config.rcvbuf
     k.cc_ops = t.config.cc
     k.rto = t.config.rto_initial
-    k.peer_mss = 536
-    k.rcv_mss = 536
-    k.mss = 536
+    k.peer_mss = TCP_MSS_DEFAULT
+    k.rcv_mss = TCP_MSS_DEFAULT
+    k.mss = TCP_MSS_DEFAULT
     if t.config.keepalive:
         k.flags |= TF_KEEPALIVE
     k.keep_idle = t.config.keep_idle

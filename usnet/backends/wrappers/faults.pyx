@@ -7,7 +7,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from usnet.backends.clock cimport Clock
-from usnet.backends.fates cimport Fates, fate, fate_flip, fate_set, fates_decide
+from usnet.backends.fates cimport Fates, fate, fate_flip, fate_mangle, fate_set, fates_decide
 from usnet.backends.ring cimport (
     LINK_GONE, META_CSUM_NEEDED, META_CSUM_VALID, NS_MOREFRAG, PORT_FILENO, PORT_VNET_HDR, Port, port, ring, ring_buf,
     ring_next, ring_room, ring_space, slot_meta,
@@ -166,11 +166,13 @@ cdef void strike(fault_port *e, int direction, uint32_t number, const uint8_t *f
     if f.drop:
         e.dropped[direction] += 1
         return
-    if f.n_bits and length <= FRAME_MAX:
+    if (f.n_bits or f.n_edits) and length <= FRAME_MAX:
         memcpy(e.harmed, frame, length)
+        fate_mangle(&f, e.harmed, length)
         fate_flip(&f, e.harmed, length)
         frame = e.harmed
-        m.flags &= ~META_CSUM_VALID
+        if f.n_bits:
+            m.flags &= ~META_CSUM_VALID
     copies = f.copies if f.copies < MAX_COPIES else MAX_COPIES
     if f.hold:
         hold(e, direction, number, frame, length, &m, now + f.delay + f.hold_ns, e.passed[direction] + f.hold)
