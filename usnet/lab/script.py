@@ -19,6 +19,7 @@ from pathlib import Path
 from greenlet import GreenletExit, getcurrent  # type: ignore[import-untyped, unused-ignore]
 
 from usnet.lab import script_system as system
+from usnet.lab import script_tls
 from usnet.lab.programs import NoProgress, Program, current, spawn
 from usnet.lab.script_modules import Modules, Refused
 from usnet.lab.script_report import last_line, show, trimmed, where
@@ -124,12 +125,12 @@ class Script:
             "importlib": lambda: system.importlib_module(self), "_thread": self.threads.module, "_socket": lambda: socket_module(self),
             "select": Selecting(self).module,
         }  # fmt: skip
-        mends, refused = {}, {}
+        mends, refused = {"ssl": script_tls.mend}, {}
         if self.virtual:
             clock = Clock(self.world.env)
             faces["time"] = lambda: clock.module(self)
             faces["datetime"] = lambda: datetime_module(clock)
-            mends = {"random": system.mend_random(self), "uuid": system.mend_uuid(self), "subprocess": system.mend_subprocess(self)}
+            mends |= {"random": system.mend_random(self), "uuid": system.mend_uuid(self), "subprocess": system.mend_subprocess(self)}
             refused = system.IMPORTS_REFUSED
         else:
             faces["time"] = live_module
@@ -209,7 +210,6 @@ class Script:
             self.end()
 
     def _execute(self):
-        self.world.watch.start()
         with io.open_code(str(self.file)) as file:
             code = compile(file.read(), str(self.file), "exec", dont_inherit=True)
         exec(code, self.main_module.__dict__)
