@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from usnet.backends.sim import units
+from usnet.lab.steps import Step, parse_steps
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,13 @@ class Spec:
     at: int = 0
     hook: tuple[str, str] | None = None
     script: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def serves(self) -> bool:
         """Whether it waits for connections: it may be left waiting when all else is done."""
-        return self.name in ("sink", "respond", "echo") or self.options.get("daemon", False)
+        return self.name in ("sink", "respond", "echo", "serve") or self.options.get("daemon", False)
 
 
 def _switch(text: str) -> bool:
@@ -73,6 +75,8 @@ SHAPES = {
     "sink": "sink",
     "respond": "respond:N",
     "echo": "echo",
+    "steps": "steps:STEP; STEP ...",
+    "serve": "serve:STEP; STEP ...",
     "python": "python:MODULE:FUNCTION",
     "script": "script:PATH ARGS",
 }
@@ -96,6 +100,8 @@ def parse(text: str) -> Spec:
         if not words:
             raise ValueError(f"{text!r}: it is written {SHAPES[name]}")
         return Spec(text, name, script=words, options=options)
+    if name in ("steps", "serve"):
+        return Spec(text, name, steps=parse_steps(rest[1:]), options=options)
     shape = re.fullmatch(r"(?::(?:(\d+)\*)?(\d\w*))?(?:@(.+))?", rest)
     wants = SHAPES[name]
     if (

@@ -204,7 +204,7 @@ class Script:
     # Its life
 
     def _main(self):
-        with installed(self.stack):
+        with installed(self.stack, socket=self.modules.load("socket").socket):
             self._guarded(self._execute)
             self._guarded(self._shutdown)
             self.end()
