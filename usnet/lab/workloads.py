@@ -314,6 +314,10 @@ def run_hook(app: App) -> None:
 
 def start(app: App) -> Any:
     """Starts the workload's program on its host. Those that serve may be left waiting at the end."""
+    if app.spec.script:
+        script = app.host.run_script(*app.spec.script, daemon=app.spec.serves)
+        script.main.daemon = app.spec.serves
+        return script.main
     if app.spec.hook is not None:
         return app.host.run(run_hook, app, name=f"{app.host.name}:{app.spec.hook[1]}")
     if app.spec.serves:

@@ -150,11 +150,12 @@ class EventLoop(_Base):
     def __init__(self, stack=None):
         self._stack = current() if stack is None else stack
         poller = self._stack.poller
+        device = poller if isinstance(poller, OSPoller) else getattr(poller, "os_poller", None)  # where signals can wake it
         self._virtual = not isinstance(poller, OSPoller)
         self.numbers = itertools.count()
         super().__init__(LoopSelector(self._stack))
         self._programs = Programs(self._stack) if self._virtual else None
-        self._signals = None if self._virtual else Signals(self, poller)
+        self._signals = None if device is None else Signals(self, device)
         if self._virtual:
             self._asyncgens = _Generators()
 
