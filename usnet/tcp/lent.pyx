@@ -5,8 +5,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from usnet.memory.arena cimport NONE, arena_find, arena_handle
 from usnet.memory.chunks cimport CHUNK_BYTES
 from usnet.memory.pieces cimport (
-    OWN_CHUNK, PIECE_FILL, PIECE_OUT, PIECE_OUTBOUND, PIECE_WHOLE, piece, piece_at, piece_release, piece_release_later, piece_take, queue_add, queue_chained,
-    queue_drop, queue_read, queue_shift,
+    OWN_CHUNK, PIECE_FILL, PIECE_OUT, PIECE_OUTBOUND, PIECE_WHOLE, piece, piece_at, piece_release, piece_release_later, piece_take, queue_add,
+    queue_chained, queue_drop, queue_read, queue_shift,
 )
 from usnet.tcp.calls cimport tcp_may_hold, tcp_read_done, tcp_recv, tcp_send_status
 from usnet.tcp.lend cimport lend_empty
