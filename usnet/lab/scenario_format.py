@@ -187,6 +187,7 @@ class ExpectTable(Table, kw_only=True):
     small_updates: Limits | None = None
     corrupted_dropped: bool = False
     amplification: int = 8
+    share: Number = 1
     invariants: Literal["all"] | dict[str, str] = "all"
 
 
