@@ -195,7 +195,9 @@ def options(frame):
 SYN_OPTIONS = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (7, 0)), ("NOP", None), ("WScale", 7)]
 
 
-@pytest.mark.parametrize("net", [IP(src="10.0.0.1", dst="10.0.0.2"), IPv6(src="::1", dst="::2"), IP(src="10.0.0.1", dst="10.0.0.2", options=b"\x01" * 8)])
+@pytest.mark.parametrize("net", [
+    IP(src="10.0.0.1", dst="10.0.0.2"), IPv6(src="::1", dst="::2"), IP(src="10.0.0.1", dst="10.0.0.2", options=b"\x01" * 8),
+])
 def test_middleboxes_strike_and_rewrite_and_mend_the_checksum(net):
     syn = bytes(ETH / Dot1Q(vlan=5) / net / TCP(flags="S", options=SYN_OPTIONS)) + b"padding"
     rules = [Fate("strip(sack)"), Fate("strip(timestamps)"), Fate("clamp(mss, 1000)"), Fate("rewrite(wscale, 2)")]
@@ -214,7 +216,8 @@ def test_a_middlebox_leaves_alone_what_is_no_tcp_or_has_nothing_of_it():
 
 
 @pytest.mark.parametrize(("do", "names"), [
-    ("strip", "strip needs what"), ("strip(window)", "strip: 'window' is none of mss"), ("clamp(sack, 3)", "clamp: 'sack' is none of mss, wscale, window"),
+    ("strip", "strip needs what"), ("strip(window)", "strip: 'window' is none of mss"),
+    ("clamp(sack, 3)", "clamp: 'sack' is none of mss, wscale, window"),
     ("rewrite(mss)", "rewrite needs value"), ("rewrite(mss, 70000)", "rewrite: value"), ("rewrite(wscale, x)", "rewrite: value"),
 ])
 def test_a_bad_rewriting_is_refused(do, names):

@@ -70,7 +70,7 @@ def reason(outcome: Outcome) -> str:
     """The first failure of a run up to its first number: for counting runs that fail alike."""
     text = outcome.failures[0] if outcome.failures else "failed"
     cut = next((i for i, letter in enumerate(text) if letter.isdigit()), len(text))
-    return text[:cut].rstrip(" (,:at")
+    return text[:cut].rstrip(" (,:").removesuffix(" at")
 
 
 def run_seeds(scenario: Scenario | str | Path, seeds: Iterable[int], jobs: int = 1, *, told: Callable[[Outcome], None] | None = None,
