@@ -112,7 +112,7 @@ class InTurns(Poller):
         self.clock = clock
         self.others = all_of_them
         self.others.append(self)
-        self.deadline = None
+        self.deadline = 2**63 - 1
         self.rung = False
         self.stack = None
         self.greenlet = None
@@ -139,7 +139,8 @@ class InTurns(Poller):
                 take_up(aside)
         else:
             other.stack.run_once()
-            other.deadline = other.stack.run_once() or 2**63 - 1
+            following = other.stack.run_once()
+            other.deadline = 2**63 - 1 if following is None else following
         if self.rung or sum(p.frames() for p in self.others) != before:
             self.rung = False
             return True

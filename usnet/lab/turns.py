@@ -18,8 +18,9 @@ def set_aside():
         return None
     task = None
     if loop is not None:
-        if _swap_current_task is not None:
-            task = _swap_current_task(loop, None)
+        task = tasks.current_task(loop)
+        if task is not None and _swap_current_task is not None:
+            _swap_current_task(loop, None)
         events._set_running_loop(None)
     sys.set_asyncgen_hooks(None, None)
     sys.set_coroutine_origin_tracking_depth(0)
@@ -33,7 +34,7 @@ def take_up(aside):
     loop, task, hooks, depth = aside
     if loop is not None:
         events._set_running_loop(loop)
-        if task is not None:
+        if task is not None and _swap_current_task is not None:
             _swap_current_task(loop, task)
     sys.set_asyncgen_hooks(*hooks)
     sys.set_coroutine_origin_tracking_depth(depth)

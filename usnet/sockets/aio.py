@@ -231,11 +231,11 @@ class EventLoop(_Base):
     sock_accept = _of_usnet(_Base.sock_accept)
     sock_sendfile = _of_usnet(_Base.sock_sendfile)
 
-    def create_task(self, coro, *, name=None, context=None, **more):
+    def create_task(self, coro, **options):
         if self._task_factory is not None or not self._virtual:
-            return super().create_task(coro, name=name, context=context, **more)
+            return super().create_task(coro, **options)
         self._check_closed()
-        task = Task(coro, loop=self, name=name, context=context, **more)
+        task = Task(coro, loop=self, **options)
         if task._source_traceback:
             del task._source_traceback[-1]
         try:

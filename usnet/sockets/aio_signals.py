@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import inspect
 import os
 import signal
 
@@ -17,7 +18,7 @@ class Signals:
 
     def add(self, sig, callback, args):
         """TypeError, ValueError for what cannot be a handler or a signal; RuntimeError outside of the main thread, or when it cannot be caught."""
-        if asyncio.iscoroutine(callback) or asyncio.iscoroutinefunction(callback):
+        if inspect.iscoroutine(callback) or inspect.iscoroutinefunction(callback):
             raise TypeError("coroutines cannot be used with add_signal_handler()")
         self._check(sig)
         if self._pipe is None:

@@ -4,6 +4,7 @@ A descriptor is the index of its `sock`: the lowest free number from 3 on, given
 the owner id that TCP and UDP put into the stack's notify set. Nothing here allocates after net_init, knows a clock or
 touches Python.
 """
+from libc.errno cimport EAGAIN, EBADF, ENOTSOCK
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.memory.arena cimport NONE, arena, arena_at
@@ -119,6 +120,21 @@ cdef inline sock *sock_at(net *n, int fd) noexcept nogil:
     if <uint32_t>fd >= n.capacity or n.socks[fd].kind == KIND_FREE:
         return NULL
     return &n.socks[fd]
+
+
+cdef inline int sock_find(net *n, int fd, sock **so) noexcept nogil:
+    """0 and the socket, or -EBADF, -ENOTSOCK (an epoll instance)."""
+    so[0] = sock_at(n, fd)
+    if so[0] == NULL:
+        return -EBADF
+    return -ENOTSOCK if so[0].kind == KIND_EPOLL else 0
+
+
+cdef inline int64_t told(net *n, int call, int fd, int64_t result, const uint8_t *p, size_t length) noexcept nogil:
+    """The result of a call, after whoever watches was told of it."""
+    if n.observe != NULL and result != -EAGAIN:
+        n.observe(n.observe_ctx, call, fd, result, p, <uint32_t>length)
+    return result
 
 
 cdef inline sock_times *times_at(net *n, const sock *so) noexcept nogil:

@@ -46,12 +46,15 @@ from usnet.tcp.tcb cimport (
     TF_TIMESTAMPS,
     TF_WSCALE,
     tcb,
+    tcb_header_len,
 )
 from usnet.tcp.teardown cimport tcp_end
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm
 from usnet.wire.seq cimport seq_gt, seq_le
 from usnet.wire.tcp cimport (
+    TCP_HLEN,
     TCP_MAX_WSCALE,
+    TCP_MSS_DEFAULT,
     TCPO_MSS,
     TCPO_SACK_OK,
     TCPO_TIMESTAMP,
@@ -102,11 +105,11 @@ cdef void take_options(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noe
         k.ts_recent_at = now
     if not r.options & TCPO_SACK_OK:
         k.flags &= ~<uint32_t>TF_SACK
-    k.peer_mss = r.mss if r.options & TCPO_MSS and r.mss else 536
+    k.peer_mss = r.mss if r.options & TCPO_MSS and r.mss else TCP_MSS_DEFAULT
     mss = segment_our_mss(t, k)
     if k.peer_mss < mss:
         mss = k.peer_mss
-    options = 12 if k.flags & TF_TIMESTAMPS else 0
+    options = tcb_header_len(k) - TCP_HLEN
     if options < mss < k.rcv_mss + options:         # the peer's full segments are no longer than ours may be
         k.rcv_mss = <uint16_t>(mss - options)
     if mss < MIN_SEND_MSS:

@@ -135,6 +135,7 @@ cdef struct tcp_state:
     arena boards                # of scoreboard
     hash_table conns            # by both ends
     hash_table ports            # by local port: bound and listening
+    hash_table ends             # by local port: of the connections that share it, one of each address and SO_REUSE*
     idset output                # connections that may have something to send
     uint64_t hash_key[2]        # SipHash: table of connections
     uint64_t isn_key[2]         # SipHash: initial sequence numbers (RFC 6528), timestamp offsets, ports (RFC 6056)

@@ -8,6 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from usnet.memory.pieces cimport piece_queue
 from usnet.tcp.congestion.ops cimport cc_state
 from usnet.wire.addr cimport ip_addr
+from usnet.wire.tcp cimport TCP_HLEN, TCPOLEN_TSTAMP_APPA
 
 # RFC 9293, section 3.3.2. Legal transitions: tcp/states.pyx.
 cdef enum tcp_phase:
@@ -132,6 +133,8 @@ cdef struct tcb:
     uint32_t parent             # listener that made it, until it is accepted; NONE
     uint32_t next               # in the listener's list of half-open connections, or its queue of those waiting for accept
     uint32_t prev               # in the former
+    uint32_t like_next          # while TF_HASHED: connections with the same laddr, lport and SO_REUSE*, of which the first stands in a table
+    uint32_t like_prev
     uint32_t listener           # its struct listener while in LISTEN; NONE
     int32_t error               # errno that ended it, told once; 0
     # Settings of this connection
@@ -144,3 +147,8 @@ cdef struct tcb:
     int64_t keep_interval       # ns
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
     uint64_t retransmits        # segments sent again
+
+
+cdef inline uint32_t tcb_header_len(const tcb *k) noexcept nogil:
+    """Bytes of the header that every segment but SYN and RST has; with SACK blocks it is longer."""
+    return TCP_HLEN + (TCPOLEN_TSTAMP_APPA if k.flags & TF_TIMESTAMPS else 0)

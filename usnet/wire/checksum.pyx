@@ -54,6 +54,17 @@ cdef uint64_t csum_copy(uint64_t partial, uint8_t *dst, const uint8_t *src, size
     return partial + wire_order(total)
 
 
+cdef uint64_t csum_copy_at(uint64_t partial, uint32_t at, uint8_t *dst, const uint8_t *src, size_t n) noexcept nogil:
+    cdef uint32_t word
+    cdef uint8_t swapped[2]
+    if not at & 1:
+        return csum_copy(partial, dst, src, n)
+    word = ~csum_fold(csum_copy(0, dst, src, n)) & 0xffff
+    swapped[0] = <uint8_t>word
+    swapped[1] = <uint8_t>(word >> 8)
+    return csum_add(partial, swapped, 2)
+
+
 cdef uint64_t csum_pseudo(const ip_addr *src, const ip_addr *dst, uint32_t proto, uint32_t length) noexcept nogil:
     # The ::ffff in front of an IPv4 address adds 0xffff, which is zero in ones' complement: one sum serves both
     # families (RFC 9293, section 3.1; RFC 8200, section 8.1).
