@@ -361,6 +361,13 @@ def test_a_segment_that_arrives_a_second_time_is_counted(wire):
     assert sum(side.doubled for side in wire.observer.all_sides()) == 2
 
 
+def test_a_right_edge_that_goes_back_by_rounding_is_counted(wire):
+    wire.open(wscale=4, window=1000)
+    wire.passes("client", 1, ACK | PSH, 1, DATA[:100], ms=1)
+    wire.passes("server", 1, ACK, 101, window=993, ms=1)
+    assert wire.broken() == [] and sum(side.shrunk for side in wire.observer.all_sides()) == 1
+
+
 BREAKS = {
     checksums: "checksums",
     sequence: "sequence",
