@@ -194,13 +194,19 @@ class World:
         self.patience = patience
         self.spares = spares
         self.network = Network(seed, ring_class(rings))
-        self.env = Environment(self.network)
+        self.env = self._environment()
         self.hosts = {}
         self.scripts = []       # in the order of their start
         self.change = None      # an event for whoever waits for scripts to begin to serve
         self.failures = []      # scripts whose exceptions nobody was told of
         self.programs_ended = False
         self.last_turn = 0      # ns: when a script last ran
+
+    def _environment(self):
+        return Environment(self.network)
+
+    def interrupted(self):
+        """Something has come from outside: who waits should look. Nothing does in virtual time."""
 
     def seed_for(self, name):
         """The seed of a host's own draws: from the world's seed and the host's name, whatever else the world holds."""
@@ -288,11 +294,10 @@ class World:
         that is an error (Deadlock, which says where each of them is)."""
         if not self.scripts:
             return self.env.run(until)
-        from usnet.lab.script_run import raise_failures, run
+        from usnet.lab.script_run import collecting, raise_failures, run
 
-        if until is None:
-            return run(self, limit)
-        value = self.env.run(until)
+        with collecting(self):
+            value = run(self, limit) if until is None else self.env.run(until)
         raise_failures(self)
         return value
 
