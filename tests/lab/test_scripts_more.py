@@ -262,6 +262,14 @@ def test_output_of_a_script_goes_where_it_says(run):
     assert lines == ["shown hidden", "", "other"]
 
 
+def test_a_host_without_a_link_talks_to_itself(tmp_path, capsys):
+    (tmp_path / "alone.py").write_text("import socket\na, b = socket.socketpair()\na.sendall(b'x')\nprint(b.recv(1))\n")
+    with usnet.World() as world:
+        world.host("alone").run_script(tmp_path / "alone.py")
+        world.run()
+    assert capsys.readouterr().out == "b'x'\n"
+
+
 def test_the_end_of_a_script_ends_its_daemon_threads_and_closes_its_sockets(run):
     lines, _, _ = run({
         "server": """
