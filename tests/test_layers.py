@@ -7,7 +7,7 @@ import pytest
 from tests.sources import PACKAGE, ROOT, logical_lines, module_name, package_files
 
 # Modules of usnet/backends that are the contract, or what all who fulfil it share.
-CONTRACT = {"ring", "ring_memory", "vnet", "clock", "poller", "bell", "fates", "fate", "keyed", "errors", "settings", "timerfd",
+CONTRACT = {"ring", "ring_memory", "vnet", "clock", "poller", "bell", "fates", "fate", "keyed", "errors", "settings", "timerfd", "eventfd",
             "interface", "findings", "control"}
 # What opens a backend by its name, through entry points: this, and what usnet.backends itself offers.
 REGISTRY = {"registry"}

@@ -2,16 +2,16 @@
 nothing.
 
 Worlds (test_random_worlds) make what two stacks say to each other; this makes what no stack would say. For many of them, as under sanitizers
-(CONTRIBUTING.md): `python tests/stack/test_random_segments.py FIRST COUNT`.
+(CONTRIBUTING.md): `python -m tests.stack.test_random_segments FIRST COUNT`.
 """
 
 import random
 import socket
 import struct
-import sys
 
 import pytest
 
+from tests.stack.many import run_many
 from usnet.tcp.states import illegal_transitions
 from usnet.testing.cable import PEER, PEER_MAC, US, US_MAC, Cable
 from usnet.wire.mirror import EthHeader, IcmpHeader, Ipv4Header, TcpHeader
@@ -201,13 +201,4 @@ def test_whatever_a_peer_sends_and_an_application_does_all_memory_comes_back(fir
 
 
 if __name__ == "__main__":
-    begin, count = map(int, sys.argv[1:])
-    bad = 0
-    for number in range(begin, begin + count):
-        try:
-            run_chaos(number)
-        except Exception as failure:
-            bad += 1
-            print(number, type(failure).__name__, str(failure)[:600], flush=True)
-        Cable.opened.clear()
-    print(f"{count - bad} passed, {bad} failed")
+    run_many(run_chaos, Cable.opened.clear)

@@ -1,7 +1,7 @@
 """Worlds made by chance: hosts with hardly any memory and rings of a few slots, networks that lose, repeat, damage and reorder, applications that do
 whatever comes to mind. Then the faults stop, and what can still arrive must arrive, and all memory must come back.
 
-A world is its seed. A failure names it: `run_world(seed)` is the same world again. `python tests/stack/test_random_worlds.py FIRST COUNT` runs many,
+A world is its seed. A failure names it: `run_world(seed)` is the same world again. `python -m tests.stack.test_random_worlds FIRST COUNT` runs many,
 which is what a build with sanitizers is for (CONTRIBUTING.md).
 """
 
@@ -12,10 +12,10 @@ import random
 import select
 import socket
 import struct
-import sys
 
 import pytest
 
+from tests.stack.many import run_many
 from usnet.lab.world import World
 from usnet.tcp.states import illegal_transitions
 
@@ -546,13 +546,4 @@ def test_a_world_is_its_seed():
 
 
 if __name__ == "__main__":
-    first, count = map(int, sys.argv[1:])
-    bad = 0
-    for number in range(first, first + count):
-        try:
-            run_world(number)
-        except Exception as failure:
-            bad += 1
-            print(number, type(failure).__name__, str(failure)[:600], flush=True)
-        gc.collect()
-    print(f"{count - bad} passed, {bad} failed")
+    run_many(run_world, gc.collect)

@@ -2,11 +2,12 @@
 import ipaddress
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scapy.utils import checksum as scapy_checksum
 
-from usnet.wire.mirror import checksum, copy_checksum, format_address, parse_address, partial_sum, sequence
+from usnet.wire import checksum as checksum_ways
+from usnet.wire.mirror import checksum, copy_checksum, finish_sum, format_address, parse_address, partial_sum, sequence
 
 
 def reference(data):
@@ -39,7 +40,29 @@ def test_partial_sums_may_be_taken_apart(pieces, last):
         partial = partial_sum(piece, partial)
     total = partial_sum(last, partial)
     assert total == sum(partial_sum(p) for p in pieces) + partial_sum(last)
-    assert (total % 0xffff or bool(total) * 0xffff) ^ 0xffff == checksum(b"".join(pieces) + last)
+    assert finish_sum(total) == checksum(b"".join(pieces) + last)
+
+
+@pytest.fixture(params=checksum_ways.widths())
+def way(request):
+    checksum_ways.choose(request.param)
+    yield request.param
+    checksum_ways.choose()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=700), st.integers(0, 3))
+@example(b"\xff" * 65535, 0)
+@example(b"\xff" * 511 + b"\x01", 1)
+def test_every_way_to_sum_that_this_processor_has_gives_the_same(way, data, skip):
+    assert checksum(data[skip:]) == reference(data[skip:])
+    assert copy_checksum(data[skip:]) == (data[skip:], reference(data[skip:]))
+
+
+def test_a_way_to_sum_that_the_processor_has_not_is_refused():
+    assert checksum_ways.widths()[0] == "scalar"
+    with pytest.raises(ValueError):
+        checksum_ways.choose("7 bits")
 
 
 @given(st.binary(min_size=2, max_size=99), st.integers(0, 98), st.integers(1, 255))

@@ -2,15 +2,15 @@
 import os
 
 from libc.errno cimport errno
-from libc.stdint cimport INT64_MAX, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t
 
 from usnet.backends.clock cimport MonotonicClock
+from usnet.backends.eventfd cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd, eventfd_set
 
 cdef extern from *:
     """
     #include <stdint.h>
     #include <sys/epoll.h>
-    #include <sys/eventfd.h>
     #include <sys/timerfd.h>
     #include <time.h>
     #include <unistd.h>
@@ -35,11 +35,8 @@ cdef extern from *:
     int us_watch(int epfd, int fd)
     int us_timer(int fd, int64_t t)
     int epoll_create1(int flags)
-    int eventfd(unsigned int start, int flags)
     int timerfd_create(int clock, int flags)
-    int EPOLL_CLOEXEC, EFD_CLOEXEC, EFD_NONBLOCK, TFD_CLOEXEC, TFD_NONBLOCK, CLOCK_MONOTONIC
-    Py_ssize_t read(int fd, void *to, size_t n)
-    Py_ssize_t write(int fd, const void *what, size_t n)
+    int EPOLL_CLOEXEC, TFD_CLOEXEC, TFD_NONBLOCK, CLOCK_MONOTONIC
     int close(int fd)
 
 
@@ -84,12 +81,7 @@ cdef class Bell:
 
     def step(self, bint ready, int64_t deadline):
         """The stack was driven: whether it has events now, and when (ns) it wants to be driven again."""
-        cdef uint64_t one = 1
-        if ready and not self.ringing:
-            write(self.fds[1], &one, 8)
-        elif self.ringing and not ready:
-            read(self.fds[1], &one, 8)
-        self.ringing = ready
+        eventfd_set(self.fds[1], &self.ringing, ready)
         if deadline != self.deadline and self.timed:
             us_timer(self.fds[2], deadline)
             self.deadline = deadline

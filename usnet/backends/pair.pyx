@@ -7,11 +7,12 @@ link is up.
 import os
 
 from libc.errno cimport EINVAL, ENOBUFS, ENXIO, errno
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from usnet.backends.clock cimport Clock
+from usnet.backends.eventfd cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd, eventfd_set
 from usnet.backends.ring cimport (
     LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, PORT_VNET_HDR, Port, port,
 )
@@ -22,12 +23,7 @@ from usnet.backends.ring_memory cimport (
 from usnet.backends.clock import MonotonicClock
 from usnet.backends.settings import mac_address, mac_from_name
 
-cdef extern from "<sys/eventfd.h>":
-    int eventfd(unsigned int start, int flags)
-    int EFD_CLOEXEC, EFD_NONBLOCK
 cdef extern from "<unistd.h>" nogil:
-    Py_ssize_t read(int fd, void *to, size_t n)
-    Py_ssize_t write(int fd, const void *what, size_t n)
     int c_close "close"(int fd)
 
 cdef struct pair_end:
@@ -41,20 +37,6 @@ cdef struct pair_end:
     bint rung                   # it is readable
     bint wants_rx
     bint wants_tx
-
-
-cdef void ring_bell(pair_end *e) noexcept nogil:
-    cdef uint64_t one = 1
-    if e.fd >= 0 and not e.rung:
-        e.rung = True
-        write(e.fd, &one, 8)
-
-
-cdef void still_bell(pair_end *e) noexcept nogil:
-    cdef uint64_t n
-    if e.rung:
-        e.rung = False
-        read(e.fd, &n, 8)
 
 
 cdef int pair_tx_sync(void *self, uint32_t number) noexcept nogil:
@@ -84,7 +66,7 @@ cdef int pair_tx_sync(void *self, uint32_t number) noexcept nogil:
         k.done = k.r.head
     elif k.done != k.r.head and e.peer.wants_rx:
         e.peer.wants_rx = False
-        ring_bell(e.peer)
+        eventfd_set(e.peer.fd, &e.peer.rung, True)
     ring_settle(k)
     return 0
 
@@ -101,7 +83,7 @@ cdef int pair_rx_sync(void *self, uint32_t number) noexcept nogil:
         return -ENXIO
     if number >= e.p.n_rx:
         return -EINVAL
-    still_bell(e)
+    eventfd_set(e.fd, &e.rung, False)
     k = &e.rx[number]
     if ring_check(k, &e.p.stats) < 0:
         return -EINVAL
@@ -127,7 +109,7 @@ cdef int pair_rx_sync(void *self, uint32_t number) noexcept nogil:
             k.meta[first].time_ns = now
     if source.done != before and e.peer.wants_tx:
         e.peer.wants_tx = False
-        ring_bell(e.peer)
+        eventfd_set(e.peer.fd, &e.peer.rung, True)
     return 0
 
 
@@ -149,9 +131,9 @@ cdef int pair_arm(void *self, bint for_tx) noexcept nogil:
         e.wants_tx = True
         for i in range(e.p.n_tx):
             if e.tx[i].done == e.tx[i].head:        # all has left: a sync gives the slots back
-                ring_bell(e)
+                eventfd_set(e.fd, &e.rung, True)
     elif waiting_for(e):
-        ring_bell(e)
+        eventfd_set(e.fd, &e.rung, True)
     else:
         e.wants_rx = True
     return 0

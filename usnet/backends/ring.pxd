@@ -137,7 +137,7 @@ cdef class Port:
     cdef readonly object clock          # usnet.backends.clock.Clock that its times and waits go by
     cdef bint _leave(self) noexcept     # its buffers go: tells its user, once. True: they must stay readable
     cdef object _sync(self, int direction, uint32_t n)
-    cdef object _take_all(self, uint32_t n, list frames)
+    cdef object _take_all(self, uint32_t n, list frames, bint meta)
 
 
 cdef inline uint32_t ring_next(const ring *r, uint32_t i) noexcept nogil:

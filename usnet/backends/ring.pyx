@@ -157,42 +157,25 @@ cdef class Port:
         cdef uint32_t n
         for n in range(self.p.n_rx):
             self._sync(RING_RX, n)
-            before, metas = len(frames), self._metas(n) if meta else []
-            self._take_all(n, frames)
-            if meta:
-                frames[before:] = zip([frame for frame, _ in frames[before:]], metas, strict=True)
+            self._take_all(n, frames, meta)
         return frames
-
-    def _metas(self, uint32_t n):
-        """slot_meta of each frame that waits in a receive ring, as dicts."""
-        cdef ring *r = self.p.rx[n]
-        cdef uint32_t i = r.head
-        cdef list metas = []
-        cdef bint first = True
-        view = RingView(self, RING_RX, n)
-        while i != r.tail:
-            if first:
-                metas.append(view.meta(i))
-            first = not r.slots[i].flags & NS_MOREFRAG
-            i = ring_next(r, i)
-        return metas
 
     cdef bint _leave(self) noexcept:
         cdef port_leaving leaving = self.p.leaving
         self.p.leaving = NULL
         return leaving != NULL and leaving(self.p.user)
 
-    cdef object _take_all(self, uint32_t n, list frames):
+    cdef object _take_all(self, uint32_t n, list frames, bint meta):
         cdef ring *r = self.p.rx[n]
-        cdef uint32_t i = r.head
+        cdef uint32_t i = r.head, first = r.head
         cdef list parts = []
-        time_ns = self.p.rx_meta[n][i].time_ns
+        view = RingView(self, RING_RX, n) if meta else None
         while i != r.tail:
             parts.append((<const uint8_t *>ring_buf(r, i))[:r.slots[i].len])
             if not r.slots[i].flags & NS_MOREFRAG:
-                frames.append((b"".join(parts), time_ns))
+                frames.append((b"".join(parts), view.meta(first) if meta else self.p.rx_meta[n][first].time_ns))
                 parts = []
-                time_ns = self.p.rx_meta[n][ring_next(r, i)].time_ns
+                first = ring_next(r, i)
             i = ring_next(r, i)
         r.head = r.cur = i
 

@@ -6,7 +6,7 @@ from libc.string cimport memset
 
 from usnet.ip.neighbour cimport neighbour_clear
 from usnet.ip.reassembly cimport reassembly, reassembly_clear
-from usnet.ip.state cimport DEFAULT_TTL, MAX_ADDRS, MAX_REASSEMBLIES, ip_config, ip_state, neighbour
+from usnet.ip.state cimport DEFAULT_TTL, MAX_ADDRS, MAX_REASSEMBLIES, ip_changed, ip_config, ip_state, neighbour
 from usnet.ip.udp cimport udp_clear, udp_pcb
 from usnet.memory.arena cimport NONE, arena_free, arena_init
 from usnet.memory.chunks cimport chain_clear, chain_init, chunk_pool
@@ -41,6 +41,7 @@ cdef void defaults(ip_config *c) noexcept nogil:
 cdef void start(ip_state *ip) noexcept nogil:
     """The part of an empty state that is not all zero bytes."""
     cdef int i
+    ip_changed(ip)
     ip.neighbour_last = NONE
     ip.neighbour_held = 0
     ip.reassembly_held = 0

@@ -8,6 +8,8 @@ from usnet.wire.addr cimport ip_addr
 # The entry for addr, made (and asked for) if need be: its index, or NONE when out of memory. Its state says whether
 # it can be used.
 cdef uint32_t neighbour_use(ip_state *ip, uint32_t netif, const ip_addr *addr, int64_t now) noexcept nogil
+# One that a packet is about to leave to, when it needs no asking: the last that is forgotten.
+cdef void neighbour_touch(ip_state *ip, uint32_t index) noexcept nogil
 # Puts a packet (from its IP header on, in two pieces, the first of which may be empty) behind an INCOMPLETE entry: 0 or -ENOBUFS; the oldest waiting one gives way.
 cdef int neighbour_put(ip_state *ip, uint32_t index, const uint8_t *header, uint32_t h_len, const uint8_t *body,
                        uint32_t n_body) noexcept nogil

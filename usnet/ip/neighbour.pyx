@@ -13,7 +13,7 @@ from usnet.ip.state cimport (
     DROP_ARP_BAD, DROP_ARP_NOT_OURS, DROP_NEIGHBOUR_QUEUE, DROP_NO_MEMORY, DROP_TX_NO_MEMORY, DROP_TX_RING_FULL,
     MAX_UNREACHABLE, NEIGHBOUR_FAILED,
     NEIGHBOUR_INCOMPLETE, NEIGHBOUR_QUEUE, NEIGHBOUR_REACHABLE, NEIGHBOUR_STALE, QUOTE_BYTES, TIMER_NEIGHBOUR,
-    ip_state, local_addr,
+    ip_changed, ip_state, local_addr,
     neighbour, quoted_packet,
 )
 from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_live, arena_take
@@ -65,7 +65,7 @@ cdef void list_push(ip_state *ip, uint32_t index, int which) noexcept nogil:
     ip.lru_count[which] += 1
 
 
-cdef void touch(ip_state *ip, uint32_t index) noexcept nogil:
+cdef void neighbour_touch(ip_state *ip, uint32_t index) noexcept nogil:
     cdef neighbour *n = entry_at(ip, index)
     cdef int which = has_address(n)
     ip.neighbour_last = index
@@ -130,6 +130,7 @@ cdef void entry_remove(ip_state *ip, uint32_t index) noexcept nogil:
     hash_remove(&ip.neighbour_index, tag_of(ip, n.netif, &n.addr), index)
     if ip.neighbour_last == index:
         ip.neighbour_last = NONE
+    ip_changed(ip)
     arena_give(&ip.neighbours, index)
 
 
@@ -231,7 +232,7 @@ cdef uint32_t neighbour_use(ip_state *ip, uint32_t number, const ip_addr *addr, 
             return NONE
         start_asking(ip, index, True, now)
     n = entry_at(ip, index)
-    touch(ip, index)
+    neighbour_touch(ip, index)
     if now < n.expires or n.timer != NONE or n.is_static:
         return index
     if n.state == NEIGHBOUR_REACHABLE or n.state == NEIGHBOUR_STALE:

@@ -4,7 +4,7 @@ from libc.stdint cimport INT64_MIN, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from usnet.backends.ring cimport PORT_VNET_HDR, port, ring_room
-from usnet.ip.state cimport LOOPBACK_MTU, MAX_ADDRS, MAX_NETIFS, MAX_ROUTES, ip_state, local_addr, netif, route
+from usnet.ip.state cimport LOOPBACK_MTU, MAX_ADDRS, MAX_NETIFS, MAX_ROUTES, ip_changed, ip_state, local_addr, netif, route
 from usnet.memory.buffers cimport NO_SET
 from usnet.wire.addr cimport addr_eq, addr_from_v4, addr_is_any, addr_is_v4, addr_v4, ip_addr
 from usnet.wire.eth cimport ETH_VLAN_HLEN, VLAN_NONE
@@ -93,6 +93,7 @@ cdef int ip_add_addr(ip_state *ip, uint32_t nif, const ip_addr *addr, uint8_t pr
     a.netif = <uint8_t>nif
     a.used = 1
     a.defended_at = INT64_MIN
+    ip_changed(ip)
     if spare >= ip.n_addrs:
         ip.n_addrs = spare + 1
     return 0
@@ -109,6 +110,7 @@ cdef int ip_del_addr(ip_state *ip, const ip_addr *addr) noexcept nogil:
         if not a.used or not addr_eq(&a.addr, addr):
             continue
         a.used = 0
+        ip_changed(ip)
         network_of(&net, addr, a.prefix)
         for k in range(ip.n_addrs):
             b = &ip.addrs[k]
@@ -152,6 +154,7 @@ cdef int ip_add_route(ip_state *ip, const ip_addr *net, uint8_t prefix, const ip
     r.netif = <uint8_t>nif
     r.used = 1
     ip.n_routes += 1
+    ip_changed(ip)
     return 0
 
 
@@ -170,6 +173,7 @@ cdef int ip_del_route(ip_state *ip, const ip_addr *net, uint8_t prefix) noexcept
     for i in range(ip.n_routes):
         if ip.routes[i].used and ip.routes[i].prefix == prefix and addr_eq(&ip.routes[i].net, net):
             ip.routes[i].used = 0
+            ip_changed(ip)
             return 0
     return -ENETUNREACH
 

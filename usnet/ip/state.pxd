@@ -200,6 +200,7 @@ cdef struct ip_state:
     route routes[64]
     arena neighbours            # of neighbour
     hash_table neighbour_index  # by address
+    uint32_t ways               # counts changes of what routes depend on: interfaces, addresses, routes, neighbours that go
     uint32_t neighbour_last     # the one used last, or NONE: most packets go where the one before went
     uint32_t lru_head[2]        # [0] neighbours without an address, [1] with one: the one used last ...
     uint32_t lru_tail[2]        # ... and the one unused longest, or NONE
@@ -287,6 +288,13 @@ cdef struct tx_frame:
     uint16_t l4_header          # bytes of the TCP header
     link_cursor at              # where the next byte of payload goes
     uint8_t scratch[2048]
+
+
+cdef inline void ip_changed(ip_state *ip) noexcept nogil:
+    """Something that routes depend on is another now: ways that were remembered are looked for again."""
+    ip.ways += 1
+    if ip.ways == 0:                # never: it means "none remembered"
+        ip.ways = 1
 
 
 cdef inline uint32_t port_tag(uint16_t number) noexcept nogil:

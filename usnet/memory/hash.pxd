@@ -7,6 +7,15 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef uint64_t siphash(const uint64_t key[2], const uint8_t *p, size_t n) noexcept nogil
 
+
+cdef inline uint32_t hash_three(const uint64_t key[4], uint32_t a, uint32_t b, uint32_t c) noexcept nogil:
+    """Three numbers under a secret key: a multilinear function, by which no two of them are likelier to collide than by chance (Lemire and Kaser, 2014),
+    and a last step that lets numbers in a row be scattered."""
+    cdef uint64_t x = key[0] + key[1] * a + key[2] * b + key[3] * c
+    x ^= x >> 31
+    return <uint32_t>((x * <uint64_t>0x9e3779b97f4a7c15) >> 32)
+
+
 cdef struct hash_entry:
     uint32_t tag            # the hash (its low 32 bits)
     uint32_t index          # the item, or NONE when the entry is empty

@@ -1,7 +1,24 @@
 """Segments in: RFC 9293, section 3.10.7, step by step."""
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.ip.state cimport packet
 from usnet.tcp.state cimport tcp_state
+from usnet.tcp.tcb cimport tcb
+from usnet.wire.tcp cimport tcp_repr
+
+# What is left of a segment while it goes through the steps.
+cdef struct text:
+    const uint8_t *p            # payload
+    uint32_t n                  # bytes of it
+    uint32_t seq                # of its first byte
+    uint32_t size               # of each of the segments that the frame carries; n if it carries one
+    uint8_t fin                 # a FIN follows the last byte
+    uint8_t syn
 
 cdef void tcp_input(tcp_state *t, const packet *p, int64_t now) noexcept nogil
+
+# Steps that tcp/predict takes alone.
+cdef void record_timestamp(tcb *k, const tcp_repr *r, const text *s, int64_t now) noexcept nogil
+cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil
+cdef bint update_window(tcb *k, const tcp_repr *r) noexcept nogil
+cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil

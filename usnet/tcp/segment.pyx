@@ -6,6 +6,7 @@ from libc.string cimport memset
 from usnet.ip.config cimport ip_mtu
 from usnet.ip.output cimport ip_count_lost, ip_large_most, ip_tx_close, ip_tx_open, ip_tx_open_large, ip_tx_put
 from usnet.ip.state cimport packet, tx_frame
+from usnet.ip.way cimport way_close, way_of, way_open
 from usnet.memory.arena cimport NONE
 from usnet.memory.pieces cimport piece_pool, piece_queue, queue_peek
 from usnet.tcp.blocks cimport blocks_due, blocks_report
@@ -13,7 +14,10 @@ from usnet.tcp.lend cimport lend_find, lend_queued, lend_send, lend_way
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, tcb, tcb_header_len
+from usnet.wire.addr cimport addr_as_it_lies
 from usnet.wire.checksum cimport csum_copy_at
+from usnet.wire.eth cimport ETH_HLEN
+from usnet.wire.flow cimport flow_emit, flow_head, flow_head_len
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
 from usnet.wire.seq cimport seq_diff, seq_lt
 from usnet.wire.tcp cimport (
@@ -156,6 +160,8 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
             f.ttl = k.ttl
         r.header_len = <uint8_t>header
         lend_way(t, k, &f)
+        k.way = way_of(t.ip, &f)
+        k.hop = f.neighbour
         if n and (whole == NONE or not lend_send(t, whole, &f, header, n, &total)):
             total = copy_payload(t.pieces, &k.snd, at, f.l4 + header, n)
             count_copied(t, k, r.seq, n)
@@ -186,10 +192,50 @@ cdef void fill(tcb *k, tcp_repr *r, uint32_t seq, uint8_t flags, int64_t now) no
         r.ts_ecr = k.ts_recent if flags & TH_ACK else 0
 
 
+cdef bint send_plain(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_t at, uint32_t n, int64_t now) noexcept nogil:
+    """Sends a segment with no options but timestamps, no longer than usual, the way that the one before went. False: it is not of that kind."""
+    cdef flow_head h
+    cdef uint8_t *l2
+    cdef uint64_t total = 0
+    cdef uint32_t header
+    if k.way != t.ip.ways or n > k.mss or blocks_due(k) or (n and k.snd.first != NONE):
+        return False
+    h.timestamps = k.flags & TF_TIMESTAMPS != 0
+    header = flow_head_len(h.timestamps)
+    if header - ETH_HLEN + n > t.ip.netifs[k.netif].mtu:
+        return False
+    l2 = way_open(t.ip, k.netif, k.hop, now, &h.to)
+    if l2 == NULL:
+        return False
+    if n:
+        total = copy_payload(t.pieces, &k.snd, at, l2 + header, n)
+        count_copied(t, k, seq, n)
+    h.sender = t.ip.netifs[k.netif].mac
+    h.src = addr_as_it_lies(&k.laddr)
+    h.dst = addr_as_it_lies(&k.raddr)
+    h.src_port = k.lport
+    h.dst_port = k.rport
+    h.seq = seq
+    h.ack = k.rcv_nxt
+    h.flags = flags
+    h.window = window_field(k, k.rcv_wscale if k.flags & TF_WSCALE else 0)
+    h.ts_val = tcp_ts_now(k, now)
+    h.ts_ecr = k.ts_recent
+    h.tos = k.tos
+    h.ttl = k.ttl if k.ttl else t.ip.config.ttl
+    flow_emit(l2, &h, n, total)
+    way_close(t.ip, k.netif, header - ETH_HLEN + n, header + n)
+    t.counters.segments_out += 1
+    k.last_ack_sent = k.rcv_nxt
+    return True
+
+
 cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_t at, uint32_t n, int64_t now) noexcept nogil:
     cdef tcp_repr r
     cdef uint32_t promised = k.rcv_adv
     cdef int status
+    if flags & TH_ACK and send_plain(t, k, seq, flags, at, n, now):
+        return 0
     fill(k, &r, seq, flags, now)
     if blocks_due(k):
         blocks_report(t, k, n, &r)

@@ -137,7 +137,8 @@ cdef struct tcp_state:
     hash_table ports            # by local port: bound and listening
     hash_table ends             # by local port: of the connections that share it, one of each address and SO_REUSE*
     idset output                # connections that may have something to send
-    uint64_t hash_key[2]        # SipHash: table of connections
+    uint64_t hash_key[2]        # SipHash: what flow_key is drawn from
+    uint64_t flow_key[4]        # table of connections, choice among listeners that share a port (hash_three)
     uint64_t isn_key[2]         # SipHash: initial sequence numbers (RFC 6528), timestamp offsets, ports (RFC 6056)
     uint32_t port_hint
     tcp_config config

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t
 from usnet.ip.state cimport ip_state
 from usnet.memory.arena cimport NONE
 from usnet.memory.chunks cimport chunk_pool
+from usnet.memory.hash cimport hash_three
 from usnet.memory.idset cimport idset, idset_push
 from usnet.memory.pieces cimport piece_pool
 from usnet.memory.random cimport rng
@@ -11,6 +12,7 @@ from usnet.memory.wheel cimport wheel
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport tcb
 from usnet.wire.addr cimport ip_addr
+from usnet.wire.flow cimport flow
 
 cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pieces, wheel *timers, idset *notify, rng *random,
                   uint32_t max_connections) noexcept nogil              # 0 or -ENOMEM; default config
@@ -22,6 +24,8 @@ cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil             # gives 
 cdef void tcb_clear_queues(tcp_state *t, tcb *k, bint keep_unread) noexcept nogil
 
 cdef uint32_t tcb_find(tcp_state *t, const ip_addr *laddr, uint16_t lport, const ip_addr *raddr, uint16_t rport) noexcept nogil
+# The one that such a frame is for.
+cdef uint32_t tcb_find_flow(tcp_state *t, const flow *f) noexcept nogil
 cdef int tcb_enter(tcp_state *t, uint32_t c) noexcept nogil             # into the table of connections: 0, -EADDRNOTAVAIL when taken, -ENOSPC
 cdef void tcb_leave(tcp_state *t, uint32_t c) noexcept nogil            # out of both tables
 cdef void tcb_share(tcp_state *t, uint32_t c, uint32_t flag, bint on) noexcept nogil               # sets TF_REUSE or TF_REUSEPORT
@@ -34,6 +38,11 @@ cdef int tcb_pick_port(tcp_state *t, uint32_t c) noexcept nogil         # a free
 cdef int tcb_pick_bound_port(tcp_state *t, uint32_t c, const ip_addr *addr) noexcept nogil         # bind to port 0
 cdef uint32_t tcp_new_isn(tcp_state *t, const tcb *k, int64_t now) noexcept nogil                  # RFC 6528
 cdef uint32_t tcp_ts_offset(tcp_state *t, const tcb *k) noexcept nogil                             # RFC 7323, section 5.4
+
+
+cdef inline uint32_t tcb_flow_tag(const tcp_state *t, uint32_t laddr, uint32_t raddr, uint16_t lport, uint16_t rport) noexcept nogil:
+    """Of IPv4 addresses as they lie on the wire, and ports: the tag in the table of connections."""
+    return hash_three(t.flow_key, laddr, raddr, <uint32_t>lport << 16 | rport)
 
 
 cdef inline void tcp_notify(tcp_state *t, tcb *k) noexcept nogil:

@@ -14,6 +14,7 @@ from usnet.memory.hash cimport (
     hash_next,
     hash_remove,
     hash_reset,
+    hash_three,
     siphash,
 )
 from usnet.memory.idset cimport idset, idset_free, idset_init, idset_reset
@@ -33,7 +34,8 @@ from usnet.tcp.tcb cimport (
     TF_REUSEPORT,
     tcb,
 )
-from usnet.wire.addr cimport addr_eq, addr_is_any, ip_addr
+from usnet.wire.addr cimport addr_as_it_lies, addr_eq, addr_is_any, addr_is_v4, ip_addr
+from usnet.wire.flow cimport flow
 from usnet.wire.tcp cimport TCP_MSS_DEFAULT
 
 cdef enum:
@@ -66,8 +68,11 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
 
 
 cdef void draw_keys(tcp_state *t) noexcept nogil:
+    cdef uint8_t i
     t.hash_key[0] = rng_u64(t.random)
     t.hash_key[1] = rng_u64(t.random)
+    for i in range(4):
+        t.flow_key[i] = siphash(t.hash_key, &i, 1)
     t.isn_key[0] = rng_u64(t.random)
     t.isn_key[1] = rng_u64(t.random)
     t.port_hint = <uint32_t>rng_u64(t.random)
@@ -175,7 +180,24 @@ cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil:
 
 
 cdef uint32_t tuple_hash(tcp_state *t, const tcb *k) noexcept nogil:
-    return <uint32_t>siphash(t.hash_key, <const uint8_t *>&k.laddr, TUPLE_BYTES)
+    """Of IPv4 what is in the addresses; of others all 36 bytes, folded by SipHash."""
+    cdef uint64_t whole
+    if addr_is_v4(&k.laddr) and addr_is_v4(&k.raddr):
+        return tcb_flow_tag(t, addr_as_it_lies(&k.laddr), addr_as_it_lies(&k.raddr), k.lport, k.rport)
+    whole = siphash(t.hash_key, <const uint8_t *>&k.laddr, TUPLE_BYTES)
+    return hash_three(t.flow_key, <uint32_t>whole, <uint32_t>(whole >> 32), 0)
+
+
+cdef uint32_t tcb_find_flow(tcp_state *t, const flow *f) noexcept nogil:
+    cdef uint32_t tag = tcb_flow_tag(t, f.dst, f.src, f.dst_port, f.src_port), pos = hash_first(&t.conns, tag)
+    cdef const tcb *k
+    while pos != NONE:
+        k = tcb_at(t, t.conns.entries[pos].index)
+        if (k.lport == f.dst_port and k.rport == f.src_port and addr_as_it_lies(&k.raddr) == f.src and addr_as_it_lies(&k.laddr) == f.dst
+                and addr_is_v4(&k.raddr) and addr_is_v4(&k.laddr)):
+            return t.conns.entries[pos].index
+        pos = hash_next(&t.conns, tag, pos)
+    return NONE
 
 
 cdef inline void fill_tuple(tcb *k, const ip_addr *laddr, uint16_t lport, const ip_addr *raddr, uint16_t rport) noexcept nogil:
@@ -344,7 +366,7 @@ cdef uint32_t tcb_find_listener(tcp_state *t, const ip_addr *laddr, uint16_t lpo
                                 uint16_t rport) noexcept nogil:
     """An exact address before the wildcard; among equals (SO_REUSEPORT) the flow's hash decides."""
     cdef uint32_t tag = port_tag(lport), pos = hash_first(&t.ports, tag)
-    cdef uint32_t best = NONE, index, rank, best_rank = 0, n = 0, flow = 0
+    cdef uint32_t best = NONE, index, rank, best_rank = 0, n = 0, drawn = 0
     cdef const tcb *k
     cdef tcb like
     while pos != NONE:
@@ -357,9 +379,9 @@ cdef uint32_t tcb_find_listener(tcp_state *t, const ip_addr *laddr, uint16_t lpo
             elif rank == best_rank and rank:
                 if n == 1:
                     fill_tuple(&like, laddr, lport, raddr, rport)
-                    flow = tuple_hash(t, &like)
+                    drawn = tuple_hash(t, &like)
                 n += 1
-                if flow % n == n - 1:       # reservoir choice by the flow's hash: the same flow, the same listener
+                if drawn % n == n - 1:       # reservoir choice by the flow's hash: the same flow, the same listener
                     best = index
         pos = hash_next(&t.ports, tag, pos)
     return best

@@ -124,6 +124,8 @@ cdef struct tcb:
     cc_state cc                 # what the controller remembers
     uint8_t cc_ops              # which controller
     uint8_t netif               # that the last segment left through, or NETIF_LOOPBACK
+    uint32_t way                # ip_state.ways when it did, if the next one may leave the same way (ip/way); else 0
+    uint32_t hop                # neighbour that it went to
     # Passive opening
     uint8_t syn_retries         # SYNs or SYN-ACKs sent again
     uint8_t keep_probes         # unanswered keepalive probes

@@ -35,6 +35,13 @@ cdef inline uint32_t addr_v4(const ip_addr *a) noexcept nogil:
     return load32(<const uint8_t *>a + 12)
 
 
+cdef inline uint32_t addr_as_it_lies(const ip_addr *a) noexcept nogil:
+    """The IPv4 address as it lies on the wire: not a number."""
+    cdef uint32_t x
+    memcpy(&x, <const uint8_t *>a + 12, 4)
+    return x
+
+
 cdef inline void addr_from_v4(ip_addr *a, uint32_t number) noexcept nogil:
     a.hi = 0
     store32(<uint8_t *>a + 8, 0x0000ffff)

@@ -1,15 +1,42 @@
 """The Internet checksum (RFC 1071): ones' complement sums of 16-bit words."""
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.wire.addr cimport ip_addr
+from usnet.wire.bytes cimport ntohs
 
-# Partial sums are plain 64-bit sums of 16-bit words in the order of the wire, so they may be added with +; csum_fold
-# ends them. csum_copy also copies the n bytes from src to dst, which do not overlap. csum_pseudo serves both families.
-# A run of bytes that is not the last one must have an even length.
+# Partial sums count 16-bit words in the order of this machine, modulo 0xffff, in 64 bits: they may be added with +, and numbers join them through
+# csum_number. csum_fold ends them. csum_copy also copies the n bytes from src to dst, which do not overlap. csum_pseudo serves both families. A run
+# of bytes that is not the last one must have an even length.
 cdef uint64_t csum_add(uint64_t partial, const uint8_t *p, size_t n) noexcept nogil
 cdef uint64_t csum_copy(uint64_t partial, uint8_t *dst, const uint8_t *src, size_t n) noexcept nogil
 # The same for bytes behind `at` others that sum to `partial`: from an odd place on they count swapped (RFC 1071, section 2 (B)).
 cdef uint64_t csum_copy_at(uint64_t partial, uint32_t at, uint8_t *dst, const uint8_t *src, size_t n) noexcept nogil
-cdef uint64_t csum_pseudo(const ip_addr *src, const ip_addr *dst, uint32_t proto, uint32_t length) noexcept nogil
-# 16 bits, complemented, ready for store16; 0 over a correct packet.
-cdef uint32_t csum_fold(uint64_t partial) noexcept nogil
+
+
+cdef inline uint64_t csum_number(uint32_t number) noexcept nogil:
+    """A number below 2^16 as it stands on the wire."""
+    return ntohs(<uint16_t>number)
+
+
+cdef inline uint64_t csum_words(uint64_t eight) noexcept nogil:
+    """Eight bytes as they lie in memory."""
+    return (eight & <uint64_t>0xffffffff) + (eight >> 32)
+
+
+cdef inline uint64_t csum_addr(const ip_addr *a) noexcept nogil:
+    # The ::ffff in front of an IPv4 address adds 0xffff, which is zero in ones' complement: one sum serves both families.
+    return csum_words(a.hi) + csum_words(a.lo)
+
+
+cdef inline uint64_t csum_pseudo(const ip_addr *src, const ip_addr *dst, uint32_t proto, uint32_t length) noexcept nogil:
+    """The pseudo header (RFC 9293, section 3.1; RFC 8200, section 8.1)."""
+    return csum_addr(src) + csum_addr(dst) + csum_number(proto) + csum_number(length & 0xffff) + csum_number(length >> 16)
+
+
+cdef inline uint32_t csum_fold(uint64_t partial) noexcept nogil:
+    """16 bits, complemented, ready for store16; 0 over a correct packet."""
+    partial = (partial & <uint64_t>0xffffffff) + (partial >> 32)
+    partial = (partial & 0xffff) + (partial >> 16)
+    partial = (partial & 0xffff) + (partial >> 16)
+    partial = (partial & 0xffff) + (partial >> 16)
+    return ntohs(<uint16_t>(partial ^ 0xffff))

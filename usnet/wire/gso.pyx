@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 
 from usnet.wire.addr cimport ip_addr
 from usnet.wire.bytes cimport load16, load32, store16, store32
-from usnet.wire.checksum cimport csum_add, csum_fold, csum_pseudo
+from usnet.wire.checksum cimport csum_add, csum_fold, csum_number, csum_pseudo
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPPROTO_UDP, ipv4_parse, ipv4_repr
 from usnet.wire.peek cimport tcp_header_whole
 from usnet.wire.tcp cimport TCP_CSUM_AT, TH_CWR, TH_FIN, TH_PSH
@@ -67,7 +67,7 @@ cdef uint32_t gso_cut(const gso_plan *g, const uint8_t *frame, uint32_t i, uint8
     else:
         store16(dst + g.l4 + 4, l4_len)
     store16(dst + field, 0)
-    total = csum_add(<uint64_t>g.proto + l4_len, l3 + 12, 8)
+    total = csum_add(csum_number(g.proto) + csum_number(l4_len), l3 + 12, 8)
     csum = csum_fold(csum_add(total, dst + g.l4, l4_len))
     store16(dst + field, csum if csum or g.proto == IPPROTO_TCP else 0xffff)
     return g.payload + n

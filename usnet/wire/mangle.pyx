@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.wire.bytes cimport load16, store16
-from usnet.wire.checksum cimport csum_add, csum_fold
+from usnet.wire.checksum cimport csum_add, csum_fold, csum_number
 from usnet.wire.tcp cimport TCP_CSUM_AT, TCP_HLEN
 
 cdef enum:
@@ -53,7 +53,7 @@ cdef uint32_t find_option(const uint8_t *p, uint32_t header, uint32_t at, int wh
 
 cdef void mend(uint8_t *p, uint64_t before, uint64_t after) noexcept nogil:
     """RFC 1624, equation 3. `before`, `after`: sums of the header, the checksum field in it being the same."""
-    cdef uint64_t sum_ = <uint64_t>(load16(p + TCP_CSUM_AT) ^ 0xffff) + csum_fold(before) + after
+    cdef uint64_t sum_ = csum_number(load16(p + TCP_CSUM_AT) ^ 0xffff) + csum_number(csum_fold(before)) + after
     store16(p + TCP_CSUM_AT, <uint32_t>csum_fold(sum_))
 
 

@@ -54,9 +54,14 @@ def checksum(data):
 
 
 def partial_sum(data, uint64_t before=0):
-    """`before` plus the partial sum of `data`."""
+    """`before` plus the partial sum of `data`; finish_sum() makes a checksum of it."""
     cdef bytes b = bytes(data)
     return csum_add(before, b, len(b))
+
+
+def finish_sum(uint64_t partial):
+    """The checksum that belongs to a partial sum, as the number to store."""
+    return csum_fold(partial)
 
 
 def copy_checksum(data):

@@ -37,6 +37,8 @@ cdef class Descriptor:
     cdef object _open(self, bint vnet_header)
     cdef object _fail(self, int status, str what)
     cdef int _bind(self, uint64_t offset) noexcept
+    cdef int _bind_rings(self, uint64_t offset, uint32_t first, uint32_t last, uint32_t base, uint32_t n_nic, ring **rings, uint32_t *n,
+                         uint32_t *host) noexcept
     cdef ring *_ring(self, uint64_t offset, uint32_t i) noexcept
     cdef void _count_buffers(self) noexcept
     cdef int _take_extra(self, uint32_t wanted) noexcept

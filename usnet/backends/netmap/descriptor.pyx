@@ -146,7 +146,7 @@ cdef class Descriptor:
     cdef int _bind(self, uint64_t offset) noexcept:
         """Finds the rings: 0 or -errno."""
         cdef nmreq_register r
-        cdef uint32_t nic_tx, nic_rx, host_tx, host_rx, i
+        cdef uint32_t nic_tx, nic_rx, host_tx, host_rx
         cdef uint64_t n
         cdef span s
         if offset + sizeof(netmap_if) > self.memsize:
@@ -162,25 +162,24 @@ cdef class Descriptor:
         if offset + sizeof(netmap_if) + n * 8 > self.memsize:
             return -EPROTO
         s = bound(&r, nic_tx, host_tx, r.nr_flags & NR_RX_RINGS_ONLY)
-        if s.last - s.first > MAX_RINGS:
+        if self._bind_rings(offset, s.first, s.last, 0, nic_tx, self.tx, &self.n_tx, &self.host_tx) < 0:
             return -EMFILE
-        self.host_tx = MAX_RINGS
-        for i in range(s.first, s.last):
-            if i >= nic_tx and self.host_tx == MAX_RINGS:
-                self.host_tx = self.n_tx
-            self.tx[self.n_tx] = self._ring(offset, i)
-            self.n_tx += self.tx[self.n_tx] != NULL                 # NULL: one that the module did not make
-        self.host_tx = min(self.host_tx, self.n_tx)
         s = bound(&r, nic_rx, host_rx, r.nr_flags & NR_TX_RINGS_ONLY)
-        if s.last - s.first > MAX_RINGS:
+        return self._bind_rings(offset, s.first, s.last, nic_tx + host_tx, nic_rx, self.rx, &self.n_rx, &self.host_rx)
+
+    cdef int _bind_rings(self, uint64_t offset, uint32_t first, uint32_t last, uint32_t base, uint32_t n_nic, ring **rings, uint32_t *n,
+                         uint32_t *host) noexcept:
+        """Those of one direction, which are from ring_ofs[base] on, the first n_nic of them the NIC's: 0 or -EMFILE."""
+        cdef uint32_t i
+        if last - first > MAX_RINGS:
             return -EMFILE
-        self.host_rx = MAX_RINGS
-        for i in range(s.first, s.last):
-            if i >= nic_rx and self.host_rx == MAX_RINGS:
-                self.host_rx = self.n_rx
-            self.rx[self.n_rx] = self._ring(offset, nic_tx + host_tx + i)
-            self.n_rx += self.rx[self.n_rx] != NULL
-        self.host_rx = min(self.host_rx, self.n_rx)
+        host[0] = MAX_RINGS
+        for i in range(first, last):
+            if i >= n_nic and host[0] == MAX_RINGS:
+                host[0] = n[0]
+            rings[n[0]] = self._ring(offset, base + i)
+            n[0] += rings[n[0]] != NULL     # NULL: one that the module did not make
+        host[0] = min(host[0], n[0])
         return 0
 
     cdef void _count_buffers(self) noexcept:

@@ -22,6 +22,15 @@ cdef inline uint8_t *buffer_at(nm_side *k, uint32_t index) noexcept nogil:
     return <uint8_t *>k.r + k.buf_ofs + <uint64_t>index * k.buf_size
 
 
+cdef inline void note_slot(nm_side *k, slot *s, uint32_t i) noexcept nogil:
+    """A slot that was found good: flags that the port does not offer are taken out, and whoever swapped its buffer need not have said so."""
+    if s.flags & ~SIDE_SLOT_FLAGS:
+        s.flags &= SIDE_SLOT_FLAGS
+    if s.buf_idx != k.good[i]:
+        s.flags |= NS_BUF_CHANGED
+        k.good[i] = s.buf_idx
+
+
 cdef bint tx_check(nm_side *k, uint32_t *frames, uint64_t *bytes) noexcept nogil:
     cdef ring *r = k.r
     cdef uint32_t head = r.head
@@ -40,11 +49,7 @@ cdef bint tx_check(nm_side *k, uint32_t *frames, uint64_t *bytes) noexcept nogil
         room = k.buf_size if more else k.buf_size - k.hdr
         if not buffer_good(k, s.buf_idx) or offset > k.max_offset or s.len > room or offset + s.len > k.buf_size:
             return False
-        if s.flags & ~SIDE_SLOT_FLAGS:
-            s.flags &= SIDE_SLOT_FLAGS
-        if s.buf_idx != k.good[i]:
-            s.flags |= NS_BUF_CHANGED
-            k.good[i] = s.buf_idx
+        note_slot(k, s, i)
         more = (s.flags & NS_MOREFRAG) != 0
         count += not more
         total += s.len
@@ -68,11 +73,7 @@ cdef bint rx_check(nm_side *k) noexcept nogil:
         s = &r.slots[i]
         if not buffer_good(k, s.buf_idx) or (k.max_offset and not k.hdr and (s.ptr & k.offset_mask) > k.max_offset):
             return False
-        if s.flags & ~SIDE_SLOT_FLAGS:
-            s.flags &= SIDE_SLOT_FLAGS
-        if s.buf_idx != k.good[i]:
-            s.flags |= NS_BUF_CHANGED
-            k.good[i] = s.buf_idx
+        note_slot(k, s, i)
         i = side_after(k, i)
     return True
 

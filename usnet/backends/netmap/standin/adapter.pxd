@@ -44,6 +44,16 @@ ctypedef int (*kring_sync)(kring *k, int flags) noexcept nogil
 # Somebody must look: frames came, or room. flags: NAF_FORCE_*, which wrappers pass on to the sync that they do
 ctypedef int (*kring_notify)(kring *k, int flags) noexcept nogil
 
+cdef struct queued:             # a frame that waits
+    queued *next_
+    uint32_t length
+    uint8_t bytes_[1]
+
+cdef struct frames:
+    queued *first
+    queued *last
+    uint32_t n
+
 cdef struct kring:
     ring *r                     # shared with the user; NULL while nobody has it registered
     uint32_t num_slots
@@ -85,14 +95,7 @@ cdef struct kring:
     uint64_t hwbuf_len          # bytes that a received frame's slot takes
     uint64_t buf_align
     bint forward                # host ring: frames went to the NIC's rings, which must be synced
-    queued *q_first             # host receive ring: what the host has sent
-    queued *q_last
-    uint32_t q_len
-
-cdef struct queued:             # a frame that waits
-    queued *next_
-    uint32_t length
-    uint8_t bytes_[1]
+    frames waiting              # host receive ring: what the host has sent; emulated: what has arrived
 
 cdef struct opened:             # one descriptor: what the module keeps for it
     void *state                 # standin_state
@@ -171,12 +174,10 @@ cdef int kring_enter(kring *k) noexcept nogil
 cdef void kring_leave(kring *k) noexcept nogil
 # What notify is unless set otherwise: rings the watched descriptors that are bound to the ring
 cdef int kring_wake(kring *k, int flags) noexcept nogil
-cdef void opened_ring(opened *o) noexcept nogil
-cdef void opened_silence(opened *o) noexcept nogil
 # Frames that wait in a kring
-cdef int queue_put(kring *k, const uint8_t *p, uint32_t length) noexcept nogil      # 0 or -ENOMEM
-cdef queued *queue_take(kring *k) noexcept nogil                        # whoever takes it frees it
-cdef void queue_purge(kring *k) noexcept nogil
+cdef int frames_put(frames *f, const uint8_t *p, uint32_t length) noexcept nogil      # 0 or -ENOMEM
+cdef queued *frames_take(frames *f) noexcept nogil                        # whoever takes it frees it
+cdef void frames_purge(frames *f) noexcept nogil
 
 # The module's checks and their consequences, to the letter
 # The user's head when indices are good, num_slots when they are not

@@ -4,16 +4,12 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset, strlen
 
+from usnet.backends.eventfd cimport eventfd_set
 from usnet.backends.netmap.device cimport NM_POLLIN, NM_POLLOUT
 from usnet.backends.netmap.standin.memory cimport (
     POOL_BUF, region_buf, region_buf_at, region_buf_give, region_buf_size, region_extra_give, region_if, region_if_give,
     region_n_bufs, region_ring, region_ring_give,
 )
-
-cdef extern from "<unistd.h>" nogil:
-    ssize_t read(int fd, void *to, size_t n)
-    ssize_t write(int fd, const void *what, size_t n)
-
 
 # Adapters ---------------------------------------------------------------------------------------------------------------
 
@@ -91,7 +87,7 @@ cdef void krings_delete(adapter *na) noexcept nogil:
     if na.krings[NR_TX] == NULL:
         return
     for i in range(all_rings(na, NR_TX) + all_rings(na, NR_RX)):
-        queue_purge(&na.krings[NR_TX][i])
+        frames_purge(&na.krings[NR_TX][i].waiting)
     free(na.krings[NR_TX])
     na.krings[NR_TX] = NULL
     na.krings[NR_RX] = NULL
@@ -124,26 +120,12 @@ cdef void kring_leave(kring *k) noexcept nogil:
 # Waking -----------------------------------------------------------------------------------------------------------------
 
 
-cdef void opened_ring(opened *o) noexcept nogil:
-    cdef uint64_t one = 1
-    if o.watch_fd >= 0 and not o.ringing:
-        o.ringing = True
-        write(o.watch_fd, &one, 8)
-
-
-cdef void opened_silence(opened *o) noexcept nogil:
-    cdef uint64_t count
-    if o.ringing:
-        o.ringing = False
-        read(o.watch_fd, &count, 8)
-
-
 cdef int kring_wake(kring *k, int flags) noexcept nogil:
     cdef opened *o = k.na.fds
     cdef int wanted = NM_POLLIN if k.tx == NR_RX else NM_POLLOUT
     while o != NULL:
         if o.watch_events & wanted and o.first[k.tx] <= k.ring_id < o.last[k.tx]:
-            opened_ring(o)
+            eventfd_set(o.watch_fd, &o.ringing, True)
         o = o.next_
     return 0
 
@@ -151,35 +133,35 @@ cdef int kring_wake(kring *k, int flags) noexcept nogil:
 # Frames that wait -------------------------------------------------------------------------------------------------------
 
 
-cdef int queue_put(kring *k, const uint8_t *p, uint32_t length) noexcept nogil:
+cdef int frames_put(frames *f, const uint8_t *p, uint32_t length) noexcept nogil:
     cdef queued *q = <queued *>malloc(sizeof(queued) + length)
     if q == NULL:
         return -ENOMEM
     q.next_ = NULL
     q.length = length
     memcpy(q.bytes_, p, length)
-    if k.q_first == NULL:
-        k.q_first = q
+    if f.first == NULL:
+        f.first = q
     else:
-        k.q_last.next_ = q
-    k.q_last = q
-    k.q_len += 1
+        f.last.next_ = q
+    f.last = q
+    f.n += 1
     return 0
 
 
-cdef queued *queue_take(kring *k) noexcept nogil:
-    cdef queued *q = k.q_first
+cdef queued *frames_take(frames *f) noexcept nogil:
+    cdef queued *q = f.first
     if q != NULL:
-        k.q_first = q.next_
-        k.q_len -= 1
+        f.first = q.next_
+        f.n -= 1
     return q
 
 
-cdef void queue_purge(kring *k) noexcept nogil:
-    cdef queued *q = queue_take(k)
+cdef void frames_purge(frames *f) noexcept nogil:
+    cdef queued *q = frames_take(f)
     while q != NULL:
         free(q)
-        q = queue_take(k)
+        q = frames_take(f)
 
 
 # Shared rings -----------------------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from usnet.backends.netmap.standin.adapter cimport (
-    NAF_FORCE_READ, NAF_HOST_RINGS, NAF_OFFSETS, NAF_ON, NAF_ZOMBIE, NR_RX, NR_TX, adapter, k_next, k_prev, kring, krings_commit, queue_purge,
-    queue_put, queue_take, queued, ring_reinit, slot_buf,
+    NAF_FORCE_READ, NAF_HOST_RINGS, NAF_OFFSETS, NAF_ON, NAF_ZOMBIE, NR_RX, NR_TX, adapter, frames_purge, frames_put,
+    frames_take, k_next, k_prev, kring, krings_commit, queued, ring_reinit, slot_buf,
 )
 from usnet.backends.netmap.standin.memory cimport region_buf_size, region_n_bufs
 from usnet.backends.netmap.standin.nic cimport nic_drain, nic_ring, nic_take
@@ -33,7 +33,7 @@ cdef int emulated_txsync(kring *k, int flags) noexcept nogil:
 
 
 cdef int emulated_fill(nic *n, kring *k, const uint8_t *p, uint32_t length) noexcept nogil:
-    if k.q_len > n.na.slots[NR_RX] or queue_put(k, p, length) < 0:
+    if k.waiting.n > n.na.slots[NR_RX] or frames_put(&k.waiting, p, length) < 0:
         n.stats.no_room += 1
         return -ENOBUFS
     n.rings[NR_RX][k.ring_id].pending = True
@@ -77,7 +77,7 @@ cdef int take_in(kring *k) noexcept nogil:
     cdef uint32_t stop = k_prev(k, k.hwcur)
     cdef int64_t room = <int64_t>(stop - i if stop >= i else stop + k.num_slots - i) * size
     cdef uint32_t n = 0
-    cdef queued *q = k.q_first
+    cdef queued *q = k.waiting.first
     cdef bint good = True
     while q != NULL and q.length <= room:
         i = mark(k, i, q.length)
@@ -87,7 +87,7 @@ cdef int take_in(kring *k) noexcept nogil:
     stop = i
     i = k.hwtail
     while n:
-        q = queue_take(k)
+        q = frames_take(&k.waiting)
         n -= 1
         if good:
             good = copy(k, i, q.bytes_)
@@ -132,7 +132,7 @@ cdef int emulated_reg(adapter *na, bint on) noexcept nogil:
     krings_commit(na, on)
     for i in range(na.n[NR_RX]):
         if not on:
-            queue_purge(&na.krings[NR_RX][i])
+            frames_purge(&na.krings[NR_RX][i].waiting)
         if na.active == 0:
             n.rings[NR_RX][i].pending = False
     for i in range(na.n[NR_TX]):

@@ -6,7 +6,7 @@ from libc.string cimport memcpy
 
 from usnet.backends.netmap.abi cimport NR_FORWARD, NS_FORWARD
 from usnet.backends.netmap.standin.adapter cimport (
-    NAF_FORWARD_DOWN, NAF_HOST_RINGS, NAF_ON, NR_RX, NR_TX, k_next, k_prev, queue_put, queue_take, queued, slot_buf,
+    NAF_FORWARD_DOWN, NAF_HOST_RINGS, NAF_ON, NR_RX, NR_TX, frames_put, frames_take, k_next, k_prev, queued, slot_buf,
 )
 from usnet.backends.netmap.standin.memory cimport region_buf_size
 from usnet.backends.netmap.standin.state cimport standin_state
@@ -88,8 +88,8 @@ cdef int host_rxsync(kring *k, int flags) noexcept nogil:
     cdef slot *s
     cdef uint8_t *to
     cdef queued *q
-    while i != stop and k.q_first != NULL:
-        q = queue_take(k)
+    while i != stop and k.waiting.first != NULL:
+        q = frames_take(&k.waiting)
         s = &k.r.slots[i]
         to = slot_buf(k, s, &room)
         memcpy(to, q.bytes_, q.length if q.length < room else room)     # the module writes on into the next buffer
@@ -116,7 +116,7 @@ cdef int host_send(adapter *na, uint32_t queue, const uint8_t *p, uint32_t lengt
     k = &na.krings[NR_RX][na.n[NR_RX] + queue % na.n_host[NR_RX]]
     if length <= region_buf_size(na.mem):
         busy = k.hwtail - k.hwcur if k.hwtail >= k.hwcur else k.hwtail + k.num_slots - k.hwcur
-        if busy + k.q_len < k.num_slots - 1:
-            status = queue_put(k, p, length)
+        if busy + k.waiting.n < k.num_slots - 1:
+            status = frames_put(&k.waiting, p, length)
     k.notify(k, 0)
     return status

@@ -4,12 +4,13 @@ from libc.errno cimport EBADF, EDEADLOCK, EINVAL, EMFILE, ENOMEM, EOPNOTSUPP, er
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from usnet.backends.eventfd cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd, eventfd_set
 from usnet.backends.netmap.abi cimport (
     NIOCCTRL, NIOCGINFO, NIOCREGIF, NIOCRXSYNC_FREEBSD, NIOCRXSYNC_LINUX, NIOCTXSYNC_FREEBSD, NIOCTXSYNC_LINUX, nmreq_header, nmreq_legacy,
 )
 from usnet.backends.netmap.device cimport NM_POLLERR
 from usnet.backends.netmap.standin.adapter cimport (
-    NAF_MOREFRAG, NAF_OFFSETS, NAF_ON, NR_RX, NR_TX, adapter, adapter_put, opened_ring, opened_silence, queued,
+    NAF_MOREFRAG, NAF_OFFSETS, NAF_ON, NR_RX, NR_TX, adapter, adapter_put, frames, frames_take, queued,
 )
 from usnet.backends.netmap.standin.emulated cimport nic_emulate
 from usnet.backends.netmap.standin.kinds cimport plug_kinds
@@ -18,17 +19,13 @@ from usnet.backends.netmap.standin.memory cimport (
     POOL_BUF, POOL_IF, POOL_RING, region, region_find, region_forget, region_map, region_memsize, region_put, region_unmap,
 )
 from usnet.backends.netmap.standin.nic cimport (
-    frames, frames_take, nic_host_send, nic_new, nic_receive, nic_remove, nic_resume, nic_set_link,
+    nic, nic_host_send, nic_new, nic_receive, nic_remove, nic_resume, nic_set_link,
 )
 from usnet.backends.netmap.standin.register cimport check_buf_size, unregister
 from usnet.backends.netmap.standin.requests cimport control
 from usnet.backends.netmap.standin.state cimport state_end, state_init, unfind_port
 from usnet.backends.netmap.standin.sync cimport poll_rings, sync_rings
 from usnet.memory.mapping cimport page_round
-
-cdef extern from "<sys/eventfd.h>" nogil:
-    int eventfd(unsigned int start, int flags)
-    int EFD_CLOEXEC, EFD_NONBLOCK
 
 cdef extern from "<unistd.h>" nogil:
     int c_close "close"(int fd)
@@ -160,10 +157,10 @@ cdef class StandIn(Device):
                 return -errno
         o.watch_events = events
         if events == 0:
-            opened_silence(o)
+            eventfd_set(o.watch_fd, &o.ringing, False)
             return o.watch_fd
         if poll_rings(o, events) & (events | NM_POLLERR):
-            opened_ring(o)
+            eventfd_set(o.watch_fd, &o.ringing, True)
         return o.watch_fd
 
     # Its surroundings
@@ -226,6 +223,20 @@ cdef list all_frames(frames *f):
     return found
 
 
+# nic_receive, or nic_host_send
+ctypedef int (*nic_takes)(nic *n, uint32_t ring, const uint8_t *frame, uint32_t length) noexcept nogil
+
+
+cdef int hand_over(nic *n, nic_takes take, uint32_t ring, given) except -1:
+    """Each of the frames, empty ones too: how many were taken."""
+    cdef const uint8_t[::1] view
+    cdef int taken = 0
+    for frame in given:
+        view = frame
+        taken += take(n, ring, &view[0] if view.shape[0] else <const uint8_t *>b"", <uint32_t>view.shape[0]) == 0
+    return taken
+
+
 @cython.no_gc_clear                     # the kernel must outlive its NICs
 cdef class Nic:
     """A NIC of a StandIn from the outside: what is on its wire, what the system behind it sends and receives, and its plug. Frames are bytes from the
@@ -254,12 +265,7 @@ cdef class Nic:
 
     def inject(self, given, uint32_t ring=0):
         """Frames arrive from the wire, for receive ring `ring`: how many of them the NIC took. The others are counted in stats()."""
-        cdef const uint8_t[::1] view
-        cdef int taken = 0
-        for frame in given:
-            view = frame
-            taken += nic_receive(self.n, ring, &view[0] if view.shape[0] else <const uint8_t *>b"", <uint32_t>view.shape[0]) == 0
-        return taken
+        return hand_over(self.n, nic_receive, ring, given)
 
     def sent(self):
         """Frames that have left since the last time, in order."""
@@ -267,12 +273,7 @@ cdef class Nic:
 
     def host_send(self, given, uint32_t queue=0):
         """The system's own stack sends frames: how many of them found a place, in its host ring or (without netmap) on the wire."""
-        cdef const uint8_t[::1] view
-        cdef int taken = 0
-        for frame in given:
-            view = frame
-            taken += nic_host_send(self.n, queue, &view[0] if view.shape[0] else <const uint8_t *>b"", <uint32_t>view.shape[0]) == 0
-        return taken
+        return hand_over(self.n, nic_host_send, queue, given)
 
     def host_received(self):
         """Frames that the system's own stack has received since the last time, in order."""

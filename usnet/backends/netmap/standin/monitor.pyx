@@ -52,9 +52,14 @@ cdef int monitor_rxsync(kring *k, int flags) noexcept nogil:
 # Frames -----------------------------------------------------------------------------------------------------------------
 
 
+cdef uint32_t room_of(const kring *mk) noexcept nogil:
+    """Slots of a monitor's ring that may be filled."""
+    return mk.num_slots - 1 - between(mk.hwcur, mk.hwtail, mk.num_slots)
+
+
 cdef void copy_slots(kring *k, kring *mk, uint32_t first, uint32_t n) noexcept nogil:
     """n slots of k from `first` on, for one monitor; the last ones where there is not room for all."""
-    cdef uint32_t room = mk.num_slots - 1 - between(mk.hwcur, mk.hwtail, mk.num_slots)
+    cdef uint32_t room = room_of(mk)
     cdef uint32_t i = mk.hwtail
     cdef uint32_t length
     cdef uint64_t from_room = 0
@@ -92,7 +97,7 @@ cdef void copy_to_all(kring *k, uint32_t first, uint32_t end) noexcept nogil:
 
 
 cdef void swap_slots(kring *k, kring *mk, uint32_t first, uint32_t n) noexcept nogil:
-    cdef uint32_t room = mk.num_slots - 1 - between(mk.hwcur, mk.hwtail, mk.num_slots)
+    cdef uint32_t room = room_of(mk)
     cdef uint32_t i = mk.hwtail
     cdef uint32_t index
     cdef uint16_t length

@@ -5,7 +5,7 @@ link is down, and sends at once.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from usnet.backends.netmap.standin.adapter cimport adapter, kring, queued
+from usnet.backends.netmap.standin.adapter cimport adapter, frames, kring
 from usnet.backends.netmap.standin.state cimport standin_state
 
 # A frame leaves on ring `ring`: 0, or anything else when the wire cannot take it now; nic_resume() offers it again
@@ -38,11 +38,6 @@ cdef struct nic_stats:
     uint64_t down               # came while the link was down, or the NIC gone
     uint64_t bad_length         # not sent: no bytes, or more than a frame has
 
-cdef struct frames:             # kept for whoever asks
-    queued *first
-    queued *last
-    uint32_t n
-
 cdef struct nic:
     adapter *na
     bint link
@@ -54,8 +49,8 @@ cdef struct nic:
     nic_to_host to_host
     void *to_host_ctx
     nic_stats stats
-    frames sent                 # while no other wire is plugged in
-    frames up                   # while no other stack is there
+    frames sent                 # kept for whoever asks, while no other wire is plugged in
+    frames up                   # the same, while no other stack is there
 
 # One reference is the caller's, to be given back by adapter_put(n.na). flags: NAF_OFFSETS, NAF_MOREFRAG. NULL: no memory, or the name is taken
 cdef nic *nic_new(standin_state *s, const char *name, const uint32_t *rings, const uint32_t *slots, uint32_t mtu, uint32_t flags) noexcept nogil
@@ -71,4 +66,3 @@ cdef void nic_remove(nic *n) noexcept nogil
 # For drivers: takes slot k.hwcur over; sends what the wire takes, which moves rings[NR_TX][k.ring_id].at: whether anything left
 cdef void nic_take(nic *n, kring *k) noexcept nogil
 cdef bint nic_drain(nic *n, kring *k) noexcept nogil
-cdef queued *frames_take(frames *f) noexcept nogil      # whoever takes it frees it

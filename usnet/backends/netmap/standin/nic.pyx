@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 
 from usnet.backends.netmap.standin.adapter cimport (
     KIND_NIC, NAF_FORCE_READ, NAF_FORCE_RECLAIM, NAF_HOST_RINGS, NAF_MOREFRAG, NAF_ON, NAF_ZOMBIE, NR_RX, NR_TX,
-    adapter_new, adapter_put, k_next, k_offset, k_prev, krings_commit, krings_delete, ring_reinit,
+    adapter_new, adapter_put, frames_purge, frames_put, k_next, k_offset, k_prev, krings_commit, krings_delete, ring_reinit,
 )
 from usnet.backends.netmap.standin.host cimport host_rxsync, host_send, host_txsync
 from usnet.backends.netmap.standin.memory cimport region_buf_at, region_buf_size, region_get, region_n_bufs, region_put
@@ -18,36 +18,6 @@ cdef enum:
 
 
 # Frames that nobody has asked for yet -----------------------------------------------------------------------------------
-
-
-cdef void frames_put(frames *f, const uint8_t *p, uint32_t length) noexcept nogil:
-    cdef queued *q = <queued *>malloc(sizeof(queued) + length)
-    if q == NULL:
-        return
-    q.next_ = NULL
-    q.length = length
-    memcpy(q.bytes_, p, length)
-    if f.first == NULL:
-        f.first = q
-    else:
-        f.last.next_ = q
-    f.last = q
-    f.n += 1
-
-
-cdef queued *frames_take(frames *f) noexcept nogil:
-    cdef queued *q = f.first
-    if q != NULL:
-        f.first = q.next_
-        f.n -= 1
-    return q
-
-
-cdef void frames_free(frames *f) noexcept nogil:
-    cdef queued *q = frames_take(f)
-    while q != NULL:
-        free(q)
-        q = frames_take(f)
 
 
 cdef int keep_sent(void *ctx, uint32_t ring, const uint8_t *frame, uint32_t length) noexcept nogil:
@@ -314,8 +284,8 @@ cdef void nic_free(nic *n) noexcept nogil:
             free(n.rings[t][i].slots)
             free(n.rings[t][i].scratch)
         free(n.rings[t])
-    frames_free(&n.sent)
-    frames_free(&n.up)
+    frames_purge(&n.sent)
+    frames_purge(&n.up)
     free(n.na)
     free(n)
 

@@ -11,7 +11,7 @@ from usnet.backends.netmap.standin.memory cimport region, region_buf_at, region_
 from usnet.backends.netmap.standin.vale cimport fwd_slot, vale_port
 from usnet.backends.ring cimport NS_MOREFRAG
 from usnet.wire.bytes cimport load16, load32, store16, store32
-from usnet.wire.checksum cimport csum_add, csum_fold
+from usnet.wire.checksum cimport csum_add, csum_fold, csum_number
 
 cdef enum:
     VNET_HDR = 10
@@ -114,7 +114,7 @@ cdef uint32_t pass_on(reader *r, const uint8_t *vnet, uint32_t hdr, kring *k, ui
     while r.s != r.end:
         to = region_buf_at(k.na.mem, k.r.slots[i].buf_idx) + hdr
         if sum_up and start <= r.left:
-            total = csum_fold(csum_add(total, r.at + start, r.left - start)) ^ 0xffff
+            total = csum_number(csum_fold(csum_add(total, r.at + start, r.left - start)) ^ 0xffff)
         start = 0
         n = room_behind(k.na.mem, to)
         memcpy(to, r.at, r.left if r.left < n else n)
@@ -217,10 +217,10 @@ cdef void finish_segment(uint8_t *ip, uint32_t n, const segments *g, uint32_t nu
         store16(ip + 4, load16(ip + 4) + number)
         store16(ip + 10, 0)
         store16(ip + 10, csum_fold(csum_add(0, ip, 20)))        # options are not counted
-        total = csum_add(ip[9], ip + 12, 8)
+        total = csum_add(csum_number(ip[9]), ip + 12, 8)
     else:
         store16(ip + 4, n - g.ip_len)
-        total = csum_add(ip[6], ip + 8, 32)
+        total = csum_add(csum_number(ip[6]), ip + 8, 32)
     if g.tcp:
         store32(l4 + 4, load32(l4 + 4) + done)
         if not last:
@@ -231,4 +231,4 @@ cdef void finish_segment(uint8_t *ip, uint32_t n, const segments *g, uint32_t nu
         check = l4 + 6
     store16(check, 0)
     # A sum of zero stays zero, for UDP too
-    store16(check, csum_fold(csum_add(total + (n - g.ip_len), l4, n - g.ip_len)))
+    store16(check, csum_fold(csum_add(total + csum_number(n - g.ip_len), l4, n - g.ip_len)))

@@ -2,10 +2,11 @@
 from libc.errno cimport EIO, ENXIO
 from libc.stdint cimport uint32_t
 
+from usnet.backends.eventfd cimport eventfd_set
 from usnet.backends.netmap.abi cimport NR_TIMESTAMP
 from usnet.backends.netmap.device cimport NM_POLLERR, NM_POLLIN, NM_POLLOUT
 from usnet.backends.netmap.standin.adapter cimport (
-    NAF_FORCE_READ, NAF_FORCE_RECLAIM, NAF_ON, NAF_ZOMBIE, NR_RX, NR_TX, kring, kring_enter, kring_leave, opened_ring, opened_silence,
+    NAF_FORCE_READ, NAF_FORCE_RECLAIM, NAF_ON, NAF_ZOMBIE, NR_RX, NR_TX, kring, kring_enter, kring_leave,
     ring_reinit, rxsync_prologue, sync_finalize, txsync_prologue,
 )
 from usnet.backends.netmap.standin.host cimport forward_up
@@ -170,7 +171,4 @@ cdef void settle_watch(opened *o) noexcept nogil:
         ready = unseen(o, NR_RX)
     if not ready and o.watch_events & NM_POLLOUT:
         ready = unseen(o, NR_TX)
-    if ready:
-        opened_ring(o)
-    else:
-        opened_silence(o)
+    eventfd_set(o.watch_fd, &o.ringing, ready)

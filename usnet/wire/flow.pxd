@@ -1,0 +1,153 @@
+"""The frames that connections live on: Ethernet without a tag, IPv4 without options or fragments, TCP with at most timestamps, as RFC 7323, appendix A
+lays them out. They are read and written in one go, since nearly all frames are of that kind; all others take the long way, protocol by protocol, which
+these agree with to the bit.
+
+Addresses stay as they lie on the wire, in a uint32_t that is no number; ports and TCP's fields are numbers.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from usnet.wire.bytes cimport load16, load32, ntohl, ntohs, store16
+from usnet.wire.checksum cimport csum_add, csum_fold, csum_number, csum_words
+from usnet.wire.eth cimport ETH_HLEN, ETH_P_IP
+from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
+from usnet.wire.tcp cimport TCP_HLEN
+
+cdef enum:
+    FLOW_TIMESTAMPS = 12        # bytes of the option with the NOPs in front
+    FLOW_HEADERS = 66           # bytes of all headers, timestamps included
+    TIMESTAMP_WORD = 0x0101080a
+    PLAIN_WORD = 0x4500         # version 4, five words, TOS 0
+    DONT_FRAGMENT = 0x4000
+    FRAGMENT = 0x3fff           # more fragments, or an offset
+
+cdef struct flow:
+    const uint8_t *l4
+    const uint8_t *payload
+    uint32_t n                  # bytes of it
+    uint32_t src                # as on the wire
+    uint32_t dst
+    uint32_t seq
+    uint32_t ack
+    uint32_t ts_val             # with timestamps
+    uint32_t ts_ecr
+    uint16_t src_port
+    uint16_t dst_port
+    uint16_t window             # not scaled
+    uint8_t flags               # TH_*
+    bint timestamps
+
+# What is written in front of a payload.
+cdef struct flow_head:
+    const uint8_t *to           # station
+    const uint8_t *sender
+    uint32_t src                # as on the wire
+    uint32_t dst
+    uint32_t seq
+    uint32_t ack
+    uint32_t ts_val             # with timestamps
+    uint32_t ts_ecr
+    uint16_t src_port
+    uint16_t dst_port
+    uint16_t window
+    uint8_t flags
+    uint8_t tos
+    uint8_t ttl
+    bint timestamps
+
+
+cdef inline uint32_t as_it_lies(const uint8_t *p) noexcept nogil:
+    cdef uint32_t x
+    memcpy(&x, p, 4)
+    return x
+
+
+cdef inline uint64_t eight_of(const uint8_t *p) noexcept nogil:
+    cdef uint64_t x
+    memcpy(&x, p, 8)
+    return x
+
+
+cdef inline bint flow_parse(const uint8_t *p, uint32_t length, flow *out) noexcept nogil:
+    """Whether the frame is of that kind; checksums are flow_verify's."""
+    cdef uint32_t total, header
+    cdef const uint8_t *l3 = p + ETH_HLEN
+    cdef const uint8_t *l4 = l3 + IPV4_HLEN
+    if length < ETH_HLEN + IPV4_HLEN + TCP_HLEN or load16(p + 12) != ETH_P_IP or l3[0] != 0x45 or l3[9] != IPPROTO_TCP or load16(l3 + 6) & FRAGMENT:
+        return False
+    total = load16(l3 + 2)
+    header = (l4[12] >> 4) * 4
+    out.timestamps = header == TCP_HLEN + FLOW_TIMESTAMPS
+    if total > length - ETH_HLEN or total < IPV4_HLEN + header or header < TCP_HLEN:
+        return False
+    if out.timestamps:
+        if load32(l4 + TCP_HLEN) != TIMESTAMP_WORD:
+            return False
+        out.ts_val = load32(l4 + 24)
+        out.ts_ecr = load32(l4 + 28)
+    elif header != TCP_HLEN:
+        return False
+    out.l4 = l4
+    out.payload = l4 + header
+    out.n = total - IPV4_HLEN - header
+    out.src = as_it_lies(l3 + 12)
+    out.dst = as_it_lies(l3 + 16)
+    out.src_port = load16(l4)
+    out.dst_port = load16(l4 + 2)
+    out.seq = load32(l4 + 4)
+    out.ack = load32(l4 + 8)
+    out.flags = l4[13]
+    out.window = load16(l4 + 14)
+    return True
+
+
+cdef inline uint64_t flow_pseudo(uint32_t src, uint32_t dst, uint32_t l4_len) noexcept nogil:
+    return <uint64_t>src + dst + csum_number(IPPROTO_TCP) + csum_number(l4_len)
+
+
+cdef inline bint flow_verify(const flow *f) noexcept nogil:
+    """Both checksums."""
+    cdef const uint8_t *l3 = f.l4 - IPV4_HLEN
+    cdef uint32_t l4_len = <uint32_t>(f.payload - f.l4) + f.n
+    if csum_fold(csum_words(eight_of(l3)) + csum_words(eight_of(l3 + 8)) + as_it_lies(l3 + 16)) != 0:
+        return False
+    return csum_fold(csum_add(flow_pseudo(f.src, f.dst, l4_len), f.l4, l4_len)) == 0
+
+
+cdef inline uint64_t put32(uint8_t *p, uint32_t number) noexcept nogil:
+    """Writes it, and says what it adds to a sum."""
+    cdef uint32_t x = ntohl(number)
+    memcpy(p, &x, 4)
+    return x
+
+
+cdef inline uint32_t flow_head_len(bint timestamps) noexcept nogil:
+    return FLOW_HEADERS if timestamps else FLOW_HEADERS - FLOW_TIMESTAMPS
+
+
+cdef inline void flow_emit(uint8_t *p, const flow_head *h, uint32_t n, uint64_t payload_sum) noexcept nogil:
+    """Writes all headers in front of n bytes of payload whose partial sum that is."""
+    cdef uint8_t *l3 = p + ETH_HLEN
+    cdef uint8_t *l4 = l3 + IPV4_HLEN
+    cdef uint32_t l4_len = flow_head_len(h.timestamps) - ETH_HLEN - IPV4_HLEN + n
+    cdef uint64_t total
+    memcpy(p, h.to, 6)
+    memcpy(p + 6, h.sender, 6)
+    store16(p + 12, ETH_P_IP)
+    total = <uint64_t>h.src + h.dst
+    total += put32(l3, (PLAIN_WORD | h.tos) << 16 | (IPV4_HLEN + l4_len))
+    total += put32(l3 + 4, DONT_FRAGMENT)
+    total += put32(l3 + 8, <uint32_t>h.ttl << 24 | IPPROTO_TCP << 16)
+    store16(l3 + 10, csum_fold(total))
+    memcpy(l3 + 12, &h.src, 4)
+    memcpy(l3 + 16, &h.dst, 4)
+    total = payload_sum + flow_pseudo(h.src, h.dst, l4_len)
+    total += put32(l4, <uint32_t>h.src_port << 16 | h.dst_port)
+    total += put32(l4 + 4, h.seq)
+    total += put32(l4 + 8, h.ack)
+    total += put32(l4 + 12, ((l4_len - n) << 26) | <uint32_t>h.flags << 16 | h.window)
+    if h.timestamps:
+        total += put32(l4 + 20, TIMESTAMP_WORD)
+        total += put32(l4 + 24, h.ts_val)
+        total += put32(l4 + 28, h.ts_ecr)
+    put32(l4 + 16, csum_fold(total) << 16)
