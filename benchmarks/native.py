@@ -54,9 +54,13 @@ def echo(connections, **how):
 
 @contextlib.contextmanager
 def chosen(connections, **how):
-    """64 under way over so many connections, chosen at random."""
-    with joined(connections, **how) as both:
-        yield lambda units: both.chosen(max(1, units // 64))
+    """64 under way over so many connections, chosen at random. Where no timer may fire, what is not acknowledged piles up until the run is over."""
+    with joined(connections, limits={"max_chunks": 1 << 20}, **how) as both:
+        def run(units):
+            both.settle()
+            return both.chosen(max(1, units // 64))
+
+        yield run
 
 
 @contextlib.contextmanager

@@ -23,6 +23,8 @@ cdef enum:
     FIRST_PORT = 1000
     A_PORT = 20000              # connections to each of the server's ports: fewer than there are ephemeral ones
     BACKLOG = 1024
+    SETTLE = 10000000           # ns of a step of settling
+    SETTLES = 10
     PATIENCE = 1000             # turns in a row in which nothing moved
 
 
@@ -301,6 +303,22 @@ cdef class Joined:
         self.count(&w, 1)
         w.units, w.frames = <int64_t>rounds * FLIGHT, w.frames + w.acks
         return w
+
+    def settle(self):
+        """Time goes on until what waits for an acknowledgement has it, and until TIME-WAIT is over: outside of what is measured."""
+        cdef int _i
+        cdef uint64_t before
+        cdef int64_t now = self.now()
+        with nogil:
+            for _i in range(SETTLES):
+                now = now + SETTLE if self.step else self.now()
+                before = 0
+                while before != self.a.s.tcp.counters.segments_in + self.b.s.tcp.counters.segments_in:
+                    before = self.a.s.tcp.counters.segments_in + self.b.s.tcp.counters.segments_in
+                    usn_run(self.a, now)
+                    usn_run(self.b, now)
+                    now += 1
+        self.t = now
 
     # --- Connections
 
