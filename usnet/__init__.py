@@ -56,6 +56,7 @@ __all__ = [
     "SettingsError",
     "Stack",
     "World",
+    "aio",
     "create_connection",
     "create_server",
     "current",
@@ -91,8 +92,8 @@ def __getattr__(name):
         value = getattr(importlib.import_module(_WHERE[name]), name)
     elif name.startswith("EPOLL"):
         value = getattr(_select, name)
-    elif name == "selectors":
-        value = importlib.import_module("usnet.selectors")
+    elif name in ("aio", "selectors"):
+        value = importlib.import_module(f"usnet.{name}")
     elif name == "SocketType":
         value = __getattr__("socket")
     elif name in _STANDARD or name.startswith(_CONSTANTS):

@@ -2,6 +2,7 @@ from socket import gaierror as gaierror
 from socket import herror as herror
 from typing import Any
 
+from usnet import aio as aio
 from usnet import selectors as selectors
 from usnet.backends.registry import open_port as open_port
 from usnet.lab.world import World as World

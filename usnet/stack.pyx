@@ -29,6 +29,7 @@ from usnet.ip.config cimport (
     ip_reset,
 )
 from usnet.ip.input cimport ip_input, ip_input_loopback
+from usnet.ip.link cimport LINK_FRAME_MAX, link_gather
 from usnet.ip.neighbour cimport neighbour_set, neighbour_timeout
 from usnet.ip.output cimport ip_flush
 from usnet.ip.reassembly cimport reassembly_timeout
@@ -73,7 +74,6 @@ from usnet.tcp.states import NAMES as STATE_NAMES
 
 cdef enum:
     LARGE_BYTES = 1 << 18       # of frames that span slots in one run: then the application gets its turn, while they are in the cache
-    GATHER_BYTES = 65536 + 18   # the largest frame that may span slots
     MAX_PIECES = 1 << 20        # buffers that are kept at once, of all ports
 
 
@@ -93,30 +93,6 @@ cdef void hand_up(stack *s, int kind, const packet *p, int64_t now) noexcept nog
         tcp_input(&s.tcp, p, now)
     elif kind == PACKET_ICMP_ERROR:
         tcp_icmp_error(&s.tcp, p, now)
-
-
-cdef const uint8_t *gather(stack *s, ring *r, uint32_t first, uint32_t *after, uint32_t *length) noexcept nogil:
-    """A frame of several slots as a run of bytes: where it lies if its buffers lie in a row, else put together. *length is 0 if it is longer than any
-    frame may be; *after is the slot behind it."""
-    cdef const uint8_t *frame = ring_buf(r, first)
-    cdef uint32_t i = first, n = 0
-    cdef bint more = True
-    cdef bint in_a_row = True
-    while more and i != r.tail:
-        more = r.slots[i].flags & NS_MOREFRAG
-        in_a_row = in_a_row and ring_buf(r, i) == frame + n
-        n += r.slots[i].len
-        i = ring_next(r, i)
-    after[0] = i
-    length[0] = n if n <= GATHER_BYTES else 0
-    if in_a_row or n > GATHER_BYTES:
-        return frame
-    n = 0
-    while first != i:
-        memcpy(s.gather + n, ring_buf(r, first), r.slots[first].len)
-        n += r.slots[first].len
-        first = ring_next(r, first)
-    return s.gather
 
 
 cdef bint port_leaves(void *user) noexcept nogil:
@@ -157,7 +133,7 @@ cdef uint32_t receive_burst(stack *s, uint32_t netif, ring *r, slot_meta *meta, 
     cdef packet p
     while i != r.tail and n < s.config.burst and large[0] < LARGE_BYTES:
         if r.slots[i].flags & NS_MOREFRAG:
-            frame = gather(s, r, i, &following, &length)
+            frame = link_gather(r, i, s.gather, &following, &length)
             large[0] += length
         else:
             following = ring_next(r, i)
@@ -311,7 +287,7 @@ cdef class StackCore:
         rng_seed(&self.s.random, seed & 0xffffffffffffffff)
         self.s.config.burst = self.s.config.rounds = 64
         self.s.config.tx_retry = 100_000
-        self.s.gather = <uint8_t *>malloc(GATHER_BYTES)
+        self.s.gather = <uint8_t *>malloc(LINK_FRAME_MAX)
         if (self.s.gather == NULL or chunks_init(&self.s.chunks, max_chunks)
                 or pieces_init(&self.s.pieces, &self.s.chunks, MAX_PIECES)
                 or wheel_init(&self.s.timers, max_connections + MAX_NEIGHBOURS + MAX_REASSEMBLIES, 0)

@@ -133,7 +133,7 @@ def test_fates_of_several_rules_add_up():
     fates = Fates([Fate("dup(2, gap=1ms)"), Fate("delay(5ms)"), Fate("delay(t=1ms)"), Fate("reorder(3, within=20ms)")])
     assert fates.decide(FRAMES["data"]) == {"drop": False, "by": -1, "copies": 2, "gap": 10**6, "delay": 6 * 10**6,
                                             "hold": 3,
-                                            "hold_ns": 2 * 10**7, "bits": []}
+                                            "hold_ns": 2 * 10**7, "mangled": None, "bits": []}
     assert fates.counts() == [(1, 1)] * 4
     fates.reset()
     assert fates.counts() == [(0, 0)] * 4

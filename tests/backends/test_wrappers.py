@@ -1,5 +1,6 @@
 """Captures show what passed; faults do what the rules say, in the port's time."""
 import io
+import random
 import shutil
 import subprocess
 import time
@@ -180,6 +181,36 @@ def test_equal_delays_keep_the_order():
     clock.advance(MS)
     port.sync()
     assert bodies(far.receive()) == [frame(i) for i in range(20)]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_frames_with_delays_of_all_lengths_arrive_in_the_order_of_their_times(seed):
+    delays = [random.Random(seed).randrange(40) for _ in range(200)]
+    port, far, clock = harmed(*[Fate(f"delay({delay + 1}ms)", nth=i + 1) for i, delay in enumerate(delays)], slots=512)
+    got = []
+    for i in range(200):
+        port.send(frame(i))
+        if i % 20 == 19:                    # some go while others come
+            clock.advance(MS)
+            port.sync()
+            got += bodies(far.receive())
+    clock.advance(40 * MS)
+    port.sync()
+    got += bodies(far.receive())
+    came_and_due = [(i // 20 + 1 + delay, i) for i, delay in enumerate(delays)]
+    assert got == [frame(i) for _, i in sorted(came_and_due)]
+
+
+def test_a_frame_whose_turn_comes_overtakes_those_that_wait_for_a_later_time():
+    port, far, clock = harmed(Fate("delay(1ms)", nth=[1, 2]), Fate("reorder(3, within=10ms)", nth=3),
+                              Fate("reorder(2, within=10ms)", nth=4))
+    for i in range(7):
+        port.send(frame(i))
+    assert bodies(far.receive()) == [frame(i) for i in (4, 5, 3, 2, 6)]
+    clock.advance(10 * MS)
+    port.sync()
+    assert bodies(far.receive()) == [frame(0), frame(1)]
+    assert port.fault_counts()["held"] == 0
 
 
 def test_duplicates_follow_at_their_gap():

@@ -5,6 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import usnet
+from usnet.backends.fate import Fate
+from usnet.lab.programs import sleep
 from usnet.lab.world import World
 
 
@@ -63,3 +65,36 @@ def test_loss_is_repaired():
 )
 def test_whatever_the_ring_and_the_link_the_bytes_arrive(total, piece, nodelay, mtu, slots, loss, duplicate, jitter):
     transfer(True, total, piece, nodelay, mtu, slots, loss=loss, duplicate=duplicate, jitter=jitter, reorder=True)
+
+
+@pytest.mark.parametrize("slots", [(40, 256), (64, 256)])
+def test_what_was_sent_without_a_copy_stays_whole_when_large_frames_take_its_slot(slots):
+    """The small segment lies in the ring's buffer when it is lost; the ring comes round before it is sent again."""
+    pieces = [100_000] * 12 + [1000] + [40_000] * 4
+    data = bytes(i * 31 + (i >> 8) * 7 & 255 for i in range(sum(pieces)))
+    got = bytearray()
+    with World(seed=1) as world:
+        client, server = world.host("client", "10.0.0.1"), world.host("server", "10.0.0.2")
+        lost = Fate("drop", at="a->b", size=(1000, 1100), nth=1)
+        world.link(client, server, ports={"offload": True, "slots": slots}, rate="1Gbit", delay="10ms", fates=[lost])
+
+        def serve():
+            with usnet.create_server(("10.0.0.2", 80)) as listener, listener.accept()[0] as sock:
+                while part := sock.recv(65536):
+                    got.extend(part)
+
+        def fetch():
+            at = 0
+            with usnet.create_connection(("10.0.0.2", 80)) as sock:
+                sock.setsockopt(6, 1, 1)
+                for n in pieces:
+                    sock.sendall(data[at : at + n])
+                    at += n
+                    if n == 100_000:
+                        sleep("30ms")           # the window grows
+
+        server.run(serve)
+        client.run(fetch)
+        world.run()
+        assert client.statistics()["copies"]["out_lent"] == 1000
+    assert bytes(got) == data

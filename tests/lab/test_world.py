@@ -4,6 +4,7 @@ import contextlib
 import errno
 import gc
 import os
+import re
 import subprocess
 import sys
 import weakref
@@ -179,8 +180,37 @@ def test_a_program_that_nobody_will_wake_is_named():
             listener.accept()
 
     client.run(wait_for_nobody)
-    with pytest.raises(SimulationStalled, match="client:wait_for_nobody"):
+    with pytest.raises(SimulationStalled, match=r"client:wait_for_nobody \(in a wait for .*read of descriptor \d+ \(tcp 10.0.0.1:7 LISTEN"):
         world.run()
+
+
+def test_all_who_wait_are_named_with_what_they_wait_for():
+    world, client, server = two_hosts()
+
+    def never_answers():
+        with usnet.create_server(SERVER) as listener, listener.accept()[0] as sock, usnet.epoll() as epoll:
+            epoll.register(sock, usnet.EPOLLPRI)
+            epoll.poll()
+
+    def asks():
+        with usnet.create_connection(SERVER) as sock:
+            sock.recv(1)
+
+    def floods():
+        with usnet.socket(usnet.AF_INET, usnet.SOCK_DGRAM) as sock:
+            sock.recv(1)
+
+    server.run(never_answers)
+    client.run(asks)
+    client.run(floods)
+    with pytest.raises(SimulationStalled) as error:
+        world.run()
+    text = re.sub(r"descriptor \d+", "descriptor N", re.sub(r"10.0.0.1:\d+", "10.0.0.1:N", str(error.value)))
+    assert text.partition("these wait: ")[2].split(", ") == [
+        "server:never_answers (in a wait for something to read of descriptor N (epoll))",
+        f"client:asks (in a wait for something to read of descriptor N (tcp 10.0.0.1:N to {SERVER[0]}:{SERVER[1]} ESTABLISHED))",
+        "client:floods (in a wait for something to read of descriptor N (not bound))",
+    ]
 
 
 @pytest.mark.parametrize("ask", ["recv", "poll"])

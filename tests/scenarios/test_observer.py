@@ -176,6 +176,15 @@ def gap(wire, *numbers):
             wire.passes("server", 1, ACK, 1, sack=((at(i), at(i + 1)),))
 
 
+def burst(wire, *numbers):
+    """Agreed on SACK; the client's segments of these numbers arrive at one instant, in this order."""
+    wire.open(sack=True)
+    for i in range(max(numbers) + 1):
+        wire.sent("client", at(i), ACK, 1, DATA[:MSS], ms=1)
+    for i in numbers:
+        wire.happens("delivered", "client", wire.frame("client", at(i), ACK, 1, DATA[:MSS]))
+
+
 def at(i):
     return 1 + i * MSS
 
@@ -200,6 +209,13 @@ def sack_with_an_old_block_first(wire):
 def sack_left_out(wire):
     gap(wire, 1)
     wire.passes("server", 1, ACK, 1)
+
+
+def sack_left_out_of_a_burst(wire):
+    """Two segments arrive at once behind a gap, and the ACKs tell of the first only."""
+    burst(wire, 1, 3)
+    for _ in range(2):
+        wire.passes("server", 1, ACK, 1, sack=((at(1), at(2)),))
 
 
 def sack_resend(wire):
@@ -291,6 +307,7 @@ BREAKS = {
     sack_of_what_is_acknowledged: "sack",
     sack_with_an_old_block_first: "sack",
     sack_left_out: "sack",
+    sack_left_out_of_a_burst: "sack",
     sack_resend: "sack_resend",
     timestamps_go_back: "timestamps",
     timestamps_invented: "timestamps",
@@ -314,6 +331,16 @@ def test_orderly_reports_and_repairs_break_no_rule(wire):
     wire.passes("client", at(2), ACK, 1, DATA[:MSS], ms=11)
     wire.passes("server", 1, ACK, at(4))
     assert wire.broken() == [], wire.observer.violations
+
+
+def test_acks_may_leave_in_the_middle_of_a_burst(wire):
+    """All of it has arrived when the first ACK is seen, which answers only what came before."""
+    burst(wire, 0, 1, 3, 5, 2)
+    wire.passes("server", 1, ACK, at(2), ms=1)
+    wire.passes("server", 1, ACK, at(2), sack=((at(3), at(4)),))
+    wire.passes("server", 1, ACK, at(2), sack=((at(5), at(6)), (at(3), at(4))))
+    wire.passes("server", 1, ACK, at(4), sack=((at(5), at(6)),))
+    assert wire.broken() == []
 
 
 def test_a_peer_that_took_back_what_it_reported_may_be_sent_it_again(wire):

@@ -321,7 +321,8 @@ def test_the_main_program_drives_the_world_when_it_waits():
     with pytest.raises(TimeoutError):
         a.receive(timeout=1000)
     assert env.now == 4_001_000
-    with pytest.raises(SimulationStalled, match="main program"):
+    spawn(env, b.receive, name="another")
+    with pytest.raises(SimulationStalled, match=r"the main program \(in a wait for its host\), another \(in a wait for its host\)"):
         a.receive()
 
 

@@ -3,6 +3,8 @@
 CONNECT_TO_PORT_0 = "connecting to port 0 is EINVAL: no packet bears that port; Linux asks the peer and is refused"
 BIND_IN_TIME_WAIT = "a socket in TIME-WAIT keeps its name: bind is EINVAL; Linux lets it be bound anew"
 BUFFER_SIZES = "SO_SNDBUF and SO_RCVBUF are bytes of payload as asked for, from 2,048 to 1 GiB; Linux doubles them, between other limits"
+TIMES = "SO_RCVTIMEO and SO_SNDTIMEO keep the microseconds that were set; Linux rounds them up to ticks of its clock"
+QUICKACK = "TCP_QUICKACK reads 0 at first: every second segment is acknowledged from the start; Linux begins with sixteen ACKs at once"
 
 DATAGRAM_STATES = (
     "fresh", "bound", "connected", "with_datagrams", "to_a_closed_port", "unconnected_to_a_closed_port", "refused_and_told",
@@ -17,5 +19,7 @@ KEPT = {
     **{("option", kind, "SO_SNDBUF", what): BUFFER_SIZES for kind in ("stream", "datagram") for what in ("default", "set", "raw")},
     **{("option", "stream", "SO_RCVBUF", what): BUFFER_SIZES for what in ("default", "set", "raw")},
     **{("option", "datagram", "SO_RCVBUF", what): BUFFER_SIZES for what in ("set", "raw")},
+    **{("option", "stream", name, "odd"): TIMES for name in ("SO_RCVTIMEO", "SO_SNDTIMEO")},
+    **{("option", "stream", "TCP_QUICKACK", what): QUICKACK for what in ("default", "raw")},
 }
 REASONS = sorted(set(KEPT.values()))

@@ -244,3 +244,49 @@ def test_a_blocked_program_sleeps_through_what_does_not_concern_it():
     b.run(sender)
     world.run_programs()
     assert waits == 2
+
+
+def test_a_blocking_send_takes_all_of_it():
+    """As the kernel's does; with a timeout it takes what fits."""
+    world, a, b = pair(rate="100Mbit")
+    size = 3_000_000
+
+    def sink():
+        with usnet.create_server(("", 80)) as listener:
+            conn, _ = listener.accept()
+            with conn:
+                return sum(iter(lambda: len(conn.recv(1 << 16)), 0))
+
+    def source():
+        with usnet.create_connection(("10.0.0.1", 80)) as sock:
+            assert sock.send(bytes(size)) == size
+            sock.settimeout(5)
+            return sock.send(bytes(size))
+
+    got, sent = a.run(sink), b.run(source)
+    world.run_programs()
+    assert 0 < sent.value < size
+    assert got.value == size + sent.value
+
+
+def test_a_blocking_send_cut_short_by_a_reset_says_how_much_it_took_and_then_why():
+    world, a, b = pair()
+
+    def rude():
+        with usnet.create_server(("", 80)) as listener:
+            conn, _ = listener.accept()
+            conn.recv(1000)
+            conn.setsockopt(usnet.SOL_SOCKET, usnet.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            conn.close()
+
+    def source():
+        with usnet.create_connection(("10.0.0.1", 80)) as sock:
+            taken = sock.send(bytes(30_000_000))
+            with pytest.raises(ConnectionResetError):
+                sock.send(b"more")
+            return taken
+
+    a.run(rude)
+    taken = b.run(source)
+    world.run_programs()
+    assert 0 < taken.value < 30_000_000

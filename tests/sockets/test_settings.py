@@ -36,7 +36,9 @@ def test_the_limits_of_settings_fit_into_the_core():
                     changes = {f"{section}.{f.name}": f.metadata[end]}
                     if f.name == "rto_max" or (f.name.startswith("rto_") and end == "most"):
                         changes["tcp.rto_max"] = f.metadata["most"]     # what must keep to another
-                    core.configure(**Settings().with_changes(changes).core())
+                    wanted = Settings().with_changes(changes).core()
+                    core.configure(**wanted)
+                    assert core.configuration() == wanted
 
 
 def test_what_is_written_as_toml_reads_the_same():

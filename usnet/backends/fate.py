@@ -29,9 +29,14 @@ ACTIONS: dict[str, dict[str, object]] = {
     "delay": {"t": ...},
     "corrupt": {"bit": "random"},
     "reorder": {"later": ..., "within": "1s"},
+    "strip": {"what": ...},
+    "rewrite": {"what": ..., "value": ...},
+    "clamp": {"what": ..., "value": ...},
 }
+# what middleboxes rewrite -> the number that usnet.wire.mangle has for it, and the largest value (0: it has none)
+MANGLED = {"mss": (1, 65535), "wscale": (2, 255), "sack": (3, 0), "timestamps": (4, 0), "window": (5, 65535)}
 MATCH_KEYS = ("flag", "ip", "protocol", "flags", "not_flags", "size", "src_port", "dst_port", "bytes", "time", "nth",
-              "p")
+              "every", "p")
 
 Range = int | str | Sequence[int] | None
 
@@ -98,7 +103,18 @@ def parse_action(text: object) -> tuple[str, dict[str, int]]:
     missing = [key for key, default in known.items() if default is ... and key not in given]
     if missing:
         raise ValueError(f"do: {name} needs {', '.join(missing)}")
+    if "what" in known:
+        return name, _mangling(name, str(given["what"]), given.get("value"))
     return name, {key: _argument(f"do: {name}: {key}", key, given.get(key, default)) for key, default in known.items()}
+
+
+def _mangling(name: str, what: str, value: object) -> dict[str, int]:
+    """The arguments of strip, rewrite and clamp in numbers."""
+    fields = [key for key, (_, most) in MANGLED.items() if (key != "window" if name == "strip" else most)]
+    if what not in fields:
+        raise ValueError(f"do: {name}: {what!r} is none of {', '.join(fields)}")
+    number, most = MANGLED[what]
+    return {"what": number, "value": 0 if value is None else span(str(value), f"do: {name}: value", 0, most)[0]}
 
 
 def _time(value: Any, key: str = "time") -> int:
@@ -124,11 +140,13 @@ class Fate:
     """One rule. Raises ValueError, naming the key, for what cannot be.
 
     do: "drop", "dup(n=1, gap=0)", "delay(t)", "corrupt(bit=random)" (counted from the network header on),
-    "reorder(later, within=1s)". at: "a->b", "b->a", or "both". flag: one of `FLAGS`; "ack" is a pure acknowledgement,
-    "data" has payload, "syn" has no ACK. ip: 4 or 6. protocol: a name or number. flags, not_flags: letters of FSRPAUEC
-    that must all be set, or clear. size: bytes of the frame. src_port, dst_port. bytes: stream bytes, 0 being the
-    first behind the SYN: of those frames nth counts the transmissions. time: ns or text. nth: of the frames that
-    match, 1 being the first: a number, range, list of up to 8, or "all". p: probability, 0 to 1.
+    "reorder(later, within=1s)"; what middleboxes do to TCP: "strip(what)" an option (mss, wscale, sack, timestamps),
+    "rewrite(what, value)" of mss, wscale or window, "clamp(what, value)" to at most that. at: "a->b", "b->a", or "both".
+    flag: one of `FLAGS`; "ack" is a pure acknowledgement, "data" has payload, "syn" has no ACK. ip: 4 or 6. protocol: a
+    name or number. flags, not_flags: letters of FSRPAUEC that must all be set, or clear. size: bytes of the frame.
+    src_port, dst_port. bytes: stream bytes, 0 being the first behind the SYN: of those frames nth counts the
+    transmissions. time: ns or text. nth: of the frames that match, 1 being the first: a number, range, list of up to 8,
+    or "all". every: each so many-th of those that match. p: probability, 0 to 1.
     """
     do: str
     at: str = "both"
@@ -143,6 +161,7 @@ class Fate:
     bytes: Range = None
     time: Range = None
     nth: Range = None
+    every: int = 1
     p: float | str = 1
 
     def __post_init__(self):
@@ -190,6 +209,8 @@ class Fate:
         until = span(self.time, "time", 0, FOREVER, _time)
         if until[0] == until[1]:
             raise ValueError(f"time: {self.time!r} is no window (from..until)")
+        if type(self.every) is not int or self.every < 1:
+            raise ValueError(f"every: {self.every!r} is no number from 1 on")
         first, last = span(self.bytes, "bytes", 0, 2**32 - 1)
         return {
             "dirs": {"a->b": 1, "b->a": 2,
@@ -197,7 +218,7 @@ class Fate:
             "size": span(self.size, "size", 0, 2**31), "src_port": span(self.src_port, "src_port", 0, 65535),
             "dst_port": span(self.dst_port, "dst_port", 0,
                              65535), "has_bytes": self.bytes is not None, "bytes": (first, last + 1),
-            "time": until, "nth": nth, "chance": self._chance(),
+            "time": until, "nth": nth, "every": self.every, "chance": self._chance(),
         }
 
     def _kind(self) -> dict:

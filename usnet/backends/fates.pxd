@@ -12,6 +12,9 @@ cdef enum:
     FATE_DELAY = 3
     FATE_CORRUPT = 4
     FATE_REORDER = 5
+    FATE_STRIP = 6
+    FATE_REWRITE = 7
+    FATE_CLAMP = 8
     # fate_rule.kind: what the frame must be, beside the masks of TCP flags
     KIND_ANY = 0
     KIND_DATA = 1               # TCP with payload
@@ -23,6 +26,7 @@ cdef enum:
     DIR_BA = 2                  # frames of direction 1
     FATE_MAX_NTH = 8
     FATE_MAX_BITS = 4
+    FATE_MAX_EDITS = 4
     FATE_FLOWS = 64
     ANY_PROTOCOL = -1
 
@@ -46,6 +50,7 @@ cdef struct fate_rule:
     # Of the frames that match, which: by number, 1 being the first; then by chance
     uint32_t n_nth              # 0: all
     uint64_t nth[8][2]          # first and last, both included
+    uint64_t every              # each so many-th; 1: all
     uint64_t chance             # of 2^64; used when not `always`
     bint always
     uint64_t key                # purpose of its draws
@@ -56,9 +61,16 @@ cdef struct fate_rule:
     # FATE_CORRUPT: from the network header on, bit 0 being the highest of its first byte; -1: a random one
     int32_t bit
     uint32_t later              # FATE_REORDER: frames of the same direction that pass first
+    uint8_t what                # FATE_STRIP, FATE_REWRITE, FATE_CLAMP: MANGLE_* of usnet.wire.mangle
+    uint32_t value              # FATE_REWRITE, FATE_CLAMP
     # What has happened
     uint64_t matched            # frames that met the conditions before nth and chance
     uint64_t fired
+
+cdef struct fate_edit:
+    uint8_t action              # FATE_STRIP, FATE_REWRITE, FATE_CLAMP
+    uint8_t what                # MANGLE_*
+    uint32_t value
 
 cdef struct fate:
     # What befalls one frame. Times are added by the link to its own
@@ -71,6 +83,11 @@ cdef struct fate:
     uint32_t n_bits
     # bits to flip, counted from the start of the frame, 0 being the highest of byte 0: see fate_flip
     uint32_t bits[4]
+    # what a middlebox does to the TCP header: see fate_mangle
+    uint32_t n_edits
+    fate_edit edits[4]
+    uint16_t transport          # where that header is, and where the packet ends
+    uint32_t end
     int32_t by                  # number of the rule that dropped it; -1
 
 cdef struct fate_flow:
@@ -92,6 +109,8 @@ cdef struct fate_set:
 # The fate of the next frame of a direction (0: a->b, 1: b->a). `now`: ns, in the clock that the rules' times go by.
 cdef void fates_decide(fate_set *s, const uint8_t *frame, uint32_t length, int64_t now, int direction,
                        fate *out) noexcept nogil
+# Has the middleboxes of a fate at a frame that may be written, whose checksum is complete: whether they changed anything. Before fate_flip.
+cdef bint fate_mangle(const fate *f, uint8_t *frame, uint32_t length) noexcept nogil
 # Flips the bits of a fate in a frame that may be written.
 cdef void fate_flip(const fate *f, uint8_t *frame, uint32_t length) noexcept nogil
 

@@ -6,6 +6,7 @@ from libc.string cimport memcmp, memcpy, memset
 from usnet.backends.keyed cimport keyed_below, keyed_draw
 from usnet.wire.eth cimport ETH_P_ARP
 from usnet.wire.glance cimport frame_glance, glance
+from usnet.wire.mangle cimport tcp_rewrite, tcp_strike
 from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_RST, TH_SYN
 
 from usnet.backends.fate import Fate
@@ -92,6 +93,8 @@ cdef bint rule_matches(fate_set *s, const fate_rule *r, const frame_glance *g, u
 
 cdef bint is_nth(const fate_rule *r) noexcept nogil:
     cdef uint32_t i
+    if r.matched % r.every:
+        return False
     for i in range(r.n_nth):
         if r.nth[i][0] <= r.matched <= r.nth[i][1]:
             return True
@@ -109,9 +112,21 @@ cdef void add_bit(fate *out, int64_t bit, uint32_t length) noexcept nogil:
     out.n_bits += 1
 
 
-cdef void apply_rule(fate_set *s, uint32_t number, uint32_t network, uint32_t length, uint64_t stream, uint64_t index,
+cdef void add_edit(fate *out, const fate_rule *r, const frame_glance *g) noexcept nogil:
+    if not g.tcp or out.n_edits == FATE_MAX_EDITS:
+        return
+    out.edits[out.n_edits].action = r.action
+    out.edits[out.n_edits].what = r.what
+    out.edits[out.n_edits].value = r.value
+    out.n_edits += 1
+    out.transport = g.transport
+    out.end = g.end
+
+
+cdef void apply_rule(fate_set *s, uint32_t number, const frame_glance *g, uint32_t length, uint64_t stream, uint64_t index,
                      fate *out) noexcept nogil:
     cdef fate_rule *r = &s.rules[number]
+    cdef uint32_t network = g.network
     cdef uint64_t draw
     if r.action == FATE_DROP:
         if not out.drop:
@@ -127,6 +142,8 @@ cdef void apply_rule(fate_set *s, uint32_t number, uint32_t network, uint32_t le
         if r.later > out.hold:
             out.hold = r.later
             out.hold_ns = r.ns
+    elif r.action >= FATE_STRIP:
+        add_edit(out, r, g)
     elif network < length and r.bit >= 0:
         add_bit(out, <int64_t>network * 8 + r.bit, length)
     elif network < length:
@@ -159,7 +176,23 @@ cdef void fates_decide(fate_set *s, const uint8_t *frame, uint32_t length, int64
         if not r.always and keyed_draw(s.seed, stream, r.key, index) >= r.chance:
             continue
         r.fired += 1
-        apply_rule(s, i, g.network, length, stream, index, out)
+        apply_rule(s, i, &g, length, stream, index, out)
+
+
+cdef bint fate_mangle(const fate *f, uint8_t *frame, uint32_t length) noexcept nogil:
+    cdef const fate_edit *e
+    cdef uint32_t changed = 0
+    cdef uint32_t n = f.end - f.transport
+    cdef uint32_t i
+    if f.n_edits == 0 or f.end > length:
+        return False
+    for i in range(f.n_edits):
+        e = &f.edits[i]
+        if e.action == FATE_STRIP:
+            changed += tcp_strike(frame + f.transport, n, e.what)
+        else:
+            changed += tcp_rewrite(frame + f.transport, n, e.what, e.value, e.action == FATE_CLAMP)
+    return changed > 0
 
 
 cdef void fate_flip(const fate *f, uint8_t *frame, uint32_t length) noexcept nogil:
@@ -182,15 +215,18 @@ cdef object fill_rule(fate_rule *r, dict c, uint64_t key):
     r.n_nth = len(c["nth"])
     for i in range(<int>r.n_nth):
         r.nth[i][0], r.nth[i][1] = c["nth"][i]
+    r.every = c["every"]
     r.always = c["chance"] == 2**64
     r.chance = 0 if r.always else c["chance"]
     r.key = key
     r.action = {"drop": FATE_DROP, "dup": FATE_DUP, "delay": FATE_DELAY, "corrupt": FATE_CORRUPT,
-                "reorder": FATE_REORDER}[c["action"]]
+                "reorder": FATE_REORDER, "strip": FATE_STRIP, "rewrite": FATE_REWRITE, "clamp": FATE_CLAMP}[c["action"]]
     r.copies = arguments.get("n", 0)
     r.ns = arguments.get("gap", arguments.get("t", arguments.get("within", 0)))
     r.bit = arguments.get("bit", -1)
     r.later = arguments.get("later", 0)
+    r.what = arguments.get("what", 0)
+    r.value = arguments.get("value", 0)
 
 
 cdef class Fates:
@@ -218,14 +254,17 @@ cdef class Fates:
 
     def decide(self, const uint8_t[::1] frame, int direction=0, int64_t now=0):
         """The fate of the next frame of a direction (0: a->b, 1: b->a), as a dict: drop, by, copies, gap, delay, hold,
-        hold_ns, bits."""
+        hold_ns, bits, and `mangled`, the frame as middleboxes leave it (None: as it is)."""
         cdef fate f
         cdef uint32_t i
         if direction not in (0, 1):
             raise ValueError(f"direction is 0 or 1, not {direction}")
         fates_decide(&self.s, &frame[0] if frame.shape[0] else NULL, <uint32_t>frame.shape[0], now, direction, &f)
+        mangled = bytearray(frame)
+        if not frame.shape[0] or not fate_mangle(&f, mangled, <uint32_t>frame.shape[0]):
+            mangled = None
         return {"drop": f.drop, "by": f.by, "copies": f.copies, "gap": f.gap, "delay": f.delay, "hold": f.hold,
-                "hold_ns": f.hold_ns,
+                "hold_ns": f.hold_ns, "mangled": mangled and bytes(mangled),
                 "bits": [f.bits[i] for i in range(f.n_bits)]}
 
     def counts(self):

@@ -93,7 +93,7 @@ cdef int ring_check(ring_side *k, port_stats *st) noexcept nogil:
 
 cdef int ring_put(ring_side *k, const uint8_t *frame, uint32_t length, int64_t time_ns, port_stats *st) noexcept nogil:
     cdef uint32_t size = k.buf_size
-    cdef uint32_t need = (length + size - 1) // size if length else 1
+    cdef uint32_t need = 1 if length <= size else (length + size - 1) // size
     cdef uint32_t left = length
     cdef uint32_t part
     cdef slot *s

@@ -21,6 +21,7 @@ from usnet.cli.main import missing_extra
 EPILOG = """\b
 Examples:
   usnet demo
+  usnet run --loss 0.02 --delay 20ms server.py : client.py
   usnet replay sim_scenarios/single-loss-mid.toml
   usnet serve http --backend tap:tap0 --address 10.9.0.2/24 --peer-address 10.9.0.1/24 --root .
   usnet doctor
@@ -29,6 +30,7 @@ Examples:
 COMMANDS = {
     "demo": "usnet.cli.demo",
     "replay": "usnet.cli.replay",
+    "run": "usnet.cli.run",
     "serve": "usnet.cli.serve",
     "ss": "usnet.cli.ss",
     "stat": "usnet.cli.stat",

@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from usnet.backends.ring cimport slot_meta
-from usnet.ip.link cimport link_close, link_close_as, link_cursor, link_header, link_open, link_put, link_slots, link_space
+from usnet.ip.link cimport link_close, link_close_as, link_cursor, link_fits, link_free, link_header, link_open, link_put
 from usnet.ip.state cimport ip_state, netif
 from usnet.memory.hash cimport siphash
 from usnet.wire.addr cimport ip_addr
@@ -43,8 +43,7 @@ cdef int fragment_send(ip_state *ip, uint32_t number, const uint8_t *mac, const 
     cdef uint8_t *l2
     if count == 0 or ip.netifs[number].link.n_tx == 0 or count >= ip.netifs[number].link.tx[0].num_slots:
         return -EMSGSIZE
-    if link_space(ip, number, count) < count:
-        ip.netifs[number].tx_wanted = 1
+    if not link_free(ip, number, count):
         return -EAGAIN
     f.header_len = IPV4_HLEN
     f.dont_fragment = 0
@@ -54,6 +53,8 @@ cdef int fragment_send(ip_state *ip, uint32_t number, const uint8_t *mac, const 
         f.more_fragments = 1 if at + size < n else r.more_fragments
         f.total_len = <uint16_t>(IPV4_HLEN + size)
         l2 = link_open(ip, number)
+        if l2 == NULL:
+            return -EAGAIN
         head = link_header(&ip.netifs[number], l2, mac, ETH_P_IP)
         ipv4_emit(l2 + head, IPV4_HLEN, &f)
         memcpy(l2 + head + IPV4_HLEN, l4 + at, size)
@@ -69,13 +70,10 @@ cdef int packet_send_large(ip_state *ip, uint32_t number, const uint8_t *mac, co
     cdef netif *nif = &ip.netifs[number]
     cdef uint8_t header[18]
     cdef uint32_t head = link_header(nif, header, mac, ETH_P_IP)
-    cdef uint32_t slots = link_slots(nif, head + n)
+    cdef int status = link_fits(ip, number, head + n)
     cdef link_cursor at
-    if slots == 0:
-        return -EMSGSIZE
-    if link_space(ip, number, slots) < slots:
-        nif.tx_wanted = 1
-        return -EAGAIN
+    if status < 0:
+        return status
     at.slot = nif.link.tx[0].head
     at.byte = 0
     link_put(nif, &at, header, head)

@@ -9,11 +9,12 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from usnet.backends.ring cimport NS_MOREFRAG, PORT_VNET_HDR, Port, ring, ring_buf, ring_next, slot_meta
+from usnet.backends.ring cimport PORT_VNET_HDR, Port, ring, slot_meta
 from usnet.ip.config cimport (
     ip_add_addr, ip_add_netif, ip_add_route, ip_del_addr, ip_del_route, ip_free, ip_init, ip_mtu, ip_reset, ip_source,
 )
 from usnet.ip.input cimport ip_input, ip_input_loopback
+from usnet.ip.link cimport LINK_FRAME_MAX, link_gather
 from usnet.ip.neighbour cimport neighbour_set, neighbour_timeout
 from usnet.ip.output cimport ip_flush, ip_send, ip_tx_close, ip_tx_open, ip_tx_room
 from usnet.ip.reassembly cimport reassembly_timeout
@@ -35,10 +36,6 @@ from usnet.wire.addr cimport addr_set_v4, ip_addr
 from usnet.wire.eth cimport VLAN_NONE
 
 from usnet.ip.names import COUNTERS, DROPS, NEIGHBOUR_STATES
-
-cdef enum:
-    JOINED_BYTES = 65664        # a frame that spans slots is joined here
-
 
 cdef ip_addr to_addr(text) except *:
     cdef ip_addr a
@@ -69,7 +66,7 @@ cdef class IpHost:
         self.ports = []
         self.handed_up = []
         rng_seed(&self.random, seed)
-        self.joined = <uint8_t *>malloc(JOINED_BYTES)
+        self.joined = <uint8_t *>malloc(LINK_FRAME_MAX)
         if (self.joined == NULL or chunks_init(&self.chunks, chunks) < 0 or wheel_init(&self.timers, max_timers, 0) < 0
                 or idset_init(&self.notify, max_udp) < 0
                 or ip_init(&self.ip, &self.chunks, &self.timers, &self.notify, &self.random, max_udp) < 0):
@@ -164,26 +161,12 @@ cdef class IpHost:
         cdef ring *r = port.p.rx[n]
         cdef packet p
         cdef const uint8_t *frame
-        cdef const slot_meta *meta
-        cdef uint32_t length
-        while r.head != r.tail:
-            meta = &port.p.rx_meta[n][r.head]
-            frame = ring_buf(r, r.head)
-            length = r.slots[r.head].len
-            if r.slots[r.head].flags & NS_MOREFRAG:
-                frame = self.joined
-                length = 0
-                while True:
-                    if length + r.slots[r.head].len <= JOINED_BYTES:
-                        memcpy(self.joined + length, ring_buf(r, r.head), r.slots[r.head].len)
-                    length += r.slots[r.head].len
-                    if not r.slots[r.head].flags & NS_MOREFRAG or ring_next(r, r.head) == r.tail:
-                        break
-                    r.head = ring_next(r, r.head)
-                length = min(length, <uint32_t>JOINED_BYTES)
-            self._record(ip_input(&self.ip, number, frame, length, meta, now, &p), &p)
-            r.head = ring_next(r, r.head)
-            r.cur = r.head
+        cdef uint32_t i = r.head, after, length
+        while i != r.tail:
+            frame = link_gather(r, i, self.joined, &after, &length)
+            self._record(ip_input(&self.ip, number, frame, length, &port.p.rx_meta[n][i], now, &p), &p)
+            i = after
+        r.head = r.cur = i
 
     def run(self, int64_t now):
         """Does all that can be done at `now`: due timers, received frames, output. Returns the next deadline in ns,

@@ -1,13 +1,22 @@
-"""Frames into transmit rings: slots of ring 0 of an interface's port, and the Ethernet header in front."""
+"""Frames in rings: out into slots of ring 0 of an interface's port, with the Ethernet header in front; in from several slots."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from usnet.backends.ring cimport slot_meta
+from usnet.backends.ring cimport ring, slot_meta
 from usnet.ip.state cimport ip_state, link_cursor, netif
 from usnet.wire.eth cimport ETH_HLEN, ETH_VLAN_HLEN, VLAN_NONE
 
-# Free slots, after one sync if there are fewer than `want`; 0 as well when the port cannot send.
-cdef uint32_t link_space(ip_state *ip, uint32_t number, uint32_t want) noexcept nogil
-# Start of the first free slot's buffer, or NULL: full (and the interface is marked tx_wanted).
+cdef enum:
+    LINK_FRAME_MAX = 65536 + 18     # bytes: the largest frame that may span slots
+
+# A received frame of several slots as a run of bytes: where it lies if its buffers lie in a row, else put together in `scratch` (LINK_FRAME_MAX
+# bytes). *length is 0 if it is longer than any frame may be; *after is the slot behind it.
+cdef const uint8_t *link_gather(ring *r, uint32_t first, uint8_t *scratch, uint32_t *after, uint32_t *length) noexcept nogil
+
+# Whether `count` slots are free, after one sync if need be. If not, the interface is marked tx_wanted.
+cdef bint link_free(ip_state *ip, uint32_t number, uint32_t count) noexcept nogil
+# The same for a frame of `length` bytes that may span slots, all of which may be written to then: 0; -EAGAIN; -EMSGSIZE when the ring can never hold it.
+cdef int link_fits(ip_state *ip, uint32_t number, uint32_t length) noexcept nogil
+# Start of the first free slot's buffer, or NULL: full.
 cdef uint8_t *link_open(ip_state *ip, uint32_t number) noexcept nogil
 # Hands the first free slot over with a frame of `length` bytes in it; it leaves at the next flush.
 cdef void link_close(ip_state *ip, uint32_t number, uint32_t length) noexcept nogil
@@ -15,8 +24,6 @@ cdef void link_close(ip_state *ip, uint32_t number, uint32_t length) noexcept no
 cdef void link_close_as(ip_state *ip, uint32_t number, uint32_t length, const slot_meta *meta) noexcept nogil
 # Writes n bytes at a place in the slots that are free, and moves it behind them.
 cdef void link_put(const netif *n, link_cursor *at, const uint8_t *p, uint32_t length) noexcept nogil
-# Slots that `length` bytes take from the first free one on; 0 when the ring can never hold them.
-cdef uint32_t link_slots(const netif *n, uint32_t length) noexcept nogil
 # Instead of the first free slot's buffer one that is held goes out: buffer `index` of the interface's set. The frame must
 # begin where link_frame_at says. Returns the slot.
 cdef uint32_t link_lend(ip_state *ip, uint32_t number, uint32_t index) noexcept nogil

@@ -5,7 +5,7 @@ from libc.string cimport memcpy, memset
 
 from usnet.backends.ring cimport META_CSUM_NEEDED, PORT_VNET_HDR, ring_buf, ring_room, ring_space, slot_meta
 from usnet.ip.fragment cimport fragment_ident, fragment_send
-from usnet.ip.link cimport link_close, link_close_as, link_header, link_header_len, link_open, link_put, link_slots, link_space
+from usnet.ip.link cimport link_close, link_close_as, link_fits, link_header, link_header_len, link_open, link_put
 from usnet.ip.neighbour cimport neighbour_put, neighbour_use
 from usnet.ip.paths cimport path_mtu
 from usnet.ip.queue cimport queue_put
@@ -188,7 +188,7 @@ cdef int ip_tx_open_large(ip_state *ip, const ip_addr *src, const ip_addr *dst, 
                           tx_frame *f) noexcept nogil:
     cdef hop h
     cdef netif *n
-    cdef uint32_t slots, head
+    cdef uint32_t head
     cdef int status = find_hop(ip, src, dst, now, &h)
     if status < 0:
         return status
@@ -196,12 +196,9 @@ cdef int ip_tx_open_large(ip_state *ip, const ip_addr *src, const ip_addr *dst, 
         return -EMSGSIZE
     n = &ip.netifs[h.netif]
     head = link_header_len(n) + IPV4_HLEN
-    slots = link_slots(n, head + l4_len)
-    if slots == 0:
-        return -EMSGSIZE
-    if link_space(ip, h.netif, slots) < slots:
-        n.tx_wanted = 1
-        return -EAGAIN
+    status = link_fits(ip, h.netif, head + l4_len)
+    if status < 0:
+        return status
     describe(ip, f, &h, src, dst, IPPROTO_TCP, l4_header)
     f.ring_slot = n.link.tx[0].head
     f.l2 = ring_buf(n.link.tx[0], f.ring_slot)

@@ -252,8 +252,8 @@ cdef struct packet:
     uint8_t tos
     uint8_t ttl
     uint8_t csum_ok             # the port verified the L4 checksum already
-    # PACKET_ICMP_ERROR: the segment that it quotes was ours, src -> dst above
     uint16_t gso_size           # payload bytes of each TCP segment that the frame carries; 0: it carries one
+    # PACKET_ICMP_ERROR: the segment that it quotes was ours, src -> dst above
     uint8_t icmp_type
     uint8_t icmp_code
     uint32_t icmp_rest          # next-hop MTU

@@ -6,7 +6,7 @@ from usnet.backends.sim.digest cimport digest_feed
 from usnet.backends.sim.host cimport SimHost
 from usnet.backends.sim.journal cimport world
 from usnet.backends.sim.network cimport Network
-from usnet.backends.sim.scheduler cimport host, host_arm
+from usnet.backends.sim.scheduler cimport host, host_arm, host_clock
 from usnet.sockets.host cimport Stack, host_has_news, host_run
 
 cdef uint64_t CALLS = <uint64_t>1 << 62     # marks a feed of the digest as the result of a call; frames have no such bit
@@ -30,6 +30,14 @@ cdef void rearm(void *ctx, int64_t deadline) noexcept nogil:
 cdef void into_digest(void *ctx, int call, int fd, int64_t result, const uint8_t *p, uint32_t n) noexcept nogil:
     cdef watched *k = <watched *>ctx
     digest_feed(&k.w.digest, CALLS | (k.number << 40) | (<uint64_t>call << 32) | <uint32_t>fd, <uint64_t>result, p, n)
+
+
+def crash(Stack stack not None, SimHost simulated not None, seed):
+    """The stack loses all it knows, at this instant: connections, what they had to send, neighbours. Its host is off; its programs are dead."""
+    simulated.switch_off()
+    with nogil:
+        host_run(&stack.n, host_clock(&simulated.h))   # what lies in its receive rings goes down with it
+    stack.reset(seed, host_clock(&simulated.h))
 
 
 def attach(Stack stack not None, SimHost simulated not None, Network network not None, number):

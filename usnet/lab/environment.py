@@ -147,10 +147,16 @@ class Environment(simpy.Environment):
         finally:
             self._running = was
 
+    def waiting(self):
+        """Which programs, other than daemons, wait, and what for: a list of texts."""
+        return [f"{p.name} (in {p.waits_for})" for p in self.programs.values() if not p.daemon]
+
+    def stalled(self, *more):
+        """The error that names who waits: `more` (texts) and the programs."""
+        return SimulationStalled(f"at {self.now} ns nothing is left to happen, but these wait: {', '.join([*more, *self.waiting()])}")
+
     def _check_stalled(self, until):
-        waiting = [program for program in self.programs.values() if not program.daemon]
-        if waiting:
-            raise SimulationStalled(f"at {self.now} ns nothing is left to happen, but these wait: "
-                                    + ", ".join(f"{p.name} ({p.waits_for})" for p in waiting)) from None
+        if self.waiting():
+            raise self.stalled() from None
         if until is not None:
             raise SimulationStalled(f"at {self.now} ns nothing is left to happen, but {until} has not") from None

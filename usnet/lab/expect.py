@@ -6,16 +6,27 @@ from itertools import pairwise
 from typing import Any
 
 from usnet.backends.sim import units
+from usnet.lab.expect_wire import (
+    Flight,
+    check_agreed,
+    check_conservation,
+    check_dropped,
+    check_pipe,
+    check_resume,
+    check_spurious,
+    theory,
+)
+from usnet.lab.limits import SECOND, outside, seconds
 from usnet.lab.observe import RULES, Observer
 from usnet.lab.observe_side import Sent, Side
-from usnet.lab.scenario_format import BackoffTable, Bound, ConnectTable, ExpectTable, WindowTable
+from usnet.lab.scenario_format import BackoffTable, ConnectTable, ExpectTable, WindowTable
 from usnet.lab.scenario_ledger import Ledger
 
-SECOND = 10**9
 INVARIANTS = {
     **RULES,
     "buffers": "when all is closed and 2 MSL are over no connection, chunk, reassembly or timer is left",
     "quiescence": "when all is closed and 2 MSL are over no TCP segment is sent",
+    "conservation": "every frame that was sent was delivered or dropped for a reason, and every one delivered went through a ring into its stack",
     "packets": "no more packets than `amplification` times what the bytes and connections need",
 }
 """All rules that hold in every scenario, by the names that switch one off."""
@@ -27,32 +38,6 @@ COUNTS = {
     "probes": "probes",
     "resets": "resets",
 }
-
-
-def seconds(ns: int | Fraction) -> str:
-    """A time as people read it."""
-    ns = int(ns)
-    for unit, factor in (("s", SECOND), ("ms", 10**6), ("us", 1000)):
-        if abs(ns) >= factor:
-            return f"{ns / factor:.6g} {unit}"
-    return f"{ns} ns"
-
-
-def outside(seen: int | Fraction, limits: Any, name: str) -> str | None:
-    """A text when a number does not lie within its limits: an int, or min and max."""
-    low, high = (limits.min, limits.max) if isinstance(limits, Bound) else (limits, limits)
-    if (low is None or seen >= low) and (high is None or seen <= high):
-        return None
-    wanted = (
-        f"{low}"
-        if low == high
-        else f"at least {low}"
-        if high is None
-        else f"at most {high}"
-        if low is None
-        else f"{low} to {high}"
-    )
-    return f"{name}: expected {wanted}, saw {seen}"
 
 
 class Run:
@@ -70,6 +55,17 @@ class Run:
         self.frames_at_rest: list[str] = []
         self.samples: dict[str, list[dict[str, int]]] = {}
         self.statistics: dict[str, Any] = {}
+        self.ends: list[int] = []  # when events that last a while end
+        self.boots: list[int] = []  # of them, when hosts come back
+        self.flight: Flight | None = None
+
+    def connections(self, host: str) -> Iterator[dict[str, Any]]:
+        """Snapshots of a host's connections that are past their handshake."""
+        core = self.world.hosts[host].stack.core
+        for number in core.connections():
+            k = core.snapshot(number)
+            if k["state"] not in ("LISTEN", "SYN_SENT", "SYN_RECEIVED", "CLOSED"):
+                yield k
 
     def failures(self) -> list[str]:
         off = self.expect.invariants if isinstance(self.expect.invariants, dict) else {}
@@ -78,7 +74,7 @@ class Run:
             if rule not in off:
                 more = self.observer.found[rule] - len(texts)
                 found += [f"{rule}: {text}" for text in texts] + ([f"{rule}: and {more} more times"] if more else [])
-        for rule, check in (("buffers", check_buffers), ("quiescence", check_quiescence), ("packets", check_packets)):
+        for rule, check in AT_REST.items():
             if rule not in off:
                 found += check(self)
         for check in (
@@ -90,7 +86,12 @@ class Run:
             check_goodput,
             check_backoff,
             check_window,
+            check_pipe,
             check_corruption,
+            check_agreed,
+            check_spurious,
+            check_dropped,
+            check_resume,
         ):
             found += check(self)
         return found
@@ -117,7 +118,7 @@ def check_quiescence(run: Run) -> Iterator[str]:
 
 
 def check_packets(run: Run) -> Iterator[str]:
-    least = sum(transfer.written // 536 + 1 for transfer in run.ledger.streams.values()) + 12 * max(
+    least = sum(transfer.written // 536 + 1 for _, transfer in run.ledger.all()) + 12 * max(
         1, len(run.observer.sides)
     )
     most = run.expect.amplification * least
@@ -125,15 +126,20 @@ def check_packets(run: Run) -> Iterator[str]:
         yield f"packets: {run.observer.packets} were sent; {least} would do, and {most} are allowed"
 
 
+AT_REST = {"buffers": check_buffers, "quiescence": check_quiescence, "conservation": check_conservation, "packets": check_packets}
+
+
 # --- Results of calls ---
 
 
 def check_delivery(run: Run) -> Iterator[str]:
-    for (src, dst), transfer in run.ledger.streams.items():
+    for (src, dst), transfer in run.ledger.all():
         name = f"delivered: {src[0]}:{src[1]} to {dst[0]}:{dst[1]}"
         yield from (f"{name}: {text}" for text in transfer.wrong)
         if transfer.read > transfer.written:
             yield f"{name}: {transfer.read} bytes were read, but only {transfer.written} written"
+        elif transfer.cut:
+            continue
         elif run.expect.delivered == "exact" and transfer.read != transfer.written:
             yield f"{name}: expected all {transfer.written} bytes, saw {transfer.read}"
         elif (
@@ -251,6 +257,8 @@ def rate_of(run: Run, text: Any) -> Fraction:
         if not rates:
             raise ValueError("goodput: no link has a rate")
         return Fraction(text.removesuffix("*link")) * min(rates)
+    if isinstance(text, str) and text.endswith("*mathis"):
+        return theory(run, text.removesuffix("*mathis"))
     return Fraction(units.rate(text) if isinstance(text, str) else text)
 
 

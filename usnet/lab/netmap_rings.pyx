@@ -9,6 +9,7 @@ from usnet.backends.netmap.standin.nic cimport nic, nic_plug, nic_receive
 from usnet.backends.ring cimport LINK_GONE, LINK_UP, port
 from usnet.backends.sim.link cimport link_send
 from usnet.backends.sim.port cimport Rings, SimPort, drain_fifo, port_end
+from usnet.backends.sim.scheduler cimport HOST_OFF, HOST_STALLED
 
 from usnet.backends.netmap.opening import open_port
 
@@ -24,12 +25,12 @@ cdef struct nic_end:            # what port_end.own points to
 cdef int leave(void *ctx, uint32_t ring, const uint8_t *frame, uint32_t length) noexcept nogil:
     """The wire of the NIC: the link, at this instant."""
     cdef port_end *e = <port_end *>ctx
-    if e.p.link != LINK_UP:
+    if e.p.link != LINK_UP or e.h.state == HOST_OFF:
         e.p.stats.tx_errors += 1
     else:
         e.p.stats.tx_frames += 1
         e.p.stats.tx_bytes += length
-    if e.out != NULL:
+    if e.out != NULL and e.h.state != HOST_OFF:
         link_send(e.out, frame, length)         # which counts it even when it is down
     return 0
 
@@ -54,6 +55,8 @@ cdef int tx_sync(void *self, uint32_t ring_number) noexcept nogil:
     cdef port *inner = (<nic_end *>e.own).inner
     if e.p.link == LINK_GONE:
         return -ENXIO
+    if e.h.state == HOST_STALLED:
+        return 0
     return finish(e, inner.tx_sync(inner.self, ring_number))
 
 

@@ -51,7 +51,9 @@ class Observer:
         self.kinds: dict[str, int] = {}
         self.arp_sent: dict[str, int] = {}
         self.watchers: list[Any] = []
+        self.data_arrivals: list[int] = []
         self._addresses: dict[str, set[bytes]] = {}
+        self._stalled: dict[str, list[Segment]] = {}
         self._ends: dict[int, tuple[str | None, str | None]] = {}
         self._world = world
 
@@ -85,13 +87,21 @@ class Observer:
                 self.leaves(seen.time, host, frame)
             return
         host = ends[1 - seen.direction]
-        if seen.altered:
+        if seen.altered & 1:                # bits flipped; what a middlebox rewrote is what this end knows
             self.altered += host is not None
             return
         if host is not None:
             seg = parse_tcp(frame)
             if seg is not None and seg.dst in self._addresses[host]:
-                self.side(host, seg.dst, seg.dport, seg.src, seg.sport, seg).arrives(seen.time, seg)
+                if seg.payload:
+                    self.data_arrivals.append(seen.time)
+                if host in self._stalled:
+                    self._stalled[host].append(seg)
+                else:
+                    self.arrives(seen.time, host, seg)
+
+    def arrives(self, t: int, host: str, seg: Segment) -> None:
+        self.side(host, seg.dst, seg.dport, seg.src, seg.sport, seg).arrives(t, seg)
 
     def leaves(self, t: int, host: str, frame: bytes) -> None:
         layer = bad_checksum(frame)
@@ -137,16 +147,36 @@ class Observer:
             number = side.iss if seg.src == laddr and seg.sport == lport else side.irs
             over = (
                 side.reset_at >= 0
-                or side.fin_at >= 0
+                or (side.fin_at >= 0 and side.una > side.fin_at)
                 or (side.last_arrival is not None and bool(side.last_arrival[1].flags & RST))
             )
-            if number >= 0 and number != seg.seq and over:
+            if number != seg.seq and over:
                 self.past.append(side)
                 side = None
         if side is None:
             mine, its = ".".join(map(str, laddr)), ".".join(map(str, raddr))
             side = self.sides[key] = Side(self, host, f"{host} ({mine}:{lport} to {its}:{rport})")
         return side
+
+    def crashed(self, host: str, t: int) -> None:
+        """The host has lost its connections: it owes nothing, and has nothing to say but RST."""
+        for side in self.sides.values():
+            if side.host == host:
+                side.crashed(t)
+
+    def stalled(self, host: str) -> None:
+        """The host does not run: what reaches it waits in its rings."""
+        self._stalled.setdefault(host, [])
+
+    def resumed(self, host: str, t: int) -> None:
+        for seg in self._stalled.pop(host, []):
+            self.arrives(t, host, seg)
+
+    @staticmethod
+    def payload(frame: bytes) -> int:
+        """Bytes of TCP payload in a frame."""
+        seg = parse_tcp(frame)
+        return len(seg.payload) if seg is not None else 0
 
     def all_sides(self) -> list[Side]:
         return [*self.past, *self.sides.values()]

@@ -13,8 +13,10 @@ class Sack:
 
     def __init__(self, side: Any):
         self.side = side
-        self.unsaid: list[tuple[int, int]] = []  # what arrived ahead, and is to be reported first by an ACK at that time
-        self.unsaid_at = -1
+        self.unsaid: list[tuple[int, int]] = []  # what arrived ahead, and is to be reported by an ACK at that time
+        self.at = -1  # that time
+        self.arrivals = 0  # of all segments at it
+        self.answered = False  # an ACK left at it
         self.told: list[tuple[int, int]] = []  # what the peer reported of our stream, sorted, disjoint
         self.head_at = -1
         self.head_again = 0  # how often the segment at snd_una was sent again
@@ -24,9 +26,14 @@ class Sack:
 
     # --- What this end reports ---
 
-    def arrived_ahead(self, t: int, start: int, end: int) -> None:
-        if self.unsaid_at != t:
-            self.unsaid, self.unsaid_at = [], t
+    def arrives(self, t: int) -> None:
+        """Any segment of the peer's."""
+        if self.at != t:
+            self.at, self.arrivals, self.unsaid, self.answered = t, 0, [], False
+        self.arrivals += 1
+
+    def arrived_ahead(self, start: int, end: int) -> None:
+        """What has just arrived is ahead of what is in order."""
         self.unsaid.append((start, end))
 
     def check_blocks(self, t: int, seg: Segment, options: Options) -> None:
@@ -35,7 +42,7 @@ class Sack:
             return
         blocks = [tuple(side.rcv_nxt + signed(n - side.irs - side.rcv_nxt) for n in block) for block in options.sack]
         acked = side.rcv_nxt + signed(seg.ack - side.irs - side.rcv_nxt)
-        held = merged(side.ahead)
+        held = merged([*side.ahead, (0, side.rcv_nxt)])  # of a burst more may be here than was when this ACK was made
         for left, right in blocks:
             if not acked < left < right:
                 side.wrong("sack", t, f"block {left}..{right} with ACK {acked}")
@@ -46,18 +53,29 @@ class Sack:
         self.check_first(t, seg, blocks, acked)
 
     def check_first(self, t: int, seg: Segment, blocks: list[Any], acked: int) -> None:
-        """RFC 2018, section 4, of the ACKs that leave when something arrived out of order."""
-        pending = [(a, b) for a, b in self.unsaid if b > acked] if self.unsaid_at == t else []
-        if not pending or seg.payload or acked < self.side.acked:
+        """RFC 2018, section 4, of the ACKs that leave when something arrived out of order. Of a burst each ACK answers
+        what came before it, so that only the last one must have told all."""
+        if self.at != t or acked < self.side.acked:
             return
-        if not blocks:
-            if self.side.ahead:
-                self.side.wrong("sack", t, f"an ACK without blocks, when {pending[0][0]}..{pending[0][1]} had arrived")
+        pending = [(a, b) for a, b in self.unsaid if b > acked]
+        self.unsaid = [(a, b) for a, b in pending if not any(left <= a and b <= right for left, right in blocks)]
+        self.answered = True
+        if self.arrivals > 1 or seg.payload or not pending:
             return
-        left, right = blocks[0]
-        if not any(left <= a and b <= right for a, b in pending):
-            self.side.wrong("sack", t, f"the first block is {left}..{right}, without what had just arrived: {pending}")
-        self.unsaid = [(a, b) for a, b in pending if not (left <= a and b <= right)]
+        (a, b), *_ = pending
+        self.unsaid = []
+        if not blocks and self.side.ahead:
+            self.side.wrong("sack", t, f"an ACK without blocks, when {a}..{b} had arrived")
+        elif blocks and not blocks[0][0] <= a < b <= blocks[0][1]:
+            self.side.wrong("sack", t, f"the first block is {blocks[0][0]}..{blocks[0][1]}, without what had just arrived: {a}..{b}")
+
+    def check_burst(self, t: int) -> None:
+        """Whether all that arrived ahead in a burst has been told. Called before the next thing happens at this end."""
+        if self.at < t and self.answered and self.arrivals > 1 and self.unsaid:
+            a, b = self.unsaid[0]
+            self.side.wrong("sack", self.at, f"no ACK with {a}..{b}, which arrived then")
+        if self.at < t:
+            self.unsaid = []
 
     # --- What was reported to it ---
 

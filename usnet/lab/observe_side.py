@@ -5,7 +5,7 @@ Offsets of what an end sent count from its SYN, which is 0; those of what reache
 
 from typing import Any, NamedTuple
 
-from usnet.lab.observe_sack import Sack
+from usnet.lab.observe_sack import Sack, merged
 from usnet.wire.observe import ACK, FIN, RST, SYN, Options, Segment, parse_options, signed
 
 HALF_SECOND = 500_000_000
@@ -39,6 +39,7 @@ class Side:
         self.log: list[Sent] = []
         self.small: list[Sent] = []
         self.first_flight = 0
+        self.largest_sent = 0
         self.last_tsval = -1
         self.reset_at = -1
         # What it was told of it
@@ -56,6 +57,7 @@ class Side:
         self.peer_fin = -1
         self.seen = Options()
         self.arrived = 0
+        self.doubled = 0  # data segments of which all had arrived before
         self.last_arrival: tuple[int, Segment] | None = None
         self.newest_tsval = -1
         self.ts_recent = -1
@@ -117,6 +119,7 @@ class Side:
             self.wrong("sequence", t, f"offset {start} leaves before {self.sent_max}")
         if self.fin_at >= 0 and (end > self.fin_at + 1 or (fin and end != self.fin_at + 1)):
             self.wrong("sequence", t, f"offset {end} is behind the FIN at {self.fin_at}")
+        self.largest_sent = max(self.largest_sent, n)
         if n:
             self.check_bytes(t, start + syn, seg.payload)
             self.check_window(t, start, end - fin, again)
@@ -266,6 +269,8 @@ class Side:
             self.owed_since = self.owed_now = self.full_at = -1
             self.owed_full = 0
         else:                               # left when less had arrived: what came behind it is owed yet
+            if self.owed_since >= 0 and self.last_arrival is not None:
+                self.owed_since = self.last_arrival[0]
             self.owed_full = min(self.owed_full, (self.rcv_nxt - offset) // max(1, self.peer_mss()))
             if self.owed_now == t:
                 self.owed_now = -1
@@ -301,6 +306,12 @@ class Side:
             self.wrong(
                 "rst", t, f"a RST with sequence number {seg.seq}, which is neither its own nor that of an answer"
             )
+        if self.iss >= 0 and self.irs < 0:
+            return  # SYN-SENT: the answer to a segment of another connection, and this one goes on
+        self.crashed(t)
+
+    def crashed(self, t: int) -> None:
+        """The end of it: nothing may be said any more but RST, and nothing is owed."""
         self.reset_at = t
         self.owed_since = self.owed_now = self.full_at = -1
         self.owed_full = 0
@@ -310,6 +321,7 @@ class Side:
     def arrives(self, t: int, seg: Segment) -> None:
         self.check_owed(t)
         self.arrived += 1
+        self.sack.arrives(t)
         self.last_arrival = (t, seg)
         flags = seg.flags
         if flags & RST:
@@ -348,7 +360,8 @@ class Side:
             if self.reset_at < 0 and (seg.payload or seg.flags & FIN):
                 self.owed_now, self.owed_why = t, "a segment that PAWS discards"
             return False
-        behind = signed(self.irs + self.acked - seg.seq)
+        acked = self.rcv_nxt if self.owed_now == t else self.acked  # by the ACK of what came before it at this instant
+        behind = signed(self.irs + acked - seg.seq)
         if self.ts_recent < 0 or 0 <= behind <= len(seg.payload) + bool(seg.flags & FIN):
             self.ts_recent = tsval
         return True
@@ -368,11 +381,13 @@ class Side:
         if seg.flags & FIN and end == whole:
             self.peer_fin = whole
         before = self.rcv_nxt
+        if seg.payload and any(a <= start and whole <= b for a, b in merged([(0, before), *self.ahead])):
+            self.doubled += 1
         orderly = start <= before < end and not self.ahead
         if end > before and start < end:
             self.take(max(start, before), end)
             if start > self.rcv_nxt:
-                self.sack.arrived_ahead(t, start, end)
+                self.sack.arrived_ahead(start, end)
         if 0 <= self.peer_fin <= self.rcv_nxt:
             self.rcv_nxt = self.peer_fin + 1
         self.full_segment = max(self.full_segment, len(seg.payload))
@@ -401,6 +416,7 @@ class Side:
         """Whether an ACK is late. Called before the next thing happens at this end."""
         if self.reset_at >= 0:
             return
+        self.sack.check_burst(t)
         if self.observer.arp_sent.get(self.host, -1) >= max(self.owed_now, self.owed_since, self.full_at) >= 0:
             return                          # the answer waits for the peer's hardware address
         if 0 <= self.owed_now < t:

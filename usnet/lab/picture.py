@@ -21,6 +21,7 @@ PROTO_TCP = 6
 FIN, SYN, ACK = 1, 2, 16
 HALF = 1 << 31
 SECOND = 1e9
+SHORTEST = 1_000_000  # ns that a picture shows at least
 KIB = 1024.0
 
 BLUE, RED, GREEN, GREY, BLACK = "#2f6db5", "#d62728", "#2e8b57", "#9aa0a6", "#202124"
@@ -49,15 +50,16 @@ class Acknowledgement:
 
 
 class Trace:
-    """Trace(sender, receiver, link): the data that one host sends another, as a tap of the network sees it on the
-    receiver's link.
+    """Trace(sender, receiver, link, end="a"): the data that one host sends another, as a tap of the network sees it on
+    the receiver's link.
 
-    `link` joins the receiver (its end a) with the rest, so that times are those of the link's far end, next to the
-    sender. Only the first connection between the two addresses is followed.
+    `link` joins the receiver (its end `end`, "a" or "b") with the rest, so that times are those of the link's far end,
+    next to the sender. Only the first connection between the two addresses is followed.
     """
 
-    def __init__(self, sender: str, receiver: str, link: Any) -> None:
+    def __init__(self, sender: str, receiver: str, link: Any, end: str = "a") -> None:
         self.sender, self.receiver, self.link = sender, receiver, link
+        self._inbound = ("b", "a").index(end)  # the link's direction towards the receiver
         self.segments: list[Segment] = []
         self.acks: list[Acknowledgement] = []
         self._ports: tuple[int, int] | None = None
@@ -67,9 +69,9 @@ class Trace:
         self._by_index: dict[int, Segment] = {}
 
     def __call__(self, happening: Any) -> None:
-        if happening.link is not self.link or happening.altered:
+        if happening.link is not self.link or happening.altered & 1:
             return
-        to_receiver = happening.direction == 1
+        to_receiver = happening.direction == self._inbound
         # Data where the link begins, ACKs where it ends, and what is lost between the two
         if happening.what == ("delivered" if to_receiver else "sent"):
             return
@@ -157,7 +159,8 @@ class Trace:
         """(from, to) in ns: the part in which most is repaired; all of it when nothing was lost."""
         if not self.segments:
             return 0, 1
-        start, end = self.segments[0].time, self.segments[-1].time
+        start = self.segments[0].time
+        end = max(self.segments[-1].time, start + SHORTEST)
         again = [s.time for s in self.segments if s.again]
         if not again or end - start <= around:
             return start, end
@@ -167,8 +170,8 @@ class Trace:
 
 
 def draw(trace: Trace, path: str | os.PathLike[str], title: str) -> None:
-    """Writes a PNG: the whole connection above; below, a closer look at where most is repaired, and the bytes in
-    flight.
+    """Writes a picture, PNG or SVG as the path ends: the whole connection above; below, a closer look at where most is
+    repaired, and the bytes in flight.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -199,7 +202,7 @@ def draw(trace: Trace, path: str | os.PathLike[str], title: str) -> None:
         axes.grid(color="#e4e6e8", lw=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, metadata={"Software": None})
+    figure.savefig(path, metadata={"Date": None} if os.fspath(path).endswith(".svg") else {"Software": None})
 
 
 def _places(figure: Any) -> tuple[Any, Any, Any]:

@@ -8,6 +8,7 @@ on instead.
 While a program computes no time passes. Programs wake in the order in which what they wait for happened; at one instant
 after the network has settled, in line with SimPy's events.
 """
+import contextvars
 from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped, unused-ignore]
@@ -16,7 +17,8 @@ from simpy.events import NORMAL, Event
 from usnet.backends.poller import Poller
 from usnet.backends.sim import units
 from usnet.backends.sim.host import Alarm
-from usnet.lab.environment import EmptySchedule, SimulationStalled
+from usnet.lab.environment import EmptySchedule
+from usnet.lab.turns import set_aside, take_up
 
 FOREVER = 2**63 - 1
 NO_PROGRESS_LIMIT = 1_000_000
@@ -40,7 +42,7 @@ class Program(greenlet):
         self.name = name
         self.daemon = daemon
         self.value = None
-        self.waits_for = "start"
+        self._reason = "start"
         self._function, self._args = function, args
         self._blocked = True
         self._ready = False
@@ -75,6 +77,10 @@ class Program(greenlet):
         return self.name in self.env.programs and self.env.programs[self.name] is self
 
     @property
+    def waits_for(self):
+        return self._reason() if callable(self._reason) else self._reason
+
+    @property
     def done(self):
         """A SimPy event that happens when the program ends, with what it returned; whoever waits for it also gets its
         exception."""
@@ -97,7 +103,11 @@ class Program(greenlet):
             raise GreenletExit
         self._blocked = False
         self.parent = getcurrent()
-        self.throw(GreenletExit)
+        aside = set_aside()
+        try:
+            self.throw(GreenletExit)
+        finally:
+            take_up(aside)
         self._end()             # a program that was never started runs nothing
 
     # Between the program and the environment
@@ -114,7 +124,11 @@ class Program(greenlet):
         if self._blocked:       # not killed in the meantime
             self._blocked = False
             self.parent = getcurrent()
-            self.switch()
+            aside = set_aside()
+            try:
+                self.switch()
+            finally:
+                take_up(aside)
 
     def _happened(self, event):
         """Callback of an event that the program waits for."""
@@ -132,7 +146,7 @@ class Program(greenlet):
                              "and no time passes")
 
     def _block(self, reason, until):
-        """Lets the world go on until _wake() or the time `until` (ns)."""
+        """Lets the world go on until _wake() or the time `until` (ns). reason: text, or what gives it."""
         self._count_wait()
         if until <= self.env.now:
             self._blocked = True
@@ -140,27 +154,30 @@ class Program(greenlet):
         elif until != FOREVER:
             self._alarm.set(until)
         self._blocked = True
-        self.waits_for = reason
+        self._reason = reason
+        aside = set_aside()
         try:
             self.parent.switch()
         finally:
+            take_up(aside)
             self._blocked = False
+            self._reason = "nothing"
             self._alarm.clear()
 
 
-def spawn(env, function, *args, name=None, daemon=False):
+def spawn(env, function, *args, name=None, daemon=False, kind=Program):
     """Runs function(*args) as a program of the environment, from this instant on. Returns the Program.
 
     Its name (the function's when None) is made different from those of running programs. An exception that it does not
     handle comes out of env.run(), with a note of its name, unless somebody waits for its end. A `daemon` may still be
-    waiting when nothing is left to happen.
+    waiting when nothing is left to happen. `kind`: its class.
     """
     wanted = name or getattr(function, "__name__", "program")
     name, n = wanted, 1
     while name in env.programs:
         n += 1
         name = f"{wanted}#{n}"
-    program = env.programs[name] = Program(env, name, daemon, function, args)
+    program = env.programs[name] = kind(env, name, daemon, function, args)
     program._wake()
     return program
 
@@ -206,11 +223,13 @@ class SimPoller(Poller):
     left to happen); inside a SimPy process it raises RuntimeError.
     """
 
-    def __init__(self, env):
+    def __init__(self, env, host=None):
         self.env = env
         self.ports = []
+        self._clock = host              # whose clock deadlines are measured by; without it that of the first port's host
         self._hosts = []
         self.is_woken: Any = None       # of the stack: whether the program whose wait has that token should look again
+        self.wait_text: Any = None      # of the stack: what the program whose wait has that token waits for
         self._waiters = {}              # program -> its token or None, in the order in which they began to wait
         self._news = 0                  # so many times there was something
         self._seen = {}                 # program (None: the main one) -> news that it was woken for
@@ -249,6 +268,10 @@ class SimPoller(Poller):
         if program is not None:
             program._count_wait()
 
+    def start_program(self, function, name):
+        """Runs function() as a program of its own, in the context of the caller. It is not waited for at the end."""
+        spawn(self.env, contextvars.copy_context().run, function, name=name, daemon=True)
+
     def _time_came(self, now):
         self._timed_out = True
 
@@ -264,19 +287,22 @@ class SimPoller(Poller):
         for host in self._hosts:
             if host.native:             # calls may have left it something to do, or another deadline
                 host.touch()
-        if self._hosts:
-            deadline_ns = self._hosts[0].instant(deadline_ns)
+        if self._clock is not None or self._hosts:
+            deadline_ns = (self._clock or self._hosts[0]).instant(deadline_ns)
         if program is None:
-            return self._drive(deadline_ns)
+            return self._drive(deadline_ns, token)
         if deadline_ns > self.env.now and (self._take_news(program) if token is None else self.is_woken(token)):
             program._count_wait()
             return True
         self._waiters[program] = token
         try:
-            program._block("a wait for its host", deadline_ns)
+            program._block(lambda: self._waits_for(token), deadline_ns)
         finally:
             del self._waiters[program]
         return token is not None or self._take_news(program)
+
+    def _waits_for(self, token):
+        return "a wait for " + ("its host" if token is None else self.wait_text(token))
 
     def _take_news(self, program):
         """Whether there was something that this program was not woken for yet."""
@@ -290,7 +316,7 @@ class SimPoller(Poller):
         if len(self._seen) > 2 * len(self.env.programs) + 8:
             self._seen = {p: n for p, n in self._seen.items() if p is None or p.alive}
 
-    def _drive(self, deadline_ns):
+    def _drive(self, deadline_ns, token):
         """The main program waits: it is what runs the environment."""
         if self.env.running:
             raise RuntimeError("this would block inside a SimPy process or a callback: make it a program (see spawn)")
@@ -302,8 +328,7 @@ class SimPoller(Poller):
                     return True
                 self.env.go_on()
         except EmptySchedule:
-            raise SimulationStalled(f"at {self.env.now} ns nothing is left to happen, "
-                                    "but the main program waits") from None
+            raise self.env.stalled(f"the main program (in {self._waits_for(token)})") from None
         finally:
             self._alarm.clear()
         return self._take_news(None)

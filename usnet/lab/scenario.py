@@ -8,7 +8,6 @@ docs/scenarios.md explains the files. Their words are in scenario_format and sce
 workloads, the rules in observe and expect.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from usnet.backends.sim.digest import Digest
+from usnet.lab.captures import Captures
 from usnet.lab.expect import Run
+from usnet.lab.expect_wire import Flight
 from usnet.lab.observe import Observer
 from usnet.lab.scenario_check import Scenario, from_tables
+from usnet.lab.scenario_events import plan
 from usnet.lab.scenario_format import ScenarioError, read, table, variants
 from usnet.lab.scenario_ledger import Ledger
 from usnet.lab.scenario_play import Sampler, build, play
@@ -74,14 +76,18 @@ def run(
     began = time.process_time()
     with ExitStack() as stack:
         world = World(used, rings, spares)
-        build(scenario, world)
+        made = build(scenario, world)
         observer = Observer(world, frozenset(host for host, spec in scenario.apps if spec.options.get("nodelay")))
         judged = Run(scenario, world, Ledger(world), observer)
+        plan(judged, made)
         if pcap_dir is not None:
             stack.callback(_capture(scenario, world, Path(pcap_dir)))
         world.network.tap(observer)
         if scenario.table.expect.window is not None:
             observer.watchers.append(Sampler(judged))
+            if scenario.table.expect.window.pipe:
+                judged.flight = Flight(judged, scenario.table.expect.window.host)
+                world.network.tap(judged.flight)
         if progress is not None:
             progress(world)
         play(scenario, judged)
@@ -122,32 +128,12 @@ def _sum_up(scenario: Scenario, seed: int | None, cases: list[Outcome]) -> Outco
 
 def _capture(scenario: Scenario, world: World, directory: Path) -> Callable[[], None]:
     """Writes SCENARIO.LINK.HOST.pcapng of each end of each link; returns what closes them."""
-    from usnet.backends.wrappers.pcapng import PcapngWriter
-
-    directory.mkdir(parents=True, exist_ok=True)
-    writers: dict[tuple[int, int], Any] = {}
-
-    def writer(link: Any, end: int) -> Any:
-        key = link.number, end
-        if key not in writers:
-            port = (link.a, link.b)[end]
-            name = re.sub(r"[^\w.-]+", "-", f"{scenario.name}.{link.name}.{port.name.removeprefix('sim:')}.pcapng")
-            writers[key] = PcapngWriter(directory / name)
-            writers[key].add_interface(port.name, getattr(port, "mac", None))
-        return writers[key]
-
-    def tap(seen: Any) -> None:
-        if seen.what == "sent":
-            writer(seen.link, seen.direction).write(seen.frame, seen.time, 0, 2)
-        elif seen.what == "delivered":
-            writer(seen.link, 1 - seen.direction).write(seen.frame, seen.time, 0, 1)
-
-    world.network.tap(tap)
+    captures = Captures(directory, scenario.name)
+    world.network.tap(captures)
 
     def close() -> None:
-        world.network.untap(tap)
-        for made in writers.values():
-            made.close()
+        world.network.untap(captures)
+        captures.close()
 
     return close
 

@@ -1,6 +1,6 @@
 """From the tables of a scenario file to a scenario that can run: what can be known to be wrong before is told here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +12,7 @@ from usnet.backends.fate import Fate
 from usnet.backends.sim import units
 from usnet.backends.sim.pair import MODEL
 from usnet.lab.expect import INVARIANTS
-from usnet.lab.scenario_format import EventTable, LinkModel, LinkTable, QueueTable, ScenarioError, ScenarioTable, table
+from usnet.lab.scenario_format import EventTable, HostTable, LinkModel, LinkTable, QueueTable, ScenarioError, ScenarioTable, table
 from usnet.lab.scenario_words import Spec, check_hook, parse
 
 
@@ -38,7 +38,7 @@ class Scenario:
 def from_tables(path: Path, raw: dict[str, Any], case: str = "") -> Scenario:
     """The scenario of a file's tables, of which `case` names the variant. ScenarioError when it cannot be."""
     where = f"{path}: case {case}" if case else str(path)
-    t = table(raw, where)
+    t = expand(table(raw, where), where)
 
     def checked(key: str, function: Callable[..., Any], *args: Any) -> Any:
         try:
@@ -67,7 +67,7 @@ def from_tables(path: Path, raw: dict[str, Any], case: str = "") -> Scenario:
         stacks[name] = checked(f"routers.{name}.stack", settings, {**t.stack, **router.stack})
     if not t.links:
         raise ScenarioError(f"{where}: links: there is none")
-    links = [checked(f"links[{i}]", _link, link, names) for i, link in enumerate(t.links)]
+    links = [checked(f"links[{i}]", _link, link, names, t.switches) for i, link in enumerate(t.links)]
     fates: list[list[Fate]] = [[] for _ in t.links]
     for i, action in enumerate(t.actions):
         number = checked(f"actions[{i}].link", find_link, t.links, action.link)
@@ -84,6 +84,26 @@ def from_tables(path: Path, raw: dict[str, Any], case: str = "") -> Scenario:
     return Scenario(
         f"{t.name}/{case}" if case else t.name, path, t, (), tuple(apps), stacks, tuple(links), tuple(map(tuple, fates))
     )
+
+
+def expand(t: ScenarioTable, where: str) -> ScenarioTable:
+    """Hosts with `copies` become so many, NAME-1 and on; so do the links at them."""
+    copied = {name: [f"{name}-{i}" for i in range(1, host.copies + 1)] for name, host in t.hosts.items() if host.copies > 1}
+    if not copied:
+        return t
+    hosts: dict[str, HostTable] = {}
+    for name, host in t.hosts.items():
+        if name in copied and host.address is not None:
+            raise ScenarioError(f"{where}: hosts.{name}.address: copies get addresses of their own")
+        hosts |= dict.fromkeys(copied.get(name, [name]), host)
+    links = []
+    for i, link in enumerate(t.links):
+        if link.a in copied and link.b in copied:
+            raise ScenarioError(f"{where}: links[{i}]: one end at most has copies")
+        if link.name is not None and (link.a in copied or link.b in copied):
+            raise ScenarioError(f"{where}: links[{i}].name: a link of copies has no name of its own")
+        links += [msgspec.structs.replace(link, a=a, b=b) for a in copied.get(link.a, [link.a]) for b in copied.get(link.b, [link.b])]
+    return msgspec.structs.replace(t, hosts=hosts, links=links)
 
 
 def settings(table: dict[str, Any]) -> dict[str, int]:
@@ -149,10 +169,12 @@ def queue_limits(queue: QueueTable, rate: int, delay: int) -> dict[str, Any]:
     return limits
 
 
-def _link(link: LinkTable, names: list[str]) -> dict[str, Any]:
+def _link(link: LinkTable, names: list[str], switches: Iterable[str]) -> dict[str, Any]:
     for end in (link.a, link.b):
         if end not in names:
             raise ValueError(f"there is no host {end!r}")
+    if link.neighbours == "known" and {link.a, link.b} & set(switches):
+        raise ValueError('neighbours: "known" is for links between hosts')
     model = link_model(link)
     ways = {
         way: {**model, **(link_model(table) if table is not None else {})}
@@ -168,7 +190,11 @@ def _check_event(t: ScenarioTable, event: EventTable) -> None:
     units.time(event.t)
     if event.for_ is not None:
         units.time(event.for_)
-    if event.do == "partition":
+    if event.times > 1 and event.every is None:
+        raise ValueError("every: how far apart? It happens several times")
+    if event.every is not None and units.time(event.every) <= units.time(event.for_ or 0):
+        raise ValueError("every: it would begin again before it has ended")
+    if event.do in ("partition", "crash", "stall"):
         unknown = [name for name in event.hosts if name not in t.hosts]
         if unknown or not event.hosts:
             raise ValueError(f"hosts: {', '.join(unknown) or 'none'}: no such host")
@@ -199,13 +225,14 @@ def _check_expect(t: ScenarioTable) -> None:
     for key in [
         *e.errors,
         *e.conn_end,
+        *e.agreed,
         *([e.backoff.at] if e.backoff else []),
         *([e.window.host] if e.window else []),
         *(key.split(".")[0] for key in e.frames),
     ]:
         if key not in t.hosts:
             raise ValueError(f"there is no host {key!r}")
-    times = {"completion_min": e.completion_min, "completion_max": e.completion_max, "conn_end_after": e.conn_end_after}
+    times = {"completion_min": e.completion_min, "completion_max": e.completion_max, "conn_end_after": e.conn_end_after, "resume_max": e.resume_max}
     for value in times.values():
         if value is not None:
             units.time(value)

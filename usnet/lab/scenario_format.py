@@ -46,6 +46,7 @@ class HostTable(Table, kw_only=True):
     routes: list[list[str]] = []
     stack: dict[str, int | str | bool] = {}
     granularity: Time = "1ns"
+    copies: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
 
 
 class RouterTable(Table, kw_only=True):
@@ -70,6 +71,7 @@ class PortsTable(Table, kw_only=True):
     mtu: Annotated[int, msgspec.Meta(ge=68, le=65535)] = 1500
     tx_slots: Slots = 256
     rx_slots: Slots = 512
+    fifo: Annotated[int, msgspec.Meta(ge=0, le=1 << 20)] = 0
 
 
 class LinkModel(Table, kw_only=True):
@@ -89,6 +91,7 @@ class LinkTable(LinkModel, kw_only=True):
     a: Name
     b: Name
     name: str | None = None
+    neighbours: Literal["asked", "known"] = "asked"
     up: LinkModel | None = None
     down: LinkModel | None = None
     ports: PortsTable = msgspec.field(default_factory=PortsTable)
@@ -103,12 +106,14 @@ class ActionTable(Table, kw_only=True):
 
 class EventTable(Table, kw_only=True):
     t: Time
-    do: Literal["down", "up", "change", "partition"]
+    do: Literal["down", "up", "change", "partition", "crash", "stall"]
     link: str | None = None
     at: str | None = None
     hosts: list[str] = []
     set: LinkModel | None = None
     for_: Time | None = msgspec.field(name="for", default=None)
+    every: Time | None = None
+    times: Annotated[int, msgspec.Meta(ge=1, le=10000)] = 1
 
 
 class HealTable(Table, kw_only=True):
@@ -141,6 +146,18 @@ class WindowTable(Table, kw_only=True):
     first_flight: int | None = None
     after_loss: str | None = None
     ack_clocked: bool = False
+    pipe: bool = False
+
+
+class AgreedTable(Table, kw_only=True):
+    """What the ends of a host's connections may use, after what they offered and what reached them."""
+
+    mss: int | None = None
+    wscale: int | Literal["none"] | None = None
+    sack: bool | None = None
+    timestamps: bool | None = None
+    window: Limits | None = None
+    segment: Limits | None = None
 
 
 class ExpectTable(Table, kw_only=True):
@@ -154,9 +171,13 @@ class ExpectTable(Table, kw_only=True):
     retransmits: Limits | None = None
     fast_retransmits: Limits | None = None
     rto_count: Limits | None = None
+    spurious: Limits | None = None
     probes: Limits | None = None
     resets: Limits | None = None
     counters: dict[str, Limits] = {}
+    dropped: dict[Literal["down", "mtu", "fate", "queue", "loss", "overrun"], Limits] = {}
+    agreed: dict[str, AgreedTable] = {}
+    resume_max: Time | None = None
     conn_end: dict[str, list[str]] = {}
     conn_end_after: Time = "1s"
     frames: dict[str, Limits] = {}
@@ -220,6 +241,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "expect.backoff": BackoffTable,
     "expect.window": WindowTable,
     "expect.goodput": GoodputTable,
+    "expect.agreed.HOST": AgreedTable,
     "case": CaseTable,
 }
 """Every table of the format by the path that a file writes: the documentation lists their keys, and a test compares."""

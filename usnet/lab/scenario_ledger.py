@@ -46,6 +46,7 @@ class Transfer:
     began: int = 0
     ended: int = 0
     wrong: list[str] = field(default_factory=list)
+    cut: bool = False  # a host at one of its ends crashed: a beginning is all that can have arrived
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Ledger:
     def __init__(self, world: Any):
         self.world = world
         self.streams: dict[Stream, Transfer] = {}
+        self.past: list[tuple[Stream, Transfer]] = []
         self.errors: list[Failed] = []
         self.times: list[Took] = []
         self.ended: dict[str, int] = {}
@@ -90,6 +92,17 @@ class Ledger:
         if known is None:
             known = self.streams[stream] = Transfer(Pattern(stream), began=self.world.now)
         return known
+
+    def all(self) -> list[tuple[Stream, Transfer]]:
+        """Every stream there was."""
+        return [*self.past, *self.streams.items()]
+
+    def cut(self, addresses: set[str]) -> None:
+        """A host crashed: its streams are over, and the same ends may begin new ones."""
+        for stream in [s for s in self.streams if s[0][0] in addresses or s[1][0] in addresses]:
+            transfer = self.streams.pop(stream)
+            transfer.cut = True
+            self.past.append((stream, transfer))
 
     def fail(self, host: str, call: str, error: OSError) -> None:
         name = (

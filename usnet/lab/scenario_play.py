@@ -1,15 +1,13 @@
 """Running a scenario: its world is built, its programs run, its end is waited for; then all must be at rest."""
 
-from collections.abc import Callable
 from typing import Any
 
 from usnet.backends.sim import units
 from usnet.lab.expect import Run
 from usnet.lab.observe_side import Side
-from usnet.lab.scenario_check import Scenario, directions, find_link, link_model, queue_limits
-from usnet.lab.scenario_format import EventTable, ScenarioTable
-from usnet.lab.scenario_words import Spec
-from usnet.lab.workloads import App, start
+from usnet.lab.scenario_check import Scenario
+from usnet.lab.scenario_events import start_programs
+from usnet.lab.scenario_format import ScenarioTable
 from usnet.lab.world import World
 from usnet.wire.observe import parse_tcp
 
@@ -25,7 +23,8 @@ def _addresses(t: ScenarioTable) -> dict[str, list[str]]:
     return {name: address or [f"10.0.0.{i}/24"] for i, (name, address) in enumerate(given.items(), 1)}
 
 
-def build(scenario: Scenario, world: World) -> None:
+def build(scenario: Scenario, world: World) -> list[Any]:
+    """The hosts, switches and links of a scenario; returns the links in its order."""
     t = scenario.table
     addresses = _addresses(t)
     for name, host in t.hosts.items():
@@ -49,68 +48,12 @@ def build(scenario: Scenario, world: World) -> None:
         ends[name] = world.switch(name, ageing=switch.ageing, table=switch.table)
     made = []
     for link, ways, fates in zip(t.links, scenario.links, scenario.fates, strict=True):
-        rings = {"mtu": link.ports.mtu, "slots": (link.ports.tx_slots, link.ports.rx_slots)}
+        rings = {"mtu": link.ports.mtu, "slots": (link.ports.tx_slots, link.ports.rx_slots), "fifo": link.ports.fifo}
         made.append(world.link(ends[link.a], ends[link.b], ports=rings, name=link.name, fates=fates, **ways))
-    for event in t.events:
-        _plan(scenario, world, made, event)
-    if t.heal is not None:
-        world.network.call_at(t.heal.t, _heal, made)
-
-
-def _plan(scenario: Scenario, world: World, made: list[Any], event: EventTable) -> None:
-    """Has an event happen, and end after its time."""
-    t = scenario.table
-    begin, end = _effects(t, made, event)
-    at = units.time(event.t)
-    world.network.call_at(at, begin)
-    if event.for_ is not None:
-        world.network.call_at(at + units.time(event.for_), end)
-
-
-def _effects(t: ScenarioTable, made: list[Any], event: EventTable) -> tuple[Callable[[], None], Callable[[], None]]:
-    """What an event does, and what undoes it."""
-    if event.do == "partition":
-        cut = [
-            link
-            for table, link in zip(t.links, made, strict=True)
-            if (table.a in event.hosts) != (table.b in event.hosts)
-        ]
-        return lambda: [link.unplug() for link in cut], lambda: [link.plug() for link in cut]  # type: ignore[return-value]
-    number = find_link(t.links, event.link)
-    link, names = made[number], directions(event, t.links[number])
-    if event.do != "change" and len(names) == 2:
-        return (link.plug, link.unplug) if event.do == "up" else (link.unplug, link.plug)
-    changes = link_model(event.set) if event.set is not None else {"loss": 1 if event.do == "down" else 0}
-    before: list[tuple[Any, dict[str, Any]]] = []
-
-    def begin() -> None:
-        for name in names:
-            way = getattr(link, name)
-            new = dict(changes)
-            if "queue" in new:
-                new["queue"] = queue_limits(new["queue"], new.get("rate", way.rate), new.get("delay", way.delay))
-            before.append((way, {key: getattr(way, key) for key in new}))
-            way.change(**new)
-
-    def end() -> None:
-        while before:
-            way, old = before.pop()
-            way.change(**old)
-
-    return begin, end
-
-
-def _heal(links: list[Any]) -> None:
-    for link in links:
-        link.plug()
-        link.set_fates(())
-        link.change(loss=0, duplicate=0, corrupt=0, jitter=0)
-
-
-def _peer(scenario: Scenario, world: World, name: str, spec: Spec) -> Any:
-    """The host that a workload talks to: the one it names, or the first other that serves, or the first other."""
-    to = spec.options.get("to") or next((host for host, other in scenario.apps if other.serves and host != name), None)
-    return world.hosts[to or next(host for host in scenario.table.hosts if host != name)]
+        if link.neighbours == "known":
+            ends[link.a].learn(ends[link.b])
+            ends[link.b].learn(ends[link.a])
+    return made
 
 
 def play(scenario: Scenario, judged: Run) -> None:
@@ -119,12 +62,9 @@ def play(scenario: Scenario, judged: Run) -> None:
     judged.deadline = judged.duration
     if t.heal is not None:
         judged.deadline = min(judged.duration, units.time(t.heal.t) + units.time(t.heal.within))
-    for name, spec in scenario.apps:
-        start(App(world, world.hosts[name], spec, judged.ledger, _peer(scenario, world, name, spec)))
+    start_programs(judged, scenario.table.hosts)
     _run_until(judged, judged.deadline)
-    judged.waiting = [
-        f"{program.name} (in {program.waits_for})" for program in world.env.programs.values() if not program.daemon
-    ]
+    judged.waiting = world.env.waiting()
     if not judged.waiting:
         judged.completed_at = max(judged.ledger.ended.values(), default=world.now)
         world.run(until=max(judged.completed_at + units.time(t.expect.conn_end_after), world.now + 1))
@@ -146,6 +86,10 @@ def _run_until(judged: Run, deadline: int) -> None:
     while world.now < deadline and patience:
         if not world.run_programs(limit=deadline):
             return
+        boot = min((t for t in judged.boots if t >= world.now), default=deadline)
+        if boot < deadline and all(program.daemon for program in world.env.programs.values()):
+            world.run(until=boot + 1)
+            continue
         patience = patience if any(not program.daemon for program in world.env.programs.values()) else patience - 1
         if patience == 1 and world.now < deadline:
             world.run(until=min(deadline, world.now + _round_trip(world)))
@@ -205,19 +149,16 @@ class Sampler:
     def __call__(self, t: int, side: Side) -> None:
         if side.host != self.host:
             return
-        core = self.judged.world.hosts[self.host].stack.core
-        for number in core.connections():
-            k = core.snapshot(number)
-            if k["state"] not in ("LISTEN", "SYN_SENT", "SYN_RECEIVED", "CLOSED"):
-                self.judged.samples.setdefault(self.host, []).append(
-                    {
-                        "t": t,
-                        "cwnd": k["cc"]["cwnd"],
-                        "ssthresh": k["cc"]["ssthresh"],
-                        "mss": k["mss"],
-                        "una": (k["snd_una"] - k["iss"]) & 0xFFFFFFFF,
-                        "flight": (k["snd_max"] - k["snd_una"]) & 0xFFFFFFFF,
-                        "recovering": int(bool(k["flags"] & 0x400)),
-                    }
-                )
-                return
+        for k in self.judged.connections(self.host):
+            self.judged.samples.setdefault(self.host, []).append(
+                {
+                    "t": t,
+                    "cwnd": k["cc"]["cwnd"],
+                    "ssthresh": k["cc"]["ssthresh"],
+                    "mss": k["mss"],
+                    "una": (k["snd_una"] - k["iss"]) & 0xFFFFFFFF,
+                    "flight": (k["snd_max"] - k["snd_una"]) & 0xFFFFFFFF,
+                    "recovering": int(bool(k["flags"] & 0x400)),
+                }
+            )
+            return

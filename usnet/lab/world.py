@@ -12,16 +12,24 @@
 
 import contextlib
 import contextvars
+import functools
+import inspect
 
 from usnet.backends.sim.network import Network
 from usnet.backends.sim.port import OwnRings
-from usnet.lab.attach import attach
+from usnet.lab.attach import attach, crash
 from usnet.lab.environment import Environment
 from usnet.lab.programs import SimPoller, spawn
+from usnet.sockets.aio import run as run_coroutine
+from usnet.sockets.aio_policy import installed
 from usnet.sockets.context import use
 from usnet.sockets.host import Stack
 
 DEFAULT_PREFIX = 24
+
+
+def _plain(address):
+    return address.split("/")[0]
 
 
 def ring_class(kind):
@@ -43,6 +51,10 @@ class Host:
         self.name = name
         self.addresses = list(addresses)
         self.ports = []
+        self.port_addresses = []            # of each, without its prefix; None: it has none
+        self.programs = []
+        self.crashes = 0
+        self.daemon = False                 # what run() makes of its programs when it is not told
         self._unused = list(addresses)      # each link takes the next address
         self._routes = list(routes)
         if gateway is not None:
@@ -51,7 +63,7 @@ class Host:
             if not any(self._reaches(address, hop) for address in self.addresses):
                 raise ValueError(f"host {name}: {hop}, the next hop to {network}, lies in none of its networks")
         self.simulated = world.network.host(name, granularity)
-        poller = SimPoller(world.env)
+        poller = SimPoller(world.env, self.simulated)
         self.stack = Stack(
             None,
             config=config,
@@ -60,19 +72,20 @@ class Host:
             poller=poller,
             **limits,
         )
-        poller.is_woken = self.stack.is_woken
+        poller.is_woken, poller.wait_text = self.stack.is_woken, self.stack.wait_text
         attach(self.stack, self.simulated, world.network, len(world.hosts))
 
     @property
     def address(self):
         """The first address, without its prefix."""
-        return self.addresses[0].split("/")[0]
+        return _plain(self.addresses[0])
 
     def new_port(self, **rings):
         """A port for one more link, with the next address that the host was given (none when they are used up)."""
         suffix = f".{len(self.ports)}" if self.ports else ""
         port = self.world.network.port(f"{self.name}{suffix}", host=self.simulated, **rings)
         address = self._unused.pop(0) if self._unused else None
+        self.port_addresses.append(address and address.split("/")[0])
         netif = self.stack.add_port(port, address)
         self.ports.append(port)
         for network, hop in list(self._routes):
@@ -80,6 +93,11 @@ class Host:
                 self.stack.add_route(network, hop, netif)
                 self._routes.remove((network, hop))
         return port
+
+    def learn(self, other):
+        """Puts the addresses of another host, of the last link that both were given, into the table of neighbours for good: nobody has to ask."""
+        if other.port_addresses[-1] is not None:
+            self.stack.core.add_neighbour(len(self.ports) - 1, other.port_addresses[-1], bytes(other.ports[-1].mac))
 
     @staticmethod
     def _reaches(address, hop):
@@ -89,16 +107,66 @@ class Host:
             hop is None or ipaddress.ip_address(hop) in ipaddress.ip_interface(address).network
         )
 
-    def run(self, function, *args, name=None, daemon=False):
-        """Starts function(*args) as a blocking program on this host: usnet.socket() and the like use its stack. Returns the Program."""
+    def run(self, function, *args, name=None, daemon=None):
+        """Starts function(*args) as a blocking program on this host: usnet.socket() and the like use its stack. Returns the Program.
+
+        A coroutine that the function returns (as an `async def` does) is run as asyncio.run() would, on the stack and in virtual time.
+        `daemon`: it may be left waiting at the end, as a server is; None: as the host's attribute `daemon` says."""
 
         def program():
-            with use(self.stack):
-                return function(*args)
+            with use(self.stack), installed(self.stack):
+                result = function(*args)
+                return run_coroutine(result) if inspect.iscoroutine(result) else result
 
         program.__name__ = name or f"{self.name}:{getattr(function, '__name__', 'program')}"
         context = contextvars.copy_context()
-        return spawn(self.world.env, context.run, program, name=program.__name__, daemon=daemon)
+        started = spawn(self.world.env, context.run, program, name=program.__name__, daemon=self.daemon if daemon is None else daemon)
+        self.programs = [*(known for known in self.programs if known.alive), started]
+        return started
+
+    def run_script(self, path, *args, is_module=False, daemon=None, report=None):
+        """Starts an ordinary program on this host, a file (or with is_module a module's name) that imports socket, time, threading and so on:
+        docs/scripts.md. Returns its Script.
+
+        args: its sys.argv behind its name. daemon: it may be left running at the end; None: if it listens, once some other has ended.
+        report: called with the Script and the exception that ended it; None: the exception comes out of world.run().
+        """
+        from usnet.lab.script import Script
+
+        script = Script(self, path, args, is_module=is_module, daemon=daemon, report=report)
+        self.world.scripts.append(script)
+        return script
+
+    def crash(self):
+        """The host dies without a word: its programs end (their `finally` clauses run, and reach nobody), its stack forgets everything, what arrives
+        is lost. From a program of another host or an event of the world, at a time when the network has settled."""
+        self.simulated.switch_off()
+        for script in self.world.scripts:
+            if script.host is self:
+                script.end()
+        for program in reversed(self.programs):
+            program.kill()
+        self.programs = []
+        self.crashes += 1
+        crash(self.stack, self.simulated, self.world.seed_for(f"{self.name}/{self.crashes}"))
+
+    def boot(self):
+        """A host that crashed is there again, with the same ports, addresses and settings, and without programs: start them with run()."""
+        self.simulated.resume()
+
+    def stall(self):
+        """The host does not run: arriving frames fill its receive rings, and what finds them full is lost; nothing leaves its transmit rings."""
+        self.simulated.stall()
+
+    def resume(self):
+        """A host that was stalled goes on."""
+        if self.simulated.is_stalled:
+            self.simulated.resume()
+
+    @property
+    def is_off(self):
+        """Whether it has crashed and not come back."""
+        return self.simulated.is_off
 
     def statistics(self):
         return self.stack.statistics()
@@ -111,15 +179,24 @@ class World:
     """World(seed=0): an empty world at 0 ns. The same calls with the same seed give the same run, to the byte:
     digest() shows it. In a `with` statement it is closed at the end. `rings`: what its ports have, "own",
     or "netmap": each is a NIC of netmap's stand-in, and its stack sends as it would on a card. A run is the same on both.
+    `patience`: seconds of processor time that a script may compute without waiting, until it counts as stuck (NoProgress); None: no end.
     `spares`: spare buffers of each port where link() does not say; a run is the same with any number, but for what is copied.
     """
 
-    def __init__(self, seed=0, rings="own", spares=64):
+    virtual = True
+
+    def __init__(self, seed=0, rings="own", spares=64, patience=10.0):
         self.seed = seed
+        self.patience = patience
         self.spares = spares
         self.network = Network(seed, ring_class(rings))
         self.env = Environment(self.network)
         self.hosts = {}
+        self.scripts = []       # in the order of their start
+        self.change = None      # an event for whoever waits for scripts to begin to serve
+        self.failures = []      # scripts whose exceptions nobody was told of
+        self.programs_ended = False
+        self.last_turn = 0      # ns: when a script last ran
 
     def seed_for(self, name):
         """The seed of a host's own draws: from the world's seed and the host's name, whatever else the world holds."""
@@ -162,6 +239,10 @@ class World:
             granularity=granularity,
             limits=limits,
         )
+        for other in self.hosts.values():       # by their names they know each other
+            other.stack.hosts.add(name, *map(_plain, host.addresses))
+            host.stack.hosts.add(other.name, *map(_plain, other.addresses))
+        host.stack.hosts.add(name, *map(_plain, host.addresses))
         self.hosts[name] = host
         return host
 
@@ -195,10 +276,33 @@ class World:
         """A SimPy process in this world."""
         return self.env.process(generator)
 
-    def run(self, until=None):
+    def run(self, until=None, limit="24h"):
         """Runs until all programs have ended and nothing is left to happen, or up to a time (ns or "2s"), or until an event. Raises what programs
-        raise; SimulationStalled when nothing is left to happen and a program still waits."""
-        return self.env.run(until)
+        raise; SimulationStalled when nothing is left to happen and a program still waits.
+
+        With scripts and without `until`: until they have ended, or only servers are left and at rest; `limit` is the virtual time after which
+        that is an error (Deadlock, which says where each of them is)."""
+        if not self.scripts:
+            return self.env.run(until)
+        from usnet.lab.script_run import raise_failures, run
+
+        if until is None:
+            return run(self, limit)
+        value = self.env.run(until)
+        raise_failures(self)
+        return value
+
+    @functools.cached_property
+    def watch(self):
+        """Looks whether scripts ever wait."""
+        from usnet.lab.script_watch import Watch
+
+        return Watch(self.patience)
+
+    def scripts_changed(self):
+        """A script has begun to serve."""
+        if self.change is not None and not self.change.triggered:
+            self.change.succeed()
 
     def run_programs(self, limit=None):
         """Runs until every program (other than daemons) has ended. True; or False when virtual time reached `limit` first."""
@@ -226,6 +330,8 @@ class World:
                 ending.callback(host.stack.close, linger=0)
             for program in reversed(self.env.programs.values()):
                 ending.callback(program.kill)
+            if self.scripts:
+                ending.callback(self.watch.stop)
 
     def __enter__(self):
         return self

@@ -27,16 +27,22 @@ cdef inline uint8_t *buffer_at(const buffers *b, uint32_t index) noexcept nogil:
     return b.base + <uint64_t>index * b.size
 
 
+cdef inline uint32_t buffer_pop(buffers *b) noexcept nogil:
+    """The spare that is taken next, off the list; 0 for what is no buffer: whoever wrote that there loses it."""
+    cdef uint32_t index
+    b.n_spare[0] -= 1
+    index = b.spare[b.n_spare[0]]
+    return index if 2 <= index < b.n_bufs else 0
+
+
 cdef inline uint32_t buffer_take(buffers *b, uint32_t leave) noexcept nogil:
     """A spare, held from now on; 0 if that would leave fewer than `leave`."""
     cdef uint32_t index
     if b.n_spare[0] <= b.lent + leave:
         return 0
-    b.n_spare[0] -= 1
-    index = b.spare[b.n_spare[0]]
-    if index < 2 or index >= b.n_bufs:
-        return 0                # not a buffer: whoever wrote that loses it
-    b.state[index] = BUF_HELD
+    index = buffer_pop(b)
+    if index:
+        b.state[index] = BUF_HELD
     return index
 
 
@@ -70,9 +76,8 @@ cdef inline uint32_t buffer_replace(buffers *b, uint32_t index) noexcept nogil:
     cdef uint32_t other
     if b.n_spare[0] == 0:
         return 0
-    b.n_spare[0] -= 1
-    other = b.spare[b.n_spare[0]]
-    if other < 2 or other >= b.n_bufs:
+    other = buffer_pop(b)
+    if other == 0:
         return 0
     b.state[other] = 0
     b.state[index] = BUF_HELD

@@ -61,7 +61,7 @@ cdef int usn_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogi
 # again. The all-zero address with a port is this host.
 cdef int usn_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil
 # A datagram socket that was shut down for reading says -EAGAIN and reads as RDHUP.
-# flags: MSG_PEEK, and MSG_TRUNC (a datagram's true length is returned). Others do not matter here. Bytes, or -EAGAIN,
+# flags: MSG_PEEK, MSG_TRUNC (a datagram's true length is returned), MSG_MORE (streams). Others do not matter here. Bytes, or -EAGAIN,
 # -EPIPE, -ENOTCONN, the pending error. A send may take less than all; it never both takes some and fails.
 cdef int64_t usn_send(net *n, int fd, const uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil
 cdef int64_t usn_recv(net *n, int fd, uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil
@@ -78,7 +78,8 @@ cdef int usn_shutdown(net *n, int fd, int how, int64_t now) noexcept nogil
 cdef int usn_close(net *n, int fd, int64_t now) noexcept nogil
 cdef int usn_getsockname(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil
 cdef int usn_getpeername(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil          # -ENOTCONN
-# Values as the kernel's: an int, or struct linger for SO_LINGER; *length is what stands at value, and comes back as
+# Values as the kernel's: an int, struct linger for SO_LINGER, struct timeval for SO_RCVTIMEO and SO_SNDTIMEO (which no
+# call of these waits for: they are there for programs in Python). *length is what stands at value, and comes back as
 # what was written.
 cdef int usn_getsockopt(net *n, int fd, int level, int name, void *value, uint32_t *length) noexcept nogil
 cdef int usn_setsockopt(net *n, int fd, int level, int name, const void *value, uint32_t length) noexcept nogil

@@ -2,7 +2,7 @@
 does around them is added.
 """
 from libc.errno cimport (
-    EAFNOSUPPORT, EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINVAL, ENOBUFS, ENOTCONN, ENOTSOCK, EOPNOTSUPP,
+    EAFNOSUPPORT, EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINVAL, ENOBUFS, ENOTCONN, EOPNOTSUPP,
     EPROTONOSUPPORT, ESOCKTNOSUPPORT,
 )
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -12,7 +12,7 @@ from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT
 from usnet.ip.udp cimport udp_bind, udp_close, udp_connect, udp_open, udp_pcb, udp_record, udp_recv, udp_send
 from usnet.memory.arena cimport NONE, arena_at
 from usnet.sockets.constants cimport (
-    AF_INET, IPPROTO_TCP, IPPROTO_UDP, MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC,
+    AF_INET, IPPROTO_TCP, IPPROTO_UDP, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC,
     SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
 )
 from usnet.sockets.options cimport option_get, option_set
@@ -21,11 +21,12 @@ from usnet.sockets.ready cimport (
 )
 from usnet.sockets.table cimport (
     CALL_ACCEPT, CALL_CLOSE, CALL_CONNECT, CALL_RECV, CALL_SEND, CALL_SHUTDOWN, KIND_EPOLL, KIND_TCP, KIND_UDP,
-    SF_CONNECTING, SF_INHERITED, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, fd_give, fd_take, net, sock, sock_at,
+    SF_CONNECTING, SF_INHERITED, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, fd_give, fd_take, fd_times, net, sock,
+    sock_at, sock_find, sock_times, times_at, told,
 )
 from usnet.stack cimport stack_flush, stack_run
 from usnet.tcp.calls cimport (
-    tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_listen, tcp_local, tcp_open, tcp_peer, tcp_recv,
+    tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_listen, tcp_local, tcp_more, tcp_open, tcp_peer, tcp_recv,
     tcp_send, tcp_shutdown, tcp_take_error,
 )
 from usnet.tcp.options cimport OPT_STATE, tcp_get
@@ -51,14 +52,6 @@ cdef int64_t usn_flush(net *n, int64_t now) noexcept nogil:
 
 cdef inline udp_pcb *udp_at(net *n, sock *so) noexcept nogil:
     return <udp_pcb *>arena_at(&n.s.ip.udp, so.pcb)
-
-
-cdef int find(net *n, int fd, sock **so) noexcept nogil:
-    """0 and the socket, or -EBADF, -ENOTSOCK (an epoll instance)."""
-    so[0] = sock_at(n, fd)
-    if so[0] == NULL:
-        return -EBADF
-    return -ENOTSOCK if so[0].kind == KIND_EPOLL else 0
 
 
 # --- making and naming ---
@@ -90,7 +83,7 @@ cdef int usn_socket(net *n, int family, int type, int proto) noexcept nogil:
 
 cdef int usn_bind(net *n, int fd, const ip_addr *addr, uint16_t port) noexcept nogil:
     cdef sock *so
-    cdef int status = find(n, fd, &so)
+    cdef int status = sock_find(n, fd, &so)
     if status < 0:
         return status
     if so.kind == KIND_TCP:
@@ -100,7 +93,7 @@ cdef int usn_bind(net *n, int fd, const ip_addr *addr, uint16_t port) noexcept n
 
 cdef int usn_listen(net *n, int fd, int backlog) noexcept nogil:
     cdef sock *so
-    cdef int status = find(n, fd, &so)
+    cdef int status = sock_find(n, fd, &so)
     if status < 0:
         return status
     if so.kind != KIND_TCP:
@@ -114,7 +107,7 @@ cdef int usn_listen(net *n, int fd, int backlog) noexcept nogil:
 
 cdef int usn_getsockname(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil:
     cdef sock *so
-    cdef int status = find(n, fd, &so)
+    cdef int status = sock_find(n, fd, &so)
     if status < 0:
         return status
     if so.kind == KIND_TCP:
@@ -127,7 +120,7 @@ cdef int usn_getsockname(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept
 
 cdef int usn_getpeername(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil:
     cdef sock *so
-    cdef int status = find(n, fd, &so)
+    cdef int status = sock_find(n, fd, &so)
     if status < 0:
         return status
     if so.kind == KIND_TCP:
@@ -143,7 +136,7 @@ cdef int usn_getpeername(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept
 
 cdef int do_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil:
     cdef sock *so
-    cdef int status = find(n, fd, &so), made
+    cdef int status = sock_find(n, fd, &so), made
     cdef uint32_t conn = NONE
     cdef tcb *k
     if status < 0:
@@ -166,12 +159,20 @@ cdef int do_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil
     n.socks[made].pcb = conn
     n.socks[made].flags = n.socks[fd].flags & SF_INHERITED
     n.socks[made].linger = n.socks[fd].linger
+    inherit_times(n, so, &n.socks[made])
     k = tcb_at(&n.s.tcp, conn)                  # not tcp_peer: it may have been reset while it waited
     if addr != NULL:
         addr[0] = k.raddr
     if port != NULL:
         port[0] = k.rport
     return made
+
+
+cdef void inherit_times(net *n, const sock *listener, sock *made) noexcept nogil:
+    cdef sock_times *from_ = times_at(n, listener)
+    cdef sock_times *to = fd_times(n, made) if from_ != NULL else NULL
+    if to != NULL:
+        to[0] = from_[0]
 
 
 cdef ip_addr here_if_any(const ip_addr *addr, uint16_t port) noexcept nogil:
@@ -184,7 +185,7 @@ cdef ip_addr here_if_any(const ip_addr *addr, uint16_t port) noexcept nogil:
 
 cdef int do_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil:
     cdef sock *so
-    cdef int status = find(n, fd, &so)
+    cdef int status = sock_find(n, fd, &so)
     cdef ip_addr to
     if status < 0:
         return status
@@ -222,7 +223,7 @@ cdef int connect_outcome(net *n, sock *so) noexcept nogil:
 
 cdef int do_shutdown(net *n, int fd, int how, int64_t now) noexcept nogil:
     cdef sock *so
-    cdef int status = find(n, fd, &so)
+    cdef int status = sock_find(n, fd, &so)
     if status < 0:
         return status
     if how != SHUT_RD and how != SHUT_WR and how != SHUT_RDWR:
@@ -267,23 +268,23 @@ cdef int64_t do_sendto(net *n, int fd, const uint8_t *p, size_t length, int flag
                        int64_t now) noexcept nogil:
     cdef sock *so
     cdef ip_addr to
-    cdef int64_t done = find(n, fd, &so)
+    cdef int64_t done = sock_find(n, fd, &so)
     if done < 0:
         return done
     if flags & MSG_OOB:
         return -EOPNOTSUPP
+    if length > MOST:
+        length = MOST                           # a datagram of so many is refused below: EMSGSIZE
     if so.kind == KIND_UDP:
-        if length > MOST:
-            length = MOST                       # refused below: EMSGSIZE
         if addr != NULL:
             to = here_if_any(addr, port)
             addr = &to
         done = udp_send(&n.s.ip, so.pcb, p, <uint32_t>length, addr, port, now)
         news_consumed(n, fd, READY_OUT | READY_ERR)
         return done
-    if length > MOST:
-        length = MOST
     done = tcp_send(&n.s.tcp, so.pcb, p, <uint32_t>length, now)
+    if done > 0:
+        tcp_more(&n.s.tcp, so.pcb, flags & MSG_MORE != 0)
     news_consumed(n, fd, READY_OUT)
     return done
 
@@ -291,7 +292,7 @@ cdef int64_t do_sendto(net *n, int fd, const uint8_t *p, size_t length, int flag
 cdef int64_t do_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, ip_addr *addr, uint16_t *port,
                          int64_t now) noexcept nogil:
     cdef sock *so
-    cdef int64_t done = find(n, fd, &so)
+    cdef int64_t done = sock_find(n, fd, &so)
     if done < 0:
         return done
     if flags & MSG_OOB and so.kind == KIND_TCP:
@@ -326,12 +327,6 @@ cdef int64_t recv_datagram(net *n, int fd, sock *so, uint8_t *p, uint32_t length
 
 
 # --- the calls as they are offered: done, and told to whoever watches ---
-
-cdef int64_t told(net *n, int call, int fd, int64_t result, const uint8_t *p, size_t length) noexcept nogil:
-    if n.observe != NULL and result != -EAGAIN:
-        n.observe(n.observe_ctx, call, fd, result, p, <uint32_t>length)
-    return result
-
 
 cdef int usn_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogil:
     return <int>told(n, CALL_ACCEPT, fd, do_accept(n, fd, addr, port), NULL, 0)
@@ -375,7 +370,7 @@ cdef int64_t usn_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, 
 
 cdef int usn_getsockopt(net *n, int fd, int level, int name, void *value, uint32_t *length) noexcept nogil:
     cdef sock *so
-    cdef int status = find(n, fd, &so)
+    cdef int status = sock_find(n, fd, &so)
     if status < 0:
         return status
     status = option_get(n, so, level, name, value, length)
@@ -385,7 +380,7 @@ cdef int usn_getsockopt(net *n, int fd, int level, int name, void *value, uint32
 
 cdef int usn_setsockopt(net *n, int fd, int level, int name, const void *value, uint32_t length) noexcept nogil:
     cdef sock *so
-    cdef int status = find(n, fd, &so)
+    cdef int status = sock_find(n, fd, &so)
     return status if status < 0 else option_set(n, so, level, name, value, length)
 
 

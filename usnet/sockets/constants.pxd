@@ -4,6 +4,7 @@ cdef extern from *:
     #include <sys/socket.h>
     #include <netinet/in.h>
     #include <netinet/tcp.h>
+    #include <sys/time.h>
     #ifndef TCP_KEEPIDLE
     #define TCP_KEEPIDLE TCP_KEEPALIVE
     #endif
@@ -19,17 +20,30 @@ cdef extern from *:
     #ifndef TCP_INFO
     #define TCP_INFO 11
     #endif
+    #ifndef TCP_CORK
+    #define TCP_CORK 3
+    #endif
+    #ifndef TCP_QUICKACK
+    #define TCP_QUICKACK 12
+    #endif
+    #ifndef MSG_MORE
+    #define MSG_MORE 0x8000
+    #endif
     """
     enum:
         AF_INET, SOCK_STREAM, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_CLOEXEC
         IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP
         SHUT_RD, SHUT_WR, SHUT_RDWR
-        MSG_PEEK, MSG_TRUNC, MSG_DONTWAIT, MSG_WAITALL, MSG_OOB
+        MSG_PEEK, MSG_TRUNC, MSG_DONTWAIT, MSG_WAITALL, MSG_OOB, MSG_MORE
         SOL_SOCKET, SO_ERROR, SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_REUSEADDR, SO_REUSEPORT, SO_KEEPALIVE
-        SO_SNDBUF, SO_RCVBUF, SO_LINGER
+        SO_SNDBUF, SO_RCVBUF, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO
         SO_ACCEPTCONN, SO_BROADCAST
         TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_MAXSEG, TCP_INFO
+        TCP_CORK, TCP_QUICKACK
         IP_TTL, IP_TOS
     struct linger:
         int l_onoff
         int l_linger
+    struct timeval:
+        long tv_sec
+        long tv_usec

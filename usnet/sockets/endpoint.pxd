@@ -16,6 +16,7 @@ cdef class Endpoint:
     cdef bint closed_
     cdef object __weakref__
     cdef int enter(self) except -1
-    cdef int64_t start(self) noexcept
-    cdef bint wait(self, uint32_t mask, int64_t deadline) except -1
-    cdef int pause(self, int64_t deadline) except -1
+    cdef int64_t start(self, bint sends) noexcept
+    cdef bint late(self, bint had) except -1
+    cdef bint wait(self, uint32_t mask, int64_t deadline, bint had) except -1
+    cdef bint pause(self, int64_t deadline, bint had) except -1

@@ -13,6 +13,7 @@ from usnet.sockets.constants cimport (
 )
 from usnet.sockets.convert cimport format_address, os_error, parse_address
 from usnet.sockets.host cimport Stack
+from usnet.sockets.table cimport sock_times, times_at
 from usnet.tcp.options cimport OPT_STATE, tcp_get
 from usnet.wire.addr cimport ip_addr
 
@@ -143,32 +144,49 @@ cdef class Endpoint:
     def getblocking(self):
         return self.timeout_ns != 0
 
-    cdef int64_t start(self) noexcept:
-        """The deadline of a call that begins now."""
-        cdef int64_t now = self.stack_.now()
-        return INT64_MAX if self.timeout_ns == FOREVER or self.timeout_ns > INT64_MAX - now else now + self.timeout_ns
+    cdef int64_t start(self, bint sends) noexcept:
+        """The deadline of a call that begins now. For one that blocks without a time of its own, SO_RCVTIMEO and
+        SO_SNDTIMEO decide.
+        """
+        cdef int64_t now = self.stack_.now(), limit = self.timeout_ns
+        cdef const sock_times *times
+        if limit == FOREVER:
+            times = times_at(&self.stack_.n, &self.stack_.n.socks[self.fd])
+            limit = 0 if times == NULL else (times.send if sends else times.receive)
+            if limit == 0:
+                return INT64_MAX
+            limit = max(limit, 0)
+        return INT64_MAX if limit > INT64_MAX - now else now + limit
 
-    cdef bint wait(self, uint32_t mask, int64_t deadline) except -1:
+    cdef bint late(self, bint had) except -1:
+        """The call's time is up: False if it has something to return all the same."""
+        if had:
+            return False
+        if self.timeout_ns == FOREVER:          # SO_RCVTIMEO or SO_SNDTIMEO: as the kernel says it
+            raise os_error(-EAGAIN)
+        raise TimeoutError("timed out")
+
+    cdef bint wait(self, uint32_t mask, int64_t deadline, bint had) except -1:
         """After EAGAIN: True to try again. BlockingIOError where the socket does not block, TimeoutError when its time
-        is up.
+        is up; but False if the call already `had` something.
         """
         if self.timeout_ns == 0:
             if self.stack_.look():
                 return True
             raise os_error(-EAGAIN)
         if not self.stack_.block(<uint32_t>self.fd, mask, deadline):
-            raise TimeoutError("timed out")
+            return self.late(had)
         self.enter()
         return True
 
-    cdef int pause(self, int64_t deadline) except -1:
-        """Waits until anything at all happens, or for a moment."""
+    cdef bint pause(self, int64_t deadline, bint had) except -1:
+        """Waits until anything at all happens, or for a moment. As wait()."""
         cdef int64_t now = self.stack_.now()
         if now >= deadline:
-            raise TimeoutError("timed out")
+            return self.late(had)
         self.stack_.block(<uint32_t>self.fd, 0, min(deadline, now + MOMENT))
         self.enter()
-        return 0
+        return True
 
     # Names
 

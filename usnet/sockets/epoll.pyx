@@ -48,6 +48,7 @@ cdef class epoll:
     cdef Stack stack_
     cdef int fd
     cdef object bell
+    cdef bint woken                 # by wake(): the next poll does not wait
     cdef object __weakref__
 
     def __cinit__(self, *args, **kwargs):
@@ -114,6 +115,17 @@ cdef class epoll:
         that waited longest first.
         """
         cdef int64_t deadline = INT64_MAX, now
+        self.enter()
+        now = self.stack_.now()
+        if timeout is not None:
+            if isinstance(timeout, float) and math.isnan(timeout):
+                raise ValueError("Invalid value NaN (not a number)")
+            if timeout >= 0 and timeout < (INT64_MAX - now) // 1_000_000_000:
+                deadline = now + seconds_to_ns(timeout)
+        return self.poll_until(deadline, maxevents)
+
+    def poll_until(self, int64_t deadline, maxevents=-1):
+        """poll() up to a reading of the stack's clock, ns; a time that has passed: at once."""
         cdef int most = DEFAULT_MAX if maxevents == -1 else maxevents
         cdef int n
         cdef usn_epoll_event few[ON_STACK]
@@ -121,12 +133,6 @@ cdef class epoll:
         self.enter()
         if most <= 0:
             raise ValueError(f"maxevents must be greater than 0, got {maxevents}")
-        now = self.stack_.now()
-        if timeout is not None:
-            if isinstance(timeout, float) and math.isnan(timeout):
-                raise ValueError("Invalid value NaN (not a number)")
-            if timeout >= 0 and timeout < (INT64_MAX - now) // 1_000_000_000:
-                deadline = now + seconds_to_ns(timeout)
         if most > ON_STACK:
             events = <usn_epoll_event *>malloc(most * sizeof(usn_epoll_event))
             if events == NULL:
@@ -141,18 +147,27 @@ cdef class epoll:
     cdef int wait(self, usn_epoll_event *events, int most, int64_t deadline) except -1:
         cdef int n
         while True:
-            if not self.stack_.block(<uint32_t>self.fd, READY_IN, deadline):
+            if not self.stack_.block(<uint32_t>self.fd, READY_IN, 0 if self.woken else deadline):
                 n = 0
             else:
                 self.enter()
                 n = usn_epoll_wait(&self.stack_.n, self.fd, events, most)
                 if n < 0:
                     raise os_error(n)
-                if n == 0:
+                if n == 0 and not self.woken:
                     continue
+            self.woken = False
             if self.bell is not None:
                 self.stack_.flush()
             return n
+
+    def wake(self):
+        """Has a poll() that waits, or the next one, return at once, with what is there. From any thread and from signal handlers; in simulation
+        from the world's thread. Nothing happens when it is closed.
+        """
+        if not self.closed and not self.woken:
+            self.woken = True
+            self.stack_.ring(<uint32_t>self.fd)
 
     def has_ready(self):
         """Whether poll(0) would report something without driving the stack."""

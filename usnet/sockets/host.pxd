@@ -31,6 +31,7 @@ cdef class Stack:
     cdef uint32_t rung                  # waiters that were woken when the doorbell last rang
     cdef list followers                 # epoll instances whose descriptors follow what the stack has
     cdef list tokens                    # of `with stack:`
+    cdef uint32_t rings                 # calls of ring()
     cdef readonly int64_t look_interval     # ns: calls that would say EAGAIN look at the rings at most this often
     cdef readonly int64_t poll_interval     # ns: ports without a descriptor are looked at this often while waiting
     cdef object door                    # the control socket, or None
@@ -48,6 +49,8 @@ cdef class Stack:
     cdef int flush(self) except -1      # after calls that queued output
     cdef int tell(self) except -1       # after calls that may have made news: whoever else waits on this stack is woken
     cdef bint look(self) except -1      # before a call says EAGAIN: whether there was anything newer to look at
+    # From any thread: a block() that waits returns 1 though nothing happened. Where a scheduler drives: who waits for fd.
+    cdef int ring(self, uint32_t fd) except -1
     # Waits until fd may be something of mask (1) or the clock reads deadline (0). Also 1 when fd was closed under it.
     # mask 0: until anything happens.
     cdef bint block(self, uint32_t fd, uint32_t mask, int64_t deadline) except -1

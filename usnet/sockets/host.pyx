@@ -18,7 +18,7 @@ from usnet.backends.ring cimport PORT_FILENO, Port
 from usnet.ip.state cimport READY_ERR, READY_HUP
 from usnet.memory.arena cimport NONE, arena_live
 from usnet.sockets.api cimport usn_close, usn_flush, usn_run
-from usnet.sockets.ready cimport fd_ready, news_drain, waiter_add, waiter_drop
+from usnet.sockets.ready cimport fd_ready, news_drain, waiter_add, waiter_drop, waiters_wake
 from usnet.sockets.table cimport FIRST_FD, KIND_FREE, net, net_free, net_init, net_reset, sock_at, waiter_at
 from usnet.stack cimport StackCore
 from usnet.tcp.state cimport tcb_at
@@ -314,7 +314,7 @@ cdef class Stack:
 
     cdef bint block(self, uint32_t fd, uint32_t mask, int64_t deadline) except -1:
         cdef int64_t until, now
-        cdef uint32_t w
+        cdef uint32_t w, rings = self.rings
         cdef bint gone
         while True:
             until = self.run()
@@ -337,13 +337,26 @@ cdef class Stack:
             if PyErr_CheckSignals() < 0:
                 return -1
             self.enter()
-            if gone or mask == 0:
+            if gone or mask == 0 or rings != self.rings:
                 self.run()
                 return True
+
+    cdef int ring(self, uint32_t fd) except -1:
+        self.rings += 1
+        if self.hook == NULL:
+            self.poller.ring_doorbell()
+            return 0
+        waiters_wake(&self.n, fd)
+        return self.tell()
 
     def is_woken(self, uint32_t token):
         """Whether the blocked program whose wait has that number (Poller.wait_for) should look again."""
         return waiter_at(&self.n, token).woken != 0 or waiter_at(&self.n, token).mask == 0
+
+    def wait_text(self, uint32_t token):
+        """What that program waits for, for people."""
+        from usnet.sockets.inspect import wait_text
+        return wait_text(self, token)
 
     def run_once(self):
         """Does everything that can be done now, without waiting. Returns the next deadline (ns of the clock), or None.

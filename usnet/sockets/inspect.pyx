@@ -6,11 +6,12 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memcpy, memset
 
+from usnet.ip.state cimport READY_IN
 from usnet.ip.udp cimport udp_pcb
 from usnet.memory.arena cimport arena_at, arena_live
 from usnet.sockets.constants cimport IPPROTO_TCP, IPPROTO_UDP
 from usnet.sockets.host cimport Stack
-from usnet.sockets.table cimport FIRST_FD, KIND_TCP, KIND_UDP, net, sock
+from usnet.sockets.table cimport FIRST_FD, KIND_EPOLL, KIND_TCP, KIND_UDP, net, sock, sock_at, waiter, waiter_at
 from usnet.tcp.state cimport listener, listener_at, tcb_at
 from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, tcb
 
@@ -172,3 +173,18 @@ def connection_list(Stack stack not None):
             local=(address_text(row["laddr"]), int(row["lport"])), peer=(address_text(row["raddr"]), int(row["rport"])), **given,
         ))
     return found
+
+
+def wait_text(Stack stack not None, uint32_t token):
+    """What the blocked program whose wait has that number (Poller.wait_for) waits for, for people."""
+    cdef waiter *w = waiter_at(&stack.n, token)
+    cdef sock *so = sock_at(&stack.n, <int>w.fd)
+    if so == NULL:
+        return "a closed descriptor"
+    known = "epoll" if so.kind == KIND_EPOLL else "not bound"
+    for c in connection_list(stack):
+        if c.descriptor == <int>w.fd:
+            peer = f" to {c.peer[0]}:{c.peer[1]}" if c.peer[1] else ""
+            known = f"{c.protocol} {c.local[0]}:{c.local[1]}{peer} {c.state}"
+    ready = "anything new" if w.mask == 0 else "something to read" if w.mask & READY_IN else "room to write"
+    return f"{ready} of descriptor {w.fd} ({known})"

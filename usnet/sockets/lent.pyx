@@ -2,29 +2,19 @@
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.pythread cimport PyThread_get_thread_ident
-from libc.errno cimport EAGAIN, EBADF, ENOTSOCK, EOPNOTSUPP
+from libc.errno cimport EOPNOTSUPP
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.ip.state cimport READY_ERR, READY_IN, READY_OUT
 from usnet.sockets.convert cimport os_error
 from usnet.sockets.ready cimport news_consumed
-from usnet.sockets.table cimport CALL_RECV, CALL_SEND, KIND_EPOLL, KIND_TCP, net, sock, sock_at
+from usnet.sockets.table cimport CALL_RECV, CALL_SEND, KIND_TCP, net, sock, sock_find, told
 from usnet.tcp.lent cimport tcp_commit, tcp_give_back, tcp_recv_lent, tcp_send_lent
 
 
 cdef int64_t stream(net *n, int fd, sock **so) noexcept nogil:
-    so[0] = sock_at(n, fd)
-    if so[0] == NULL:
-        return -EBADF
-    if so[0].kind == KIND_EPOLL:
-        return -ENOTSOCK
-    return 0 if so[0].kind == KIND_TCP else -EOPNOTSUPP
-
-
-cdef int64_t told(net *n, int call, int fd, int64_t result, const uint8_t *p, uint32_t length) noexcept nogil:
-    if n.observe != NULL and result != -EAGAIN:
-        n.observe(n.observe_ctx, call, fd, result, p, length)
-    return result
+    cdef int status = sock_find(n, fd, so)
+    return -EOPNOTSUPP if status == 0 and so[0].kind != KIND_TCP else status
 
 
 cdef int64_t usn_recv_buffer(net *n, int fd, usn_buffer *b, int64_t now) noexcept nogil:

@@ -3,31 +3,33 @@ handed down where they matter.
 
 Buffer sizes are what was asked for, in bytes of payload (Linux would double them to pay for its own bookkeeping).
 """
-from libc.errno cimport EINVAL, ENOPROTOOPT, EOPNOTSUPP
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.errno cimport EDOM, EINVAL, ENOBUFS, ENOPROTOOPT, EOPNOTSUPP
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
 from usnet.ip.udp cimport UDP_REUSEADDR, UDP_REUSEPORT, udp_pcb
 from usnet.memory.arena cimport arena_at
 from usnet.sockets.constants cimport (
     AF_INET, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_BROADCAST, SO_DOMAIN, SO_ERROR,
-    SO_KEEPALIVE, SO_LINGER, SO_PROTOCOL, SO_RCVBUF, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_TYPE, SOCK_DGRAM,
-    SOCK_STREAM, SOL_SOCKET, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY,
-    TCP_USER_TIMEOUT, linger,
+    SO_KEEPALIVE, SO_LINGER, SO_PROTOCOL, SO_RCVBUF, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDTIMEO,
+    SO_TYPE, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, TCP_CORK, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL,
+    TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT, linger, timeval,
 )
 from usnet.sockets.table cimport (
-    KIND_TCP, SF_BROADCAST, SF_KEEPALIVE, SF_LINGER, SF_REUSEADDR, SF_REUSEPORT, net, sock,
+    KIND_TCP, SF_BROADCAST, SF_KEEPALIVE, SF_LINGER, SF_REUSEADDR, SF_REUSEPORT, fd_times, net, sock, sock_times,
+    times_at,
 )
 from usnet.sockets.tcp_info cimport tcp_info, tcp_info_of
 from usnet.tcp.calls cimport tcp_take_error
 from usnet.tcp.options cimport (
-    OPT_ACCEPTCONN, OPT_KEEPALIVE, OPT_KEEPCNT, OPT_KEEPIDLE, OPT_KEEPINTVL, OPT_MAXSEG, OPT_NODELAY, OPT_RCVBUF,
-    OPT_REUSEADDR, OPT_REUSEPORT, OPT_SNDBUF, OPT_TOS, OPT_TTL, OPT_USER_TIMEOUT, tcp_get, tcp_set,
+    OPT_ACCEPTCONN, OPT_CORK, OPT_KEEPALIVE, OPT_KEEPCNT, OPT_KEEPIDLE, OPT_KEEPINTVL, OPT_MAXSEG, OPT_NODELAY,
+    OPT_QUICKACK, OPT_RCVBUF, OPT_REUSEADDR, OPT_REUSEPORT, OPT_SNDBUF, OPT_TOS, OPT_TTL, OPT_USER_TIMEOUT, tcp_get, tcp_set,
 )
 
 cdef enum:
     UDP_SNDBUF = 65507          # a datagram is sent or refused at once: there is no queue to size
     LEAST_BUF = 2048
+    SECOND = 1000000000         # ns
 
 
 cdef inline udp_pcb *udp_at(net *n, sock *so) noexcept nogil:
@@ -61,6 +63,10 @@ cdef int tcp_option(int name) noexcept nogil:
         return OPT_USER_TIMEOUT
     if name == TCP_MAXSEG:
         return OPT_MAXSEG
+    if name == TCP_CORK:
+        return OPT_CORK
+    if name == TCP_QUICKACK:
+        return OPT_QUICKACK
     return 0
 
 
@@ -108,9 +114,22 @@ cdef int64_t ip_option(net *n, sock *so, int name) noexcept nogil:
     return udp_at(n, so).ttl if udp_at(n, so).ttl else n.s.ip.config.ttl
 
 
+cdef timeval time_limit(net *n, sock *so, int name) noexcept nogil:
+    """SO_RCVTIMEO or SO_SNDTIMEO; none and not at all read the same, as in Linux."""
+    cdef timeval v
+    cdef const sock_times *times = times_at(n, so)
+    cdef int64_t ns = 0
+    if times != NULL:
+        ns = times.receive if name == SO_RCVTIMEO else times.send
+    v.tv_sec = <long>(ns // SECOND) if ns > 0 else 0
+    v.tv_usec = <long>(ns % SECOND // 1000) if ns > 0 else 0
+    return v
+
+
 cdef int option_get(net *n, sock *so, int level, int name, void *value, uint32_t *length) noexcept nogil:
     cdef int64_t found = -ENOPROTOOPT
     cdef linger l
+    cdef timeval v
     cdef tcp_info info
     cdef int small
     cdef const void *source = &small
@@ -120,6 +139,11 @@ cdef int option_get(net *n, sock *so, int level, int name, void *value, uint32_t
         l.l_linger = <int>so.linger
         source = &l
         size = sizeof(linger)
+        found = 0
+    elif level == SOL_SOCKET and (name == SO_RCVTIMEO or name == SO_SNDTIMEO):
+        v = time_limit(n, so, name)
+        source = &v
+        size = sizeof(timeval)
         found = 0
     elif level == SOL_SOCKET:
         found = socket_option(n, so, name)
@@ -195,6 +219,31 @@ cdef int set_linger(sock *so, const void *value, uint32_t length) noexcept nogil
     return 0
 
 
+cdef int set_time_limit(net *n, sock *so, int name, const void *value, uint32_t length) noexcept nogil:
+    cdef timeval v
+    cdef int64_t ns
+    cdef sock_times *times
+    if length < sizeof(timeval):
+        return -EINVAL
+    memcpy(&v, value, sizeof(timeval))
+    if v.tv_usec < 0 or v.tv_usec >= 1000000:
+        return -EDOM
+    if v.tv_sec < 0:
+        ns = -1
+    elif v.tv_sec >= INT64_MAX // SECOND:
+        ns = 0
+    else:
+        ns = v.tv_sec * SECOND + v.tv_usec * 1000
+    times = fd_times(n, so)
+    if times == NULL:
+        return -ENOBUFS
+    if name == SO_RCVTIMEO:
+        times.receive = ns
+    else:
+        times.send = ns
+    return 0
+
+
 cdef int set_ip_option(net *n, sock *so, int name, int value) noexcept nogil:
     if name == IP_TOS:
         value &= 0xff
@@ -217,6 +266,8 @@ cdef int option_set(net *n, sock *so, int level, int name, const void *value, ui
     cdef int small
     if level == SOL_SOCKET and name == SO_LINGER:
         return set_linger(so, value, length)
+    if level == SOL_SOCKET and (name == SO_RCVTIMEO or name == SO_SNDTIMEO):
+        return set_time_limit(n, so, name, value, length)
     if level != SOL_SOCKET and level != IPPROTO_IP and (level != IPPROTO_TCP or so.kind != KIND_TCP):
         return -ENOPROTOOPT
     if level == IPPROTO_IP and length < sizeof(int):

@@ -58,3 +58,5 @@ cdef void fd_forget(net *n, uint32_t fd) noexcept nogil
 # are too many.
 cdef uint32_t waiter_add(net *n, uint32_t fd, uint32_t mask) noexcept nogil
 cdef void waiter_drop(net *n, uint32_t w) noexcept nogil
+# Those who wait for fd look again, whatever it is.
+cdef void waiters_wake(net *n, uint32_t fd) noexcept nogil

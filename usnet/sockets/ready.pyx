@@ -154,6 +154,15 @@ cdef void wake(net *n, sock *so, uint32_t ready) noexcept nogil:
         i = w.next
 
 
+cdef void waiters_wake(net *n, uint32_t fd) noexcept nogil:
+    cdef uint32_t i = n.socks[fd].waiters
+    while i != NONE:
+        if not waiter_at(n, i).woken:
+            waiter_at(n, i).woken = 1
+            n.n_woken += 1
+        i = waiter_at(n, i).next
+
+
 cdef uint32_t waiter_add(net *n, uint32_t fd, uint32_t mask) noexcept nogil:
     cdef uint32_t i = arena_take(&n.waiters)
     cdef waiter *w

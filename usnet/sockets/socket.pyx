@@ -18,7 +18,7 @@ from usnet.ip.state cimport READY_ERR, READY_IN, READY_OUT, READY_RDHUP
 from usnet.sockets.api cimport (
     usn_accept, usn_close, usn_connect, usn_listen, usn_ready, usn_recvfrom, usn_sendto, usn_shutdown,
 )
-from usnet.sockets.constants cimport MSG_DONTWAIT, MSG_WAITALL, SHUT_WR, SOCK_STREAM
+from usnet.sockets.constants cimport MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, SHUT_WR, SOCK_STREAM
 from usnet.sockets.convert cimport format_address, os_error, parse_address
 from usnet.sockets.endpoint cimport FOREVER
 from usnet.sockets.lent cimport received_buffer, send_buffer, usn_buffer, usn_recv_buffer, usn_send_buffer_get
@@ -50,35 +50,42 @@ cdef class socket(Messages):
 
     def accept(self):
         """Waits for a connection: (its socket, the peer's address)."""
+        fd, address = self._accept()
+        return self.__class__(self.family_, self.type_, self.proto_, fileno=fd, stack=self.stack_), address
+
+    def _accept(self):
+        """Waits for a connection: (its descriptor, the peer's address)."""
         cdef ip_addr addr
         cdef uint16_t port
         cdef int fd
         cdef int64_t deadline
         self.enter()
-        deadline = self.start()
+        deadline = self.start(False)
         while True:
             fd = usn_accept(&self.stack_.n, self.fd, &addr, &port)
             if fd >= 0:
                 break
             if fd != -EAGAIN:
                 raise os_error(fd)
-            self.wait(READY_IN, deadline)
-        made = self.__class__(self.family_, self.type_, self.proto_, fileno=fd, stack=self.stack_)
-        return made, format_address(&addr, port)
+            self.wait(READY_IN, deadline, False)
+        return fd, format_address(&addr, port)
 
     cdef int do_connect(self, object address) except 1:
         """0 or -errno of a connect, waited for as the timeout says."""
         cdef ip_addr addr
         cdef uint16_t port
-        cdef int status
+        cdef int status, under_way
         cdef int64_t deadline
         self.enter()
         parse_address(address, "connect", self.stack_.hosts, &addr, &port)
-        deadline = self.start()
+        deadline = self.start(True)
         status = usn_connect(&self.stack_.n, self.fd, &addr, port, self.stack_.now())
         self.stack_.flush()
+        under_way = status
         while (status == -EINPROGRESS or status == -EALREADY) and self.timeout_ns != 0:
             if not self.stack_.block(<uint32_t>self.fd, READY_OUT, deadline):
+                if self.timeout_ns == FOREVER:
+                    return under_way            # SO_SNDTIMEO
                 raise TimeoutError("timed out")
             self.enter()
             status = usn_connect(&self.stack_.n, self.fd, &addr, port, self.stack_.now())
@@ -113,32 +120,43 @@ cdef class socket(Messages):
 
     cdef int64_t transmit(self, const uint8_t *p, Py_ssize_t n, int flags, const ip_addr *addr, uint16_t port,
                           int64_t deadline) except -1:
-        """Bytes taken, once the socket takes some."""
-        cdef int64_t done
-        cdef bint waited = False
+        """Bytes taken, once the socket takes some; of a stream that blocks, all of them. What ends it behind some is left for the
+        next call.
+        """
+        cdef int64_t done, had = 0
+        cdef bint waited = False, on
+        cdef bint whole = self.type_ == SOCK_STREAM and self.timeout_ns == FOREVER and not flags & MSG_DONTWAIT
         while True:
-            done = usn_sendto(&self.stack_.n, self.fd, p, n, flags, addr, port, self.stack_.now())
+            if had > 0 and usn_ready(&self.stack_.n, self.fd) & READY_ERR:
+                return had
+            done = usn_sendto(&self.stack_.n, self.fd, p + had, n - had, flags, addr, port, self.stack_.now())
             self.stack_.flush()
             if done >= 0:
-                return done
-            if done == -ENOBUFS and self.timeout_ns != 0 and self.type_ == SOCK_STREAM:
-                self.pause(deadline)            # the stack's memory is short: others must let go of some
+                had += done
+                if not whole or had >= n:
+                    return had
+                waited = False
                 continue
-            if done != -EAGAIN or (flags & MSG_DONTWAIT and self.timeout_ns == FOREVER) or (waited and self.timeout_ns == 0):
+            if done == -ENOBUFS and self.timeout_ns != 0 and self.type_ == SOCK_STREAM:
+                on = self.pause(deadline, had > 0)  # the stack's memory is short: others must let go of some
+            elif had > 0 and done != -EAGAIN:
+                return had
+            elif done != -EAGAIN or (flags & MSG_DONTWAIT and self.timeout_ns == FOREVER) or (waited and self.timeout_ns == 0):
                 raise os_error(done)
-            if waited:
-                self.pause(deadline)            # "ready", and yet there is no room: memory or a ring is short
+            elif waited:
+                on = self.pause(deadline, had > 0)  # "ready", and yet there is no room: memory or a ring is short
             else:
-                self.wait(READY_OUT, deadline)
-            waited = True
+                on = waited = self.wait(READY_OUT, deadline, had > 0)
+            if not on:
+                return had
 
     def send(self, data, int flags=0, /):
-        """Sends what fits; returns how many bytes that was."""
+        """Sends what fits, or all of it where a stream blocks without a timeout; returns how many bytes that was."""
         cdef Py_buffer b
         self.enter()
         PyObject_GetBuffer(data, &b, PyBUF_SIMPLE)
         try:
-            return self.transmit(<const uint8_t *>b.buf, b.len, flags, NULL, 0, self.start())
+            return self.transmit(<const uint8_t *>b.buf, b.len, flags, NULL, 0, self.start(True))
         finally:
             PyBuffer_Release(&b)
 
@@ -150,11 +168,13 @@ cdef class socket(Messages):
         self.enter()
         PyObject_GetBuffer(data, &b, PyBUF_SIMPLE)
         try:
-            deadline = self.start()
+            deadline = self.start(True)
             while True:
                 done += self.transmit(<const uint8_t *>b.buf + done, b.len - done, flags, NULL, 0, deadline)
                 if done >= b.len:
                     return
+                if self.timeout_ns == FOREVER:
+                    deadline = self.start(True)     # SO_SNDTIMEO is the time of one send
         finally:
             PyBuffer_Release(&b)
 
@@ -172,7 +192,7 @@ cdef class socket(Messages):
         parse_address(args[len(args) - 1], "sendto", self.stack_.hosts, &addr, &port)
         PyObject_GetBuffer(data, &b, PyBUF_SIMPLE)
         try:
-            return self.transmit(<const uint8_t *>b.buf, b.len, flags, &addr, port, self.start())
+            return self.transmit(<const uint8_t *>b.buf, b.len, flags, &addr, port, self.start(True))
         finally:
             PyBuffer_Release(&b)
 
@@ -182,9 +202,10 @@ cdef class socket(Messages):
         """Bytes received, once there are some (or the end of the stream). An error behind some is left for the next
         call.
         """
-        cdef int64_t done, deadline = self.start()
+        cdef int64_t done, deadline = self.start(False)
         cdef Py_ssize_t had = 0
-        cdef bint waited = False
+        cdef bint waited = False, peek = flags & MSG_PEEK != 0
+        cdef bint whole = flags & MSG_WAITALL and self.type_ == SOCK_STREAM and self.timeout_ns == FOREVER and not flags & MSG_DONTWAIT
         while True:
             if had > 0 and usn_ready(&self.stack_.n, self.fd) & READY_ERR:
                 return had
@@ -193,20 +214,25 @@ cdef class socket(Messages):
                 if self.stack_.n.s.tcp.output.count:
                     self.stack_.flush()         # the window may have opened
                 had += done
-                if done == 0 or had >= n or not flags & MSG_WAITALL or self.type_ != SOCK_STREAM:
+                if done == 0 or had >= n or not whole:
                     return had
+                if peek:                        # the same bytes again, once there are more
+                    if usn_ready(&self.stack_.n, self.fd) & READY_RDHUP or not self.pause(deadline, True):
+                        return had
+                    had = 0
                 continue
             if had > 0:
-                if done != -EAGAIN or self.timeout_ns == 0:
+                if done != -EAGAIN:
                     return had
             elif done == -EAGAIN and self.timeout_ns != 0 and self.reads_no_more(flags):
                 if self.timeout_ns == FOREVER:
                     return 0
-                self.pause(deadline)            # as the standard library: until its time is up
+                self.pause(deadline, False)     # as the standard library: until its time is up
                 continue
             elif done != -EAGAIN or (flags & MSG_DONTWAIT and self.timeout_ns == FOREVER) or (waited and self.timeout_ns == 0):
                 raise os_error(done)
-            self.wait(READY_IN, deadline)
+            if not self.wait(READY_IN, deadline, had > 0):
+                return had
             waited = True
 
     cdef bint reads_no_more(self, int flags) noexcept:
@@ -286,14 +312,14 @@ cdef class socket(Messages):
         cdef usn_buffer b
         cdef int64_t done, deadline
         self.enter()
-        deadline = self.start()
+        deadline = self.start(False)
         while True:
             done = usn_recv_buffer(&self.stack_.n, self.fd, &b, self.stack_.now())
             if done >= 0:
                 break
             if done != -EAGAIN or flags & MSG_DONTWAIT:
                 raise os_error(done)
-            self.wait(READY_IN, deadline)
+            self.wait(READY_IN, deadline, False)
         made = received_buffer(self.stack_, self.fd, &b)
         if self.stack_.n.s.tcp.output.count:
             self.stack_.flush()                 # the window may have opened
@@ -308,14 +334,14 @@ cdef class socket(Messages):
         self.enter()
         if want == 0:
             raise ValueError(f"a buffer of {n} bytes")
-        deadline = self.start()
+        deadline = self.start(True)
         while True:
             done = usn_send_buffer_get(&self.stack_.n, self.fd, want, &b, self.stack_.now())
             if done >= 0:
                 return send_buffer(self.stack_, self.fd, &b)
             if done != -EAGAIN or flags & MSG_DONTWAIT:
                 raise os_error(done)
-            self.wait(READY_OUT, deadline)
+            self.wait(READY_OUT, deadline, False)
 
     # The end
 

@@ -4,9 +4,10 @@ A descriptor is the index of its `sock`: the lowest free number from 3 on, given
 the owner id that TCP and UDP put into the stack's notify set. Nothing here allocates after net_init, knows a clock or
 touches Python.
 """
+from libc.errno cimport EAGAIN, EBADF, ENOTSOCK
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from usnet.memory.arena cimport arena, arena_at
+from usnet.memory.arena cimport NONE, arena, arena_at
 from usnet.stack cimport stack
 
 cdef enum:
@@ -31,16 +32,22 @@ cdef enum:
     SF_BROADCAST = 0x0080
     SF_INHERITED = 0x00f2       # accepted sockets have these of their listener's
 
-cdef struct sock:               # 28 bytes
+cdef struct sock:               # 32 bytes
     uint32_t pcb                # TCP: index of the TCB; UDP: of the udp_pcb; epoll: of the ep. Held until close
     uint32_t items              # first of its epoll registrations (linked by sock_next), or NONE
     uint32_t waiters            # first program that waits for it, or NONE
     # what could be read at the last news, to notice that more came: rcv_nxt, or connections or datagrams waiting
     uint32_t mark
     uint32_t linger             # seconds, while SF_LINGER
+    uint32_t times              # its sock_times, or NONE: calls may block for ever
     uint16_t seen               # READY_* at the last news, minus what calls have used up since
     uint16_t flags              # SF_*
     uint8_t kind                # sock_kind
+
+# How long blocking calls may take, ns: SO_RCVTIMEO and SO_SNDTIMEO. 0: for ever, below 0: not at all.
+cdef struct sock_times:
+    int64_t receive
+    int64_t send
 
 # One registration: a descriptor in an epoll instance. 40 bytes.
 cdef struct ep_item:
@@ -92,6 +99,7 @@ cdef struct net:
     arena epolls                # of ep
     arena items                 # of ep_item
     arena waiters               # of waiter
+    arena times                 # of sock_times
     uint32_t n_woken            # waiters that should run and have not left yet
     uint32_t n_any              # waiters with mask 0
 
@@ -103,6 +111,8 @@ cdef void net_reset(net *n) noexcept nogil
 # The lowest free descriptor, now of `kind`, all else zero or NONE; -EMFILE.
 cdef int fd_take(net *n, uint8_t kind) noexcept nogil
 cdef void fd_give(net *n, uint32_t fd) noexcept nogil
+# The socket's times, made if it has none; NULL when there is no memory, which cannot be: there are as many as sockets.
+cdef sock_times *fd_times(net *n, sock *so) noexcept nogil
 
 
 cdef inline sock *sock_at(net *n, int fd) noexcept nogil:
@@ -110,6 +120,26 @@ cdef inline sock *sock_at(net *n, int fd) noexcept nogil:
     if <uint32_t>fd >= n.capacity or n.socks[fd].kind == KIND_FREE:
         return NULL
     return &n.socks[fd]
+
+
+cdef inline int sock_find(net *n, int fd, sock **so) noexcept nogil:
+    """0 and the socket, or -EBADF, -ENOTSOCK (an epoll instance)."""
+    so[0] = sock_at(n, fd)
+    if so[0] == NULL:
+        return -EBADF
+    return -ENOTSOCK if so[0].kind == KIND_EPOLL else 0
+
+
+cdef inline int64_t told(net *n, int call, int fd, int64_t result, const uint8_t *p, size_t length) noexcept nogil:
+    """The result of a call, after whoever watches was told of it."""
+    if n.observe != NULL and result != -EAGAIN:
+        n.observe(n.observe_ctx, call, fd, result, p, <uint32_t>length)
+    return result
+
+
+cdef inline sock_times *times_at(net *n, const sock *so) noexcept nogil:
+    """Of a socket that has some, or NULL."""
+    return NULL if so.times == NONE else <sock_times *>arena_at(&n.times, so.times)
 
 
 cdef inline ep_item *item_at(net *n, uint32_t i) noexcept nogil:

@@ -6,7 +6,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from usnet.memory.arena cimport NONE, arena_free, arena_init, arena_reset
+from usnet.memory.arena cimport NONE, arena_free, arena_give, arena_init, arena_reset, arena_take
 from usnet.stack cimport stack
 
 cdef extern from *:
@@ -31,7 +31,8 @@ cdef int net_init(net *n, stack *s) noexcept nogil:
             return -ENOMEM
     if (arena_init(&n.epolls, sizeof(ep), n.capacity, 8) != 0
             or arena_init(&n.items, sizeof(ep_item), 4 * n.capacity, 8) != 0
-            or arena_init(&n.waiters, sizeof(waiter), n.capacity, 8) != 0):
+            or arena_init(&n.waiters, sizeof(waiter), n.capacity, 8) != 0
+            or arena_init(&n.times, sizeof(sock_times), n.capacity, 8) != 0):
         net_free(n)
         return -ENOMEM
     fd_all_free(n)
@@ -49,6 +50,8 @@ cdef void net_free(net *n) noexcept nogil:
         arena_free(&n.items)
     if n.waiters.base != NULL:
         arena_free(&n.waiters)
+    if n.times.base != NULL:
+        arena_free(&n.times)
     memset(n, 0, sizeof(net))
 
 
@@ -57,6 +60,7 @@ cdef void net_reset(net *n) noexcept nogil:
     arena_reset(&n.epolls)
     arena_reset(&n.items)
     arena_reset(&n.waiters)
+    arena_reset(&n.times)
     n.n_socks = n.n_woken = n.n_any = 0
     fd_all_free(n)
 
@@ -96,7 +100,7 @@ cdef int fd_take(net *n, uint8_t kind) noexcept nogil:
     fd_clear(n, fd)
     so = &n.socks[fd]
     memset(so, 0, sizeof(sock))
-    so.pcb = so.items = NONE
+    so.pcb = so.items = so.times = NONE
     so.waiters = NONE
     so.kind = kind
     n.n_socks += 1
@@ -105,8 +109,16 @@ cdef int fd_take(net *n, uint8_t kind) noexcept nogil:
 
 cdef void fd_give(net *n, uint32_t fd) noexcept nogil:
     cdef int level
+    if n.socks[fd].times != NONE:
+        arena_give(&n.times, n.socks[fd].times)
     n.socks[fd].kind = KIND_FREE
     n.n_socks -= 1
     for level in range(FD_LEVELS):
         n.free_bits[level][fd // 64] |= <uint64_t>1 << (fd % 64)
         fd //= 64
+
+
+cdef sock_times *fd_times(net *n, sock *so) noexcept nogil:
+    if so.times == NONE:
+        so.times = arena_take(&n.times)
+    return times_at(n, so)

@@ -1,5 +1,5 @@
 """Scatter and gather: see vectors.pxd. Streams are served piece by piece; datagrams go through one piece of memory."""
-from libc.errno cimport EBADF, EINVAL, EMSGSIZE, ENOTSOCK, EOPNOTSUPP
+from libc.errno cimport EINVAL, EMSGSIZE, EOPNOTSUPP
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 from posix.uio cimport iovec
@@ -9,7 +9,7 @@ from usnet.memory.arena cimport arena_at
 from usnet.memory.chunks cimport chain_read
 from usnet.sockets.api cimport usn_recvfrom, usn_sendto
 from usnet.sockets.constants cimport MSG_PEEK, MSG_TRUNC
-from usnet.sockets.table cimport KIND_EPOLL, KIND_TCP, net, sock, sock_at
+from usnet.sockets.table cimport KIND_TCP, net, sock, sock_at, sock_find
 from usnet.tcp.state cimport tcb_at
 from usnet.tcp.tcb cimport TCPS_LISTEN, tcb
 from usnet.wire.addr cimport ip_addr
@@ -141,15 +141,14 @@ cdef int64_t usn_readv(net *n, int fd, const iovec *iov, int count, int64_t now)
 # --- what waits ---
 
 cdef int usn_queued(net *n, int fd, uint32_t *unread, uint32_t *unsent) noexcept nogil:
-    cdef sock *so = sock_at(n, fd)
+    cdef sock *so
+    cdef int status = sock_find(n, fd, &so)
     cdef tcb *c
     cdef udp_pcb *u
     cdef udp_record record
     cdef uint32_t readable = 0, waiting = 0
-    if so == NULL:
-        return -EBADF
-    if so.kind == KIND_EPOLL:
-        return -ENOTSOCK
+    if status < 0:
+        return status
     if so.kind == KIND_TCP:
         c = tcb_at(&n.s.tcp, so.pcb)
         if c.state == TCPS_LISTEN:
@@ -169,9 +168,8 @@ cdef int usn_queued(net *n, int fd, uint32_t *unread, uint32_t *unsent) noexcept
 
 
 cdef int usn_state(net *n, int fd) noexcept nogil:
-    cdef sock *so = sock_at(n, fd)
-    if so == NULL:
-        return -EBADF
-    if so.kind == KIND_EPOLL:
-        return -ENOTSOCK
+    cdef sock *so
+    cdef int status = sock_find(n, fd, &so)
+    if status < 0:
+        return status
     return tcb_at(&n.s.tcp, so.pcb).state if so.kind == KIND_TCP else -EOPNOTSUPP

@@ -15,7 +15,6 @@ from libc.errno cimport (
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint8_t
 
 from usnet.ip.config cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_source
-from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.memory.chunks cimport CHUNK_BYTES
 from usnet.memory.pieces cimport queue_drop, queue_read, queue_write
@@ -51,6 +50,7 @@ from usnet.tcp.tcb cimport (
     TF_FIN_QUEUED,
     TF_FIN_RECEIVED,
     TF_HELD,
+    TF_MORE,
     TF_RCV_SHUT,
     tcb,
 )
@@ -216,6 +216,13 @@ cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, in
     return done
 
 
+cdef void tcp_more(tcp_state *t, uint32_t c, bint more) noexcept nogil:
+    if more:
+        tcb_at(t, c).flags |= TF_MORE
+    else:
+        tcb_at(t, c).flags &= ~<uint32_t>TF_MORE
+
+
 cdef bint window_worth_telling(const tcb *k) noexcept nogil:
     """An ACK only to say that the window grew: for steps that matter, not for every read (RFC 9293, 3.8.6.2.2)."""
     cdef uint32_t promised = <uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt)
@@ -342,29 +349,6 @@ cdef void tcp_abort(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         tcb_clear_queues(t, k, False)       # it ends by itself
     else:
         tcp_end_reset(t, c, ECONNRESET, now)
-
-
-cdef uint32_t tcp_ready(tcp_state *t, uint32_t c) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t ready = READY_ERR if k.error else 0
-    if k.state == TCPS_LISTEN:
-        return ready | (READY_IN if listener_at(t, k.listener).n_ready else 0)
-    if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
-        return ready
-    if k.state == TCPS_CLOSED:              # never connected, or over: nothing would block
-        ready |= READY_OUT | READY_HUP
-        if k.flags & TF_RCV_SHUT:           # tcp_end sets it
-            ready |= READY_IN | READY_RDHUP
-        return ready
-    if k.rcv_ready or k.flags & (TF_FIN_RECEIVED | TF_RCV_SHUT):
-        ready |= READY_IN
-    if k.flags & (TF_FIN_RECEIVED | TF_RCV_SHUT):
-        ready |= READY_RDHUP
-        if k.flags & TF_FIN_QUEUED:
-            ready |= READY_HUP
-    if k.flags & TF_FIN_QUEUED or k.snd.span * 3 <= k.sndbuf * 2:
-        ready |= READY_OUT
-    return ready
 
 
 cdef int32_t tcp_take_error(tcp_state *t, uint32_t c) noexcept nogil:

@@ -33,6 +33,7 @@ from usnet.tcp.tcb cimport (
     TCPS_SYN_SENT,
     TF_ACK_NOW,
     TF_CONNECTED,
+    TF_CORK,
     TF_FIN_QUEUED,
     TF_HELD,
     TF_KEEPALIVE,
@@ -45,12 +46,15 @@ from usnet.tcp.tcb cimport (
     TF_TIMESTAMPS,
     TF_WSCALE,
     tcb,
+    tcb_header_len,
 )
 from usnet.tcp.teardown cimport tcp_end
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm
 from usnet.wire.seq cimport seq_gt, seq_le
 from usnet.wire.tcp cimport (
+    TCP_HLEN,
     TCP_MAX_WSCALE,
+    TCP_MSS_DEFAULT,
     TCPO_MSS,
     TCPO_SACK_OK,
     TCPO_TIMESTAMP,
@@ -101,11 +105,11 @@ cdef void take_options(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noe
         k.ts_recent_at = now
     if not r.options & TCPO_SACK_OK:
         k.flags &= ~<uint32_t>TF_SACK
-    k.peer_mss = r.mss if r.options & TCPO_MSS and r.mss else 536
+    k.peer_mss = r.mss if r.options & TCPO_MSS and r.mss else TCP_MSS_DEFAULT
     mss = segment_our_mss(t, k)
     if k.peer_mss < mss:
         mss = k.peer_mss
-    options = 12 if k.flags & TF_TIMESTAMPS else 0
+    options = tcb_header_len(k) - TCP_HLEN
     if options < mss < k.rcv_mss + options:         # the peer's full segments are no longer than ours may be
         k.rcv_mss = <uint16_t>(mss - options)
     if mss < MIN_SEND_MSS:
@@ -167,7 +171,7 @@ cdef void inherit(tcb *k, const tcb *parent, const packet *p, const tcp_repr *r)
     k.keep_count = parent.keep_count
     k.ttl = parent.ttl
     k.tos = parent.tos
-    k.flags = k.flags & ~<uint32_t>TF_KEEPALIVE | parent.flags & (TF_NODELAY | TF_KEEPALIVE | TF_REUSE | TF_REUSEPORT)
+    k.flags = k.flags & ~<uint32_t>TF_KEEPALIVE | parent.flags & (TF_NODELAY | TF_CORK | TF_KEEPALIVE | TF_REUSE | TF_REUSEPORT)
 
 
 cdef void join_syn_queue(tcp_state *t, uint32_t c, uint32_t parent) noexcept nogil:

@@ -4,23 +4,25 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
+from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.state cimport TDROP_ICMP, count_drop, tcb_at, tcp_state
 from usnet.tcp.tables cimport tcb_find
-from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TCPS_SYN_SENT, TF_TIMESTAMPS, tcb
+from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TCPS_SYN_SENT, tcb, tcb_header_len
 from usnet.tcp.teardown cimport tcp_end
 from usnet.wire.icmp cimport ICMP_FRAG_NEEDED, ICMP_NET, ICMP_PORT, ICMP_PROTO, ICMP_UNREACHABLE
+from usnet.wire.ipv4 cimport IPV4_HLEN
 from usnet.wire.seq cimport seq_ge, seq_lt
 
 
 cdef void lower_mss(tcp_state *t, uint32_t c, uint32_t mtu) noexcept nogil:
     """Path MTU discovery (RFC 1191): never below 552 (RFC 5927's floor), and the segments out are cut anew."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t mss = (mtu if mtu > 552 else 552) - 40 - (12 if k.flags & TF_TIMESTAMPS else 0)
+    cdef uint32_t mss = (mtu if mtu > 552 else 552) - IPV4_HLEN - tcb_header_len(k)
     if mss >= k.mss or k.state < TCPS_ESTABLISHED:      # a SYN is as small as it can be
         return
     k.mss = <uint16_t>mss
-    k.cc.mss = mss
+    cc_table(k.cc_ops).on_mss(&k.cc, mss)
     k.snd_nxt = k.snd_una
     tcp_want_output(t, c)
 

@@ -7,7 +7,7 @@ from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
 from usnet.memory.pieces cimport queue_drop
 from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_number_above, handshake_syn_sent
-from usnet.tcp.output cimport tcp_ack_now, tcp_flight, tcp_want_output
+from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
 from usnet.tcp.receive cimport receive_text
 from usnet.tcp.recovery.newreno cimport recovery_ack, recovery_dupack
 from usnet.tcp.recovery.sack cimport sack_ack, sack_dupack
@@ -36,7 +36,7 @@ from usnet.tcp.state cimport (
 )
 from usnet.tcp.tables cimport tcb_find, tcb_find_listener, tcp_notify
 from usnet.tcp.tcb cimport (
-    T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
+    T_DELACK, T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
     TCPS_CLOSE_WAIT,
     TCPS_TIME_WAIT, TF_ACK_NOW, TF_DELACK, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_PROBE, TF_RTT_TIMED,
     TF_SACK, TF_TIMESTAMPS, tcb,
@@ -48,7 +48,7 @@ from usnet.tcp.teardown cimport (
     tcp_fin_acked,
     tcp_fin_received,
 )
-from usnet.tcp.timers cimport tcp_disarm
+from usnet.tcp.timers cimport tcp_arm, tcp_disarm
 from usnet.wire.seq cimport seq_diff, seq_ge, seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
     TCP_CHECKSUM,
@@ -237,7 +237,8 @@ cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noex
         recovery_ack(t, c, acked, flight, now)
     if was_full or k.snd.span * 3 < k.sndbuf * 2:
         tcp_notify(t, k)
-    tcp_want_output(t, c)
+    if tcp_may_send(k):
+        tcp_want_output(t, c)
     return not (fin_acked and tcp_fin_acked(t, c, now))
 
 
@@ -271,13 +272,13 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
         sack_dupack(t, c, r, now)           # overtaken; what it reports arrived all the same
     if k.snd_wnd == 0:
         k.unanswered = 0                    # a window that stays closed is no reason to give up (RFC 9293, 3.8.6.1)
-    elif k.flags & TF_PROBE:
+    elif k.flags & TF_PROBE and not (old_window and tcp_corked(k)):     # a cork's time goes on
         k.flags &= ~<uint32_t>TF_PROBE      # the window opened: whatever waits goes now
         k.backoff = 0
         k.unanswered = 0
         k.stalled_since = 0
         tcp_disarm(k, T_REXMT)
-    if k.snd.span or k.snd_max != k.snd_una:
+    if tcp_may_send(k):
         tcp_want_output(t, c)
     return True
 
@@ -287,6 +288,14 @@ cdef inline uint8_t weight(const tcb *k, const text *s) noexcept nogil:
     if s.n < k.rcv_mss:
         return 1
     return DELACK_LIMIT if s.size < s.n and s.n >= 2 * <uint32_t>k.rcv_mss else 4
+
+
+cdef inline bint goes_quickly(tcb *k) noexcept nogil:
+    """Whether TCP_QUICKACK asks for an ACK at once, which uses one of its number up."""
+    if k.quick == 0:
+        return False
+    k.quick -= 1
+    return True
 
 
 cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
@@ -309,6 +318,7 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
         s.n = room
         s.fin = 0
         k.flags |= TF_ACK_NOW
+        tcp_want_output(t, c)
     if k.flags & TF_FIN_HELD and k.rcv_pos + <uint32_t>seq_diff(s.seq, k.rcv_nxt) + s.n > k.fin_pos:
         count_drop(t, TDROP_AFTER_FIN)
         s.n = 0
@@ -328,8 +338,9 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
         else:
             k.flags |= TF_DELACK
             k.delack_segs += weight(k, s)
-            at_once = k.delack_segs >= DELACK_LIMIT
-        tcp_want_output(t, c)
+            at_once = goes_quickly(k) or k.delack_segs >= DELACK_LIMIT
+            if not at_once and not k.deadline[T_DELACK]:
+                tcp_arm(t, c, T_DELACK, now + t.config.delack)
     return at_once
 
 

@@ -8,15 +8,10 @@ from usnet.memory.arena cimport NONE
 from usnet.memory.buffers cimport BUF_HELD, NO_SET, buffer_at, buffer_release, buffer_take, buffers
 from usnet.memory.pieces cimport PIECE_SENT, PIECE_WHOLE, SETS, piece, piece_at, piece_over, piece_take, queue_add, queue_find
 from usnet.tcp.state cimport tcp_state
-from usnet.tcp.tcb cimport TF_TIMESTAMPS, tcb
-from usnet.wire.checksum cimport csum_add, csum_copy, csum_fold
+from usnet.tcp.tcb cimport tcb, tcb_header_len
+from usnet.wire.checksum cimport csum_copy_at
 from usnet.wire.ipv4 cimport IPV4_HLEN
 from usnet.wire.seq cimport seq_ge
-from usnet.wire.tcp cimport TCP_HLEN
-
-cdef enum:
-    TIMESTAMPS = 12             # bytes of the option, padded
-
 
 cdef inline uint32_t low_water(const buffers *b) noexcept nogil:
     """Spares that are left alone, so that there are some for whoever needs one at once."""
@@ -74,16 +69,13 @@ cdef bint keep(tcp_state *t, tcb *k, uint32_t buf, const uint8_t *p, uint32_t n)
 
 # --- Out --------------------------------------------------------------------------------------------------------------------
 
-cdef uint64_t sum_behind(uint64_t total, uint32_t at, uint8_t *dst, const uint8_t *src, uint32_t n) noexcept nogil:
-    """Copies n bytes to the place `at` of what sums to `total`; the new sum. From an odd place on, bytes count swapped."""
-    cdef uint32_t word
-    cdef uint8_t two[2]
-    if not at & 1:
-        return csum_copy(total, dst, src, n)
-    word = ~csum_fold(csum_copy(0, dst, src, n)) & 0xffff
-    two[0] = <uint8_t>word
-    two[1] = <uint8_t>(word >> 8)
-    return csum_add(total, two, 2)
+cdef buffers *spares_of(tcp_state *t, const tcb *k) noexcept nogil:
+    """Of the interface that k sends through, if what is sent from them may stay where it is; or NULL."""
+    cdef buffers *b
+    if k.netif == NETIF_LOOPBACK or t.ip.netifs[k.netif].bufs == NO_SET:
+        return NULL
+    b = &t.pieces.sets[t.ip.netifs[k.netif].bufs]
+    return b if b.stays else NULL
 
 
 cdef bint has_not_left(const tcb *k, const piece *p) noexcept nogil:
@@ -107,7 +99,7 @@ cdef uint32_t lend_fill(tcp_state *t, tcb *k, const uint8_t *src, uint32_t n, ui
 cdef uint32_t fill(tcp_state *t, tcb *k, piece *p, const uint8_t *src, uint32_t n) noexcept nogil:
     if n > p.room - p.length:
         n = p.room - p.length
-    p.sum = sum_behind(p.sum, p.length, p.bytes + p.length, src, n)
+    p.sum = csum_copy_at(p.sum, p.length, p.bytes + p.length, src, n)
     p.length += n
     k.snd.span += n
     k.snd.placed += n
@@ -118,14 +110,11 @@ cdef uint32_t fill(tcp_state *t, tcb *k, piece *p, const uint8_t *src, uint32_t 
 cdef uint32_t open_piece(tcp_state *t, tcb *k, uint32_t n, uint32_t *apart) noexcept nogil:
     """An empty piece for the next segment's payload. It must begin where a segment will: what is sent from snd_nxt on is cut into full ones."""
     cdef uint32_t out = k.snd_nxt - k.snd_una, over
-    cdef buffers *b
+    cdef buffers *b = spares_of(t, k)
     apart[0] = n
-    if k.netif == NETIF_LOOPBACK or t.ip.netifs[k.netif].bufs == NO_SET or out > k.snd.span:
+    if b == NULL or out > k.snd.span or not within_share(b, k.snd.true_bytes):
         return NONE
-    b = &t.pieces.sets[t.ip.netifs[k.netif].bufs]
     over = (k.snd.span - out) % k.mss
-    if not b.stays or not within_share(b, k.snd.true_bytes):
-        return NONE
     if over:
         apart[0] = k.mss - over if n > k.mss - over else n
         return NONE
@@ -135,7 +124,7 @@ cdef uint32_t open_piece(tcp_state *t, tcb *k, uint32_t n, uint32_t *apart) noex
 cdef uint32_t lend_take(tcp_state *t, tcb *k, uint32_t leave) noexcept nogil:
     """A piece over a spare of the interface that k sends through, with room for one segment and its headers."""
     cdef netif *way = &t.ip.netifs[k.netif]
-    cdef uint32_t head = link_header_len(way) + IPV4_HLEN + TCP_HLEN + (TIMESTAMPS if k.flags & TF_TIMESTAMPS else 0)
+    cdef uint32_t head = link_header_len(way) + IPV4_HLEN + tcb_header_len(k)
     cdef uint32_t start = link_frame_at(way) + head, i
     cdef piece *p
     if start + k.mss > t.pieces.sets[way.bufs].size:
@@ -198,8 +187,5 @@ cdef void lend_way(tcp_state *t, tcb *k, const tx_frame *f) noexcept nogil:
 
 
 cdef uint32_t lend_empty(tcp_state *t, tcb *k) noexcept nogil:
-    cdef buffers *b
-    if k.netif == NETIF_LOOPBACK or t.ip.netifs[k.netif].bufs == NO_SET:
-        return NONE
-    b = &t.pieces.sets[t.ip.netifs[k.netif].bufs]
-    return lend_take(t, k, low_water(b)) if b.stays else NONE
+    cdef buffers *b = spares_of(t, k)
+    return lend_take(t, k, low_water(b)) if b != NULL else NONE

@@ -12,7 +12,7 @@ from usnet.tcp.calls cimport tcp_may_hold, tcp_read_done, tcp_recv, tcp_send_sta
 from usnet.tcp.lend cimport lend_empty
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.state cimport tcb_at, tcp_state
-from usnet.tcp.tcb cimport tcb
+from usnet.tcp.tcb cimport TF_MORE, tcb
 from usnet.wire.checksum cimport csum_add
 
 
@@ -98,6 +98,7 @@ cdef int64_t tcp_commit(tcp_state *t, uint32_t c, uint64_t handle, uint32_t n) n
     p.sum = csum_add(0, p.bytes, n)
     queue_add(t.pieces, &k.snd, i)
     t.copies.out_committed += n
+    k.flags &= ~<uint32_t>TF_MORE
     tcp_want_output(t, c)
     return n
 

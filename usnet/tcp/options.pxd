@@ -18,6 +18,8 @@ cdef enum tcp_option:
     OPT_ACCEPTCONN = 12         # 1 while listening (get only)
     OPT_KEEPCNT = 13            # unanswered probes that end the connection
     OPT_TTL = 14                # 0: the stack's default
+    OPT_CORK = 16
+    OPT_QUICKACK = 17           # 1 while ACKs are not delayed
     OPT_TOS = 15                # DSCP and ECN bits; the latter are ours and stay 0
 
 cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept nogil    # 0, -EINVAL, -ENOPROTOOPT

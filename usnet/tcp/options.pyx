@@ -10,6 +10,10 @@ from usnet.tcp.tcb cimport (
     TCPS_CLOSED,
     TCPS_ESTABLISHED,
     TCPS_LISTEN,
+    TF_ACK_NOW,
+    TF_CORK,
+    TF_DELACK,
+    TF_FORCE,
     TF_KEEPALIVE,
     TF_NODELAY,
     TF_REUSE,
@@ -26,6 +30,7 @@ cdef enum:
     MAX_KEEP_COUNT = 127
     MIN_MAXSEG = 88             # bytes
     MAX_MAXSEG = 32767
+    QUICK_ACKS = 16             # that TCP_QUICKACK lasts for, as in Linux
 
 
 cdef void set_flag(tcb *k, uint32_t flag, bint on) noexcept nogil:
@@ -66,11 +71,34 @@ cdef int set_maxseg(tcb *k, int64_t value) noexcept nogil:
     return 0
 
 
+cdef void set_nodelay(tcp_state *t, uint32_t c, bint on) noexcept nogil:
+    """Turned on, it sends what waits, in a cork too (as in Linux, where what comes after that is corked again)."""
+    cdef tcb *k = tcb_at(t, c)
+    set_flag(k, TF_NODELAY, on)
+    if on and k.flags & TF_CORK and k.snd.span > k.snd_nxt - k.snd_una:
+        k.flags |= TF_FORCE
+    tcp_want_output(t, c)
+
+
+cdef void set_quickack(tcp_state *t, uint32_t c, int64_t value) noexcept nogil:
+    """Not for good: after QUICK_ACKS arrivals they are delayed again. An ACK that is owed goes now; with an even number that is all (Linux)."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef bint owed = k.flags & TF_DELACK and (k.state == TCPS_ESTABLISHED or k.state == TCPS_CLOSE_WAIT)
+    k.quick = QUICK_ACKS if value and (value & 1 or not owed) else 0
+    if value and owed:
+        k.flags |= TF_ACK_NOW
+        tcp_want_output(t, c)
+
+
 cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     if option == OPT_NODELAY:
-        set_flag(k, TF_NODELAY, value != 0)
+        set_nodelay(t, c, value != 0)
+    elif option == OPT_CORK:
+        set_flag(k, TF_CORK, value != 0)
         tcp_want_output(t, c)
+    elif option == OPT_QUICKACK:
+        set_quickack(t, c, value)
     elif option == OPT_KEEPALIVE:
         set_flag(k, TF_KEEPALIVE, value != 0)
         arm_keepalive(t, c)
@@ -109,6 +137,10 @@ cdef int64_t tcp_get(tcp_state *t, uint32_t c, int option) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     if option == OPT_NODELAY:
         return (k.flags & TF_NODELAY) != 0
+    if option == OPT_CORK:
+        return (k.flags & TF_CORK) != 0
+    if option == OPT_QUICKACK:
+        return k.quick != 0
     if option == OPT_KEEPALIVE:
         return (k.flags & TF_KEEPALIVE) != 0
     if option == OPT_KEEPIDLE:

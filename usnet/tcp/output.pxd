@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from usnet.tcp.state cimport tcp_state
-from usnet.tcp.tcb cimport tcb
+from usnet.tcp.tcb cimport TF_ACK_NOW, TF_CORK, TF_FIN_QUEUED, TF_FORCE, TF_MORE, TF_RECOVERY, TF_REXMT_NOW, tcb
 
 # Sends all that connection c may send at `now`, and sets its timers. 0, or -EAGAIN when the transmit ring filled up: call again later.
 cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
@@ -16,6 +16,16 @@ cdef void tcp_send_probe(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 cdef void tcp_send_keepalive(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 # Says that c may have something to send: stack_run and stack_flush will call tcp_output.
 cdef void tcp_want_output(tcp_state *t, uint32_t c) noexcept nogil
+
+
+cdef inline bint tcp_may_send(const tcb *k) noexcept nogil:
+    """Whether tcp_output could find something to do: bytes that are not out (behind a timeout, not out again), a FIN, an ACK, a repair."""
+    return k.snd.span > k.snd_nxt - k.snd_una or k.flags & (TF_FIN_QUEUED | TF_ACK_NOW | TF_RECOVERY | TF_REXMT_NOW | TF_FORCE) != 0
+
+
+cdef inline bint tcp_corked(const tcb *k) noexcept nogil:
+    """Only full segments may leave, and what ends the stream."""
+    return k.flags & (TF_CORK | TF_MORE) != 0
 
 
 cdef inline uint32_t tcp_flight(const tcb *k) noexcept nogil:

@@ -42,6 +42,9 @@ from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_patience, tcp_rto
 from usnet.wire.seq cimport seq_gt, seq_lt, seq_max
 from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH
 
+cdef enum:
+    CORK_LIMIT = 200000000              # ns that TCP_CORK holds data back while nothing is out, as in Linux
+
 
 cdef void tcp_want_output(tcp_state *t, uint32_t c) noexcept nogil:
     idset_push(&t.output, c)
@@ -61,13 +64,18 @@ cdef uint32_t send_window(tcp_state *t, const tcb *k) noexcept nogil:
     return cwnd if cwnd < k.snd_wnd else k.snd_wnd
 
 
+cdef inline bint tail_may_go(const tcb *k) noexcept nogil:
+    """Whether a last segment that is not full may follow others that are out."""
+    return k.flags & TF_FIN_QUEUED or (k.flags & TF_NODELAY and not tcp_corked(k))
+
+
 cdef bint worth_sending(const tcb *k, uint32_t n, uint32_t left) noexcept nogil:
-    """Whether n bytes, of `left` that wait, make a segment: RFC 9293, 3.8.6.2.1 (silly windows) and 3.7.4 (Nagle)."""
+    """Whether n bytes, of `left` that wait, make a segment: RFC 9293, 3.8.6.2.1 (silly windows) and 3.7.4 (Nagle), and TCP_CORK."""
     if n >= k.mss or k.flags & TF_FORCE or seq_lt(k.snd_nxt, k.snd_max):
         return n > 0
     if n == 0:
         return False
-    if n == left and (k.flags & (TF_NODELAY | TF_FIN_QUEUED) or k.snd_nxt == k.snd_una):
+    if n == left and (tail_may_go(k) or (k.snd_nxt == k.snd_una and not tcp_corked(k))):
         return True
     return n >= k.max_window // 2 and n < left     # the window, not the data, is what is small
 
@@ -151,11 +159,11 @@ cdef int output_syn(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
 
 
 cdef void watch_window(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
-    """Data waits and nothing is out: only a timer can find out that the window has opened (RFC 9293, 3.8.6.1)."""
+    """Data waits and nothing is out: only a timer can find out that the window has opened (RFC 9293, 3.8.6.1), or ends the patience with a cork."""
     cdef tcb *k = tcb_at(t, c)
     if k.snd_max == k.snd_una and k.snd.span and not k.deadline[T_REXMT]:
         k.flags |= TF_PROBE
-        tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
+        tcp_arm(t, c, T_REXMT, now + (CORK_LIMIT if tcp_corked(k) and k.snd_wnd else tcp_rto(t, k)))
 
 
 cdef uint32_t one_frame(tcp_state *t, const tcb *k, uint32_t n, uint32_t left, int64_t now) noexcept nogil:
@@ -166,7 +174,7 @@ cdef uint32_t one_frame(tcp_state *t, const tcb *k, uint32_t n, uint32_t left, i
         most = segment_most(t, k, now)
     if n > most:
         return most
-    if n == left and k.flags & (TF_NODELAY | TF_FIN_QUEUED):
+    if n == left and tail_may_go(k):
         return n
     return n - n % k.mss
 

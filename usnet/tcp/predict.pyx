@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from usnet.memory.arena cimport NONE
 from usnet.tcp.input cimport accept_text, new_ack, record_timestamp, text, update_window
-from usnet.tcp.output cimport tcp_ack_now, tcp_want_output
+from usnet.tcp.output cimport tcp_ack_now
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tables cimport tcb_find_flow
 from usnet.tcp.tcb cimport (
@@ -60,8 +60,6 @@ cdef bint tcp_predict(tcp_state *t, const flow *f, int64_t now) noexcept nogil:
     if f.ack != k.snd_una:
         new_ack(t, c, &r, now)              # the connection stays: no FIN of ours is out
     update_window(k, &r)
-    if k.snd.span or k.snd_max != k.snd_una:
-        tcp_want_output(t, c)
     if s.n and accept_text(t, c, &s, now):
         tcp_ack_now(t, c, now)
     return True

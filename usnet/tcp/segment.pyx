@@ -13,9 +13,9 @@ from usnet.tcp.blocks cimport blocks_due, blocks_report
 from usnet.tcp.lend cimport lend_find, lend_queued, lend_send, lend_way
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.state cimport tcp_state
-from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, tcb
+from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, tcb, tcb_header_len
 from usnet.wire.addr cimport addr_as_it_lies
-from usnet.wire.checksum cimport csum_copy, csum_fold, csum_number
+from usnet.wire.checksum cimport csum_copy_at
 from usnet.wire.eth cimport ETH_HLEN
 from usnet.wire.flow cimport flow_emit, flow_head, flow_head_len
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
@@ -24,6 +24,7 @@ from usnet.wire.tcp cimport (
     TCP_CSUM_AT,
     TCP_HLEN,
     TCP_MAX_HLEN,
+    TCP_MSS_DEFAULT,
     TCPO_MSS,
     TCPO_SACK_OK,
     TCPO_TIMESTAMP,
@@ -39,13 +40,9 @@ from usnet.wire.tcp cimport (
 )
 
 
-cdef enum:
-    TIMESTAMP_BYTES = 12        # that the option takes, with its NOPs
-
-
 cdef uint32_t segment_our_mss(tcp_state *t, const tcb *k) noexcept nogil:
     cdef uint32_t mtu = ip_mtu(t.ip, &k.raddr)
-    cdef uint32_t mss = mtu - IPV4_HLEN - TCP_HLEN if mtu > IPV4_HLEN + TCP_HLEN else 536
+    cdef uint32_t mss = mtu - IPV4_HLEN - TCP_HLEN if mtu > IPV4_HLEN + TCP_HLEN else TCP_MSS_DEFAULT
     if t.config.mss and t.config.mss < mss:
         mss = t.config.mss
     if k.user_mss and k.user_mss < mss:
@@ -83,20 +80,15 @@ cdef uint16_t window_field(tcb *k, uint8_t shift) noexcept nogil:
 
 
 cdef uint64_t copy_payload(piece_pool *pool, piece_queue *q, uint32_t at, uint8_t *dst, uint32_t n) noexcept nogil:
-    """Copies n bytes of the queue and returns their partial checksum. A run that starts at an odd place sums with its bytes swapped."""
-    cdef uint64_t total = 0, part
-    cdef uint32_t done = 0, run, folded
+    """Copies n bytes of the queue and returns their partial checksum."""
+    cdef uint64_t total = 0
+    cdef uint32_t done = 0, run
     cdef uint8_t *src
     while done < n:
         src = queue_peek(pool, q, at + done, &run)
         if run > n - done:
             run = n - done
-        if done & 1:
-            part = csum_copy(0, dst + done, src, run)
-            folded = ~csum_fold(part) & 0xffff
-            total += csum_number(((folded & 0xff) << 8) | (folded >> 8))
-        else:
-            total = csum_copy(total, dst + done, src, run)
+        total = csum_copy_at(total, done, dst + done, src, run)
         done += run
     return total
 
@@ -106,11 +98,6 @@ cdef inline void count_copied(tcp_state *t, const tcb *k, uint32_t seq, uint32_t
         t.copies.out_again += n
     else:
         t.copies.out_first += n
-
-
-cdef uint32_t plain_header(const tcb *k) noexcept nogil:
-    """Bytes of the header that k.mss leaves room for."""
-    return TCP_HLEN + (TIMESTAMP_BYTES if k.flags & TF_TIMESTAMPS else 0)
 
 
 cdef uint32_t segment_most(tcp_state *t, const tcb *k, int64_t now) noexcept nogil:
@@ -139,7 +126,7 @@ cdef int emit_large(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, 
     """Several segments in one frame, which the port cuts. Those of more header than usual are shorter, as they would be alone."""
     cdef tx_frame f
     cdef uint32_t header = tcp_header_len(r)
-    cdef uint32_t size = k.mss - (header - plain_header(k))
+    cdef uint32_t size = k.mss - (header - tcb_header_len(k))
     cdef int status = ip_tx_open_large(t.ip, &k.laddr, &k.raddr, header, header + n, <uint16_t>size, now, &f)
     if status == 0:
         r.header_len = <uint8_t>header

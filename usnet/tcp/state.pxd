@@ -136,8 +136,8 @@ cdef struct tcp_state:
     hash_table conns            # by both ends
     hash_table ports            # by local port: bound and listening
     idset output                # connections that may have something to send
-    uint64_t hash_key[2]        # SipHash: choice among listeners that share a port, and what flow_key is drawn from
-    uint64_t flow_key[4]        # table of connections (hash_three)
+    uint64_t hash_key[2]        # SipHash: what flow_key is drawn from
+    uint64_t flow_key[4]        # table of connections, choice among listeners that share a port (hash_three)
     uint64_t isn_key[2]         # SipHash: initial sequence numbers (RFC 6528), timestamp offsets, ports (RFC 6056)
     uint32_t port_hint
     tcp_config config

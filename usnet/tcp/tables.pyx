@@ -36,6 +36,7 @@ from usnet.tcp.tcb cimport (
 )
 from usnet.wire.addr cimport addr_as_it_lies, addr_eq, addr_is_any, addr_is_v4, ip_addr
 from usnet.wire.flow cimport flow
+from usnet.wire.tcp cimport TCP_MSS_DEFAULT
 
 cdef enum:
     MS = 1000000                # ns
@@ -136,9 +137,9 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
     k.rcvbuf = t.config.rcvbuf
     k.cc_ops = t.config.cc
     k.rto = t.config.rto_initial
-    k.peer_mss = 536
-    k.rcv_mss = 536
-    k.mss = 536
+    k.peer_mss = TCP_MSS_DEFAULT
+    k.rcv_mss = TCP_MSS_DEFAULT
+    k.mss = TCP_MSS_DEFAULT
     if t.config.keepalive:
         k.flags |= TF_KEEPALIVE
     k.keep_idle = t.config.keep_idle
@@ -313,7 +314,7 @@ cdef uint32_t tcb_find_listener(tcp_state *t, const ip_addr *laddr, uint16_t lpo
                                 uint16_t rport) noexcept nogil:
     """An exact address before the wildcard; among equals (SO_REUSEPORT) the flow's hash decides."""
     cdef uint32_t tag = port_tag(lport), pos = hash_first(&t.ports, tag)
-    cdef uint32_t best = NONE, index, rank, best_rank = 0, n = 0, flow = 0
+    cdef uint32_t best = NONE, index, rank, best_rank = 0, n = 0, drawn = 0
     cdef const tcb *k
     cdef tcb like
     while pos != NONE:
@@ -326,9 +327,9 @@ cdef uint32_t tcb_find_listener(tcp_state *t, const ip_addr *laddr, uint16_t lpo
             elif rank == best_rank and rank:
                 if n == 1:
                     fill_tuple(&like, laddr, lport, raddr, rport)
-                    flow = tuple_hash(t, &like)
+                    drawn = tuple_hash(t, &like)
                 n += 1
-                if flow % n == n - 1:       # reservoir choice by the flow's hash: the same flow, the same listener
+                if drawn % n == n - 1:       # reservoir choice by the flow's hash: the same flow, the same listener
                     best = index
         pos = hash_next(&t.ports, tag, pos)
     return best

@@ -8,6 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from usnet.memory.pieces cimport piece_queue
 from usnet.tcp.congestion.ops cimport cc_state
 from usnet.wire.addr cimport ip_addr
+from usnet.wire.tcp cimport TCP_HLEN, TCPOLEN_TSTAMP_APPA
 
 # RFC 9293, section 3.3.2. Legal transitions: tcp/states.pyx.
 cdef enum tcp_phase:
@@ -33,6 +34,7 @@ cdef enum:
     TF_FIN_QUEUED = 0x0010      # the application will write no more: FIN behind the last byte
     TF_FIN_SENT = 0x0020        # a FIN was sent at least once; it takes the number before snd_max
     TF_FIN_RECEIVED = 0x0040    # the peer's FIN was taken in order
+    TF_CORK = 0x0080            # TCP_CORK: no segment that is not full, for CORK_LIMIT at most
     TF_NODELAY = 0x0100         # TCP_NODELAY: no Nagle
     TF_KEEPALIVE = 0x0200       # SO_KEEPALIVE
     TF_RECOVERY = 0x0400        # fast recovery until snd_una passes `recover` (RFC 6582), or loss recovery until it gets there (RFC 6675)
@@ -43,6 +45,7 @@ cdef enum:
     TF_CONNECTED = 0x8000       # was ESTABLISHED once
     TF_REUSE = 0x10000          # SO_REUSEADDR
     TF_RCV_SHUT = 0x20000       # the application will read no more
+    TF_MORE = 0x40000           # MSG_MORE: the same until the next call
     TF_FORCE = 0x80000          # the next output may send a small segment (probe, override of SWS)
     TF_REUSEPORT = 0x800000
     TF_REXMT_NOW = 0x1000000    # recovery asks for the segment at snd_una to be sent again
@@ -139,7 +142,13 @@ cdef struct tcb:
     uint8_t keep_count          # unanswered probes that end it; 0: the stack's setting
     uint8_t ttl                 # IP_TTL; 0: the stack's setting
     uint8_t tos                 # IP_TOS without the ECN bits
+    uint8_t quick               # TCP_QUICKACK: how many more ACKs of data in order are not delayed
     int64_t keep_idle           # ns
     int64_t keep_interval       # ns
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
     uint64_t retransmits        # segments sent again
+
+
+cdef inline uint32_t tcb_header_len(const tcb *k) noexcept nogil:
+    """Bytes of the header that every segment but SYN and RST has; with SACK blocks it is longer."""
+    return TCP_HLEN + (TCPOLEN_TSTAMP_APPA if k.flags & TF_TIMESTAMPS else 0)

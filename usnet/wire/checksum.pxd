@@ -9,6 +9,8 @@ from usnet.wire.bytes cimport ntohs
 # of bytes that is not the last one must have an even length.
 cdef uint64_t csum_add(uint64_t partial, const uint8_t *p, size_t n) noexcept nogil
 cdef uint64_t csum_copy(uint64_t partial, uint8_t *dst, const uint8_t *src, size_t n) noexcept nogil
+# The same for bytes behind `at` others that sum to `partial`: from an odd place on they count swapped (RFC 1071, section 2 (B)).
+cdef uint64_t csum_copy_at(uint64_t partial, uint32_t at, uint8_t *dst, const uint8_t *src, size_t n) noexcept nogil
 
 
 cdef inline uint64_t csum_number(uint32_t number) noexcept nogil:

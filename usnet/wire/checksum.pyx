@@ -1,5 +1,5 @@
 """The Internet checksum (RFC 1071): which of the ways to sum in sum.h the processor has."""
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef extern from "sum.h" nogil:
     ctypedef uint64_t (*usnet_sum_fn)(const uint8_t *p, size_t n) noexcept
@@ -25,6 +25,14 @@ cdef uint64_t csum_add(uint64_t partial, const uint8_t *p, size_t n) noexcept no
 
 cdef uint64_t csum_copy(uint64_t partial, uint8_t *dst, const uint8_t *src, size_t n) noexcept nogil:
     return partial + chosen.copy(dst, src, n)
+
+
+cdef uint64_t csum_copy_at(uint64_t partial, uint32_t at, uint8_t *dst, const uint8_t *src, size_t n) noexcept nogil:
+    cdef uint32_t word
+    if not at & 1:
+        return csum_copy(partial, dst, src, n)
+    word = ~csum_fold(csum_copy(0, dst, src, n)) & 0xffff
+    return partial + csum_number((word & 0xff) << 8 | word >> 8)
 
 
 def widths():

@@ -29,6 +29,8 @@ cdef void glance_l4(const uint8_t *p, uint32_t n, uint32_t at, frame_glance *g) 
     g.port[0] = load16(p + at)
     g.port[1] = load16(p + at + 2)
     g.ports = True
+    g.transport = <uint16_t>at
+    g.end = n
     if g.protocol == IPPROTO_TCP:
         g.tcp = True
         g.seq = load32(p + at + 4)

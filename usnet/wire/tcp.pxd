@@ -21,6 +21,8 @@ cdef enum:
     TCPO_SACK_OK = 0x04
     TCPO_TIMESTAMP = 0x08
     TCPO_SACK = 0x10
+    TCPOLEN_TSTAMP_APPA = 12  # bytes of the timestamps option with two NOPs (RFC 7323, appendix A)
+    TCP_MSS_DEFAULT = 536   # bytes: of a peer that does not say (RFC 9293, MUST-15)
     TCP_MAX_WSCALE = 14     # RFC 7323, section 2.3
     TCP_MAX_SACK = 4        # blocks in one header
 

@@ -115,7 +115,7 @@ cdef uint32_t tcp_header_len(const tcp_repr *r) noexcept nogil:
         if r.options & TCPO_SACK_OK and not r.options & TCPO_TIMESTAMP:
             n += 4
     if r.options & TCPO_TIMESTAMP:
-        n += 12
+        n += TCPOLEN_TSTAMP_APPA
     if blocks:
         n += 4 + 8 * blocks
     return n

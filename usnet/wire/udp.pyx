@@ -22,14 +22,14 @@ cdef int udp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_ad
     out.length = <uint16_t>length
     if not verify:
         return 0
-    if load16(p + 6) == 0:
+    if load16(p + UDP_CSUM_AT) == 0:
         return 0 if addr_is_v4(src) else -EIO       # IPv6 has no datagram without a checksum (RFC 8200, section 8.1)
     if csum_fold(csum_add(csum_pseudo(src, dst, IPPROTO_UDP, length), p, length)) != 0:
         return -EIO
     return 0
 
 
-cdef int udp_emit_partial(uint8_t *p, uint32_t room, const ip_addr *src, const ip_addr *dst, const udp_repr *r) noexcept nogil:
+cdef int put_header(uint8_t *p, uint32_t room, const udp_repr *r, uint32_t csum) noexcept nogil:
     if r.length < UDP_HLEN:
         return -EINVAL
     if room < r.length:
@@ -37,20 +37,19 @@ cdef int udp_emit_partial(uint8_t *p, uint32_t room, const ip_addr *src, const i
     store16(p, r.src_port)
     store16(p + 2, r.dst_port)
     store16(p + 4, r.length)
-    store16(p + UDP_CSUM_AT, csum_partial(src, dst, IPPROTO_UDP, r.length))
+    store16(p + UDP_CSUM_AT, csum)
     return r.length
+
+
+cdef int udp_emit_partial(uint8_t *p, uint32_t room, const ip_addr *src, const ip_addr *dst, const udp_repr *r) noexcept nogil:
+    return put_header(p, room, r, csum_partial(src, dst, IPPROTO_UDP, r.length))
 
 
 cdef int udp_emit(uint8_t *p, uint32_t room, const ip_addr *src, const ip_addr *dst, const udp_repr *r) noexcept nogil:
     cdef uint32_t csum
-    if r.length < UDP_HLEN:
-        return -EINVAL
-    if room < r.length:
-        return -ENOBUFS
-    store16(p, r.src_port)
-    store16(p + 2, r.dst_port)
-    store16(p + 4, r.length)
-    store16(p + 6, 0)
+    cdef int status = put_header(p, room, r, 0)
+    if status < 0:
+        return status
     csum = csum_fold(csum_add(csum_pseudo(src, dst, IPPROTO_UDP, r.length), p, r.length))
-    store16(p + 6, <uint16_t>(csum if csum != 0 else 0xffff))     # 0 on the wire says that there is none
-    return r.length
+    store16(p + UDP_CSUM_AT, csum if csum != 0 else 0xffff)     # 0 on the wire says that there is none
+    return status

@@ -1,6 +1,7 @@
 """VALE switches of the stand-in: where frames go, what is dropped, and who may be on a switch."""
 import ctypes
 import errno
+from pathlib import Path
 
 import pytest
 
@@ -557,13 +558,22 @@ def test_two_nics_are_bridged_ring_by_ring(kernel):
 
 
 def test_the_end_of_a_kernel_ends_what_is_attached():
-    kernel = StandIn()
-    kernel.nic("eth0")
-    request(kernel, NEWIF, "v0", NewIf())
-    attach(kernel, "vale0:eth0", NIC_SW)
-    attach(kernel, "vale0:v0")
-    request(kernel, POLL_ON, "vale0:eth0", Polling(mode=1, n=1))
-    del kernel
+    def life():
+        kernel = StandIn()
+        kernel.nic("eth0")
+        request(kernel, NEWIF, "v0", NewIf())
+        attach(kernel, "vale0:eth0", NIC_SW)
+        attach(kernel, "vale0:v0")
+        request(kernel, POLL_ON, "vale0:eth0", Polling(mode=1, n=1))
+
+    def pages():
+        return int(Path("/proc/self/statm").read_text().split()[1])
+
+    life()
+    before = pages()
+    for _ in range(50):
+        life()
+    assert pages() - before < 500               # of 4 KiB; rings that stayed would be thousands
 
 
 def test_polling_is_for_nics_on_a_switch(kernel):

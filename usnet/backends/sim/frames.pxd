@@ -17,7 +17,7 @@ cdef struct frame:              # a header; the bytes follow
     uint32_t events             # in the heap
     bint loose                  # may overtake and be overtaken: a fate has moved it
     bint pinned                 # was held and let go: its time does not follow the rate of the link any more
-    bint altered                # is not what was sent
+    uint8_t altered             # ALTERED_* of journal.pxd ored
     bint done                   # arrived; out-of-date events are still to come
 
 cdef struct frame_pool:

@@ -1,6 +1,6 @@
 """Alarms, clocks and hosts as Python sees them; what they do without it is in the scheduler."""
 from usnet.backends.sim.scheduler cimport (
-    Scheduler, alarm_free, alarm_new, alarm_set, host_arm, host_touch, keep_failure,
+    HOST_OFF, HOST_RUNS, HOST_STALLED, Scheduler, alarm_free, alarm_new, alarm_set, host_arm, host_touch, keep_failure,
 )
 
 
@@ -114,6 +114,29 @@ cdef class SimHost:
 
     def remove_listener(self, function):
         self.listeners.remove(function)
+
+    def stall(self):
+        """It does not run any more, and its rings stand still: what it sends stays in them, what arrives fills them, and then is lost."""
+        self.h.state = HOST_STALLED
+
+    def switch_off(self):
+        """It does not run any more; what arrives is lost (as with a link that is down), what it had to send is never sent."""
+        self.h.state = HOST_OFF
+        host_arm(&self.h, INT64_MAX)
+
+    def resume(self):
+        """It runs again, from this instant on."""
+        if self.h.state != HOST_RUNS:
+            self.h.state = HOST_RUNS
+            host_touch(&self.h)
+
+    @property
+    def is_off(self):
+        return self.h.state == HOST_OFF
+
+    @property
+    def is_stalled(self):
+        return self.h.state == HOST_STALLED
 
     @property
     def native(self):

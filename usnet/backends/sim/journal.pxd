@@ -19,6 +19,9 @@ cdef enum:
     DROP_LOSS = 5               # random loss
     DROP_OVERRUN = 6            # the receiving port had no room
     DROP_CAUSES = 7
+    # happening.altered
+    ALTERED_BITS = 1            # bits flipped: no longer valid, as a rule
+    ALTERED_BY_RULE = 2         # a middlebox rewrote it, and mended the checksum
 
 cdef struct happening:          # 40 bytes; NumPy sees it as usnet.backends.sim.journal.HAPPENING
     int64_t time                # ns
@@ -30,7 +33,7 @@ cdef struct happening:          # 40 bytes; NumPy sees it as usnet.backends.sim.
     uint8_t direction           # 0: a to b, 1: b to a
     uint8_t what                # FRAME_*
     uint8_t cause               # DROP_*
-    uint8_t altered             # its bytes are not those that were sent
+    uint8_t altered             # ALTERED_* ored: its bytes are not those that were sent
     uint32_t pad
 
 cdef struct journal:

@@ -43,6 +43,7 @@ cdef struct link_counters:
     uint64_t dropped[7]         # by DROP_*
     uint64_t duplicated         # additional copies
     uint64_t corrupted
+    uint64_t rewritten          # by middleboxes
     uint64_t reordered          # delivered after one that was sent later
     uint64_t busy_ns            # time that transmissions took
     uint32_t queue_packets_max

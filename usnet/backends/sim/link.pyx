@@ -1,13 +1,13 @@
 """What links do with frames; link.pxd says in which order."""
-from libc.errno cimport ENOMEM
+from libc.errno cimport EHOSTDOWN, ENOMEM
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from usnet.backends.fates cimport fate, fate_flip, fates_decide
+from usnet.backends.fates cimport fate, fate_flip, fate_mangle, fates_decide
 from usnet.backends.keyed cimport KEYED_DELAY, KEYED_LOSS, keyed_draw
 from usnet.backends.sim.frames cimport frame_bytes, frame_give, frame_take
 from usnet.backends.sim.journal cimport (
-    DROP_DOWN, DROP_FATE, DROP_LOSS, DROP_MTU, DROP_NONE, DROP_OVERRUN, DROP_QUEUE, FRAME_DELIVERED, FRAME_DROPPED,
+    ALTERED_BITS, ALTERED_BY_RULE, DROP_DOWN, DROP_FATE, DROP_LOSS, DROP_MTU, DROP_NONE, DROP_OVERRUN, DROP_QUEUE, FRAME_DELIVERED, FRAME_DROPPED,
     FRAME_SENT, happening, observe,
 )
 from usnet.backends.sim.scheduler cimport event, sched_push, sched_register
@@ -39,7 +39,7 @@ cdef void link_dir_free(link_dir *d) noexcept nogil:
 
 
 cdef void note(
-    link_dir *d, int what, int cause, uint64_t index, const uint8_t *p, uint32_t length, bint altered,
+    link_dir *d, int what, int cause, uint64_t index, const uint8_t *p, uint32_t length, uint8_t altered,
 ) noexcept nogil:
     cdef happening h
     h.time = d.w.s.now
@@ -165,7 +165,7 @@ cdef void link_send(link_dir *d, const uint8_t *p, uint32_t length) noexcept nog
     d.n.sent += 1
     d.n.sent_bytes += length
     link_update_queue(d)
-    note(d, FRAME_SENT, DROP_NONE, index, p, length, False)
+    note(d, FRAME_SENT, DROP_NONE, index, p, length, 0)
     memset(&f, 0, sizeof(fate))
     if d.fates != NULL:
         fates_decide(d.fates, p, length, d.w.s.now, <int>d.direction, &f)
@@ -181,7 +181,7 @@ cdef void link_send(link_dir *d, const uint8_t *p, uint32_t length) noexcept nog
         return
     else:
         cause = DROP_LOSS
-    note(d, FRAME_DROPPED, cause, index, p, length, False)
+    note(d, FRAME_DROPPED, cause, index, p, length, 0)
 
 
 cdef bint transmit(link_dir *d, const uint8_t *p, uint32_t length, uint64_t index, const fate *f) noexcept nogil:
@@ -242,16 +242,20 @@ cdef frame *launch(
 
 
 cdef void spoil(link_dir *d, frame *f, const fate *fate_) noexcept nogil:
-    """Corrupts the frame, as its fate and the link have it."""
+    """Rewrites and corrupts the frame, as its fate and the link have it."""
     cdef uint64_t bit
     cdef bint flipped = fate_.n_bits != 0
+    if fate_.n_edits and fate_mangle(fate_, frame_bytes(f), f.length):
+        f.altered = ALTERED_BY_RULE
+        d.n.rewritten += 1
     if flipped:
         fate_flip(fate_, frame_bytes(f), f.length)
     if lucky(d, &d.corrupt, KEYED_CORRUPT, f.index) and f.length > ETH_HLEN:
         bit = draw_below(draw(d, KEYED_CORRUPT_BIT, f.index), <uint64_t>(f.length - ETH_HLEN) * 8)
         frame_bytes(f)[ETH_HLEN + bit // 8] ^= <uint8_t>(0x80 >> (bit & 7))
         flipped = True
-    f.altered = flipped
+    if flipped:
+        f.altered |= ALTERED_BITS
     d.n.corrupted += flipped
 
 
@@ -323,11 +327,14 @@ cdef void forget_held(link_dir *d, frame *f) noexcept nogil:
 
 
 cdef void arrive(link_dir *d, frame *f, int64_t now) noexcept nogil:
+    cdef int status
     link_update_queue(d)
     if f.epoch != d.epoch:
         note(d, FRAME_DROPPED, DROP_DOWN, f.index, frame_bytes(f), f.length, f.altered)
-    elif d.sink(d.sink_ctx, d.sink_number, frame_bytes(f), f.length, now) < 0:
-        note(d, FRAME_DROPPED, DROP_OVERRUN, f.index, frame_bytes(f), f.length, f.altered)
+        return
+    status = d.sink(d.sink_ctx, d.sink_number, frame_bytes(f), f.length, now)
+    if status < 0:
+        note(d, FRAME_DROPPED, DROP_DOWN if status == -EHOSTDOWN else DROP_OVERRUN, f.index, frame_bytes(f), f.length, f.altered)
     else:
         d.n.delivered += 1
         d.n.delivered_bytes += f.length

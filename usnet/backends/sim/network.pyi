@@ -19,7 +19,7 @@ class Happening(NamedTuple):
     length: int
     queue_packets: int
     queue_bytes: int
-    altered: bool
+    altered: int
     frame: bytes
 
 class Network:

@@ -23,14 +23,15 @@ Happening = namedtuple("Happening", [
     "frame",
 ])
 """What a tap is called with: time in ns, Link, 0 (a to b) or 1, "sent", "delivered" or "dropped" (and why), number of
-the frame in its direction, its bytes. `altered`: a delivered frame is not what was sent."""
+the frame in its direction, its bytes. `altered`: a delivered frame is not what was sent: 1, bits of it were flipped; 2, a middlebox rewrote its
+header; 3, both."""
 
 
 cdef void call_taps(void *owner, const happening *h, const uint8_t *p) noexcept with gil:
     cdef Network net = <Network>owner
     try:
         seen = Happening(h.time, net.by_number[h.link], h.direction, WHAT[h.what], CAUSE[h.cause], h.index, h.length,
-                         h.queue_packets, h.queue_bytes, bool(h.altered), p[:h.length])
+                         h.queue_packets, h.queue_bytes, h.altered, p[:h.length])
         for tap in net.taps:
             tap(seen)
     except BaseException as e:

@@ -1,5 +1,5 @@
 """Ports of the simulator."""
-from libc.errno cimport EINVAL, ENOBUFS, ENXIO
+from libc.errno cimport EHOSTDOWN, EINVAL, ENOBUFS, ENXIO
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -9,7 +9,7 @@ from usnet.backends.ring cimport (
 from usnet.backends.ring_memory cimport FRAME_MAX, ring_check, ring_put, ring_take, ring_taken
 from usnet.backends.sim.frames cimport frame, frame_bytes, frame_give, frame_take
 from usnet.backends.sim.link cimport link_send
-from usnet.backends.sim.scheduler cimport host_clock, host_touch
+from usnet.backends.sim.scheduler cimport HOST_OFF, HOST_STALLED, host_clock, host_touch
 from usnet.wire.eth cimport ETH_HLEN
 from usnet.wire.gso cimport csum_complete, gso_cut, gso_open, gso_plan
 from usnet.wire.peek cimport eth_header_len
@@ -40,6 +40,8 @@ cdef int sim_tx_sync(void *self, uint32_t ring_number) noexcept nogil:
         return -ENXIO
     if ring_number != 0:
         return -EINVAL
+    if e.h.state == HOST_STALLED:
+        return 0
     status = ring_check(e.tx, &e.p.stats)
     if status < 0:
         return status
@@ -49,12 +51,12 @@ cdef int sim_tx_sync(void *self, uint32_t ring_number) noexcept nogil:
         status = ring_take(e.tx.r, &at, e.tx.r.head, e.scratch, &p, &length)
         if status == 0:
             break
-        if status < 0 or length == 0 or e.p.link != LINK_UP:
+        if status < 0 or length == 0 or e.p.link != LINK_UP or e.h.state == HOST_OFF:
             e.p.stats.tx_errors += 1
         else:
             e.p.stats.tx_frames += 1
             e.p.stats.tx_bytes += length
-        if status > 0 and length and e.out != NULL:
+        if status > 0 and length and e.out != NULL and e.h.state != HOST_OFF:
             offer(e, &e.tx.meta[first], p, length)
     ring_taken(e.tx)
     return 0
@@ -138,6 +140,8 @@ cdef int port_deliver(void *ctx, uint32_t number, const uint8_t *p, uint32_t len
     cdef int status = -ENOBUFS
     if e.p.link == LINK_GONE:
         return -ENXIO
+    if e.h.state == HOST_OFF:
+        return -EHOSTDOWN
     if e.fifo_first == NULL:
         status = e.put(e, p, length, host_clock(e.h))
     if status == -ENOBUFS:

@@ -50,6 +50,12 @@ cdef struct alarm:
     uint32_t events         # in the heap, out-of-date ones included
     bint dead               # freed with its last event
 
+cdef enum:
+    # host.state
+    HOST_RUNS = 0
+    HOST_STALLED = 1            # it does not run, and its rings stand still; what arrives fills them
+    HOST_OFF = 2                # it does not run, takes nothing and sends nothing
+
 cdef struct host:
     scheduler *s
     alarm *wake
@@ -60,6 +66,7 @@ cdef struct host:
     host_tell tell          # tells it; runs Python
     void *callback          # the SimHost, passed to `tell`; NULL: nobody wants to know
     int64_t granularity     # ns of its clock, 1 and up
+    int state
     bint due
     host *next_due
     uint64_t runs

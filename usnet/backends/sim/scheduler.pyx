@@ -197,6 +197,8 @@ cdef void run_due_host(scheduler *s) noexcept nogil:
     if s.due_first == NULL:
         s.due_last = NULL
     h.due = False
+    if h.state != HOST_RUNS:
+        return
     h.runs += 1
     s.last_run = h
     if h.run != NULL:

@@ -3,11 +3,11 @@ import os
 
 from libc.errno cimport EINVAL, ENOBUFS, ENXIO, errno
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memmove, memset
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
 
 from usnet.backends.clock cimport Clock
-from usnet.backends.fates cimport Fates, fate, fate_flip, fate_set, fates_decide
+from usnet.backends.fates cimport Fates, fate, fate_flip, fate_mangle, fate_set, fates_decide
 from usnet.backends.ring cimport (
     LINK_GONE, META_CSUM_NEEDED, META_CSUM_VALID, NS_MOREFRAG, PORT_FILENO, PORT_VNET_HDR, Port, port, ring, ring_buf,
     ring_next, ring_room, ring_space, slot_meta,
@@ -16,6 +16,9 @@ from usnet.backends.ring_memory cimport (
     FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take, side_room, side_take,
 )
 from usnet.backends.timerfd cimport CLOCK_MONOTONIC, TFD_CLOEXEC, TFD_NONBLOCK, itimerspec, timerfd_create, timerfd_settime
+from usnet.backends.wrappers.holding cimport (
+    held, holding, holding_add, holding_due, holding_free, holding_init, holding_next, holding_remove,
+)
 
 from usnet.wire.eth cimport ETH_HLEN
 from usnet.wire.gso cimport csum_complete, gso_cut, gso_open, gso_plan
@@ -38,15 +41,6 @@ cdef enum:
     IN = 1
     MAX_COPIES = 64             # of one frame
 
-cdef struct held:
-    int64_t due                 # ns: not before
-    uint64_t behind             # or when so many frames of its direction have passed; 0: only the time counts
-    uint8_t *frame              # malloc'd
-    uint32_t length
-    uint32_t ring_number
-    int direction
-    slot_meta meta
-
 cdef struct fault_port:
     port *outer
     port *inner
@@ -54,9 +48,8 @@ cdef struct fault_port:
     ring_side *rx
     fate_set *rules
     void *clock
-    held *queue                 # sorted by due, ties in the order that they came
-    uint32_t n_held
-    uint32_t max_held
+    holding waiting[2]          # of each direction
+    uint32_t max_held           # of both
     uint8_t *scratch            # FRAME_MAX bytes: a frame gathered
     uint8_t *segment            # FRAME_MAX bytes: one of those of a frame
     uint8_t *harmed             # FRAME_MAX bytes: one with flipped bits
@@ -73,31 +66,18 @@ cdef inline int64_t clock_of(fault_port *e) noexcept nogil:
     return (<Clock>e.clock).read((<Clock>e.clock).self_)
 
 
-cdef int hold(fault_port *e, int direction, uint32_t number, const uint8_t *frame, uint32_t length,
-              const slot_meta *meta,
-              int64_t due, uint64_t behind) noexcept nogil:
-    cdef uint32_t i = e.n_held
-    cdef uint8_t *copy
-    if e.n_held == e.max_held:
+cdef inline uint32_t n_held(const fault_port *e) noexcept nogil:
+    return e.waiting[OUT].n[0] + e.waiting[IN].n[0]
+
+
+cdef void hold(fault_port *e, int direction, uint32_t number, const uint8_t *frame, uint32_t length, const slot_meta *meta,
+               int64_t due, uint64_t behind) noexcept nogil:
+    cdef held *h = holding_add(&e.waiting[direction], frame, length, due, behind) if n_held(e) < e.max_held else NULL
+    if h == NULL:
         e.overflow += 1
-        return -ENOBUFS
-    copy = <uint8_t *>malloc(length + 1)
-    if copy == NULL:
-        e.overflow += 1
-        return -ENOBUFS
-    memcpy(copy, frame, length)
-    while i and e.queue[i - 1].due > due:
-        i -= 1
-    memmove(&e.queue[i + 1], &e.queue[i], (e.n_held - i) * sizeof(held))
-    e.n_held += 1
-    e.queue[i].due = due
-    e.queue[i].behind = behind
-    e.queue[i].frame = copy
-    e.queue[i].length = length
-    e.queue[i].ring_number = number
-    e.queue[i].direction = direction
-    e.queue[i].meta = meta[0]
-    return 0
+        return
+    h.ring_number = number
+    h.meta = meta[0]
 
 
 cdef int put_inner(fault_port *e, uint32_t number, const uint8_t *frame, uint32_t length,
@@ -153,21 +133,15 @@ cdef int deliver(fault_port *e, int direction, uint32_t number, const uint8_t *f
 
 cdef bint release(fault_port *e, int direction, int64_t now) noexcept nogil:
     """Lets go of all held frames of a direction whose time or turn has come. False when one found no room."""
-    cdef uint32_t i = 0
-    cdef held *h
-    while i < e.n_held:
-        h = &e.queue[i]
-        if h.direction != direction or (h.due > now and not (h.behind and h.behind <= e.passed[direction])):
-            i += 1
-            continue
+    cdef holding *q = &e.waiting[direction]
+    cdef held *h = holding_next(q, now, e.passed[direction])
+    while h != NULL:
         if direction == IN and now > h.meta.time_ns:
             h.meta.time_ns = now            # it arrives only now
         if deliver(e, direction, h.ring_number, h.frame, h.length, &h.meta) < 0:
             return False
-        free(h.frame)
-        e.n_held -= 1
-        memmove(&e.queue[i], &e.queue[i + 1], (e.n_held - i) * sizeof(held))
-        i = 0                               # one that passed may be what another waited for
+        holding_remove(q, h)
+        h = holding_next(q, now, e.passed[direction])       # one that passed may be what another waited for
     return True
 
 
@@ -175,8 +149,7 @@ cdef void release_out(fault_port *e, int64_t now) noexcept nogil:
     """Sends what is due also when the user only receives."""
     cdef uint64_t before = e.passed[OUT]
     cdef uint32_t i
-    if e.n_held:
-        release(e, OUT, now)
+    release(e, OUT, now)
     if e.passed[OUT] != before:
         for i in range(e.inner.n_tx):
             e.inner.tx_sync(e.inner.self, i)
@@ -193,11 +166,13 @@ cdef void strike(fault_port *e, int direction, uint32_t number, const uint8_t *f
     if f.drop:
         e.dropped[direction] += 1
         return
-    if f.n_bits and length <= FRAME_MAX:
+    if (f.n_bits or f.n_edits) and length <= FRAME_MAX:
         memcpy(e.harmed, frame, length)
+        fate_mangle(&f, e.harmed, length)
         fate_flip(&f, e.harmed, length)
         frame = e.harmed
-        m.flags &= ~META_CSUM_VALID
+        if f.n_bits:
+            m.flags &= ~META_CSUM_VALID
     copies = f.copies if f.copies < MAX_COPIES else MAX_COPIES
     if f.hold:
         hold(e, direction, number, frame, length, &m, now + f.delay + f.hold_ns, e.passed[direction] + f.hold)
@@ -256,7 +231,7 @@ cdef int fault_tx_sync(void *self, uint32_t number) noexcept nogil:
     k = &e.tx[number]
     now = clock_of(e)
     i = k.done
-    while release(e, OUT, now) and e.n_held + MAX_COPIES < e.max_held:
+    while release(e, OUT, now) and n_held(e) + MAX_COPIES < e.max_held:
         first = i
         got = side_take(k, &i, k.r.head, e.scratch, &frame, &length)
         if got == 0:
@@ -293,7 +268,7 @@ cdef int fault_rx_sync(void *self, uint32_t number) noexcept nogil:
     now = clock_of(e)
     release_out(e, now)
     i = r.head
-    while release(e, IN, now) and e.n_held + MAX_COPIES < e.max_held and side_room(k):
+    while release(e, IN, now) and n_held(e) + MAX_COPIES < e.max_held and side_room(k):
         first = i
         got = ring_take(r, &i, r.tail, e.scratch, &frame, &length)
         if got == 0:
@@ -314,8 +289,8 @@ cdef int fault_arm(void *self, bint for_tx) noexcept nogil:
     cdef int64_t wait = 0
     if e.timer_fd >= 0:
         memset(&t, 0, sizeof(t))
-        if e.n_held:                        # sorted: the first is due first
-            wait = e.queue[0].due - clock_of(e)
+        if n_held(e):
+            wait = min(holding_due(&e.waiting[OUT]), holding_due(&e.waiting[IN])) - clock_of(e)
             if wait < 1:
                 wait = 1
             t.it_value.tv_sec = wait // 1000000000
@@ -359,11 +334,11 @@ cdef class FaultPort(Port):
         self.e.tx, self.e.rx = self.memory.tx, self.memory.rx
         self.e.clock = <void *>self.clock
         self.e.max_held = max_held
-        self.e.queue = <held *>calloc(max_held + 1, sizeof(held))
         self.e.scratch = <uint8_t *>malloc(FRAME_MAX)
         self.e.segment = <uint8_t *>malloc(FRAME_MAX)
         self.e.harmed = <uint8_t *>malloc(FRAME_MAX)
-        if self.e.queue == NULL or self.e.scratch == NULL or self.e.segment == NULL or self.e.harmed == NULL:
+        if holding_init(&self.e.waiting[OUT], max_held) or holding_init(&self.e.waiting[IN], max_held) \
+                or self.e.scratch == NULL or self.e.segment == NULL or self.e.harmed == NULL:
             raise MemoryError("no memory for frames to be held")
         self.p.self = &self.e
         self.p.tx_sync, self.p.rx_sync, self.p.arm = fault_tx_sync, fault_rx_sync, fault_arm
@@ -385,10 +360,8 @@ cdef class FaultPort(Port):
         self.p.caps |= PORT_FILENO
 
     def __dealloc__(self):
-        cdef uint32_t i
-        for i in range(self.e.n_held):
-            free(self.e.queue[i].frame)
-        free(self.e.queue)
+        holding_free(&self.e.waiting[OUT])
+        holding_free(&self.e.waiting[IN])
         free(self.e.scratch)
         free(self.e.segment)
         free(self.e.harmed)
@@ -410,7 +383,7 @@ cdef class FaultPort(Port):
     def fault_counts(self):
         """What was done: frames dropped in each direction (a->b, b->a), held now, dropped because too many were held;
         and (matched, fired) of each rule."""
-        return {"dropped": tuple(self.e.dropped), "held": self.e.n_held, "overflow": self.e.overflow,
+        return {"dropped": tuple(self.e.dropped), "held": n_held(&self.e), "overflow": self.e.overflow,
                 "rules": self.fates.counts()}
 
     def fileno(self):

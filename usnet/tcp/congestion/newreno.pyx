@@ -26,6 +26,11 @@ cdef void start(cc_state *cc, uint32_t mss, bint syn_lost) noexcept nogil:
     cc.priv[0] = 0                          # 1: in the slow start behind a timeout
 
 
+cdef void on_mss(cc_state *cc, uint32_t mss) noexcept nogil:
+    """The windows are in bytes and stay."""
+    cc.mss = mss
+
+
 cdef void on_ack(cc_state *cc, uint32_t acked, bint limited, int64_t now) noexcept nogil:
     cdef uint32_t grow
     if limited:
@@ -97,6 +102,7 @@ cdef void on_idle(cc_state *cc) noexcept nogil:
 
 newreno_ops.name = b"newreno"
 newreno_ops.start = start
+newreno_ops.on_mss = on_mss
 newreno_ops.on_ack = on_ack
 newreno_ops.on_loss = on_loss
 newreno_ops.on_dupack = on_dupack

@@ -19,6 +19,8 @@ cdef struct cc_ops:
     const char *name
     # A connection starts (or restarts after idling): IW10 (RFC 6928), one segment when the SYN was lost (RFC 5681, 3.1)
     void (*start)(cc_state *cc, uint32_t mss, bint syn_lost) noexcept nogil
+    # The path takes only segments of `mss` bytes from now on: fewer than before (RFC 1191)
+    void (*on_mss)(cc_state *cc, uint32_t mss) noexcept nogil
     # `acked` new bytes outside recovery; limited: the flight did not fill cwnd, so it must not grow
     void (*on_ack)(cc_state *cc, uint32_t acked, bint limited, int64_t now) noexcept nogil
     # Loss found by duplicate ACKs with `flight` bytes out: a new episode

@@ -1,0 +1,69 @@
+"""Which loop asyncio.run() and asyncio.new_event_loop() make: usnet's where that was asked for, else what they would make without usnet.
+
+asyncio has one policy for the whole process. Ours asks the context, which each thread, task and program has for itself; where nothing was
+said there, the policy that was in force before answers.
+"""
+
+import contextlib
+import contextvars
+from asyncio import events
+from typing import Any
+
+from usnet.sockets.aio import new_event_loop
+
+# Python 3.14 has the same things under private names, and warns of the public ones.
+_AbstractPolicy: Any = vars(events).get("_AbstractEventLoopPolicy") or events.AbstractEventLoopPolicy
+_DefaultPolicy: Any = vars(events).get("_BaseDefaultEventLoopPolicy") or events.BaseDefaultEventLoopPolicy
+_get_policy: Any = vars(events).get("_get_event_loop_policy") or events.get_event_loop_policy
+_set_policy: Any = vars(events).get("_set_event_loop_policy") or events.set_event_loop_policy
+
+_here: contextvars.ContextVar[Any] = contextvars.ContextVar("usnet.aio", default=None)
+
+
+class EventLoopPolicy(_DefaultPolicy):
+    """A policy whose loops are usnet.aio.EventLoop()s, on `stack` or on what is the current stack when one is made."""
+
+    def __init__(self, stack=None):
+        super().__init__()
+        self._stack = stack
+
+    def _loop_factory(self):
+        return new_event_loop(self._stack)
+
+
+class _ByContext(_AbstractPolicy):
+    """Asks the policy of the context, or else the one that was there before."""
+
+    def __init__(self, otherwise):
+        self.otherwise = otherwise
+
+    def _policy(self):
+        return _here.get() or self.otherwise
+
+    def get_event_loop(self):
+        return self._policy().get_event_loop()
+
+    def set_event_loop(self, loop):
+        self._policy().set_event_loop(loop)
+
+    def new_event_loop(self):
+        return self._policy().new_event_loop()
+
+    def get_child_watcher(self):
+        return self.otherwise.get_child_watcher()
+
+    def set_child_watcher(self, watcher):
+        self.otherwise.set_child_watcher(watcher)
+
+
+@contextlib.contextmanager
+def installed(stack=None):
+    """Inside, asyncio.run(), asyncio.new_event_loop() and what is built on them make loops of usnet's, on `stack` or on the current one; in this
+    thread, task or program alone. Programs on hosts of a World have this already."""
+    if not isinstance(_get_policy(), _ByContext):
+        _set_policy(_ByContext(_get_policy()))
+    token = _here.set(EventLoopPolicy(stack))
+    try:
+        yield
+    finally:
+        _here.reset(token)

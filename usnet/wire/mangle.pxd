@@ -1,0 +1,16 @@
+"""What middleboxes do to TCP headers on their way: options struck out, fields rewritten, the checksum mended (RFC 1624), so that one that was right
+stays right and a wrong one wrong. The length stays: a struck option becomes NOPs."""
+from libc.stdint cimport uint8_t, uint32_t
+
+cdef enum:
+    # Options and fields by name
+    MANGLE_MSS = 1
+    MANGLE_WSCALE = 2
+    MANGLE_SACK = 3             # SACK-permitted and SACK blocks
+    MANGLE_TIMESTAMPS = 4
+    MANGLE_WINDOW = 5           # the field of the header: cannot be struck
+
+# p, n: a TCP header and what follows. How many options were struck, or fields changed; nothing happens to what lies beyond n or is malformed.
+cdef uint32_t tcp_strike(uint8_t *p, uint32_t n, int what) noexcept nogil
+# Only MSS, window scale and window hold a value. `most`: it is lowered, never raised.
+cdef uint32_t tcp_rewrite(uint8_t *p, uint32_t n, int what, uint32_t value, bint most) noexcept nogil
