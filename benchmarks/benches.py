@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from benchmarks import loopback, lwip, native
+from benchmarks import loopback, lwip, native, sim
 from benchmarks.cases import Case, Peer, Recorded
 
 STEP = 1_000  # ns: what a turn takes of the stacks' time where instructions are counted, or where no timer is to fire
@@ -18,6 +18,9 @@ def kernel(work, *arguments):
 
 
 PACKETS = Peer(loopback.PACKETS, loopback.packets, loopback.missing_packets)
+
+
+NS3 = Peer(sim.NS3, sim.ns3, sim.missing)
 
 
 def case(name, per, work, *arguments, peers=(), counted=0, units=100_000, warm=20_000, facts=None, **how):
@@ -84,5 +87,9 @@ CASES = {
     "connect": [
         connect_case(1, Recorded("smoltcp", 2052), Recorded("lwIP", 2222)),
         connect_case(64, Recorded("smoltcp", 1857), Recorded("lwIP", 2351)),
+    ],
+    "sim": [
+        case("dumbbell of switches, bulk, SimPy processes", "link-packet", sim.bulk, peers=(NS3,), units=300_000, warm=10_000, counted=20_000),
+        case("dumbbell of routers, bulk, SimPy processes", "link-packet", sim.bulk, True, peers=(NS3,), units=300_000, warm=10_000, counted=20_000),
     ],
 }

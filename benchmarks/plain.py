@@ -1,6 +1,6 @@
 """Cases whose work is done from beginning to end by one function, which returns what a unit of it cost."""
 
-from benchmarks import callgrind, kernel, memory, rings, sim, tap
+from benchmarks import callgrind, kernel, memory, rings, tap
 from benchmarks.rows import row
 
 WALL_AND_PROCESSOR = ("ns/KiB", "ns of CPU/KiB")
@@ -30,7 +30,6 @@ CASES = {
         (f"{case}, offload {'on' if offload else 'off'}", WALL_AND_PROCESSOR, THROUGH_FORWARDER, *over_tap(work, offload))
         for offload in (True, False) for case, work in (("kernel to usnet", tap.receive), ("usnet to kernel", tap.send))
     ],
-    "sim": [("bulk TCP over a switch", "ns/link-packet", "", sim.bulk, None)],
 }
 
 WANTS = {
