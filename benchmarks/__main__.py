@@ -4,9 +4,10 @@ import argparse
 import json
 import sys
 
-from benchmarks import benches, building, cases, plain, rows
+from benchmarks import benches, building, cases, plain, rows, vast
 
-NAMES = list(dict.fromkeys([*benches.CASES, *plain.CASES]))
+OTHERS = {"idle": vast.idle, "hold": vast.hold}
+NAMES = list(dict.fromkeys([*benches.CASES, *OTHERS, *plain.CASES]))
 
 
 def options(argv):
@@ -16,6 +17,7 @@ def options(argv):
     parser.add_argument("--runs", type=int, default=5, help="how often each is measured (default 5)")
     parser.add_argument("--share", type=float, default=1, help="of the usual amount of work in a run")
     parser.add_argument("--case", default="", help="only cases with this in their name")
+    parser.add_argument("--connections", type=int, help="of idle and hold (default 100,000)")
     parser.add_argument("--times", action="store_true", help="times only")
     parser.add_argument("--instructions", action="store_true", help="instructions only")
     found = parser.parse_args(argv)
@@ -29,13 +31,15 @@ def options(argv):
 
 def measure(name, found):
     """All rows of a benchmark."""
-    lacking = building.missing() if name in benches.CASES else None
+    lacking = building.missing() if name in benches.CASES or name in OTHERS else None
     if lacking:
         print(f"{name}: missing: {lacking}", file=sys.stderr)
     else:
         for number, case in enumerate(benches.CASES.get(name, [])):
             if found.case in case.name:
                 yield from cases.rows(name, number, case, found)
+        if name in OTHERS:
+            yield from OTHERS[name](found)
     lacking = plain.missing(name)
     if lacking:
         print(f"{name}: missing: {lacking}", file=sys.stderr)

@@ -1,16 +1,21 @@
 """usnet's own work, without Python in it: two stacks joined in memory in one thread, driven through usnet.sockets.api."""
+from libc.errno cimport EINPROGRESS
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from posix.time cimport CLOCK_MONOTONIC
 
+from usnet.memory.hash cimport hash_entry
+from usnet.memory.wheel cimport wheel_node
 from usnet.sockets.api cimport (
     USN_EPOLL_CTL_ADD, USN_EPOLLIN, addr_from_v4, ip_addr, net, usn_accept, usn_bind, usn_close, usn_connect, usn_epoll_create, usn_epoll_ctl_data,
     usn_epoll_event, usn_epoll_wait, usn_flush, usn_listen, usn_recv, usn_run, usn_send, usn_socket,
 )
 from usnet.sockets.host cimport Stack
 from usnet.sockets.lent cimport usn_buffer, usn_give_buffer, usn_recv_buffer, usn_send_buffer_commit, usn_send_buffer_get
+from usnet.sockets.table cimport ep_item, sock
+from usnet.tcp.tcb cimport tcb
 
 from common cimport (
     EVENTS, FLIGHT, MESSAGE, PERIOD, PIECE, ROOM, choose, clock_of, less, message_differs, message_of, processor, stream_differs, stream_fill, tally,
@@ -26,6 +31,11 @@ cdef enum:
     SETTLE = 10000000           # ns of a step of settling
     SETTLES = 10
     PATIENCE = 1000             # turns in a row in which nothing moved
+
+
+def sizes():
+    """Bytes of each struct that an established connection has, at one end."""
+    return {"tcb": sizeof(tcb), "socket": sizeof(sock), "hash entry": sizeof(hash_entry), "timer": sizeof(wheel_node), "epoll registration": sizeof(ep_item)}
 
 
 cdef class Joined:
@@ -142,6 +152,35 @@ cdef class Joined:
                     or usn_epoll_ctl_data(self.b, self.eb, USN_EPOLL_CTL_ADD, self.servers[self.watched], USN_EPOLLIN, self.watched)):
                 raise RuntimeError("epoll takes no more")
             self.watched += 1
+
+    # --- A client without its server, which somebody else is: connections to `port`
+
+    def dial(self, int port):
+        """One more connection on its way."""
+        cdef int64_t now = self.now()
+        self.clients[self.n] = usn_socket(self.a, AF_INET, SOCK_STREAM, 0)
+        if (usn_connect(self.a, self.clients[self.n], &self.server, <unsigned short>port, now) != -EINPROGRESS
+                or usn_epoll_ctl_data(self.a, self.ea, USN_EPOLL_CTL_ADD, self.clients[self.n], USN_EPOLLIN, self.n)):
+            raise OSError("connect")
+        self.n += 1
+        usn_flush(self.a, now)
+
+    def ask_all(self):
+        cdef int i
+        cdef int64_t now = self.now()
+        with nogil:
+            for i in range(self.n):
+                self.ask(i, now)
+            usn_flush(self.a, now)
+
+    def collect(self, int64_t to_ask):
+        """(answers that have come, wrong ones). As many connections, but no more than to_ask, are asked again."""
+        cdef tally w
+        cdef int got
+        memset(&w, 0, sizeof(w))
+        with nogil:
+            got = self.answers(self.now(), &to_ask, &w)
+        return got, w.wrong
 
     # --- Bulk
 
@@ -277,12 +316,43 @@ cdef class Joined:
         w.units, w.frames = <int64_t>rounds * self.n, w.frames + w.acks
         return w
 
+    cdef int exchange(self, int left, int64_t now, tally *w) noexcept nogil:
+        """So many messages leave, and their answers come. How many do not."""
+        cdef int64_t none = 0
+        cdef int got, idle = 0
+        usn_flush(self.a, now)
+        while left > 0 and idle < PATIENCE:
+            self.serve(now)
+            got = self.answers(now, &none, w)
+            left -= got
+            idle = 0 if got else idle + 1
+        return left
+
+    def each_once(self):
+        """Each connection sends a message and gets it back, FLIGHT of them at once, in their order."""
+        cdef tally w
+        cdef int64_t now
+        cdef int i, batch, at = 0
+        memset(&w, 0, sizeof(w))
+        self.count(&w, -1)
+        with nogil:
+            while at < self.n:
+                now = self.now()
+                batch = <int>less(FLIGHT, self.n - at)
+                for i in range(at, at + batch):
+                    self.ask(i, now)
+                w.wrong += self.exchange(batch, now, &w)
+                at += batch
+        self.count(&w, 1)
+        w.units, w.frames = self.n, w.frames + w.acks
+        return w
+
     def chosen(self, int rounds):
         """FLIGHT connections at once, chosen at random (one out of each FLIGHT-th of all), send a message and get it back; then others."""
         cdef tally w
-        cdef int64_t now, none = 0
+        cdef int64_t now
         cdef uint32_t part = self.n // FLIGHT
-        cdef int i, left, idle, _r
+        cdef int i, _r
         memset(&w, 0, sizeof(w))
         if part == 0:
             raise ValueError(f"at least {FLIGHT} connections")
@@ -292,14 +362,7 @@ cdef class Joined:
                 now = self.now()
                 for i in range(FLIGHT):
                     self.ask(i * part + choose(&self.dice, part), now)
-                usn_flush(self.a, now)
-                left, idle = FLIGHT, 0
-                while left > 0 and idle < PATIENCE:
-                    self.serve(now)
-                    i = self.answers(now, &none, &w)
-                    left -= i
-                    idle = 0 if i else idle + 1
-                w.wrong += left
+                w.wrong += self.exchange(FLIGHT, now, &w)
         self.count(&w, 1)
         w.units, w.frames = <int64_t>rounds * FLIGHT, w.frames + w.acks
         return w

@@ -31,6 +31,7 @@ cdef extern from "<netinet/in.h>" nogil:
         in_addr sin_addr
     int IPPROTO_TCP
     uint32_t htonl(uint32_t x)
+    uint16_t htons(uint16_t x)
 cdef extern from "<netinet/tcp.h>" nogil:
     int TCP_NODELAY
 cdef extern from "<unistd.h>" nogil:
@@ -175,11 +176,35 @@ cdef class Joined:
             message_of(self.room, i)
         send(self.clients[i], self.room, MESSAGE, 0)
 
-    cdef int ask_all(self) noexcept nogil:
+    # --- A client without its server, which somebody else is: connections to `port`
+
+    def dial(self, int port):
+        """One more connection. It blocks until it is there, and no longer."""
+        cdef sockaddr_in there = self.address
+        cdef epoll_event e
+        cdef int fd = socket(AF_INET, SOCK_STREAM, 0)
+        there.sin_port = htons(<uint16_t>port)
+        e.events, e.data.u32 = EPOLLIN, self.n
+        if fd < 0 or connect(fd, <const sockaddr *>&there, sizeof(sockaddr_in)) or epoll_ctl(self.ea, EPOLL_CTL_ADD, fd, &e):
+            raise OSError(errno, "connect")
+        self.prepare(fd)
+        self.clients[self.n], self.servers[self.n] = fd, -1
+        self.n += 1
+
+    def ask_all(self):
         cdef int i
-        for i in range(self.n):
-            self.ask(i)
-        return 0
+        with nogil:
+            for i in range(self.n):
+                self.ask(i)
+
+    def collect(self, int64_t to_ask, int timeout=0):
+        """(answers that have come, wrong ones), after at most `timeout` ms. As many connections, but no more than to_ask, are asked again."""
+        cdef tally w
+        cdef int got
+        memset(&w, 0, sizeof(w))
+        with nogil:
+            got = self.answers(&to_ask, &w, timeout)
+        return max(got, 0), w.wrong
 
     cdef void serve(self) noexcept nogil:
         cdef epoll_event events[EVENTS]
@@ -191,9 +216,9 @@ cdef class Joined:
             if n > 0:
                 send(fd, self.room, n, 0)
 
-    cdef int answers(self, int64_t *to_ask, tally *w) noexcept nogil:
+    cdef int answers(self, int64_t *to_ask, tally *w, int timeout) noexcept nogil:
         cdef epoll_event events[EVENTS]
-        cdef int i, which, got = epoll_wait(self.ea, events, EVENTS, 0)
+        cdef int i, which, got = epoll_wait(self.ea, events, EVENTS, timeout)
         cdef int64_t n
         for i in range(got):
             which = <int>events[i].data.u32
@@ -209,14 +234,15 @@ cdef class Joined:
         """As Joined.echo of drivers/joined.pyx."""
         cdef tally w
         cdef int64_t left = <int64_t>rounds * self.n, to_ask = left - self.n
-        cdef int got, idle = 0
+        cdef int i, got, idle = 0
         memset(&w, 0, sizeof(w))
         w.ns = -processor()
         with nogil:
-            self.ask_all()
+            for i in range(self.n):
+                self.ask(i)
             while left > 0 and idle < PATIENCE:
                 self.serve()
-                got = self.answers(&to_ask, &w)
+                got = self.answers(&to_ask, &w, 0)
                 idle = 0 if got > 0 else idle + 1
                 left -= got
         w.ns += processor()
