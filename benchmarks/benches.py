@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from benchmarks import loopback, lwip, native, sim
+from benchmarks import loopback, lwip, native, python_echo, sim
 from benchmarks.cases import Case, Peer, Recorded
 
 STEP = 1_000  # ns: what a turn takes of the stacks' time where instructions are counted, or where no timer is to fire
@@ -91,5 +91,13 @@ CASES = {
     "sim": [
         case("dumbbell of switches, bulk, SimPy processes", "link-packet", sim.bulk, peers=(NS3,), units=300_000, warm=10_000, counted=20_000),
         case("dumbbell of routers, bulk, SimPy processes", "link-packet", sim.bulk, True, peers=(NS3,), units=300_000, warm=10_000, counted=20_000),
+    ],
+    "python-echo": [
+        case("epoll server in Python, 64 connections", "message", python_echo.usnet_epoll, units=20_000, warm=5_000, counted=0, peers=(
+            Peer("select.epoll, one thread", python_echo.kernel_epoll, loopback.missing),
+            Peer("select.epoll, own process", partial(python_echo.own_process, python_echo.serve_epoll), loopback.missing),
+            Peer("asyncio, own process", partial(python_echo.own_process, python_echo.serve_asyncio), loopback.missing),
+            Peer("uvloop, own process", partial(python_echo.own_process, python_echo.serve_uvloop), python_echo.missing_uvloop),
+        )),
     ],
 }

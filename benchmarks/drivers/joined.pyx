@@ -41,8 +41,8 @@ def sizes():
 cdef class Joined:
     """near: the client's stack. far: the server's, 10.0.0.2. most: connections at once. step: ns that the stacks' clock goes on a turn, so that runs
     repeat to the instruction; 0: the real clock. check: every byte is compared with what it should be."""
-    cdef Stack near
-    cdef Stack far
+    cdef readonly Stack near
+    cdef readonly Stack far
     cdef net *a
     cdef net *b
     cdef ip_addr server
