@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("usnet", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+settings.register_profile("night", parent=settings.get_profile("usnet"), derandomize=False, max_examples=10_000)  # a hundred times as many
 settings.load_profile("usnet")
 
 # Debian packages of the programs that tests ask for.

@@ -274,8 +274,8 @@ def ack_volume(wire):
 
 def rst_answers_rst(wire):
     wire.open()
-    wire.passes("client", 1, RST)
-    wire.sent("server", 1, RST)
+    wire.passes("client", 1, RST, ms=1)
+    wire.sent("server", 1, RST, ms=1)
 
 
 def rst_with_any_number(wire):

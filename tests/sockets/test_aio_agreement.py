@@ -632,7 +632,7 @@ def what_transports_know(net):
 
     async def client():
         where = await net.where()
-        reader, writer = await asyncio.open_connection(*where, local_addr=("0.0.0.0", 0), happy_eyeballs_delay=0.1)
+        _, writer = await asyncio.open_connection(*where, local_addr=("0.0.0.0", 0), happy_eyeballs_delay=0.1)
         got = writer.get_extra_info("peername") == where
         writer.close()
         await writer.wait_closed()

@@ -77,6 +77,17 @@ def test_the_window_is_halved_inflated_and_deflated():
     assert tcp.snapshot()["cc"]["ssthresh"] == 5000
 
 
+def test_what_limited_transmit_sent_does_not_count_in_the_flight():
+    """RFC 5681, 3.2, step 2."""
+    tcp = in_flight(10)
+    tcp.send(5000)
+    for _ in range(3):
+        tcp.rx(". 1:1(0) ack 1")
+    assert [segment.seq for segment in tcp.take()] == [10001, 11001, 1]
+    assert tcp.snapshot()["cc"]["ssthresh"] == 5000
+    assert tcp.snapshot()["cc"]["cwnd"] == 8000
+
+
 def test_a_partial_ack_resends_the_next_hole_at_once():
     """RFC 6582, 3.2, step 3."""
     tcp = in_flight()

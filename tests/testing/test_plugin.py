@@ -142,6 +142,71 @@ def test_three():
     assert found("--usnet-seed=3") == ["3", "3", "3", "9"]
 
 
+def test_a_test_that_is_a_coroutine_runs_on_the_client(project):
+    project('''
+import asyncio
+
+
+async def greet(reader, writer):
+    writer.write(b"hello")
+    writer.close()
+
+
+async def listen():
+    async with await asyncio.start_server(greet, "0.0.0.0", 80) as server:
+        await server.serve_forever()
+
+
+class TestGreeting:
+    @pytest.mark.parametrize("delay", [1, 2])
+    async def test_hello(self, usnet_pair, delay):
+        usnet_pair.server.run(listen)
+        await asyncio.sleep(delay)
+        reader, writer = await asyncio.open_connection("server", 80)
+        assert await reader.read() == b"hello"
+        writer.close()
+        assert usnet_pair.world.now > delay * 1_000_000_000
+''').assert_outcomes(passed=2)
+
+
+SCENARIO = '''
+schema = 1
+name = "slow"
+about = "a slow link"
+source = ["none"]
+duration = "60s"
+[hosts.client]
+[hosts.server]
+[[links]]
+a = "client"
+b = "server"
+delay = "300ms"
+'''
+
+
+@pytest.mark.parametrize(("place", "name"), [("slow.toml", "slow.toml"), ("sim_scenarios/slow.toml", "slow"), ("nets/slow.toml", "nets/slow.toml")])
+def test_a_mark_names_a_scenario(project, pytester, place, name):
+    (pytester.path / place).parent.mkdir(exist_ok=True)
+    (pytester.path / place).write_text(SCENARIO)
+    project(f'''
+@pytest.mark.usnet(scenario="{name}")
+def test_echo(usnet_pair):
+    usnet_pair.server.run(serve)
+    usnet_pair.call(echoed)
+    assert usnet_pair.world.now > 1_200_000_000
+''').assert_outcomes(passed=1)
+
+
+def test_a_scenario_that_is_not_there_is_an_error_that_names_it(project):
+    result = project('''
+@pytest.mark.usnet(scenario="none")
+def test_echo(usnet_pair):
+    pass
+''')
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*none: No such file or directory*"])
+
+
 LOSSY = '''
 @pytest.mark.usnet(loss=0.1)
 def test_lossy(usnet_pair):

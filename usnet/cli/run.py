@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from usnet.cli.commands import Chance, Failed, Seed, Unreadable, one_line
+from usnet.cli.config import config_options
+from usnet.cli.serve import Address, Faults, InterfaceAddress, where_from
 
 HELP = """Run ordinary Python programs over usnet: what they import as socket, select, selectors, time, threading and all that builds on these is
 usnet's; they need no change (docs/scripts.md).
@@ -106,7 +109,7 @@ def build(programs: list[Program], seed: int, patience: float, model: dict[str, 
 
 
 def start(world: Any, programs: list[Program]) -> None:
-    for host, program in zip(list(world.hosts.values()), programs, strict=True):
+    for host, program in zip(world.hosts.values(), programs, strict=True):
         try:
             host.run_script(program.path, *program.args, is_module=program.is_module, report=report)
         except ModuleNotFoundError as error:
@@ -136,6 +139,41 @@ def simulate(world: Any, limit: int, digest: bool) -> int:
         return status_of(world) or status
 
 
+def run_live(programs: list[Program], where: Any) -> int:
+    """One script on a device, until it ends."""
+    from usnet.cli.serve import open_device
+    from usnet.lab.script_live import LiveWorld
+    from usnet.sockets.host import Stack
+
+    if len(programs) > 1:
+        raise click.UsageError("on a device one SCRIPT runs")
+
+    def make(**how: Any) -> Any:
+        return Stack.from_settings(where.settings, open_device(where), control=None, **how)
+
+    try:
+        with LiveWorld(make) as world:
+            start(world, programs)
+            world.run()
+            return status_of(world)
+    except OSError as error:
+        raise Failed(f"{where.backend}: {one_line(error)}") from None
+
+
+LINK = ("loss", "duplicate", "delay", "jitter", "rate", "limit", "patience", "digest")
+DEVICE = ("address", "peer_address", "gateway", "faults", "pcap", "config", "changes")
+
+
+def device(ctx: click.Context, values: dict[str, Any]) -> Any:
+    """What --backend and the options that go with it say; None for a simulated world. UsageError for options of the other kind."""
+    given = {name for name in (*LINK, *DEVICE) if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
+    simulated = values["backend"] == "sim"
+    wrong = [option.opts[0] for option in ctx.command.params if option.name in given & set(DEVICE if simulated else LINK)]
+    if wrong:
+        raise click.UsageError(f"{wrong[0]} is for {'a device' if simulated else 'simulated worlds'}")
+    return None if simulated else where_from(values, 1)
+
+
 @click.command(
     "run",
     help=HELP,
@@ -153,11 +191,23 @@ def simulate(world: Any, limit: int, digest: bool) -> int:
 @click.option("--patience", type=click.FloatRange(0), default=10.0, show_default=True,
               help="Seconds that a script may compute without waiting; 0: no end.")  # fmt: skip
 @click.option("--digest", is_flag=True, help="Print the digest of the run: the same for the same seed.")
-def command(words: tuple[str, ...], seed: int, limit: int, patience: float, digest: bool, **model: Any) -> int:
+@click.option("--backend", metavar="NAME", default="sim", show_default=True, help="A device instead of a simulated world: tap:NAME, netmap:PORT.")
+@click.option("--address", type=InterfaceAddress(), help="The script's own, on a device.")
+@click.option("--peer-address", type=InterfaceAddress(), help="Gives the kernel's end of a TAP device this address, and brings it up.")
+@click.option("--gateway", type=Address(), help="Where packets for other networks go, on a device.")
+@click.option("--faults", type=Faults(), help="Harms frames of the device: loss=0.02,delay=5ms.")
+@click.option("--pcap", type=click.Path(dir_okay=False), metavar="FILE", help="Writes what crosses the device to a pcapng file.")
+@config_options
+@click.pass_context
+def command(ctx: click.Context, words: tuple[str, ...], **values: Any) -> int:
     programs = parse_words(words)
+    where = device(ctx, values)
+    if where is not None:
+        return run_live(programs, where)
+    model = {name: values[name] for name in ("loss", "duplicate", "delay", "jitter", "rate")}
     try:
-        world = build(programs, seed, patience, model)
+        world = build(programs, values["seed"], values["patience"], model)
         start(world, programs)
     except ValueError as error:
         raise Failed(one_line(error)) from None
-    return simulate(world, limit, digest)
+    return simulate(world, values["limit"], values["digest"])

@@ -2,6 +2,7 @@
 socket calls return goes into the run's digest."""
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from usnet.backends.clock cimport Clock
 from usnet.backends.sim.digest cimport digest_feed
 from usnet.backends.sim.host cimport SimHost
 from usnet.backends.sim.journal cimport world
@@ -49,4 +50,32 @@ def attach(Stack stack not None, SimHost simulated not None, Network network not
     stack.n.observe = into_digest
     stack.n.observe_ctx = &watch.told
     simulated.attach(host_run, &stack.n, host_has_news, &stack.n, (stack, watch))
+    stack.attach(rearm, &simulated.h)
+
+
+cdef struct timed:
+    void *n                     # net *
+    void *clock
+    int64_t (*read)(void *clock) noexcept nogil
+
+
+cdef class Timed:
+    """A stack and the clock that it is run by."""
+    cdef timed t
+    cdef Clock clock            # keeps t.clock alive
+
+
+cdef int64_t run_by_clock(void *ctx, int64_t now) noexcept nogil:
+    cdef timed *k = <timed *>ctx
+    return host_run(k.n, k.read(k.clock))
+
+
+def attach_live(Stack stack not None, SimHost simulated not None):
+    """As attach(), but the stack's clock is its own, not the network's, which may lag behind it."""
+    cdef Timed by = Timed.__new__(Timed)
+    by.clock = stack.clock
+    by.t.n = &stack.n
+    by.t.clock = stack.clock.self_
+    by.t.read = stack.clock.read
+    simulated.attach(run_by_clock, &by.t, host_has_news, &stack.n, (stack, by))
     stack.attach(rearm, &simulated.h)

@@ -17,13 +17,17 @@ from usnet.lab.expect_wire import (
     theory,
 )
 from usnet.lab.limits import SECOND, outside, seconds
+from usnet.lab.model import GIVE_UP_AFTER, Model
 from usnet.lab.observe import RULES, Observer
 from usnet.lab.observe_side import Sent, Side
 from usnet.lab.scenario_format import BackoffTable, ConnectTable, ExpectTable, WindowTable
 from usnet.lab.scenario_ledger import Ledger
+from usnet.lab.watch import RULES as STATE_RULES
+from usnet.lab.watch import Watch
 
 INVARIANTS = {
     **RULES,
+    **STATE_RULES,
     "buffers": "when all is closed and 2 MSL are over no connection, chunk, reassembly or timer is left",
     "quiescence": "when all is closed and 2 MSL are over no TCP segment is sent",
     "conservation": "every frame that was sent was delivered or dropped for a reason, and every one delivered went through a ring into its stack",
@@ -43,8 +47,8 @@ COUNTS = {
 class Run:
     """What the checks look at: a world at its end."""
 
-    def __init__(self, scenario: Any, world: Any, ledger: Ledger, observer: Observer):
-        self.scenario, self.world, self.ledger, self.observer = scenario, world, ledger, observer
+    def __init__(self, scenario: Any, world: Any, ledger: Ledger, observer: Observer, watch: Watch):
+        self.scenario, self.world, self.ledger, self.observer, self.watch = scenario, world, ledger, observer, watch
         self.expect: ExpectTable = scenario.table.expect
         self.duration = units.time(scenario.table.duration)
         self.deadline = self.duration
@@ -70,15 +74,16 @@ class Run:
     def failures(self) -> list[str]:
         off = self.expect.invariants if isinstance(self.expect.invariants, dict) else {}
         found = list(check_end(self))
-        for rule, texts in self.observer.violations.items():
+        for rule, texts in [*self.observer.violations.items(), *self.watch.violations.items()]:
             if rule not in off:
-                more = self.observer.found[rule] - len(texts)
+                more = self.observer.found.get(rule, 0) + self.watch.found.get(rule, 0) - len(texts)
                 found += [f"{rule}: {text}" for text in texts] + ([f"{rule}: and {more} more times"] if more else [])
         for rule, check in AT_REST.items():
             if rule not in off:
                 found += check(self)
         for check in (
             check_delivery,
+            check_model,
             check_errors,
             check_times,
             check_counts,
@@ -101,7 +106,7 @@ class Run:
 
 
 def check_end(run: Run) -> Iterator[str]:
-    if run.waiting:
+    if run.waiting and run.expect.delivered != "model":
         yield f"liveness: not done within {seconds(run.deadline)}; these wait: {', '.join(run.waiting)}"
 
 
@@ -151,6 +156,23 @@ def check_delivery(run: Run) -> Iterator[str]:
             yield f"{name}: all {transfer.read} bytes arrived, but the end of the stream was not read"
         elif run.expect.delivered == "nothing" and transfer.read:
             yield f"{name}: expected nothing, saw {transfer.read} bytes"
+
+
+def check_model(run: Run) -> Iterator[str]:
+    """Every call of programs of steps, and those that never returned, against the reference model."""
+    if run.expect.delivered != "model":
+        return
+    links = list(run.world.network.links.values())
+    fixed = len(links) == 1 and not any(event.do == "change" for event in run.scenario.table.events)
+    delay = min(links[0].up.delay, links[0].down.delay) if fixed else 0
+    lost = sum(sum(way["dropped"].values()) for link in run.statistics["links"].values() for way in link.values())
+    if any(event.do == "crash" for event in run.scenario.table.events):
+        lost += GIVE_UP_AFTER               # a host that forgets all may end any connection
+    stacks = [host.stack.core.configuration() for host in run.world.hosts.values()]
+    buffers = max(c["sndbuf"] for c in stacks) + max(c["rcvbuf"] for c in stacks)
+    model = Model(delay, lost + run.observer.altered, None if {"sndbuf", "rcvbuf"} & run.scenario.options else buffers + (buffers >> 4))
+    model.judge(run.ledger.calls, list(run.ledger.pending.values()))
+    yield from (f"model: {text}" for text in model.wrong)
 
 
 def check_errors(run: Run) -> Iterator[str]:

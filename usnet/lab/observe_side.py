@@ -59,9 +59,11 @@ class Side:
         self.arrived = 0
         self.doubled = 0  # data segments of which all had arrived before
         self.last_arrival: tuple[int, Segment] | None = None
+        self.asked_at = -1  # when something other than a RST reached it
         self.newest_tsval = -1
         self.ts_recent = -1
         self.full_segment = 536
+        self.orderly_at = -1  # when data arrived in order
         # What it answered
         self.acked = 0
         self.edge = 0
@@ -70,7 +72,7 @@ class Side:
         self.sack = Sack(self)
         # ACKs that it owes
         self.owed_since = -1
-        self.owed_full = 0
+        self.owed_full: list[int] = []  # ends of full segments that are not acknowledged
         self.full_at = -1
         self.owed_now = -1
         self.owed_why = ""
@@ -267,11 +269,11 @@ class Side:
         if offset >= self.rcv_nxt:
             self.check_owed(t)
             self.owed_since = self.owed_now = self.full_at = -1
-            self.owed_full = 0
+            self.owed_full = []
         else:                               # left when less had arrived: what came behind it is owed yet
             if self.owed_since >= 0 and self.last_arrival is not None:
                 self.owed_since = self.last_arrival[0]
-            self.owed_full = min(self.owed_full, (self.rcv_nxt - offset) // max(1, self.peer_mss()))
+            self.owed_full = [end for end in self.owed_full if end > offset]
             if self.owed_now == t:
                 self.owed_now = -1
 
@@ -290,7 +292,7 @@ class Side:
 
     def check_rst(self, t: int, seg: Segment) -> None:
         last = self.last_arrival
-        if last is not None and last[0] == t and last[1].flags & RST:
+        if last is not None and last[0] == t and last[1].flags & RST and self.asked_at != t:
             self.wrong("rst", t, "a RST answers a RST")
         own = (
             0 <= self.sent_max + signed(seg.seq - self.iss - self.sent_max) <= self.sent_max if self.iss >= 0 else False
@@ -314,7 +316,7 @@ class Side:
         """The end of it: nothing may be said any more but RST, and nothing is owed."""
         self.reset_at = t
         self.owed_since = self.owed_now = self.full_at = -1
-        self.owed_full = 0
+        self.owed_full = []
 
     # --- A segment arrives ---
 
@@ -326,8 +328,9 @@ class Side:
         flags = seg.flags
         if flags & RST:
             self.owed_since = self.owed_now = self.full_at = -1
-            self.owed_full = 0
+            self.owed_full = []
             return
+        self.asked_at = t
         options = parse_options(seg.options)
         if flags & SYN:
             self.syn_arrives(seg, options)
@@ -394,10 +397,11 @@ class Side:
         if self.reset_at >= 0 or self.iss < 0:
             return
         if orderly and not seg.flags & FIN and end == whole:
+            self.orderly_at = t
             if self.owed_since < 0:
                 self.owed_since = t
             if end - start >= self.peer_mss():
-                self.owed_full += 1
+                self.owed_full.append(end)
                 self.full_at = t
         else:
             self.owed_now = t
@@ -422,11 +426,11 @@ class Side:
         if 0 <= self.owed_now < t:
             self.wrong("delayed_ack", t, f"no ACK at {self.owed_now} ns, when it got {self.owed_why}")
             self.owed_now = -1
-        if self.owed_full >= 2 and t > self.full_at:
+        if len(self.owed_full) >= 2 and t > self.full_at:
             self.wrong(
-                "delayed_ack", t, f"{self.owed_full} full segments arrived by {self.full_at} ns and no ACK was sent"
+                "delayed_ack", t, f"{len(self.owed_full)} full segments arrived by {self.full_at} ns and no ACK was sent"
             )
-            self.owed_full = 0
+            self.owed_full = []
         if 0 <= self.owed_since < t - HALF_SECOND:
             self.wrong(
                 "delayed_ack",

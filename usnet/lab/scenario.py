@@ -23,8 +23,9 @@ from usnet.lab.observe import Observer
 from usnet.lab.scenario_check import Scenario, from_tables
 from usnet.lab.scenario_events import plan
 from usnet.lab.scenario_format import ScenarioError, read, table, variants
-from usnet.lab.scenario_ledger import Ledger
+from usnet.lab.scenario_ledger import Did, Ledger
 from usnet.lab.scenario_play import Sampler, build, play
+from usnet.lab.watch import Watch
 from usnet.lab.world import World
 
 __all__ = ["Outcome", "Scenario", "ScenarioError", "from_tables", "items", "load", "run"]
@@ -32,7 +33,7 @@ __all__ = ["Outcome", "Scenario", "ScenarioError", "from_tables", "items", "load
 
 @dataclass
 class Outcome:
-    """What became of a run. `packets`: frames sent on all links; `cases`: outcomes of a file's cases, summed up."""
+    """What became of a run. `packets`: frames sent on all links; `cases`: outcomes of a file's cases, summed up; `calls`: of programs of steps."""
 
     scenario: str
     seed: int
@@ -44,6 +45,7 @@ class Outcome:
     cpu_seconds: float
     cases: list["Outcome"] = field(default_factory=list)
     statistics: dict[str, Any] = field(default_factory=dict)
+    calls: list[Did] = field(default_factory=list)
 
 
 def load(path: str | Path) -> Scenario:
@@ -78,7 +80,7 @@ def run(
         world = World(used, rings, spares)
         made = build(scenario, world)
         observer = Observer(world, frozenset(host for host, spec in scenario.apps if spec.options.get("nodelay")))
-        judged = Run(scenario, world, Ledger(world), observer)
+        judged = Run(scenario, world, Ledger(world), observer, Watch(world))
         plan(judged, made)
         if pcap_dir is not None:
             stack.callback(_capture(scenario, world, Path(pcap_dir)))
@@ -101,7 +103,8 @@ def run(
             observer.packets,
             (judged.completed_at if judged.completed_at is not None else world.now) / 1e9,
             0.0,
-            statistics=judged.statistics,
+            statistics=judged.statistics | {"watch": {"looks": judged.watch.looks, "largest_gap": judged.watch.largest_gap}},
+            calls=judged.ledger.calls,
         )
         for host in world.hosts.values():
             host.stack.close(linger=0)

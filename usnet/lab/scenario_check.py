@@ -13,7 +13,7 @@ from usnet.backends.sim import units
 from usnet.backends.sim.pair import MODEL
 from usnet.lab.expect import INVARIANTS
 from usnet.lab.scenario_format import EventTable, HostTable, LinkModel, LinkTable, QueueTable, ScenarioError, ScenarioTable, table
-from usnet.lab.scenario_words import Spec, check_hook, parse
+from usnet.lab.scenario_words import Spec, check_hook, find_script, parse
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def from_tables(path: Path, raw: dict[str, Any], case: str = "") -> Scenario:
     for name, host in t.hosts.items():
         texts = [host.app] if isinstance(host.app, str) else host.app or []
         for text in texts:
-            spec = checked(f"hosts.{name}.app", parse, text)
+            spec = checked(f"hosts.{name}.app", find_script, checked(f"hosts.{name}.app", parse, text), path.parent)
             checked(f"hosts.{name}.app", check_hook, spec)
             checked(f"hosts.{name}.app", _check_peer, t, name, spec)
             apps.append((name, spec))

@@ -161,7 +161,7 @@ class AgreedTable(Table, kw_only=True):
 
 
 class ExpectTable(Table, kw_only=True):
-    delivered: Literal["exact", "prefix", "nothing"] = "exact"
+    delivered: Literal["exact", "prefix", "nothing", "model"] = "exact"
     completion_min: Time | None = None
     completion_max: Time | None = None
     goodput: GoodputTable | None = None

@@ -48,6 +48,13 @@ class Transfer:
     wrong: list[str] = field(default_factory=list)
     cut: bool = False  # a host at one of its ends crashed: a beginning is all that can have arrived
 
+    def check(self, data: bytes) -> None:
+        """The next bytes of the stream were read: notes the first that is not what was sent."""
+        wrong = self.pattern.mismatch(self.read, data)
+        if wrong is not None and not self.wrong:
+            self.wrong.append(f"byte {wrong} of the stream is not what was sent (of {len(data)} read at {self.read})")
+        self.read += len(data)
+
 
 @dataclass(frozen=True)
 class Failed:
@@ -57,6 +64,18 @@ class Failed:
     call: str
     error: str
     t: int
+
+
+@dataclass(frozen=True)
+class Did:
+    """A call that a program of steps made, and what it gave: a number, or an errno's name; "" when it has not returned."""
+
+    end: tuple[str, int]                    # host, and the server's port
+    call: str
+    asked: int
+    began: int
+    ended: int
+    result: int | str
 
 
 @dataclass(frozen=True)
@@ -73,6 +92,13 @@ class Took:
         return self.ended - self.began
 
 
+def error_name(error: OSError) -> str:
+    """ECONNRESET and the like; TIMEOUT of a call that was told how long to wait."""
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return "TIMEOUT"
+    return errno.errorcode.get(error.errno or 0, repr(error))
+
+
 class Ledger:
     """What the programs of a run did: streams, errors, times. Every entry goes into the world's digest too."""
 
@@ -83,6 +109,8 @@ class Ledger:
         self.errors: list[Failed] = []
         self.times: list[Took] = []
         self.ended: dict[str, int] = {}
+        self.calls: list[Did] = []
+        self.pending: dict[tuple[str, int], Did] = {}
 
     def note(self, host: str, what: str, *results: Any) -> None:
         self.world.note(host, what, *results)
@@ -105,13 +133,13 @@ class Ledger:
             self.past.append((stream, transfer))
 
     def fail(self, host: str, call: str, error: OSError) -> None:
-        name = (
-            "TIMEOUT"
-            if isinstance(error, TimeoutError) and error.errno is None
-            else errno.errorcode.get(error.errno or 0, repr(error))
-        )
+        name = error_name(error)
         self.errors.append(Failed(host, call, name, self.world.now))
         self.note(host, call, name)
+
+    def did(self, did: Did) -> None:
+        self.calls.append(did)
+        self.note(did.end[0], did.call, did.result)
 
     def took(self, host: str, what: str, began: int) -> None:
         self.times.append(Took(host, what, began, self.world.now))

@@ -3,11 +3,14 @@
 import importlib
 import inspect
 import re
+import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from usnet.backends.sim import units
+from usnet.lab.steps import Step, parse_steps
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,14 @@ class Spec:
     count: int = 1
     at: int = 0
     hook: tuple[str, str] | None = None
+    script: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def serves(self) -> bool:
         """Whether it waits for connections: it may be left waiting when all else is done."""
-        return self.name in ("sink", "respond", "echo")
+        return self.name in ("sink", "respond", "echo", "serve") or self.options.get("daemon", False)
 
 
 def _switch(text: str) -> bool:
@@ -57,6 +62,7 @@ OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
     "unit": (_amount, "bytes that echo answers at a time; whatever came"),
     "timeout": (units.time, "how long a call may block"),
     "start": (units.time, "when the first call is made; 0s"),
+    "daemon": (_switch, "a script that may be left running at the end, as a server is; false"),
 }
 """Options of workloads, how they are read, and what they mean."""
 
@@ -69,7 +75,10 @@ SHAPES = {
     "sink": "sink",
     "respond": "respond:N",
     "echo": "echo",
+    "steps": "steps:STEP; STEP ...",
+    "serve": "serve:STEP; STEP ...",
     "python": "python:MODULE:FUNCTION",
+    "script": "script:PATH ARGS",
 }
 """How each workload is written, without options."""
 
@@ -86,6 +95,13 @@ def parse(text: str) -> Spec:
         if not module or not function:
             raise ValueError(f"{text!r}: a hook is written {SHAPES[name]}")
         return Spec(text, name, hook=(module, function), options=options)
+    if name == "script":
+        words = tuple(shlex.split(rest[1:]))
+        if not words:
+            raise ValueError(f"{text!r}: it is written {SHAPES[name]}")
+        return Spec(text, name, script=words, options=options)
+    if name in ("steps", "serve"):
+        return Spec(text, name, steps=parse_steps(rest[1:]), options=options)
     shape = re.fullmatch(r"(?::(?:(\d+)\*)?(\d\w*))?(?:@(.+))?", rest)
     wants = SHAPES[name]
     if (
@@ -119,6 +135,16 @@ def _options(name: str, text: str | None) -> dict[str, Any]:
         except ValueError as error:
             raise ValueError(f"{name}: {key}: {error}") from None
     return options
+
+
+def find_script(spec: Spec, folder: Path) -> Spec:
+    """The workload with its script's path seen from `folder`. ValueError when there is no such file."""
+    if not spec.script:
+        return spec
+    path = folder / spec.script[0]
+    if not path.is_file():
+        raise ValueError(f"{spec.text!r}: there is no {path}")
+    return replace(spec, script=(str(path), *spec.script[1:]))
 
 
 def check_hook(spec: Spec) -> None:

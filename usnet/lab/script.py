@@ -19,6 +19,7 @@ from pathlib import Path
 from greenlet import GreenletExit, getcurrent  # type: ignore[import-untyped, unused-ignore]
 
 from usnet.lab import script_system as system
+from usnet.lab import script_tls
 from usnet.lab.programs import NoProgress, Program, current, spawn
 from usnet.lab.script_modules import Modules, Refused
 from usnet.lab.script_report import last_line, show, trimmed, where
@@ -54,6 +55,7 @@ class Thread(Program):
     """A thread of a script: a program in whose turns `__main__` is the script's."""
 
     script: "Script"
+    is_waiting = False
 
     def run(self):
         self.script.enter()
@@ -64,11 +66,13 @@ class Thread(Program):
 
     def _block(self, reason, until):
         script = self.script
+        self.is_waiting = True
         script.leave()
         try:
             super()._block(reason, until)
         finally:
             script.enter()
+            self.is_waiting = False
         while script.interrupts and self is script.main:
             script.interrupts.pop(0)()
 
@@ -94,7 +98,7 @@ class Script:
         self.number = len(self.world.scripts)
         self.daemon, self.report = daemon, report
         self.status = self.error = None
-        self.serves = False
+        self._serves = False
         self.default_timeout = None
         self.interrupts = []
         self._sockets = {}  # descriptor -> weak reference to the socket that has it
@@ -121,16 +125,16 @@ class Script:
             "importlib": lambda: system.importlib_module(self), "_thread": self.threads.module, "_socket": lambda: socket_module(self),
             "select": Selecting(self).module,
         }  # fmt: skip
-        mends, refused = {}, {}
+        mends, refused = {"ssl": script_tls.mend}, {}
         if self.virtual:
             clock = Clock(self.world.env)
             faces["time"] = lambda: clock.module(self)
             faces["datetime"] = lambda: datetime_module(clock)
-            mends = {"random": system.mend_random(self), "uuid": system.mend_uuid(self), "subprocess": system.mend_subprocess(self)}
+            mends |= {"random": system.mend_random(self), "uuid": system.mend_uuid(self), "subprocess": system.mend_subprocess(self)}
             refused = system.IMPORTS_REFUSED
         else:
             faces["time"] = live_module
-        modules = Modules(self.folder, faces, mends, refused)
+        modules = Modules(self.folder, faces, mends, refused, frozenset() if self.virtual else system.LIVE_SHARED)
         modules.own_files.add(str(self.file))
         self.modules = modules
         modules.builtins.__dict__["print"] = system.Printer(modules.load("sys"))
@@ -157,21 +161,24 @@ class Script:
 
     def enter(self):
         self.modules.overlay.put_on()
-        watch = self.world.watch
-        watch.running = self
-        watch.turn += 1
         self.world.last_turn = self.world.now
+        self.world.watch.begin(self)
 
     def leave(self):
         self.modules.overlay.take_off()
-        watch = self.world.watch
-        watch.running = None
-        watch.turn += 1
+        self.world.watch.end()
 
     def interrupt(self, function):
-        """Has function() called on the main thread, where it waits."""
-        self.interrupts.append(function)
-        if current() is not self.main:
+        """Has function() called on the main thread: here, if it runs, or where it waits. A handler of signals may call this."""
+        if current() is self.main and not self.main.is_waiting:
+            function()
+        else:
+            self.interrupts.append(function)
+            self.world.interrupted()
+
+    def deliver(self):
+        """Wakes the main thread if it waits and an interrupt is there for it."""
+        if self.interrupts:
             self.main._wake()
 
     def hopeless(self, error):
@@ -185,21 +192,24 @@ class Script:
     def opened(self, sock):
         self._sockets[sock.fileno()] = weakref.ref(sock)
 
+    @property
+    def serves(self):
+        return self._serves or self.stack.statistics()["memory"]["listeners"] > 0
+
     def started_serving(self):
-        if not self.serves:
-            self.serves = True
+        if not self._serves:
+            self._serves = True
             self.world.scripts_changed()
 
     # Its life
 
     def _main(self):
-        with installed(self.stack):
+        with installed(self.stack, socket=self.modules.load("socket").socket):
             self._guarded(self._execute)
             self._guarded(self._shutdown)
             self.end()
 
     def _execute(self):
-        self.world.watch.start()
         with io.open_code(str(self.file)) as file:
             code = compile(file.read(), str(self.file), "exec", dont_inherit=True)
         exec(code, self.main_module.__dict__)

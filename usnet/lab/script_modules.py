@@ -191,11 +191,13 @@ class Modules:
     """The module table of one script, and its builtins.
 
     faces: name -> function that makes the module. mends: name -> function that is called with a module that was just loaded anew.
-    refused: name -> why not, and what instead. folder: the script's own; modules in it are the script's alone.
+    refused: name -> why not, and what instead. shared: names of more modules that are the interpreter's. folder: the script's own; modules in it
+    are the script's alone.
     """
 
-    def __init__(self, folder, faces, mends, refused):
+    def __init__(self, folder, faces, mends, refused, shared=frozenset()):
         self.folder = folder
+        self.shared = SHARED | shared
         self.own_files: set[str] = set()
         self.faces, self.mends, self.refused = faces, mends, refused
         self.table: dict[str, ModuleType | None] = dict.fromkeys(BLOCKED)
@@ -287,7 +289,7 @@ class Modules:
             if top not in self.table or not hasattr(above, "__path__"):
                 return None
             spec = PathFinder.find_spec(name, above.__path__)
-        elif top in SHARED or top in sys.builtin_module_names:
+        elif top in self.shared or top in sys.builtin_module_names:
             return None
         else:
             spec = PathFinder.find_spec(name, self.path)

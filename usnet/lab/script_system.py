@@ -21,10 +21,14 @@ OS_REFUSED = {
     **dict.fromkeys(["_exit", "abort"], "sys.exit()"),
 }
 """Functions of os that a script may not call, and what to use instead."""
+LIVE_REFUSED = ("fork", "forkpty")
+"""Those of them that are refused on a device as well: two processes cannot share its rings."""
+LIVE_SHARED = frozenset(["subprocess", "multiprocessing"])
+"""Modules that work on a device, and need the machine's own `select` and pipes."""
 SIGNAL_REFUSED = {
-    **dict.fromkeys(["alarm", "setitimer"], "threading.Timer"),
     **dict.fromkeys(["pause", "sigwait", "sigwaitinfo", "sigtimedwait", "pthread_kill", "set_wakeup_fd"], "a threading.Event"),
 }
+TIMERS_REFUSED = dict.fromkeys(["alarm", "setitimer"], "threading.Timer")
 IMPORTS_REFUSED = {"multiprocessing": f"multiprocessing is not for scripts in a world: use {THREADS}, or {ANOTHER}"}
 PROCESSORS = 4
 PID = 1000
@@ -59,7 +63,8 @@ class Printer:
 
 def os_module(script):
     """The `os` module: random bytes and processors are the world's; processes and pipes are refused."""
-    replaced = {name: script.refuse(f"os.{name}", instead) for name, instead in OS_REFUSED.items() if hasattr(std_os, name)}
+    refused = {name: OS_REFUSED[name] for name in (OS_REFUSED if script.virtual else LIVE_REFUSED) if hasattr(std_os, name)}
+    replaced = {name: script.refuse(f"os.{name}", instead) for name, instead in refused.items()}
     if script.virtual:
         pid = PID + script.number
         entropy = script.entropy
@@ -78,6 +83,7 @@ class Signals:
     def __init__(self, script):
         self.script = script
         self.handlers = {std_signal.SIGINT: std_signal.default_int_handler}
+        self.real = {}  # what the process had before
 
     def signal(self, number, handler):
         number = std_signal.Signals(number)
@@ -86,7 +92,8 @@ class Signals:
         before = self.getsignal(number)
         self.handlers[number] = handler
         if not self.script.virtual:
-            std_signal.signal(number, self.arrived if callable(handler) else handler)
+            real = std_signal.signal(number, self.arrived if callable(handler) else handler)
+            self.real.setdefault(number, real)
         return before
 
     def getsignal(self, number):
@@ -104,15 +111,13 @@ class Signals:
             raise SystemExit(128 + number)
 
     def reset(self):
-        """The process is the interpreter's again."""
-        if not self.script.virtual:
-            for number in self.handlers:
-                std_signal.signal(number, std_signal.default_int_handler if number == std_signal.SIGINT else std_signal.SIG_DFL)
+        """The process has its handlers back."""
+        while self.real:
+            std_signal.signal(*self.real.popitem())
 
     def module(self):
-        replaced = {
-            name: self.script.refuse(f"signal.{name}", instead) for name, instead in SIGNAL_REFUSED.items() if hasattr(std_signal, name)
-        }
+        refused = SIGNAL_REFUSED | (TIMERS_REFUSED if self.script.virtual else {})
+        replaced = {name: self.script.refuse(f"signal.{name}", instead) for name, instead in refused.items() if hasattr(std_signal, name)}
         return face(
             "signal", std_signal, signal=self.signal, getsignal=self.getsignal, raise_signal=self.raise_signal,
             siginterrupt=lambda number, flag: None, **replaced,

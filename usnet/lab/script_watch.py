@@ -4,6 +4,7 @@ A thread of the operating system looks now and then at how much processor time h
 """
 
 import ctypes
+import gc
 import sys
 import threading
 import time
@@ -11,6 +12,10 @@ import weakref
 
 from usnet.lab.script_report import where
 
+COLLECT = 1001
+"""Turns between two searches for garbage; odd, since ends of turns count too."""
+IDLE = 25
+"""So many looks without a turn, and the thread ends."""
 LOOK = 0.2
 """Seconds between two looks."""
 
@@ -27,18 +32,32 @@ class Watch:
         self.turn = 0  # so many times the processor changed hands
         self.running = None  # the script whose turn it is
         self.verdict = ""
+        self.collects = False  # garbage, now and then
         self._over = threading.Event()
         self._thread = None
 
-    def start(self):
-        if self._thread is None and self.patience is not None:
+    def begin(self, script):
+        """It is the script's turn."""
+        self.running = script
+        self.turn += 1
+        if self._thread is None:
+            self._start()
+        if self.collects and self.turn % COLLECT == 0:
+            gc.collect()
+
+    def end(self):
+        self.running = None
+        self.turn += 1
+
+    def _start(self):
+        if self.patience is not None:
             ident = threading.get_ident()
             self._thread = threading.Thread(target=_look, args=(weakref.ref(self), ident, self._over), name="usnet-watch", daemon=True)
             self._thread.start()
 
     def stop(self):
         self._over.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is not None:
             self._thread.join()
         self._thread, self._over = None, threading.Event()
 
@@ -52,16 +71,26 @@ class Watch:
         )
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Stuck))
 
+    def goes_home(self):
+        """Whether the thread may end, since nobody has had a turn for long; the next turn starts another."""
+        mine, self._thread = self._thread, None
+        if self.running is not None:
+            self._thread = mine  # it began meanwhile
+        return self._thread is None
+
 
 def _look(reference, ident, over):
     clock = time.pthread_getcpuclockid(ident)
-    seen, since = -1, 0.0
+    seen, since, idle = -1, 0.0, 0
     while not over.wait(LOOK):
         watch = reference()
         if watch is None:
             return
         used = time.clock_gettime(clock)
         script = watch.running
+        idle = idle + 1 if script is None and watch.turn == seen else 0
+        if idle > IDLE and watch.goes_home():
+            return
         if script is None or watch.turn != seen:
             seen, since = watch.turn, used
         elif used - since > watch.patience:

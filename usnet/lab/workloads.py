@@ -12,6 +12,7 @@ from typing import Any
 
 from usnet.lab.scenario_ledger import Ledger, Transfer
 from usnet.lab.scenario_words import Spec
+from usnet.lab.steps import run_steps, serve_steps
 
 PORT = 7777
 CHUNK = 1 << 16
@@ -90,8 +91,8 @@ class App:
         self.adopt(sock, began)
         return sock
 
-    def adopt(self, sock: Any, began: int | None = None) -> None:
-        here, there = sock.getsockname(), sock.getpeername()
+    def adopt(self, sock: Any, began: int | None = None, there: Any = None) -> None:
+        here, there = sock.getsockname(), there or sock.getpeername()
         self.streams[id(sock)] = self.ledger.transfer((here, there)), self.ledger.transfer((there, here))
         self.note("connected", here, there)
         if began is not None:
@@ -125,12 +126,7 @@ class App:
         self.note("recv", len(data))
         if not data:
             inward.eof = True
-        wrong = inward.pattern.mismatch(inward.read, data)
-        if wrong is not None and not inward.wrong:
-            inward.wrong.append(
-                f"byte {wrong} of the stream is not what was sent (of {len(data)} read at {inward.read})"
-            )
-        inward.read += len(data)
+        inward.check(data)
         inward.ended = self.now
         return len(data)
 
@@ -266,7 +262,7 @@ CLIENTS: dict[str, Callable[[App, Any], None]] = {
     "rpc": rpc,
     "cross": bulk,
 }
-SERVERS: dict[str, Callable[[App, Any], None]] = {"sink": sink, "respond": respond, "echo": echo}
+SERVERS: dict[str, Callable[[App, Any], None]] = {"sink": sink, "respond": respond, "echo": echo, "serve": serve_steps}
 
 
 def run_client(app: App) -> None:
@@ -297,9 +293,9 @@ def run_server(app: App) -> None:
     """Accepts connections; each is served by a program of its own."""
     with app.listen() as listener:
         for _ in range(app.option("count", 1)):
-            sock, _address = listener.accept()
+            sock, address = listener.accept()
             own = App(app.world, app.host, app.spec, app.ledger, app.peer)
-            own.adopt(sock)
+            own.adopt(sock, there=address)
             own.prepare(sock)
             app.host.run(
                 _guarded,
@@ -318,8 +314,14 @@ def run_hook(app: App) -> None:
 
 def start(app: App) -> Any:
     """Starts the workload's program on its host. Those that serve may be left waiting at the end."""
+    if app.spec.script:
+        script = app.host.run_script(*app.spec.script, daemon=app.spec.serves)
+        script.main.daemon = app.spec.serves
+        return script.main
     if app.spec.hook is not None:
         return app.host.run(run_hook, app, name=f"{app.host.name}:{app.spec.hook[1]}")
     if app.spec.serves:
         return app.host.run(run_server, app, name=f"{app.host.name}:accept", daemon=True)
+    if app.spec.name == "steps":
+        return app.host.run(run_steps, app, name=f"{app.host.name}:steps")
     return app.host.run(run_client, app, name=f"{app.host.name}:{app.spec.name}")

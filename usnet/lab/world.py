@@ -14,6 +14,7 @@ import contextlib
 import contextvars
 import functools
 import inspect
+import os
 
 from usnet.backends.sim.network import Network
 from usnet.backends.sim.port import OwnRings
@@ -107,20 +108,23 @@ class Host:
             hop is None or ipaddress.ip_address(hop) in ipaddress.ip_interface(address).network
         )
 
-    def run(self, function, *args, name=None, daemon=None):
-        """Starts function(*args) as a blocking program on this host: usnet.socket() and the like use its stack. Returns the Program.
+    def run(self, program, *args, name=None, daemon=None):
+        """Starts program(*args) as a blocking program on this host: usnet.socket() and the like use its stack. Returns the Program.
 
         A coroutine that the function returns (as an `async def` does) is run as asyncio.run() would, on the stack and in virtual time.
+        The path of a file (text or Path) is a script, with args as its arguments: see run_script(), whose Script is returned.
         `daemon`: it may be left waiting at the end, as a server is; None: as the host's attribute `daemon` says."""
+        if isinstance(program, str | os.PathLike):
+            return self.run_script(program, *args, daemon=(self.daemon or None) if daemon is None else daemon)
 
-        def program():
+        def body():
             with use(self.stack), installed(self.stack):
-                result = function(*args)
+                result = program(*args)
                 return run_coroutine(result) if inspect.iscoroutine(result) else result
 
-        program.__name__ = name or f"{self.name}:{getattr(function, '__name__', 'program')}"
+        name = name or f"{self.name}:{getattr(program, '__name__', 'program')}"
         context = contextvars.copy_context()
-        started = spawn(self.world.env, context.run, program, name=program.__name__, daemon=self.daemon if daemon is None else daemon)
+        started = spawn(self.world.env, context.run, body, name=name, daemon=self.daemon if daemon is None else daemon)
         self.programs = [*(known for known in self.programs if known.alive), started]
         return started
 
@@ -190,13 +194,19 @@ class World:
         self.patience = patience
         self.spares = spares
         self.network = Network(seed, ring_class(rings))
-        self.env = Environment(self.network)
+        self.env = self._environment()
         self.hosts = {}
         self.scripts = []       # in the order of their start
         self.change = None      # an event for whoever waits for scripts to begin to serve
         self.failures = []      # scripts whose exceptions nobody was told of
         self.programs_ended = False
         self.last_turn = 0      # ns: when a script last ran
+
+    def _environment(self):
+        return Environment(self.network)
+
+    def interrupted(self):
+        """Something has come from outside: who waits should look. Nothing does in virtual time."""
 
     def seed_for(self, name):
         """The seed of a host's own draws: from the world's seed and the host's name, whatever else the world holds."""
@@ -284,11 +294,10 @@ class World:
         that is an error (Deadlock, which says where each of them is)."""
         if not self.scripts:
             return self.env.run(until)
-        from usnet.lab.script_run import raise_failures, run
+        from usnet.lab.script_run import collecting, raise_failures, run
 
-        if until is None:
-            return run(self, limit)
-        value = self.env.run(until)
+        with collecting(self):
+            value = run(self, limit) if until is None else self.env.run(until)
         raise_failures(self)
         return value
 

@@ -6,13 +6,14 @@ that it makes, names, time, waking, other threads, signals.
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import itertools
 import math
 import socket as std
 import types
 import weakref
-from asyncio import selector_events
+from asyncio import selector_events, trsock
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -32,10 +33,15 @@ _Result = TypeVar("_Result")
 _FOREVER = 2**63 - 1
 
 
-class _Sockets(types.SimpleNamespace):
-    """The socket module, as the standard library's loop sees it: it makes usnet's sockets, on the current stack."""
+socket_class: contextvars.ContextVar[Any] = contextvars.ContextVar("usnet.aio.socket", default=socket)
+"""What loops make sockets with, here: usnet.socket or a class derived from it. They are made on the current stack."""
 
-    socket = socket
+
+class _Sockets:
+    """The socket module, as the standard library's loop sees it."""
+
+    def socket(self, *args, **kwargs):
+        return socket_class.get()(*args, **kwargs)
 
     def __getattr__(self, name):
         return getattr(std, name)
@@ -139,13 +145,16 @@ class EventLoop(_Base):
     Descriptors given to add_reader() and add_writer() are the stack's numbers.
     """
 
+    _closed = True          # one that could not be made is not left open
+
     def __init__(self, stack=None):
         self._stack = current() if stack is None else stack
         poller = self._stack.poller
+        device = poller if isinstance(poller, OSPoller) else getattr(poller, "os_poller", None)  # where signals can wake it
         self._virtual = not isinstance(poller, OSPoller)
         super().__init__(LoopSelector(self._stack))
         self._programs = Programs(self._stack) if self._virtual else None
-        self._signals = None if self._virtual else Signals(self, poller)
+        self._signals = None if device is None else Signals(self, device)
         if self._virtual:
             self._asyncgens = _Generators()
 
@@ -191,6 +200,13 @@ class EventLoop(_Base):
             raise TypeError(f"a loop of usnet's takes sockets of usnet's (usnet.socket(...)), not {sock!r}")
         if sock.stack is not self._stack:
             raise ValueError(f"{sock!r} belongs to another stack than the loop's")
+
+    def _ensure_fd_no_transport(self, fd):
+        if isinstance(fd, trsock.TransportSocket):
+            fd = getattr(fd, "_sock", fd)
+        if not isinstance(fd, int):
+            self._check(fd)
+        super()._ensure_fd_no_transport(fd)
 
     async def _connect_sock(self, *args, **kwargs):
         with use(self._stack):

@@ -4,12 +4,13 @@ asyncio has one policy for the whole process. Ours asks the context, which each 
 said there, the policy that was in force before answers.
 """
 
+import asyncio
 import contextlib
 import contextvars
 from asyncio import events
 from typing import Any
 
-from usnet.sockets.aio import new_event_loop
+from usnet.sockets.aio import new_event_loop, socket_class
 
 # Python 3.14 has the same things under private names, and warns of the public ones.
 _AbstractPolicy: Any = vars(events).get("_AbstractEventLoopPolicy") or events.AbstractEventLoopPolicy
@@ -56,14 +57,32 @@ class _ByContext(_AbstractPolicy):
         self.otherwise.set_child_watcher(watcher)
 
 
-@contextlib.contextmanager
-def installed(stack=None):
-    """Inside, asyncio.run(), asyncio.new_event_loop() and what is built on them make loops of usnet's, on `stack` or on the current one; in this
-    thread, task or program alone. Programs on hosts of a World have this already."""
+def _selector_loop(cls, *args, **kwargs):
+    """asyncio.SelectorEventLoop's __new__: programs that ask for this class mean an ordinary loop."""
+    policy = _here.get()
+    if policy is not None and cls is asyncio.SelectorEventLoop and not args and not kwargs:
+        return policy.new_event_loop()
+    return object.__new__(cls)
+
+
+def _install():
     if not isinstance(_get_policy(), _ByContext):
         _set_policy(_ByContext(_get_policy()))
+    cls: Any = asyncio.SelectorEventLoop
+    if "__new__" not in vars(cls):
+        cls.__new__ = _selector_loop
+
+
+@contextlib.contextmanager
+def installed(stack=None, *, socket=None):
+    """Inside, asyncio.run(), asyncio.new_event_loop(), asyncio.SelectorEventLoop() and what is built on them make loops of usnet's, on `stack` or
+    on the current one; in this thread, task or program alone. Programs on hosts of a World have this already. `socket`: the class of sockets
+    that these loops make, derived from usnet.socket."""
+    _install()
     token = _here.set(EventLoopPolicy(stack))
+    made_with = socket_class.set(socket or socket_class.get())
     try:
         yield
     finally:
+        socket_class.reset(made_with)
         _here.reset(token)

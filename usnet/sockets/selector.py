@@ -88,8 +88,8 @@ class EpollSelector(BaseSelector):
             raise KeyError(f"{fileobj!r} is not registered") from None
         try:
             self._epoll.unregister(key.fd)
-        except OSError:
-            pass  # closed since
+        except (OSError, ValueError):
+            pass  # closed since, or its stack
         return key
 
     def modify(self, fileobj, events, data=None):

@@ -4,6 +4,7 @@ from libc.stdint cimport INT32_MAX, int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.state cimport tcb_at, tcp_state
+from usnet.tcp.tables cimport tcb_share
 from usnet.tcp.tcb cimport (
     T_KEEP,
     TCPS_CLOSE_WAIT,
@@ -109,9 +110,9 @@ cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept n
     elif option == OPT_RCVBUF:
         k.rcvbuf = clamp_buffer(value)
     elif option == OPT_REUSEADDR:
-        set_flag(k, TF_REUSE, value != 0)
+        tcb_share(t, c, TF_REUSE, value != 0)
     elif option == OPT_REUSEPORT:
-        set_flag(k, TF_REUSEPORT, value != 0)
+        tcb_share(t, c, TF_REUSEPORT, value != 0)
     elif option == OPT_USER_TIMEOUT:
         if value < 0 or value > INT32_MAX:
             return -EINVAL

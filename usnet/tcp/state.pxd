@@ -135,6 +135,7 @@ cdef struct tcp_state:
     arena boards                # of scoreboard
     hash_table conns            # by both ends
     hash_table ports            # by local port: bound and listening
+    hash_table ends             # by local port: of the connections that share it, one of each address and SO_REUSE*
     idset output                # connections that may have something to send
     uint64_t hash_key[2]        # SipHash: what flow_key is drawn from
     uint64_t flow_key[4]        # table of connections, choice among listeners that share a port (hash_three)

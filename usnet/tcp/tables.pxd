@@ -28,9 +28,11 @@ cdef uint32_t tcb_find(tcp_state *t, const ip_addr *laddr, uint16_t lport, const
 cdef uint32_t tcb_find_flow(tcp_state *t, const flow *f) noexcept nogil
 cdef int tcb_enter(tcp_state *t, uint32_t c) noexcept nogil             # into the table of connections: 0, -EADDRNOTAVAIL when taken, -ENOSPC
 cdef void tcb_leave(tcp_state *t, uint32_t c) noexcept nogil            # out of both tables
+cdef void tcb_share(tcp_state *t, uint32_t c, uint32_t flag, bint on) noexcept nogil               # sets TF_REUSE or TF_REUSEPORT
 cdef uint32_t tcb_find_listener(tcp_state *t, const ip_addr *laddr, uint16_t lport, const ip_addr *raddr, uint16_t rport) noexcept nogil
 cdef int tcb_bind(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil     # 0, -EADDRINUSE, -ENOSPC
-# Whether a connection that lives or waits in TIME-WAIT keeps c from (addr, port): as Linux, unless both have SO_REUSEADDR. Looks at all of them.
+# Whether a connection that lives or waits in TIME-WAIT keeps c from (addr, port): as Linux, unless both have SO_REUSEADDR. However many there are,
+# it looks at one of each local address and SO_REUSE*.
 cdef bint tcb_connections_conflict(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil
 cdef int tcb_pick_port(tcp_state *t, uint32_t c) noexcept nogil         # a free local port for laddr, raddr, rport: 0 or -EADDRNOTAVAIL
 cdef int tcb_pick_bound_port(tcp_state *t, uint32_t c, const ip_addr *addr) noexcept nogil         # bind to port 0

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.state cimport EPHEMERAL_COUNT, EPHEMERAL_FIRST, NETIF_LOOPBACK, ip_state, port_tag
-from usnet.memory.arena cimport NONE, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take
+from usnet.memory.arena cimport NONE, arena_free, arena_give, arena_init, arena_reset, arena_take
 from usnet.memory.chunks cimport chain_truncate, chunk_pool
 from usnet.memory.hash cimport (
     hash_first,
@@ -40,6 +40,7 @@ from usnet.wire.tcp cimport TCP_MSS_DEFAULT
 
 cdef enum:
     MS = 1000000                # ns
+    SHARING = TF_REUSE | TF_REUSEPORT
     TUPLE_BYTES = 36            # laddr, raddr, lport, rport as they lie in a tcb
 
 
@@ -91,7 +92,7 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
     if (arena_init(&t.tcbs, sizeof(tcb), max_connections, 64) or arena_init(&t.listeners, sizeof(listener), 4096, 8)
             or arena_init(&t.ooos, sizeof(ranges), max_connections, 8)
             or arena_init(&t.boards, sizeof(scoreboard), max_connections, 8) or hash_init(&t.conns, max_connections)
-            or hash_init(&t.ports, 65536) or idset_init(&t.output, max_connections)):
+            or hash_init(&t.ports, 65536) or hash_init(&t.ends, max_connections) or idset_init(&t.output, max_connections)):
         tcp_free(t)
         return -ENOMEM
     return 0
@@ -104,6 +105,7 @@ cdef void tcp_free(tcp_state *t) noexcept nogil:
     arena_free(&t.boards)
     hash_free(&t.conns)
     hash_free(&t.ports)
+    hash_free(&t.ends)
     idset_free(&t.output)
 
 
@@ -114,6 +116,7 @@ cdef void tcp_reset(tcp_state *t) noexcept nogil:
     arena_reset(&t.boards)
     hash_reset(&t.conns)
     hash_reset(&t.ports)
+    hash_reset(&t.ends)
     idset_reset(&t.output)
     memset(&t.counters, 0, sizeof(t.counters))
     memset(&t.copies, 0, sizeof(t.copies))
@@ -129,7 +132,7 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
     if c == NONE:
         return NONE
     k = tcb_at(t, c)
-    k.timer = k.owner = k.ooo = k.board = k.parent = k.next = k.prev = k.listener = NONE
+    k.timer = k.owner = k.ooo = k.board = k.parent = k.next = k.prev = k.like_next = k.like_prev = k.listener = NONE
     queue_init(&k.snd)
     queue_init(&k.rcv)
     k.netif = NETIF_LOOPBACK
@@ -231,6 +234,7 @@ cdef int tcb_enter(tcp_state *t, uint32_t c) noexcept nogil:
     status = hash_insert(&t.conns, k.hash, c)
     if status == 0:
         k.flags |= TF_HASHED
+        join_ends(t, c)
     return status
 
 
@@ -238,6 +242,7 @@ cdef void tcb_leave(tcp_state *t, uint32_t c) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     if k.flags & TF_HASHED:
         hash_remove(&t.conns, k.hash, c)
+        leave_ends(t, c)
     if k.flags & TF_BOUND:
         hash_remove(&t.ports, port_tag(k.lport), c)
     k.flags &= ~<uint32_t>(TF_HASHED | TF_BOUND)
@@ -260,15 +265,62 @@ cdef bint port_conflicts(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t
     return False
 
 
+cdef uint32_t first_like(tcp_state *t, const tcb *k) noexcept nogil:
+    """The connection that stands in the table of ends for all like k, or NONE."""
+    cdef const tcb *o
+    cdef uint32_t tag = port_tag(k.lport), pos = hash_first(&t.ends, tag)
+    while pos != NONE:
+        o = tcb_at(t, t.ends.entries[pos].index)
+        if o.lport == k.lport and addr_eq(&o.laddr, &k.laddr) and (o.flags ^ k.flags) & SHARING == 0:
+            return t.ends.entries[pos].index
+        pos = hash_next(&t.ends, tag, pos)
+    return NONE
+
+
+cdef void join_ends(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    k.like_prev = first_like(t, k)
+    if k.like_prev == NONE:
+        k.like_next = NONE
+        hash_insert(&t.ends, port_tag(k.lport), c)          # as large as the table of connections
+        return
+    k.like_next = tcb_at(t, k.like_prev).like_next
+    tcb_at(t, k.like_prev).like_next = c
+    if k.like_next != NONE:
+        tcb_at(t, k.like_next).like_prev = c
+
+
+cdef void leave_ends(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if k.like_prev != NONE:
+        tcb_at(t, k.like_prev).like_next = k.like_next
+    else:
+        hash_remove(&t.ends, port_tag(k.lport), c)
+        if k.like_next != NONE:
+            hash_insert(&t.ends, port_tag(k.lport), k.like_next)
+    if k.like_next != NONE:
+        tcb_at(t, k.like_next).like_prev = k.like_prev
+    k.like_next = k.like_prev = NONE
+
+
+cdef void tcb_share(tcp_state *t, uint32_t c, uint32_t flag, bint on) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if k.flags & TF_HASHED:
+        leave_ends(t, c)
+    k.flags = k.flags | flag if on else k.flags & ~flag
+    if k.flags & TF_HASHED:
+        join_ends(t, c)
+
+
 cdef bint tcb_connections_conflict(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil:
-    cdef uint32_t i
     cdef const tcb *k = tcb_at(t, c)
     cdef const tcb *o
-    for i in range(t.tcbs.used):
-        o = tcb_at(t, i)
-        if (o.lport == port and i != c and arena_live(&t.tcbs, i) and o.flags & TF_HASHED
-                and (addr_is_any(addr) or addr_eq(addr, &o.laddr)) and not k.flags & o.flags & (TF_REUSE | TF_REUSEPORT)):
+    cdef uint32_t tag = port_tag(port), pos = hash_first(&t.ends, tag)
+    while pos != NONE:
+        o = tcb_at(t, t.ends.entries[pos].index)
+        if o.lport == port and (addr_is_any(addr) or addr_eq(addr, &o.laddr)) and not k.flags & o.flags & SHARING:
             return True
+        pos = hash_next(&t.ends, tag, pos)
     return False
 
 

@@ -135,6 +135,8 @@ cdef struct tcb:
     uint32_t parent             # listener that made it, until it is accepted; NONE
     uint32_t next               # in the listener's list of half-open connections, or its queue of those waiting for accept
     uint32_t prev               # in the former
+    uint32_t like_next          # while TF_HASHED: connections with the same laddr, lport and SO_REUSE*, of which the first stands in a table
+    uint32_t like_prev
     uint32_t listener           # its struct listener while in LISTEN; NONE
     int32_t error               # errno that ended it, told once; 0
     # Settings of this connection

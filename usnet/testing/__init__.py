@@ -11,12 +11,18 @@ import importlib
 
 _WHERE = {
     "CheckFailed": "usnet.testing.checks",
-    "Pair": "usnet.testing.networks",
-    "pair": "usnet.testing.networks",
-    "world": "usnet.testing.networks",
+    "Pair": "usnet.testing.pairs",
+    "Setting": "usnet.testing.pairs",
+    "given_network": "usnet.testing.given",
+    "impairments": "usnet.testing.given",
+    "networks": "usnet.testing.given",
+    "pair": "usnet.testing.pairs",
+    "scenario": "usnet.testing.pairs",
+    "usual": "usnet.testing.given",
+    "world": "usnet.testing.pairs",
 }
 
-__all__ = ["CheckFailed", "Pair", "pair", "world"]
+__all__ = ["CheckFailed", "Pair", "Setting", "given_network", "impairments", "networks", "pair", "scenario", "usual", "world"]
 
 
 def __getattr__(name):

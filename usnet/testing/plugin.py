@@ -7,6 +7,7 @@ It is loaded in every project that has usnet installed, so it imports nothing bu
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import re
 import shlex
@@ -22,15 +23,12 @@ from usnet.testing import running
 
 if TYPE_CHECKING:
     from usnet.lab.world import Host, World
-    from usnet.testing.networks import Pair, Watched
+    from usnet.testing.pairs import Pair, Setting, Watched
 
 MARK = (
     "usnet(loss=..., delay=..., seed=..., ...): the network of the fixtures usnet_world, usnet_pair, usnet_client and usnet_server, "
-    "with the arguments of usnet.testing.pair()"
+    "with the arguments of usnet.testing.pair(); or usnet(scenario=FILE, case=...)"
 )
-OF_WORLD = ("seed", "checks", "limit")
-watched_key = pytest.StashKey["Watched"]()
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("usnet", "usnet: tests in virtual networks")
@@ -61,6 +59,23 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         running.end()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test that is a coroutine and uses the pair of hosts runs on the client, in virtual time."""
+    __tracebackhide__ = True
+    if "usnet_pair" not in pyfuncitem.fixturenames or not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments: dict[str, Any] = pyfuncitem.funcargs
+    asked = {name: arguments[name] for name in inspect.signature(pyfuncitem.obj).parameters if name in arguments}
+
+    def body() -> Any:
+        return pyfuncitem.obj(**asked)
+
+    body.__name__ = pyfuncitem.name
+    arguments["usnet_pair"].call(body)
+    return True
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Networks of fixtures run to their end as part of the test, so that what they find is the test's failure."""
@@ -70,16 +85,31 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         watched.finish()
 
 
-@pytest.fixture
-def _usnet_watched(request: pytest.FixtureRequest) -> Iterator[Watched]:
-    from usnet.testing.networks import Watched
+def scenario_file(name: str, item: pytest.Item) -> Path:
+    """The file that a mark names: from the test's directory, or pytest's root, or just its name, when it lies in sim_scenarios there."""
+    root = item.config.rootpath
+    tried = [item.path.parent / name, root / name, root / "sim_scenarios" / f"{name}.toml"]
+    return next((path for path in tried if path.is_file()), tried[0])
 
-    assert running.current is not None
-    asked = {key: value for key, value in asked_of(request.node).items() if key in OF_WORLD}
-    if running.current.given:
-        asked["seed"] = running.current.seed
-    watched = Watched(**asked)
-    running.current.unfinished.append(watched)
+
+@pytest.fixture
+def _usnet_setting(request: pytest.FixtureRequest) -> Setting:
+    from usnet.testing.pairs import pair, scenario
+
+    now = running.current
+    asked = asked_of(request.node)
+    if now is not None and now.given:
+        asked["seed"] = now.seed
+    if "scenario" not in asked:
+        return pair(**asked)
+    return scenario(scenario_file(asked.pop("scenario"), request.node), **asked)
+
+
+@pytest.fixture
+def _usnet_watched(_usnet_setting: Setting) -> Iterator[Watched]:
+    watched = _usnet_setting.watch()
+    if running.current is not None:
+        running.current.unfinished.append(watched)
     yield watched
     watched.close()
 
@@ -93,13 +123,10 @@ def usnet_world(_usnet_watched: Watched) -> World:
 
 
 @pytest.fixture
-def usnet_pair(_usnet_watched: Watched, request: pytest.FixtureRequest) -> Pair:
+def usnet_pair(_usnet_setting: Setting, _usnet_watched: Watched) -> Pair:
     """A usnet.testing.Pair in the test's usnet_world: `client`, `server`, `link`, and call(). The mark usnet() says what
-    the link is like."""
-    from usnet.testing.networks import build_pair
-
-    asked = {key: value for key, value in asked_of(request.node).items() if key not in OF_WORLD}
-    return build_pair(_usnet_watched, **asked)
+    the link is like, as usnet.testing.pair() takes it, or which scenario file."""
+    return _usnet_setting.build(_usnet_watched)
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ ctypedef int64_t (*host_run)(void *ctx, int64_t now) noexcept nogil
 # Whether the host has something to tell its applications.
 ctypedef bint (*host_news)(void *ctx) noexcept nogil
 ctypedef void (*host_tell)(void *callback, int64_t now) noexcept nogil
+# Looks at everything behind each event and each run of a host, and changes nothing.
+ctypedef void (*sched_watch)(void *ctx, int64_t now) noexcept nogil
 
 cdef enum:
     KIND_PYTHON = 0         # arg: slot of a Python callback
@@ -88,6 +90,8 @@ cdef struct scheduler:
     uint64_t at_instant     # things done since time last passed
     uint64_t instant_limit  # of them
     host *last_run          # the host that ran last
+    sched_watch watch       # NULL: nobody
+    void *watch_ctx
     void *owner             # the Scheduler
 
 # What a Python callback raised, for the run to raise.

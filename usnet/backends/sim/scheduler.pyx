@@ -248,6 +248,8 @@ cdef int sched_step(scheduler *s, int64_t limit) noexcept nogil:
             return 0
         s.executed += 1
         run_due_host(s)
+        if s.watch != NULL:
+            s.watch(s.watch_ctx, s.now)
         return 1
     if s.n == 0 or s.heap[0].t >= limit:
         return 0
@@ -259,6 +261,8 @@ cdef int sched_step(scheduler *s, int64_t limit) noexcept nogil:
     s.now = e.t
     s.executed += 1
     s.kinds[e.kind].handler(s.kinds[e.kind].ctx, e.arg, e.t)
+    if s.watch != NULL:
+        s.watch(s.watch_ctx, s.now)
     return 1
 
 

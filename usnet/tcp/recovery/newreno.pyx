@@ -9,6 +9,11 @@ from usnet.tcp.tcb cimport T_REXMT, TF_PARTIAL, TF_RECOVERY, TF_REXMT_NOW, TF_RT
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_rto
 from usnet.wire.seq cimport seq_ge, seq_gt
 
+cdef uint32_t recovery_flight(const tcb *k) noexcept nogil:
+    """Nothing else sends beyond cwnd."""
+    return tcp_flight(k) if tcp_flight(k) < k.cc.cwnd else k.cc.cwnd
+
+
 cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     if k.dupacks < 255:
@@ -20,7 +25,7 @@ cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         k.recover = k.snd_max
         k.flags |= TF_RECOVERY | TF_REXMT_NOW
         k.flags &= ~<uint32_t>(TF_RTT_TIMED | TF_PARTIAL)
-        cc_table(k.cc_ops).on_loss(&k.cc, tcp_flight(k), now)
+        cc_table(k.cc_ops).on_loss(&k.cc, recovery_flight(k), now)
         t.counters.fast_retransmits += 1
         tcp_want_output(t, c)
     elif k.dupacks < DUPTHRESH:

@@ -3,8 +3,8 @@ from libc.stdint cimport int64_t, uint32_t
 
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.tcp.congestion.ops cimport cc_table
-from usnet.tcp.output cimport tcp_flight, tcp_want_output
-from usnet.tcp.recovery.newreno cimport recovery_grow, recovery_restart_timer
+from usnet.tcp.output cimport tcp_want_output
+from usnet.tcp.recovery.newreno cimport recovery_flight, recovery_grow, recovery_restart_timer
 from usnet.tcp.recovery.scoreboard cimport (
     DUPTHRESH,
     board_add,
@@ -71,15 +71,14 @@ cdef uint32_t take_blocks(tcp_state *t, tcb *k, const tcp_repr *r) noexcept nogi
 
 
 cdef void begin(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
-    """Step 4. The flight without what limited transmit added: it went beyond cwnd."""
+    """Step 4."""
     cdef tcb *k = tcb_at(t, c)
     cdef scoreboard *b = board_at(t, k)
-    cdef uint32_t flight = tcp_flight(k)
     k.recover = k.snd_max
     k.flags |= TF_RECOVERY | TF_REXMT_NOW
     k.flags &= ~<uint32_t>(TF_RTT_TIMED | TF_PARTIAL)
     b.high_rxt = b.rescue = k.snd_una
-    cc_table(k.cc_ops).on_sack_loss(&k.cc, flight if flight < k.cc.cwnd else k.cc.cwnd, now)
+    cc_table(k.cc_ops).on_sack_loss(&k.cc, recovery_flight(k), now)
     t.counters.fast_retransmits += 1
 
 

@@ -1,0 +1,306 @@
+"""Looks at the state of stacks behind every event of their world. What it compares with is what it saw the last time; it knows the fields of a
+connection, and no function of the core but the scoreboard's."""
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t
+from libc.stdlib cimport calloc, free
+
+from usnet.backends.sim.host cimport SimHost
+from usnet.backends.sim.network cimport Network
+from usnet.backends.sim.scheduler cimport clock_ceil, clock_floor
+from usnet.memory.arena cimport NONE, arena_live
+from usnet.sockets.host cimport Stack
+from usnet.tcp.recovery.scoreboard cimport board_pipe
+from usnet.tcp.state cimport board_at, tcb_at
+from usnet.tcp.tcb cimport (
+    T_COUNT,
+    T_DELACK,
+    T_LINGER,
+    T_REXMT,
+    TCPS_CLOSED,
+    TCPS_ESTABLISHED,
+    TCPS_FIN_WAIT_2,
+    TCPS_LISTEN,
+    TCPS_SYN_SENT,
+    TCPS_TIME_WAIT,
+    TF_ACK_NOW,
+    TF_DELACK,
+    TF_FIN_QUEUED,
+    TF_FIN_RECEIVED,
+    TF_FIN_SENT,
+    TF_HELD,
+    TF_PROBE,
+    TF_RCV_SHUT,
+    TF_RECOVERY,
+    TF_WSCALE,
+    tcb,
+)
+
+from usnet.tcp.states import NAMES as STATES
+
+RULES = {
+    "progress": "whoever has data, a SYN or a FIN unacknowledged has a timer running, or is about to send (RFC 6298, 5.1; RFC 9293, 3.8.6.1)",
+    "owed_ack": "whoever owes an ACK is about to send it, or has a timer running for it (RFC 9293, 3.8.6.3)",
+    "timer": "no deadline is later than the timer that stands for it, nor that than the host's alarm",
+    "numbers": "SND.UNA <= SND.NXT <= SND.MAX and RCV.NXT <= its right edge, of bytes that are there, and none of them goes back (RFC 9293, 3.4)",
+    "queues": "no queue holds more than its buffer, and no window promises more than is free",
+    "memory": "what connections hold is what the pools have given out",
+    "silent_window": "a receiver with half its buffer free never keeps silent about a window below a segment (RFC 9293, 3.8.6.2.2)",
+    "cwnd": "cwnd is a segment at least and ssthresh two, cwnd grows by what is acknowledged at most, new data stays within it (RFC 5681, 3.1)",
+    "reduction": "ssthresh falls once a recovery or timeout, and a timeout leaves a window of one segment (RFC 5681, 3.1; RFC 6675, 5)",
+    "rto": "the timeout lies between its limits and never comes early (RFC 6298, 2)",
+    "rtt": "no round trip is measured that is shorter than the path (RFC 6298, 3)",
+}
+"""The rules that Watch checks, by name."""
+
+
+cdef void tell(watcher *w, uint32_t rule, uint32_t number, uint32_t c, int64_t seen, int64_t limit, int64_t now) noexcept nogil:
+    cdef finding *f
+    w.found[rule] += 1
+    if w.found[rule] > 2 or w.n_first == MOST_FOUND:
+        return
+    f = &w.first[w.n_first]
+    w.n_first += 1
+    f.t, f.rule, f.stack, f.connection, f.seen, f.limit = now, rule, number, c, seen, limit
+    f.k = tcb_at(&w.stacks[number].s.tcp, c)[0]
+
+
+cdef inline int32_t ahead(uint32_t a, uint32_t b) noexcept nogil:
+    """How far a lies ahead of b in sequence space."""
+    return <int32_t>(a - b)
+
+
+cdef inline bint about_to_send(watched_stack *x, uint32_t c) noexcept nogil:
+    return x.s.tcp.output.member[c] != 0
+
+
+cdef void check_progress(watcher *w, uint32_t n, uint32_t c, const tcb *k, int64_t now) noexcept nogil:
+    """Nobody waits for a peer that waits for nothing."""
+    cdef watched_stack *x = &w.stacks[n]
+    cdef bint work = k.snd_max != k.snd_una or k.snd.span or (k.flags & TF_FIN_QUEUED and not k.flags & TF_FIN_SENT)
+    w.busy |= work
+    if k.state != TCPS_TIME_WAIT and work and not k.deadline[T_REXMT] and not about_to_send(x, c):
+        tell(w, WATCH_PROGRESS, n, c, k.snd.span, ahead(k.snd_max, k.snd_una), now)
+    if (k.state == TCPS_TIME_WAIT or (k.state == TCPS_FIN_WAIT_2 and not k.flags & TF_HELD)) and not k.deadline[T_LINGER]:
+        tell(w, WATCH_PROGRESS, n, c, 0, 0, now)
+    if k.flags & TF_ACK_NOW and not about_to_send(x, c):
+        tell(w, WATCH_OWED_ACK, n, c, k.flags, 0, now)
+    if k.flags & TF_DELACK and not k.deadline[T_DELACK] and not about_to_send(x, c):
+        tell(w, WATCH_OWED_ACK, n, c, k.flags, 1, now)
+
+
+cdef void check_timer(watcher *w, uint32_t n, uint32_t c, const tcb *k, int64_t now) noexcept nogil:
+    cdef watched_stack *x = &w.stacks[n]
+    cdef int i
+    for i in range(T_COUNT):
+        if not k.deadline[i]:
+            continue
+        if k.timer == NONE or k.timer_at > k.deadline[i]:
+            tell(w, WATCH_TIMER, n, c, INT64_MAX if k.timer == NONE else k.timer_at, k.deadline[i], now)
+        elif not x.h.due and x.h.wake.t > clock_ceil(k.deadline[i], x.h.granularity):
+            tell(w, WATCH_TIMER, n, c, x.h.wake.t, k.deadline[i], now)
+
+
+cdef void check_numbers(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb *was, int64_t now) noexcept nogil:
+    cdef int32_t out = ahead(k.snd_max, k.snd_una)
+    cdef int64_t own = <int64_t>k.snd.span + (1 if k.flags & TF_FIN_SENT else 0)
+    if ahead(k.snd_nxt, k.snd_una) < 0 or ahead(k.snd_max, k.snd_nxt) < 0:
+        tell(w, WATCH_NUMBERS, n, c, ahead(k.snd_nxt, k.snd_una), out, now)
+    if k.state >= TCPS_ESTABLISHED:
+        if k.state != TCPS_TIME_WAIT and out > own:
+            tell(w, WATCH_NUMBERS, n, c, out, own, now)
+        if ahead(k.rcv_nxt, k.rcv_adv) > (1 if k.flags & TF_FIN_RECEIVED else 0):
+            tell(w, WATCH_NUMBERS, n, c, ahead(k.rcv_nxt, k.rcv_adv), 0, now)
+    if was != NULL and (ahead(k.snd_una, was.snd_una) < 0 or ahead(k.snd_max, was.snd_max) < 0):
+        tell(w, WATCH_NUMBERS, n, c, ahead(k.snd_una, was.snd_una), ahead(k.snd_max, was.snd_max), now)
+    if was != NULL and was.state >= TCPS_ESTABLISHED and (ahead(k.rcv_nxt, was.rcv_nxt) < 0 or ahead(k.rcv_adv, was.rcv_adv) < 0):
+        tell(w, WATCH_NUMBERS, n, c, ahead(k.rcv_nxt, was.rcv_nxt), ahead(k.rcv_adv, was.rcv_adv), now)
+
+
+cdef inline int64_t promised(const tcb *k) noexcept nogil:
+    return ahead(k.rcv_adv, k.rcv_nxt) if ahead(k.rcv_adv, k.rcv_nxt) > 0 else 0
+
+
+cdef void check_queues(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb *was, int64_t now) noexcept nogil:
+    """A buffer that was made smaller may hold more for a while."""
+    cdef int64_t held = k.rcv_ready + promised(k), unit = k.rcvbuf >> 4, free_, most
+    if was == NULL or was.sndbuf != k.sndbuf or was.rcvbuf != k.rcvbuf:
+        return
+    if k.snd.span > k.sndbuf and k.snd.span > was.snd.span:
+        tell(w, WATCH_QUEUES, n, c, k.snd.span, k.sndbuf, now)
+    if k.flags & TF_WSCALE and unit < 1 << k.rcv_wscale:
+        unit = 1 << k.rcv_wscale
+    if k.state < TCPS_ESTABLISHED:
+        return
+    if held > k.rcvbuf + unit and held > was.rcv_ready + promised(was):
+        tell(w, WATCH_QUEUES, n, c, held, k.rcvbuf, now)
+    if k.rcv.span != k.rcv_ready:
+        tell(w, WATCH_QUEUES, n, c, k.rcv.span, k.rcv_ready, now)
+    most = <int64_t>65535 << (k.rcv_wscale if k.flags & TF_WSCALE else 0)
+    free_ = <int64_t>k.rcvbuf - k.rcv_ready
+    free_ = most if free_ > most else free_
+    if (not k.flags & (TF_FIN_RECEIVED | TF_RCV_SHUT) and promised(k) < k.rcv_mss and promised(k) < k.rcvbuf // 4
+            and free_ - promised(k) >= k.rcvbuf // 2 and not about_to_send(&w.stacks[n], c)):
+        tell(w, WATCH_SILENT_WINDOW, n, c, promised(k), free_, now)
+
+
+cdef void check_cwnd(watcher *w, uint32_t n, uint32_t c, tcb *k, const tcb *was, bint calm, int64_t now) noexcept nogil:
+    """calm: no recovery began and no timeout struck in this stack since the last look."""
+    cdef watched_stack *x = &w.stacks[n]
+    cdef int64_t acked, grown, flight, most
+    if k.state < TCPS_ESTABLISHED or k.state == TCPS_TIME_WAIT or was == NULL or was.state < TCPS_ESTABLISHED:
+        return
+    if k.cc.cwnd < k.cc.mss or k.cc.ssthresh < 2 * k.cc.mss:
+        tell(w, WATCH_CWND, n, c, k.cc.cwnd, k.cc.ssthresh, now)
+    acked = ahead(k.snd_una, was.snd_una)
+    grown = <int64_t>k.cc.cwnd - was.cc.cwnd
+    most = k.cc.mss if was.cc.cwnd >= was.cc.ssthresh and acked < k.cc.mss else acked      # in congestion avoidance a segment for a window's worth
+    if calm and not (k.flags | was.flags) & TF_RECOVERY and grown > most:
+        tell(w, WATCH_CWND, n, c, grown, most, now)
+    if calm and k.cc.ssthresh < was.cc.ssthresh:
+        tell(w, WATCH_REDUCTION, n, c, k.cc.ssthresh, was.cc.ssthresh, now)
+    if k.backoff > was.backoff and not (k.flags | was.flags) & TF_PROBE and acked == 0 and k.cc.cwnd > k.cc.mss:
+        tell(w, WATCH_REDUCTION, n, c, k.cc.cwnd, k.cc.mss, now)
+    if ahead(k.snd_max, was.snd_max) > 1:
+        flight = ahead(k.snd_max, k.snd_una)
+        if k.board != NONE:
+            flight = board_pipe(board_at(&x.s.tcp, k), k.snd_una, k.snd_max, k.mss)
+        most = (k.cc.cwnd if k.cc.cwnd > was.cc.cwnd else was.cc.cwnd) + 2 * <int64_t>k.mss + 1
+        if flight > most:
+            tell(w, WATCH_CWND, n, c, flight, most, now)
+
+
+cdef void check_rto(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb *was, int64_t now) noexcept nogil:
+    cdef watched_stack *x = &w.stacks[n]
+    cdef int64_t clock = clock_floor(now, x.h.granularity)
+    if k.srtt and not x.s.tcp.config.rto_min <= k.rto <= x.s.tcp.config.rto_max:
+        tell(w, WATCH_RTO, n, c, k.rto, x.s.tcp.config.rto_max, now)
+    if was != NULL and k.backoff > was.backoff and was.deadline[T_REXMT] > clock:
+        tell(w, WATCH_RTO, n, c, clock, was.deadline[T_REXMT], now)
+    if k.min_rtt and k.min_rtt < x.rtt_floor - x.h.granularity:
+        tell(w, WATCH_RTT, n, c, k.min_rtt, x.rtt_floor, now)
+
+
+cdef void look_at(watcher *w, uint32_t n, int64_t now) noexcept nogil:
+    cdef watched_stack *x = &w.stacks[n]
+    cdef uint32_t c, chunks = 0, gaps = 0, boards = 0
+    cdef tcb *k
+    cdef tcb *was
+    cdef bint calm = x.rto_count == x.s.tcp.counters.rto_count and x.fast_retransmits == x.s.tcp.counters.fast_retransmits
+    for c in range(x.s.tcp.tcbs.used):
+        if not arena_live(&x.s.tcp.tcbs, c):
+            continue
+        k = tcb_at(&x.s.tcp, c)
+        chunks += k.snd.c.n_chunks + k.rcv.c.n_chunks
+        gaps += k.ooo != NONE
+        boards += k.board != NONE
+        if k.state != TCPS_CLOSED and k.state != TCPS_LISTEN:
+            was = &x.seen[c].k if x.seen[c].generation == x.s.tcp.tcbs.generation[c] and x.seen[c].k.state >= TCPS_SYN_SENT else NULL
+            check_progress(w, n, c, k, now)
+            check_timer(w, n, c, k, now)
+            check_numbers(w, n, c, k, was, now)
+            check_queues(w, n, c, k, was, now)
+            check_cwnd(w, n, c, k, was, calm, now)
+            check_rto(w, n, c, k, was, now)
+        x.seen[c].generation = x.s.tcp.tcbs.generation[c]
+        x.seen[c].k = k[0]
+    if chunks > x.s.chunks.heads.live or gaps != x.s.tcp.ooos.live or boards != x.s.tcp.boards.live:
+        w.found[WATCH_MEMORY] += 1
+    x.rto_count = x.s.tcp.counters.rto_count
+    x.fast_retransmits = x.s.tcp.counters.fast_retransmits
+
+
+cdef void look(void *ctx, int64_t now) noexcept nogil:
+    cdef watcher *w = <watcher *>ctx
+    cdef uint32_t i
+    w.looks += 1
+    if w.busy and now - w.last > w.largest_gap:
+        w.largest_gap = now - w.last
+    w.last, w.busy = now, False
+    for i in range(w.n_stacks):
+        if w.every or w.stacks[i].h.s.last_run == w.stacks[i].h:
+            look_at(w, i, now)
+
+
+cdef class Watch:
+    """Watch(world): from now on all rules are checked behind every event. It changes nothing that happens, and no digest.
+
+    `every`: all stacks behind each event; else only the one that ran (None: all where there are up to four). At most 32 stacks are watched.
+    `violations` are texts by rule. close() ends it.
+    """
+    cdef watcher w
+    cdef Network network
+    cdef list names
+    cdef object keep
+
+    def __init__(self, world, every=None):
+        cdef watched_stack *x
+        cdef Stack stack
+        hosts = list(world.hosts.items())[:32]
+        self.network = world.network
+        self.names = [name for name, _ in hosts]
+        self.keep = [host.stack for _, host in hosts]
+        self.w.every = len(hosts) <= 4 if every is None else every
+        floor = 0
+        links = list(world.network.links.values())
+        if len(hosts) == 2 and len(links) == 1:
+            floor = links[0].up.delay + links[0].down.delay
+        for _, host in hosts:
+            stack = host.stack
+            x = &self.w.stacks[self.w.n_stacks]
+            x.s = &stack.core.s
+            x.h = &(<SimHost>host.simulated).h
+            x.rtt_floor = floor
+            x.seen = <past *>calloc(x.s.tcp.tcbs.capacity, sizeof(past))
+            if x.seen == NULL:
+                raise MemoryError
+            self.w.n_stacks += 1
+        self.network.scheduler.s.watch_ctx = &self.w
+        self.network.scheduler.s.watch = look
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        if self.network is not None and self.network.scheduler.s.watch_ctx == &self.w:
+            self.network.scheduler.s.watch = NULL
+        for i in range(self.w.n_stacks):
+            free(self.w.stacks[i].seen)
+
+    def close(self):
+        """No further looks."""
+        if self.network.scheduler.s.watch_ctx == &self.w:
+            self.network.scheduler.s.watch = NULL
+
+    @property
+    def looks(self):
+        """How often it has looked."""
+        return self.w.looks
+
+    @property
+    def largest_gap(self):
+        """The longest time, ns, in which nothing happened although something was not acknowledged."""
+        return self.w.largest_gap
+
+    @property
+    def found(self):
+        """How often each rule was broken."""
+        return {rule: self.w.found[i] for i, rule in enumerate(RULES) if self.w.found[i]}
+
+    @property
+    def violations(self):
+        """Rule -> texts of the first times."""
+        told = {rule: [] for rule in self.found}
+        for i in range(self.w.n_first):
+            self._describe(i, told)
+        for rule, texts in told.items():
+            if not texts:
+                texts.append(RULES[rule])
+        return told
+
+    cdef object _describe(self, uint32_t i, dict told):
+        cdef finding *f = &self.w.first[i]
+        cdef dict k = f.k
+        flight, edge = (k["snd_max"] - k["snd_una"]) & 0xFFFFFFFF, (k["rcv_adv"] - k["rcv_nxt"]) & 0xFFFFFFFF
+        timers = {name: k["deadline"][n] for n, name in enumerate(("rexmt", "delack", "keep", "linger")) if k["deadline"][n]}
+        told[list(RULES)[f.rule]].append(
+            f"at {f.t / 1e9:.9f} s {self.names[f.stack]} port {k['lport']} in {STATES[k['state']]}: {f.seen} against {f.limit}; "
+            f"{flight} in flight of {k['snd']['span']} queued, window {k['snd_wnd']}, cwnd {k['cc']['cwnd']}; "
+            f"{k['rcv_ready']} to read, {edge} promised of {k['rcvbuf']}; timers {timers or 'none'}, flags {k['flags']:#x}"
+        )
