@@ -18,42 +18,57 @@ def missing():
     return building.missing(f"valgrind:{HEADER}") or (None if callgrind.available() else "valgrind (apt install valgrind)")
 
 
-def count(works):
-    """{(bench, case's number, who): instructions per unit} of works [(bench, number, who, units)]; Python's own are left out."""
+def count(works, tree=building.ROOT, path=None):
+    """{(bench, case's number, who): instructions per unit} of works [(bench, number, who, units)], Python's own left out; and {"vectors": the width in which
+    usnet sums}. tree: the sources whose usnet does the work; path: where modules are looked for, when that is not the usnet of this interpreter."""
     with tempfile.TemporaryDirectory() as directory:
         out = Path(directory, "out")
         command = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}", sys.executable,
-                   "-X", "frozen_modules=on", "-m", "benchmarks.counted", json.dumps(works)]
-        env = {**os.environ, "PYTHONPATH": str(building.ROOT), "PYTHONHASHSEED": "0"}
-        said = subprocess.run(command, check=True, env=env, stdout=subprocess.PIPE, text=True, cwd=building.ROOT).stdout
-        units = {tuple(key): units for key, units in map(json.loads, said.splitlines())}
+                   *(["-S"] if path else []), "-X", "frozen_modules=on", "-m", "benchmarks.counted", json.dumps(works)]
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(path or [str(tree)]), "PYTHONHASHSEED": "0"}
+        said = subprocess.run(command, check=True, env=env, stdout=subprocess.PIPE, text=True, cwd=tree).stdout
+        first, *others = said.splitlines()
+        units = {tuple(key): units for key, units in map(json.loads, others)}
         spent = {}
         for part in Path(directory).iterdir():
             text = part.read_text()
             for key in units:
                 if f"Client Request: {label(key)}\n" in text:
                     spent[key] = sum(n for who, n in callgrind.by_owner(text).items() if who != "python")
-    return {key: spent[key] / units[key] for key in units}
+    return {"vectors": json.loads(first), **{key: spent[key] / units[key] for key in units}}
 
 
 def label(key):
     return "/".join(map(str, key))
 
 
+def work_of(bench, number, who):
+    """The work that a request names: a guarded one, or a case's, usnet's or a peer's."""
+    from benchmarks import benches, cases, guard
+
+    if bench == "guard":
+        return guard.works()[number]
+    case = benches.CASES[bench][number]
+    if who == "usnet":
+        return case.step_work or case.work
+    return {peer.name: peer.work for peer in case.peers if isinstance(peer, cases.Peer)}[who]
+
+
 def main():
-    from benchmarks import benches, cases
+    from usnet.wire import checksum
 
     requests = building.module("counting")
-    for bench, number, who, units in json.loads(sys.argv[1]):
-        case = benches.CASES[bench][number]
-        work = (case.step_work or case.work) if who == "usnet" else {peer.name: peer.work for peer in case.peers if isinstance(peer, cases.Peer)}[who]
-        with work() as run:
+    print(json.dumps(checksum.widths()[-1] if hasattr(checksum, "widths") else None), flush=True)
+    for key in json.loads(sys.argv[1]):
+        *which, units = key
+        with work_of(*which)() as run:
             run(units)
             requests.start()
             tally = run(units)
-            requests.stop(label((bench, number, who)))
-        cases.right(tally, bench, case, who)
-        print(json.dumps([[bench, number, who], tally["units"]]), flush=True)
+            requests.stop(label(which))
+        if tally["wrong"]:
+            raise RuntimeError(f"{label(which)}: {tally['wrong']} wrong")
+        print(json.dumps([which, tally["units"]]), flush=True)
 
 
 if __name__ == "__main__":
