@@ -1,5 +1,5 @@
-"""How fast this machine is now beside the day when the peers were measured that are not here: a checksum and a copy of 1,460 bytes, in the same minutes
-as usnet's figures (drivers/anchor.pyx)."""
+"""How fast this machine is now beside the day when the peers were measured that are not here: a checksum and a copy of 1,460 bytes, in the
+same minutes as usnet's figures (drivers/anchor.pyx)."""
 
 import statistics
 

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from benchmarks import loopback, lwip, native, python_echo, sim
+from benchmarks import example, loopback, lwip, native, python_echo, sim
 from benchmarks.cases import Case, Peer, Recorded
 
 STEP = 1_000  # ns: what a turn takes of the stacks' time where instructions are counted, or where no timer is to fire
@@ -24,8 +24,8 @@ NS3 = Peer(sim.NS3, sim.ns3, sim.missing)
 
 
 def case(name, per, work, *arguments, peers=(), counted=0, units=100_000, warm=20_000, facts=None, **how):
-    return Case(name, per, partial(work, *arguments, **how), tuple(peers), units, warm, counted, partial(work, *arguments, **{"step": STEP, **how}),
-                facts or {})
+    by_steps = partial(work, *arguments, **{"step": STEP, **how})
+    return Case(name, per, partial(work, *arguments, **how), tuple(peers), units, warm, counted, by_steps, facts or {})
 
 
 BULK_FACTS = {
@@ -41,15 +41,16 @@ def bulk_case(name, *peers, **how):
 
 def echo_case(connections, *recorded):
     peers = (debian(lwip.echo, connections), *recorded, kernel(loopback.echo, connections))
-    return case(f"60 bytes, {connections:,} connections", "request", native.echo, connections, peers=peers, counted=max(3_000, 3 * connections),
-                facts=FRAMES)
+    name = f"60 bytes, {connections:,} connection{'s' if connections > 1 else ''}"
+    return case(name, "request", native.echo, connections, peers=peers, counted=max(3_000, 3 * connections), facts=FRAMES)
 
 
 def chosen_case(connections, *recorded):
     """What more connections cost: caches are missed, no timer fires."""
     few = Peer("usnet, 64 connections", partial(native.chosen, 64, step=STEP), counts=True)
-    return case(f"64 under way over {connections:,}, at random", "request", native.chosen, connections, peers=(few, *recorded), step=STEP, facts=FRAMES,
-                counted=6_400 if connections == 10_000 else 0)
+    counted = 6_400 if connections == 10_000 else 0
+    name = f"64 under way over {connections:,}, at random"
+    return case(name, "request", native.chosen, connections, peers=(few, *recorded), step=STEP, facts=FRAMES, counted=counted)
 
 
 def timers_case(connections):
@@ -60,8 +61,8 @@ def timers_case(connections):
 
 def connect_case(batch, *recorded):
     peers = (debian(lwip.connect, batch), *recorded, kernel(loopback.connect, batch))
-    return case(f"connect, accept, close; {batch} at once", "connection", native.connect, batch, peers=peers, counted=640, units=5_000, warm=1_000,
-                facts=FRAMES)
+    name = f"connect, accept, close; {batch} at once"
+    return case(name, "connection", native.connect, batch, peers=peers, counted=640, units=5_000, warm=1_000, facts=FRAMES)
 
 
 # Figures of smoltcp and of lwIP built for speed: ns and instructions, both ends, checksums on.
@@ -71,7 +72,8 @@ CASES = {
                   PACKETS, kernel(loopback.bulk)),
         bulk_case("every feature on (timestamps), zero-copy calls", debian(lwip.bulk, lent=True), Recorded("smoltcp", 426, 3020),
                   Recorded("lwIP", 689, 4462), lent=True),
-        bulk_case("MSS 1460 without timestamps, copying calls", debian(lwip.bulk), Recorded("smoltcp", 426, 3020), Recorded("lwIP", 771, 4706), **PLAIN),
+        bulk_case("MSS 1460 without timestamps, copying calls", debian(lwip.bulk), Recorded("smoltcp", 426, 3020), Recorded("lwIP", 771, 4706),
+                  **PLAIN),
         bulk_case("MSS 1460 without timestamps, zero-copy calls", debian(lwip.bulk, lent=True), Recorded("smoltcp", 426, 3020),
                   Recorded("lwIP", 689, 4462), lent=True, **PLAIN),
     ],
@@ -99,5 +101,8 @@ CASES = {
             Peer("asyncio, own process", partial(python_echo.own_process, python_echo.serve_asyncio), loopback.missing),
             Peer("uvloop, own process", partial(python_echo.own_process, python_echo.serve_uvloop), python_echo.missing_uvloop),
         )),
+    ],
+    "property": [
+        Case("handshake, 20 KB each way, faults, close", "example", example.run_plans, units=200, warm=20, counted=20, missing=example.missing),
     ],
 }

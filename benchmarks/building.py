@@ -40,7 +40,7 @@ def declarations():
 
 @functools.cache
 def module(name, flags=()):
-    """The extension module drivers/NAME.pyx. `flags`: more of them for the compiler, a tuple. CalledProcessError with the compiler's words on stderr."""
+    """The extension module drivers/NAME.pyx. `flags`: a tuple of more for the compiler. CalledProcessError with its words on stderr."""
     source = DRIVERS / f"{name}.pyx"
     includes = sorted({str(path.parent) for path in (ROOT / "usnet").rglob("*.h")})
     command = [find("cc"), "-O2", "-shared", "-fPIC", f"-I{sysconfig.get_paths()['include']}", *(f"-I{path}" for path in includes)]

@@ -31,7 +31,7 @@ class Recorded:
 @dataclasses.dataclass(frozen=True)
 class Case:
     """units: of work in a run; warm: before it; counted: under callgrind (0: not at all). facts: what else is told, {unit: function of a tally}.
-    per: what a unit is called. step_work: usnet's work where its clock goes on by steps, which repeats to the instruction."""
+    per: what a unit is called. missing: as a peer's. step_work: usnet's work where its clock goes on by steps, which repeats to the instruction."""
 
     name: str
     per: str
@@ -42,11 +42,15 @@ class Case:
     counted: int = 0
     step_work: Callable[[], Any] | None = None
     facts: dict = dataclasses.field(default_factory=dict)
+    missing: Callable[[], str | None] = lambda: None
 
 
 def rows(bench, number, case, options):
     """All rows of a case, of which `number` is the place among those of `bench`."""
-    said = {}
+    said, lacking = {}, case.missing()
+    if lacking:
+        yield row(bench, case.name, f"ns/{case.per}", [], why=lacking)
+        return
     if options.times:
         for made, tallies in timed(bench, case, options):
             said = tallies
@@ -106,7 +110,7 @@ def instructions(bench, number, case, options):
     unit = f"instructions/{case.per}"
     here = [peer for peer in case.peers if isinstance(peer, Peer) and peer.counts]
     if lacking:
-        yield row(bench, case.name, unit, [0], None, why=f"missing: {lacking}")
+        yield row(bench, case.name, unit, [], why=lacking)
         return
     units = amount(case.counted, options)
     works = ["usnet"] + [peer.name for peer in here if not peer.missing()]

@@ -19,8 +19,8 @@ def missing():
 
 
 def count(works, tree=building.ROOT, path=None):
-    """{(bench, case's number, who): instructions per unit} of works [(bench, number, who, units)], Python's own left out; and {"vectors": the width in which
-    usnet sums}. tree: the sources whose usnet does the work; path: where modules are looked for, when that is not the usnet of this interpreter."""
+    """{(bench, case's number, who): instructions per unit} of works [(bench, number, who, units)], Python's own left out; and {"vectors": the
+    width in which usnet sums}. tree: the sources whose usnet does the work; path: where modules are looked for, when it is not this interpreter's."""
     with tempfile.TemporaryDirectory() as directory:
         out = Path(directory, "out")
         command = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}", sys.executable,

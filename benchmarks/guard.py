@@ -3,14 +3,15 @@
     python -m benchmarks.guard              # this build beside what is recorded for its compiler, flags and processor
     python -m benchmarks.guard --update     # records what this build takes
 
-Where nothing is recorded for a compiler, its flags, and the width of the vectors that callgrind lets a program see, the parent commit is built in the same
-way and counted instead: the commit before the last one, or the last one while something is changed. That takes as long as a build."""
+Where nothing is recorded for a compiler, its flags, and the width of the vectors that callgrind lets a program see, the parent commit is built in
+the same way and counted instead: the commit before the last one, or the last one while something is changed. That takes as long as a build."""
 
 import argparse
 import functools
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -104,12 +105,13 @@ def measure_commit(commit, folder):
     git("worktree", "add", "--detach", "--force", str(tree), commit)
     try:
         settings = [f"-D{name}={','.join(value) if isinstance(value, list) else str(value).lower()}" for name, value in options().items()]
-        quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": tree}
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])     # of ninja and Cython
         meson = building.find("meson")
-        subprocess.run([meson, "setup", made, f"--prefix={folder}/installed", "-Dpython.install_env=prefix", *settings], **quiet)
-        subprocess.run([meson, "install", "-C", made], **quiet)
-        subprocess.run(["rm", "-r", tree / "benchmarks"], check=True)
-        subprocess.run(["cp", "-r", building.ROOT / "benchmarks", tree / "benchmarks"], check=True)
+        where = [f"--prefix={folder}/installed", "-Dpython.install_env=prefix"]
+        for command in ([meson, "setup", made, *where, *settings], [meson, "install", "-C", made]):
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=tree, env={**os.environ, "PATH": path})
+        shutil.rmtree(tree / "benchmarks")
+        shutil.copytree(building.ROOT / "benchmarks", tree / "benchmarks")
         [installed] = folder.glob("installed/lib*/python*/site-packages")
         return measure(tree, [str(installed), str(tree), *filter(None, sys.path)])
     finally:

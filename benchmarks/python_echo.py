@@ -1,10 +1,10 @@
-"""What a Python echo server costs a message: 64 connections with a message of 60 bytes under way on each, client without Python (drivers/). The server's side is
-counted, its own code included, and not the client's.
+"""What a Python echo server costs a message: 64 connections with a message of 60 bytes under way on each, the client without Python (drivers/).
+The server's side is counted, its own code included, and not the client's.
 
 usnet: one thread. The client's stack and the client have their turn, and then the server has: its stack takes the frames, epoll reports, the program
 receives and sends, its stack puts the answers on the wire. What the server's turns cost is what is counted.
-The kernel, "one thread": the same turns. A turn of the server's is poll(), recv() and send(); the kernel takes in a message inside of the send() of who
-sends it, so that the server's turn has its own answers' way into the client's socket in it, and not the requests' way into its own: as much.
+The kernel, "one thread": the same turns. A turn of the server's is poll(), recv() and send(); the kernel takes in a message inside of the send()
+of who sends it, so that the server's turn has its own answers' way into the client's socket in it, and not the requests' way into its own: as much.
 The kernel, "own process": the server waits in its own process, as servers do; counted is the time that the scheduler says it ran
 (/proc/PID/schedstat), which has waking and sleeping in it.
 """
@@ -18,16 +18,13 @@ import socket
 import time
 
 from benchmarks import building, loopback, native
+from benchmarks.rows import tally
 
 CONNECTIONS = 64
 PORT = 7
 ROOM = 4096
 PATIENCE = 1000  # turns, or ms, without an answer
 FORK = multiprocessing.get_context("fork")
-
-
-def tally(ns, units, wrong):
-    return {"ns": ns, "units": units, "bytes": 60 * units, "wrong": wrong, "frames": units, "acks": 0}
 
 
 def turns(client, server):

@@ -1,5 +1,5 @@
-"""The simulator's own speed: bulk TCP over a dumbbell, everything in virtual time; applications are SimPy processes. The peer is ns-3 as Debian packages
-it (drivers/dumbbell.cc), which was built with its logs and assertions."""
+"""The simulator's own speed: bulk TCP over a dumbbell, everything in virtual time; applications are SimPy processes. The peer is ns-3 as Debian
+packages it (drivers/dumbbell.cc), which was built with its logs and assertions."""
 
 import contextlib
 import json
@@ -9,6 +9,7 @@ import time
 
 import usnet
 from benchmarks import building
+from benchmarks.rows import tally
 
 NS3 = "ns-3 (Debian)"
 FLOWS = 4
@@ -87,7 +88,8 @@ def dumbbell(routed):
 
 @contextlib.contextmanager
 def bulk(routed=False, step=0):
-    """A work as in benchmarks/native.py: units are packets that crossed a link. Each run has a world of its own. step: nothing here, time is virtual."""
+    """A work as in benchmarks/native.py: units are packets that crossed a link. Each run has a world of its own. step: nothing here, where time
+    is virtual."""
     def run(units):
         total = bytes_for(units)
         world, left, right = dumbbell(routed)
@@ -101,7 +103,7 @@ def bulk(routed=False, step=0):
             ns = time.process_time_ns() - began
             links = world.network.statistics()["links"].values()
             packets = sum(way["delivered"] for link in links for way in (link["up"], link["down"]))
-        return {"ns": ns, "units": packets, "bytes": sum(arrived), "wrong": abs(sum(arrived) - FLOWS * total), "frames": packets, "acks": 0}
+        return tally(ns, packets, abs(sum(arrived) - FLOWS * total), sum(arrived))
 
     yield run
 
@@ -125,6 +127,6 @@ def ns3(step=0):
         arguments = [program, *map(str, (FLOWS, total, *short, QUEUE, SEGMENT, BUFFER))]
         said = json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
         wrong = abs(said["bytes"] - FLOWS * total)
-        return {"ns": int(said["seconds"] * 1e9), "units": said["packets"], "bytes": said["bytes"], "wrong": wrong, "frames": said["packets"], "acks": 0}
+        return tally(int(said["seconds"] * 1e9), said["packets"], wrong, said["bytes"])
 
     yield run

@@ -35,7 +35,8 @@ cdef enum:
 
 def sizes():
     """Bytes of each struct that an established connection has, at one end."""
-    return {"tcb": sizeof(tcb), "socket": sizeof(sock), "hash entry": sizeof(hash_entry), "timer": sizeof(wheel_node), "epoll registration": sizeof(ep_item)}
+    return {"tcb": sizeof(tcb), "socket": sizeof(sock), "hash entry": sizeof(hash_entry), "timer": sizeof(wheel_node),
+            "epoll registration": sizeof(ep_item)}
 
 
 cdef class Joined:

@@ -1,14 +1,14 @@
 """lwIP's own work, without Python in it: two private copies of the packaged library, through its raw API, each with one interface; frames are copied
 into queues between them, and out of these into buffers of the other one. IPv4 without Ethernet, one thread, no lock of the core taken.
 
-The work is that of drivers/joined.pyx, as callbacks do it: what arrives is copied out, what is sent is copied in, unless calls without a copy are asked
-for (tcp_write by reference, which keeps the application's bytes until they are acknowledged; and what arrives is read where it lies)."""
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+The work is that of drivers/joined.pyx, as callbacks do it: what arrives is copied out, what is sent is copied in, unless calls without a copy are
+asked for (tcp_write by reference, which keeps the application's bytes until they are acknowledged; and what arrives is read where it lies)."""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport calloc
 from libc.string cimport memcpy, memset
 
 from common cimport (
-    FLIGHT, MESSAGE, PERIOD, PIECE, ROOM, choose, less, message_differs, message_of, processor, stream_differs, stream_fill, tally,
+    FLIGHT, MESSAGE, PERIOD, PIECE, ROOM, less, message_differs, message_of, processor, stream_differs, stream_fill, tally,
 )
 
 cdef extern from *:
@@ -260,8 +260,6 @@ cdef err_t on_answer(void *arg, tcp_pcb *pcb, pbuf *p, err_t err) noexcept nogil
     return 0
 
 
-
-
 cdef void put(pair *z, int64_t total) noexcept nogil:
     """As much of the stream as there is room for."""
     cdef tcp_pcb *pcb = z.clients[0]
@@ -332,7 +330,6 @@ cdef class Joined:
     """Two copies of the library at `path`, with at most `most` connections. They stay loaded, and this object has to stay too: a process has
     room for few copies of a library that keeps something for each thread."""
     cdef pair *z
-    cdef uint64_t dice
 
     def __cinit__(self, bytes path, int most):
         global the_pair
@@ -340,7 +337,6 @@ cdef class Joined:
         if z == NULL:
             raise MemoryError
         self.z = z
-        self.dice = 88172645463325252
         z.there.slots = <uint8_t *>calloc(SLOTS, SLOT)
         z.back.slots = <uint8_t *>calloc(SLOTS, SLOT)
         z.clients = <tcp_pcb **>calloc(most + FLIGHT, sizeof(tcp_pcb *))
