@@ -26,7 +26,7 @@ def count(works, tree=building.ROOT, path=None):
         command = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}", sys.executable,
                    *(["-S"] if path else []), "-X", "frozen_modules=on", "-m", "benchmarks.counted", json.dumps(works)]
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(path or [str(tree)]), "PYTHONHASHSEED": "0"}
-        said = subprocess.run(command, check=True, env=env, stdout=subprocess.PIPE, text=True, cwd=tree).stdout
+        said = subprocess.run(command, check=True, env=env, stdout=subprocess.PIPE, text=True, cwd=directory).stdout
         first, *others = said.splitlines()
         units = {tuple(key): units for key, units in map(json.loads, others)}
         spent = {}
