@@ -270,6 +270,34 @@ def test_a_host_without_a_link_talks_to_itself(tmp_path, capsys):
     assert capsys.readouterr().out == "b'x'\n"
 
 
+def test_what_is_local_to_a_thread_is_made_anew_for_each(run):
+    lines, _, _ = run({"host": """
+        import threading, time
+        class Own(threading.local):
+            kind = "class"
+            def __init__(self, start):
+                self.n = start
+        own, plain = Own(10), threading.local()
+        plain.x = "main"
+        def count():
+            for _ in range(3):
+                own.n += 1
+                time.sleep(1)
+            print(own.n, own.kind, sorted(vars(own)), hasattr(plain, "x"))
+        threads = [threading.Thread(target=count) for _ in range(2)]
+        for t in threads: t.start()
+        for t in threads: t.join()
+        print(own.n, plain.x, vars(plain))
+        del plain.x
+        print(hasattr(plain, "x"))
+        try: threading.local(1)
+        except TypeError as error: print(error)
+    """})
+    assert lines == [
+        "13 class ['n'] False", "13 class ['n'] False", "10 main {'x': 'main'}", "False", "Initialization arguments are not supported",
+    ]  # fmt: skip
+
+
 def test_the_end_of_a_script_ends_its_daemon_threads_and_closes_its_sockets(run):
     lines, _, _ = run({
         "server": """
