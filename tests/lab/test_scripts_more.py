@@ -97,6 +97,19 @@ def test_https_by_the_standard_library(run, limit):
     assert lines == ["True", "True TLSv1.3 ((('commonName', 'usnet test'),),) 0", "62", "True None"]
 
 
+def test_asyncio_in_a_thread_of_a_script(run):
+    lines, _, _ = run({"host": """
+        import asyncio, threading, time
+        async def work(n):
+            await asyncio.sleep(1000 + n)
+            print(n, round(time.monotonic()), type(asyncio.get_running_loop()).__module__)
+        threads = [threading.Thread(target=asyncio.run, args=(work(n),)) for n in range(2)]
+        for t in threads: t.start()
+        for t in threads: t.join()
+    """})
+    assert lines == ["0 1000 usnet.sockets.aio", "1 1001 usnet.sockets.aio"]
+
+
 def test_what_is_closed_by_a_search_for_garbage_is_closed_at_the_same_instant(run):
     server = """
         import socket, time

@@ -13,6 +13,7 @@ from greenlet import GreenletExit  # type: ignore[import-untyped, unused-ignore]
 
 from usnet.lab.programs import FOREVER, current
 from usnet.lab.script_modules import face
+from usnet.sockets.aio_policy import installed
 from usnet.sockets.host import seconds_to_ns
 
 
@@ -249,7 +250,8 @@ class Threads:
 
         def body():
             try:
-                function(*args, **kwargs)
+                with installed(self.script.stack):
+                    function(*args, **kwargs)
             except (SystemExit, GreenletExit):
                 pass
             except BaseException as error:
@@ -298,7 +300,7 @@ class Threads:
                 "_get_main_thread_ident": lambda: 1, "_shutdown": self.shutdown, "daemon_threads_allowed": lambda: True,
                 "_is_main_interpreter": lambda: True,
             }  # fmt: skip
-        return face(
+        made = face(
             "_thread", std, **newer, lock=Lock, LockType=Lock, RLock=RLock, allocate_lock=Lock, allocate=Lock,
             get_ident=self.get_ident, get_native_id=self.get_ident, start_new_thread=self.start, start_new=self.start,
             stack_size=lambda size=0, /: 0, _count=lambda: len(self.idents), exit=_exit, exit_thread=_exit,
@@ -306,6 +308,8 @@ class Threads:
             _excepthook=self.excepthook, _set_sentinel=self.set_sentinel,
             _local=Local,
         )  # fmt: skip
+        made.__dict__.pop("set_name", None)  # the operating system knows one thread
+        return made
 
 
 def _exit():
