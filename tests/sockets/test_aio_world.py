@@ -85,6 +85,21 @@ def test_a_coarse_clock_never_lets_a_timer_go_off_early(world):
     assert result(host, main) == 32_000_000
 
 
+def test_a_host_without_a_link_talks_to_itself(world):
+    host = world.host("alone", "10.0.0.1/24")
+
+    async def main():
+        server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
+        async with server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            got = await reader.read()
+            writer.close()
+            await writer.wait_closed()
+        return got
+
+    assert result(host, main) == b"" and world.now < 1_000_000
+
+
 def test_a_loop_of_callbacks_without_progress_is_an_error_that_names_the_program(host, monkeypatch):
     monkeypatch.setattr("usnet.lab.programs.NO_PROGRESS_LIMIT", 1000)
 

@@ -54,7 +54,7 @@ cdef struct tcp_config:
     uint8_t cc                  # CC_*
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     int64_t rto_initial         # ns; default 1 s (RFC 6298, 2.1)
-    int64_t rto_min             # ns; default 200 ms (Linux's; RFC 6298, 2.4 says 1 s: an option)
+    int64_t rto_min             # ns; default 200 ms (Linux's; RFC 6298, 2.4 says 1 s: an option); beyond SRTT where that is as long
     int64_t rto_max             # ns; default 60 s
     int64_t delack              # ns; default 40 ms (at most 500 ms)
     int64_t msl                 # ns; default 30 s: TIME-WAIT lasts two
@@ -106,12 +106,14 @@ cdef struct tcp_copies:
     uint64_t in_handed          # handed out in its buffer
     uint64_t in_packed          # handed out, from chunks
     uint64_t in_left            # to memory of our own when a port went (on either way)
+    uint64_t in_aside           # to chunks, from the buffers that were held for longest, since spares were short
     uint64_t out_placed         # from the application, to where it is sent from
     uint64_t out_chunk          # from the application, to a chunk
     uint64_t out_committed      # written by the application where it is sent from
     uint64_t out_lent           # sent as it lies, for the first time
     uint64_t out_first          # to a transmit slot, for the first time
     uint64_t out_again          # to a transmit slot, not for the first time
+    uint64_t out_aside          # as in_aside: not acknowledged for longest, or not sent
     uint64_t out_waiting        # not sent again: it was still in the ring
 
 cdef struct listener:
