@@ -37,8 +37,8 @@ def joined(connections, *, step=0, check=False, spares=0, most=None, limits=None
         far.close(linger=0)
 
 
-# Works: context managers that give a function, which does some units of work and says what they cost (`tally` of drivers/common.pxd). What there is to
-# do between two calls, uncounted, is its attribute `rest`.
+# Works: context managers that give a function, which does some units of work and says what they cost (`tally` of drivers/common.pxd). What there is
+# to do between two calls, uncounted, is its attribute `rest`.
 
 @contextlib.contextmanager
 def bulk(lent=False, mss=1448, **how):
