@@ -54,8 +54,8 @@ class Model:
         return None if other is None else self.ends[other, name[1]]
 
     def room(self, name: tuple[str, int]) -> tuple[int, int]:
-        """Bytes that stacks may hold of an end's stream: so many before send() may wait, so many at most. What waits to be sent may take two thirds of
-        its buffer before that has room again, and a window opens in steps of up to half the other."""
+        """Bytes that stacks may hold of an end's stream: so many before send() may wait, so many at most. What waits to be sent may take two
+        thirds of its buffer before that has room again, and a window opens in steps of up to half the other."""
         other = next((host for host in self.hosts[name[1]] if host != name[0]), "")
         if name[0] not in self.buffers or other not in self.buffers:
             return 0, 1 << 62
