@@ -64,7 +64,7 @@ bench: build
 
 # Its own build and environment, which borrows the packages of .venv. ASAN_STACK=1 checks arrays on the stack too; greenlets, which copy stacks, then
 # look like errors. Other programs (curl) do not run with the sanitizer loaded.
-SANITIZE ?= -s -q -p no:cacheprovider --ignore=tests/interop --ignore=tests/packaging -k 'not curl'
+SANITIZE ?= -s -q -p no:cacheprovider --ignore=tests/interop --ignore=tests/packaging --ignore=tests/test_instructions.py -k 'not curl'
 ASAN_STACK ?= 0
 sanitize: setup
 	@venv=build/sanitize-venv

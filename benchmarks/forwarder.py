@@ -1,18 +1,11 @@
-"""A forwarder of frames between two TAP devices, in Cython: compiled once a run, by the compiler that builds usnet."""
+"""A forwarder of frames between two TAP devices, in Cython: compiled when it is wanted."""
 
 import fcntl
-import functools
-import importlib.util
 import os
-import shutil
 import struct
-import subprocess
-import sys
-import sysconfig
-import tempfile
-from pathlib import Path
 
-SOURCE = Path(__file__).with_name("forward.pyx")
+from benchmarks import building
+
 TUNSETIFF, TUNSETOFFLOAD, TUNSETVNETHDRSZ = 0x400454CA, 0x400454D0, 0x400454D8
 IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x2, 0x1000, 0x4000
 TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6 = 1, 2, 4
@@ -20,26 +13,12 @@ TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6 = 1, 2, 4
 
 def available():
     """What is missing to build it, or None."""
-    missing = [tool for tool in ("cython", "cc") if not find(tool)]
-    return " and ".join(missing) or None
+    return building.missing()
 
 
-def find(tool):
-    return shutil.which(tool, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
-
-
-@functools.cache
 def module():
-    """The compiled forward.pyx. CalledProcessError with the compiler's words on stderr."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, library = Path(folder, "forward.c"), Path(folder, "forward.so")
-        subprocess.run([find("cython"), "-3", SOURCE, "-o", source], check=True)
-        include = sysconfig.get_paths()["include"]
-        subprocess.run([find("cc"), "-O2", "-shared", "-fPIC", f"-I{include}", source, "-o", library], check=True)
-        spec = importlib.util.spec_from_file_location("forward", library)
-        made = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(made)
-    return made
+    """The compiled drivers/forward.pyx."""
+    return building.module("forward")
 
 
 def open_tap(name, offload):

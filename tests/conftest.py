@@ -21,6 +21,7 @@ PACKAGES = {
     "ip": "iproute2",
     "redis-server": "redis-server",
     "iperf3": "iperf3",
+    "valgrind": "valgrind",
 }
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 

@@ -12,7 +12,7 @@ async def echo(scope, receive, send):
         await send({**message, "type": "http.response.body"})
 
 
-@given_network(size=integers(0, 10_000))
+@given_network(size=integers(0, 14_000))
 async def test_an_upload_comes_back_whole(net, size):
     net.server.run(uvicorn.Server(uvicorn.Config(echo, "0.0.0.0", 80, http="h11", lifespan="off", log_level="critical", date_header=False)).serve)
     reader, writer = await asyncio.open_connection("server", 80)

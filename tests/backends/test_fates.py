@@ -180,3 +180,52 @@ def test_draws_are_a_function_of_their_four_numbers_and_spread():
     assert draw(1, 2, 3, 4) == draw(1, 2, 3, 4) == 15383451731816908118
     ones = [sum(draw(0, 0, 0, i) >> bit & 1 for i in range(2000)) for bit in range(64)]
     assert 850 < min(ones) and max(ones) < 1150
+
+
+def test_every_strikes_each_so_many_th_of_those_that_match():
+    frames = [FRAMES["ack"], *[FRAMES["data"]] * 9]
+    assert struck(frames, Fate("drop", flag="data", every=3)) == [4, 7, 10]
+    assert struck(frames, Fate("drop", flag="data", every=3, nth="4..7")) == [7]
+
+
+def options(frame):
+    return dict(Ether(frame)[TCP].options)
+
+
+SYN_OPTIONS = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (7, 0)), ("NOP", None), ("WScale", 7)]
+
+
+@pytest.mark.parametrize("net", [
+    IP(src="10.0.0.1", dst="10.0.0.2"), IPv6(src="::1", dst="::2"), IP(src="10.0.0.1", dst="10.0.0.2", options=b"\x01" * 8),
+])
+def test_middleboxes_strike_and_rewrite_and_mend_the_checksum(net):
+    syn = bytes(ETH / Dot1Q(vlan=5) / net / TCP(flags="S", options=SYN_OPTIONS)) + b"padding"
+    rules = [Fate("strip(sack)"), Fate("strip(timestamps)"), Fate("clamp(mss, 1000)"), Fate("rewrite(wscale, 2)")]
+    mangled = Fates(rules).decide(syn)["mangled"]
+    assert len(mangled) == len(syn) and options(mangled) == {"NOP": None, "MSS": 1000, "WScale": 2}
+    mended = Ether(mangled)[TCP].chksum
+    again = Ether(mangled)
+    del again[TCP].chksum
+    assert Ether(bytes(again))[TCP].chksum == mended
+    assert Fates([Fate("strip(mss)", flag="data")]).decide(syn)["mangled"] is None
+
+
+def test_a_middlebox_leaves_alone_what_is_no_tcp_or_has_nothing_of_it():
+    rules = [Fate("strip(mss)"), Fate("clamp(window, 65535)")]
+    assert [name for name, frame in FRAMES.items() if Fates(rules).decide(frame)["mangled"] is not None] == []
+
+
+@pytest.mark.parametrize(("do", "names"), [
+    ("strip", "strip needs what"), ("strip(window)", "strip: 'window' is none of mss"),
+    ("clamp(sack, 3)", "clamp: 'sack' is none of mss, wscale, window"),
+    ("rewrite(mss)", "rewrite needs value"), ("rewrite(mss, 70000)", "rewrite: value"), ("rewrite(wscale, x)", "rewrite: value"),
+])
+def test_a_bad_rewriting_is_refused(do, names):
+    with pytest.raises(ValueError, match=names.replace("(", r"\(")):
+        Fate(do)
+
+
+@pytest.mark.parametrize("every", [0, -1, "2", True])
+def test_a_bad_every_is_refused(every):
+    with pytest.raises(ValueError, match="every"):
+        Fate("drop", every=every)

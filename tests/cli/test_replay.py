@@ -187,3 +187,31 @@ def test_a_capture_that_cannot_be_written_is_one_line_and_exit_1(write, tmp_path
     result = replay(scenario, "--pcap", tmp_path / "bad")
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert "bad" in result.stderr
+
+
+def test_many_seeds_are_summed_up(write):
+    result = replay(write("one"), "--seeds", "3..12", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    *runs, summary = objects(result)
+    assert [run["seed"] for run in runs] == list(range(3, 13)) and list(runs[0]) == FIELDS
+    told = {"scenario": "one", "runs": 10, "held": 10, "share": 1.0, "ok": True, "failures": {}}
+    assert {key: summary[key] for key in told} == told
+    assert summary["virtual_seconds"]["p100"] == max(run["virtual_seconds"] for run in runs)
+    assert objects(replay(write("one"), "--seeds", "3..12", "-j", "2", "--json"))[-1]["virtual_seconds"] == summary["virtual_seconds"]
+
+
+def test_seeds_that_fail_are_told_with_the_reason_and_a_share_may_fail(write):
+    result = replay(write("one", "completion_max = \"500ms\"\n"), "--seeds", "0..9", "--check-determinism")
+    assert result.exit_code == 1 and "FAILED" in result.stdout and "50.00%" in result.stdout
+    assert result.stderr == "one: 5 of 10: completion_max: expected to take at most (--seed 3, 5, 6, 7, 8)\n"
+    assert replay(write("one", "completion_max = \"500ms\"\nshare = \"50%\"\n"), "--seeds", "0..9").exit_code == 0
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--seeds", "9..3"], "the first not behind the last"), (["--seeds", "many"], "no range of seeds"),
+    (["--seeds", "-3..4"], "seeds are from 0"), (["--seeds", "0..3", "--seed", "1"], "goes with neither"),
+    (["--seeds", "0..3", "--pcap", "there"], "goes with neither"), (["--seeds", "1", "-j", "0"], "jobs"),
+])
+def test_seeds_that_cannot_be_are_told(write, arguments, message):
+    result = replay(write("one"), *arguments)
+    assert result.exit_code == 2 and message in result.stderr

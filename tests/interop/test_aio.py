@@ -54,6 +54,8 @@ class Tap(Place):
             got["ours"] = usnet.aio.run(asyncio.wait_for(ours(), PATIENCE))
         finally:
             self.over = True
+            while thread.is_alive():
+                self.stack.wait(self.stack.clock.now() + 10_000_000)     # what was written last is still sent
             thread.join()
         assert self.stack.statistics()["memory"]["descriptors"] == 0, self.stack.connections()
         return (got["ours"], got["theirs"]) if self.server_is_usnet else (got["theirs"], got["ours"])

@@ -13,7 +13,7 @@ from tests.interop.payload import difference, read_all
 from tests.sources import ROOT
 
 pytestmark = pytest.mark.needs("root", "tun")
-ECHO = ROOT / "examples" / "echo.py"
+EXAMPLES = ROOT / "examples"
 MB = 1_000_000
 
 
@@ -108,11 +108,12 @@ def test_usnet_as_a_client_half_closes_and_reads_on(machine, stack, noise):
 
 
 @pytest.mark.needs("ping", "ip")
-def test_the_example_that_runs_in_simulation_serves_the_kernels_clients(machine, noise):
+@pytest.mark.parametrize("name", ["echo.py", "aio_echo.py"])
+def test_the_example_that_runs_in_simulation_serves_the_kernels_clients(machine, noise, name):
     """The same program, `sim:` in tests/sockets/test_example.py, on a device that stands already."""
     for words in ("tuntap add dev tap0 mode tap", f"address add {KERNEL}/24 dev tap0", "link set tap0 up"):
         machine.run("ip", *words.split())
-    server = machine.start(sys.executable, ECHO, "tap:tap0", "--address", f"{USNET}/24", stdout=subprocess.DEVNULL)
+    server = machine.start(sys.executable, EXAMPLES / name, "tap:tap0", "--address", f"{USNET}/24", stdout=subprocess.DEVNULL)
     machine.run("ping", "-c", "1", "-w", PATIENCE, USNET)  # answered as soon as it listens
     with machine.connect(7) as client:
         client.sendall(noise(MB))

@@ -123,7 +123,8 @@ def test_what_is_closed_by_a_search_for_garbage_is_closed_at_the_same_instant(ru
             outcomes.append(run({"server": server, "client": client})[::2])
     finally:
         gc.set_threshold(*before)
-    assert len(outcomes[0][0]) == 2 and outcomes[0] == outcomes[1] == outcomes[2]
+    assert len(outcomes[0][0]) == 2 and float(outcomes[0][0][-1]) < 20  # long before the client ends
+    assert outcomes[0] == outcomes[1] == outcomes[2]
     assert gc.isenabled()
 
 
@@ -153,6 +154,10 @@ def test_scripts_in_a_scenario(tmp_path, capsys):
     assert outcomes[0].digest == outcomes[1].digest and outcomes[0].packets > 30
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 2 and said[0] == said[1] and " words in " in said[0]
+    (tmp_path / "client.py").write_text("import time\ntime.sleep(50)\nprint('late')\n1 / 0")
+    with pytest.raises(ZeroDivisionError):
+        play(load(file))
+    assert capsys.readouterr().out == "late\n"
     file.write_text(file.read_text().replace("client.py", "nothing.py"))
     with pytest.raises(Exception, match=r"hosts\.client\.app.*nothing\.py"):
         load(file)
@@ -255,6 +260,41 @@ def test_output_of_a_script_goes_where_it_says(run):
         print("shown", text)
     """, "other": "print('other')"})
     assert lines == ["shown hidden", "", "other"]
+
+
+def test_a_host_without_a_link_talks_to_itself(tmp_path, capsys):
+    (tmp_path / "alone.py").write_text("import socket\na, b = socket.socketpair()\na.sendall(b'x')\nprint(b.recv(1))\n")
+    with usnet.World() as world:
+        world.host("alone").run_script(tmp_path / "alone.py")
+        world.run()
+    assert capsys.readouterr().out == "b'x'\n"
+
+
+def test_the_end_of_a_script_ends_its_daemon_threads_and_closes_its_sockets(run):
+    lines, _, _ = run({
+        "server": """
+            import socket, time
+            with socket.create_server(("", 7)) as listener:
+                connection, _ = listener.accept()
+                kept = connection
+                connection.settimeout(50)
+                while data := connection.recv(100): print(data)
+                print("end")
+                time.sleep(10)
+        """,
+        "client": """
+            import socket, threading, time
+            s = socket.create_connection(("server", 7))
+            def talk():
+                for _ in range(2):
+                    s.sendall(b"x")
+                    time.sleep(1)
+                print("still there")
+            threading.Thread(target=talk, daemon=True).start()
+            time.sleep(1.5)
+        """,
+    })  # fmt: skip
+    assert lines == ["b'x'", "b'x'", "end"]
 
 
 def test_servers_stay_between_two_runs(tmp_path, capsys):

@@ -5,6 +5,7 @@ import errno
 import gc
 import os
 import re
+import socket
 import subprocess
 import sys
 import weakref
@@ -15,6 +16,7 @@ import usnet
 from usnet.lab import programs
 from usnet.lab.environment import SimulationStalled
 from usnet.lab.programs import sleep
+from usnet.lab.world import World
 
 SERVER = ("10.0.0.2", 7)
 
@@ -326,3 +328,147 @@ def test_a_next_hop_that_no_link_can_reach_is_refused(options):
     with pytest.raises(ValueError, match=r"host a: 10\.0\.1\.1"):
         usnet.World().host("a", "10.0.0.1/24", **options)
     usnet.World().host("a", "10.0.0.1/24", "10.0.1.2/24", **options)
+
+
+def crashing(world):
+    """A client that sends without an end to a server that reads, and what became of each."""
+    client, server = world.host("client", "10.0.0.1/24"), world.host("server", "10.0.0.2/24")
+    world.link(client, server, rate="10Mbit", delay="10ms")
+    told = []
+
+    def serve():
+        with usnet.socket() as listener:
+            listener.bind(("", 80))
+            listener.listen()
+            try:
+                with listener.accept()[0] as sock:
+                    while sock.recv(65536):
+                        pass
+            finally:
+                told.append("server ends")
+
+    def fetch():
+        try:
+            with usnet.create_connection(("10.0.0.2", 80)) as sock:
+                while True:
+                    sock.sendall(bytes(10000))
+        except ConnectionError as error:
+            told.append(type(error).__name__)
+
+    server.run(serve, daemon=True)
+    client.run(fetch)
+    return client, server, told, serve
+
+
+def test_a_host_that_crashes_says_nothing_and_forgets_everything():
+    with World(seed=3) as world:
+        _client, server, told, serve = crashing(world)
+        world.run(until="1s")
+        server.crash()
+        assert told == ["server ends"] and server.is_off
+        assert server.stack.statistics()["memory"]["connections"] == server.stack.statistics()["memory"]["descriptors"] == 0
+        sent = world.network.statistics()["links"]["client-server"]["down"]["sent"]
+        world.run(until="2s")
+        links = world.network.statistics()["links"]["client-server"]
+        assert links["down"]["sent"] == sent and links["up"]["dropped"]["down"] > 0
+        server.boot()
+        server.run(serve, daemon=True)
+        world.run()
+        assert told == ["server ends", "ConnectionResetError"]
+        assert world.network.statistics()["links"]["client-server"]["down"]["sent"] > sent
+
+
+def test_a_host_that_crashes_and_comes_back_takes_new_connections():
+    with World(seed=3) as world:
+        client, server, told, serve = crashing(world)
+        world.run(until="1s")
+        server.crash()
+        server.boot()
+        server.run(serve, daemon=True)
+        world.run()
+
+        def call():
+            with usnet.create_connection(("10.0.0.2", 80)) as sock:
+                sock.sendall(b"x")
+
+        client.run(call)
+        world.run()
+        assert told == ["server ends", "ConnectionResetError", "server ends"]
+
+
+def test_a_stalled_host_loses_what_its_ring_cannot_hold_and_goes_on():
+    with World(seed=3) as world:
+        sender, receiver = world.host("sender", "10.0.0.1/24"), world.host("receiver", "10.0.0.2/24")
+        world.link(sender, receiver, ports={"slots": (256, 8)}, delay="1ms")
+        got = []
+
+        def listen():
+            with usnet.socket(type=socket.SOCK_DGRAM) as sock:
+                sock.bind(("", 9))
+                while True:
+                    got.append(sock.recv(100))
+
+        def talk():
+            with usnet.socket(type=socket.SOCK_DGRAM) as sock:
+                for i in range(30):
+                    sock.sendto(bytes([i]), ("10.0.0.2", 9))
+                    sleep("10ms")
+
+        receiver.run(listen, daemon=True)
+        sender.run(talk)
+        world.run(until="95ms")
+        receiver.stall()
+        before = len(got)
+        world.run(until="215ms")
+        assert len(got) == before
+        receiver.resume()
+        world.run()
+        assert world.network.statistics()["links"]["sender-receiver"]["up"]["dropped"]["overrun"] == 30 - len(got) == 5
+        assert [data[0] for data in got] == [*range(17), *range(22, 30)]
+
+
+def test_a_stalled_sender_keeps_its_frames():
+    with World(seed=3) as world:
+        sender, receiver = world.host("sender", "10.0.0.1/24"), world.host("receiver", "10.0.0.2/24")
+        world.link(sender, receiver, delay="1ms")
+        got = []
+
+        def talk():
+            with usnet.socket(type=socket.SOCK_DGRAM) as sock:
+                for i in range(30):
+                    sock.sendto(bytes([i]), ("10.0.0.2", 9))
+                    sleep("10ms")
+
+        def listen():
+            with usnet.socket(type=socket.SOCK_DGRAM) as sock:
+                sock.bind(("", 9))
+                while True:
+                    data = sock.recv(100)
+                    got.append((world.now, data[0]))
+
+        receiver.run(listen, daemon=True)
+        sender.run(talk)
+        world.run(until="95ms")
+        sender.stall()
+        world.run(until="215ms")
+        count = len(got)
+        sender.resume()
+        world.run()
+        assert [i for _, i in got] == list(range(30))
+        assert count == 10 and {t for t, i in got if 10 <= i < 22} == {216_000_000}
+
+
+def test_neighbours_that_are_known_are_not_asked_for():
+    with World() as world:
+        a, b = world.host("a", "10.0.0.1/24"), world.host("b", "10.0.0.2/24")
+        world.link(a, b, delay="300ms")
+        a.learn(b)
+        b.learn(a)
+
+        def call():
+            with pytest.raises(ConnectionRefusedError):
+                usnet.create_connection(("10.0.0.2", 80))
+
+        a.run(call)
+        world.run()
+        assert world.now == 600_000_000 and a.statistics()["ip"]["arp_requests_out"] == b.statistics()["ip"]["arp_requests_out"] == 0

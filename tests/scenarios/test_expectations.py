@@ -5,7 +5,8 @@ import re
 import pytest
 
 from tests.sources import ROOT
-from usnet.lab import scenario
+from usnet.lab import expect, scenario
+from usnet.lab.expect_wire import check_conservation
 from usnet.lab.scenario_format import overlay, variants
 
 
@@ -183,6 +184,75 @@ BROKEN = {
         {"expect": {"counters": {"tcp.segments": 2}}},
         "counters.tcp.segments: there is no such counter",
     ),
+    "the first duplicate ACK": (
+        "reorder-1/no-sack",
+        {"actions": [{"at": TO_SERVER, "match": {"flag": "data", "every": 40}, "do": "delay(8ms)"}]},
+        r"(?s)retransmits: expected 0, saw \d+.*spurious: expected 0, saw",
+    ),
+    "nothing out of order": ("reorder-2/sack", {"actions": []}, "counters.client:tcp.dupacks_in: expected at least 300, saw 0"),
+    "no recovery": ("burst-loss-slow-start/sack", {"actions": []}, "window.pipe: client was never in recovery"),
+    "another scale": (
+        "wscale-boundary/65536",
+        {"hosts": {"client": {"app": "request:1@0s(rcvbuf=131072)"}}},
+        "agreed: server .*: wscale: expected 1, saw 2",
+    ),
+    "another window": (
+        "wscale-boundary/65535",
+        {"hosts": {"client": {"app": "request:1@0s(rcvbuf=60000)"}}},
+        "agreed: server .*: window: expected 65535, saw 60000",
+    ),
+    "scaling after all": (
+        "wscale-boundary/not-agreed",
+        {"hosts": {"client": {"stack": {"window_scaling": 1}}}},
+        "agreed: client .*: wscale: expected none, saw 5",
+    ),
+    "late after the outage": (
+        "link-flap/0.2s",
+        {"stack": {"rto_min": "3s"}},
+        "resume_max: expected data at most 700 ms after the end of the event at 1.2 s, saw",
+    ),
+    "over before the outage": (
+        "link-flap/2s",
+        {"hosts": {"client": {"app": "bulk:100kB"}}},
+        "resume_max: all had ended at .* before the event's end",
+    ),
+    "a long queue": (
+        "incast-32/rto-min-10ms",
+        {"links": [{"a": "sender", "b": "middle", "rate": "1Gbit"}, {"a": "middle", "b": "client", "rate": "1Gbit"}]},
+        "dropped.queue: expected at least 1, saw 0",
+    ),
+    "a large least timeout": ("incast-32/rto-min-10ms", {"stack": {"rto_min": "200ms"}}, "completion_max: expected to take at most 100ms"),
+    "no stall": ("rx-ring-overrun/receiver", {"events": []}, "dropped.overrun: expected at least 30, saw 0"),
+    "a slow sender": (
+        "lossy-1pct",
+        {"hosts": {"server": {"app": "sink(rcvbuf=4096)"}}},
+        r"goodput: expected at least 0.5\*mathis \(1.773 Mbit/s\), saw",
+    ),
+    "no loss at all": ("lossy-30", {"links": [{"a": "client", "b": "server"}]}, "dropped.loss: expected at least 1, saw 0"),
+    "a hasty timeout": (
+        "satellite-600ms/sack",
+        {"stack": {"rto_initial": "500ms"}, "expect": {"rto_count": {"max": 1}}},
+        "frames.client.syn: expected 1, saw 2",
+    ),
+    "a timeout without need": (
+        "satellite-600ms/sack",
+        {"links": [{"a": "client", "b": "server", "rate": "25Mbit", "delay": "300ms"}], "expect": {"rto_count": 0},
+         "events": [{"t": "3s", "do": "change", "set": {"delay": "1500ms"}}]},
+        r"(?s)rto_count: expected 0, saw .*spurious: expected 0, saw",
+    ),
+    "no clamp": ("mss-clamp/both", {"actions": []}, r"(?s)mss: expected 1000, saw 1460.*dropped.mtu: expected 0, saw 18"),
+    "an MSS raised": (
+        "mss-clamp/small-already",
+        {"actions": [{"match": {"flags": "S"}, "do": "rewrite(mss, 1000)"}]},
+        "agreed: client .*: mss: expected 500, saw 1000",
+    ),
+    "options that are there": ("strip-options/all", {"actions": []}, "agreed: client .*: wscale: expected none, saw"),
+    "no crash": ("host-crash-restart/server", {"events": []}, "errors: client: expected ECONNRESET, saw none"),
+    "a host that stays away": (
+        "host-crash-restart/server",
+        {"events": [{"t": "1s", "do": "crash", "hosts": ["server"]}]},
+        r"errors: client: expected ECONNRESET, saw ETIMEDOUT from",
+    ),
     "few packets": (
         "duplicates/all",
         {"expect": {"amplification": 0}},
@@ -194,6 +264,38 @@ BROKEN = {
 @pytest.mark.parametrize(("name", "changes", "message"), BROKEN.values(), ids=list(BROKEN))
 def test_an_expectation_fails_when_it_should(name, changes, message):
     assert re.search(message, failures(name, changes)), failures(name, changes)
+
+
+def test_more_in_the_network_than_the_window_is_found(monkeypatch):
+    whole = expect.Run.connections
+
+    def smaller(self, host):
+        for k in whole(self, host):
+            yield {**k, "cc": {**k["cc"], "cwnd": k["cc"]["cwnd"] - 3 * k["mss"]}}
+
+    monkeypatch.setattr(expect.Run, "connections", smaller)
+    text = failures("burst-loss-slow-start/sack", {})
+    assert re.search(r"window.pipe: at \S+ ms client in recovery has \d+ bytes in the network, its window is \d+", text), text
+
+
+LEAKS = {
+    "on a link": (("links", "client-server", "up", "delivered"), "link client-server, up: 2 frames were sent and 1 delivered or dropped"),
+    "in a ring": (("ports", "server", "rx_frames"), "port server: 2 frames were delivered to it, 1 went through its ring"),
+    "in a stack": (("hosts", "server", "stack", "rx_frames"), "host server: 2 frames went through its rings, its stack saw 1"),
+}
+
+
+@pytest.mark.parametrize(("path", "message"), LEAKS.values(), ids=list(LEAKS))
+def test_a_frame_that_vanishes_is_found(monkeypatch, path, message):
+    def leaks(run):
+        place = run.statistics
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] -= 1
+        return check_conservation(run)
+
+    monkeypatch.setitem(expect.AT_REST, "conservation", leaks)
+    assert "conservation: " + message in failures("rst-on-syn", {})
 
 
 def test_late_acks_of_a_stack_are_found():

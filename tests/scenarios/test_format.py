@@ -102,6 +102,23 @@ WRONG = {
         "expect: invariants.nagle: a rule is switched off with a reason",
     ),
     "host of expectation": (GOOD + '[expect]\nerrors = { clinet = ["EPIPE"] }\n', "expect: there is no host 'clinet'"),
+    "every": (GOOD + '[[actions]]\nmatch = { every = 0 }\ndo = "drop"\n', r"actions\[0\]: every: 0 is no number from 1 on"),
+    "strip": (GOOD + '[[actions]]\ndo = "strip(nop)"\n', r"actions\[0\]: do: strip: 'nop' is none of mss"),
+    "crash": (GOOD + '[[events]]\nt = "1s"\ndo = "crash"\n', r"events\[0\]: hosts: none: no such host"),
+    "several times": (GOOD + '[[events]]\nt = "1s"\ndo = "down"\ntimes = 2\n', r"events\[0\]: every: how far apart"),
+    "again too soon": (
+        GOOD + '[[events]]\nt = "1s"\ndo = "down"\nfor = "2s"\nevery = "1s"\ntimes = 2\n',
+        r"events\[0\]: every: it would begin again",
+    ),
+    "copies at both ends": (GOOD.replace('app = "bulk:1000"', 'copies = 2').replace('app = "sink"', "copies = 2"), r"links\[0\]: one end at most"),
+    "address of copies": (GOOD.replace('app = "sink"', 'copies = 2\naddress = "10.0.0.9/24"'), "hosts.server.address: copies get"),
+    "name of a link of copies": (GOOD.replace('app = "sink"', "copies = 2") + 'name = "it"\n', r"links\[0\].name: a link of copies"),
+    "known at a switch": (
+        GOOD.replace('b = "server"', 'b = "middle"') + 'neighbours = "known"\n[switches.middle]\n',
+        r'links\[0\]: neighbours: "known" is for links between hosts',
+    ),
+    "host that agreed": (GOOD + "[expect.agreed.nobody]\nmss = 3\n", "expect: there is no host 'nobody'"),
+    "cause": (GOOD + "[expect]\ndropped = { bad = 1 }\n", "expect.dropped"),
     "case": (GOOD + '[[case]]\nname = "one"\n[[case]]\nname = "one"\n', "case: the name 'one' occurs twice"),
     "in a case": (
         GOOD + '[[case]]\nname = "one"\n[case.expect]\nretransmit = 1\n',
@@ -132,6 +149,16 @@ def test_a_case_lies_over_the_file(tmp_path):
     assert case.name == "example/slow" and case.table.seed == 9
     assert case.table.hosts["client"].app == "bulk:7" and case.table.hosts["server"].app == "sink"
     assert (case.table.expect.retransmits, case.table.expect.rto_count) == (0, 0)
+
+
+def test_copies_are_hosts_with_links_of_their_own(tmp_path):
+    made = load(tmp_path, GOOD.replace('app = "bulk:1000"', 'app = "bulk:1000"\ncopies = 3').replace('"sink"', '"sink(count=3)"')
+                .replace('b = "server"', 'b = "middle"').replace("[[links]]", '[switches.middle]\n[[links]]\na = "server"\nb = "middle"\n[[links]]'))
+    assert list(made.table.hosts) == ["client-1", "client-2", "client-3", "server"]
+    assert [(link.a, link.b) for link in made.table.links] == [("server", "middle"), *[(f"client-{i}", "middle") for i in (1, 2, 3)]]
+    outcome = scenario.run(made)
+    assert outcome.ok, outcome.failures
+    assert [outcome.statistics["hosts"][host]["tcp"]["bytes_out"] for host in made.table.hosts] == [1000, 1000, 1000, 0]
 
 
 def test_texts_of_workloads():

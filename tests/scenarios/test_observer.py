@@ -289,6 +289,85 @@ def resurrection(wire):
     wire.sent("client", 1, ACK, 1, ms=1)
 
 
+def burst_around_an_old_segment(wire):
+    """At one instant: a segment ahead (answered at once), an old one with a new timestamp, and the one that was missing with an older timestamp."""
+    wire.open(sack=True)
+    wire.passes("client", at(0), ACK, 1, DATA[:MSS], ms=1, timestamps=(1, 1))
+    wire.passes("server", 1, ACK, at(1), ms=2)
+    wire.passes("client", at(1), ACK, 1, DATA[:MSS], ms=3, timestamps=(1, 1))
+    for i, tsval in ((2, 2), (3, 5), (0, 5)):
+        wire.happens("sent", "client", wire.frame("client", at(i), ACK, 1, DATA[:MSS], timestamps=(tsval, 1)))
+    for i, tsval in ((3, 5), (0, 5), (2, 2)):
+        wire.happens("delivered", "client", wire.frame("client", at(i), ACK, 1, DATA[:MSS], timestamps=(tsval, 1)), ms=4)
+    wire.sent("server", 1, ACK, at(2), sack=((at(3), at(4)),))
+    wire.sent("server", 1, ACK, at(2), sack=((at(3), at(4)),))
+
+
+def test_an_old_segment_behind_an_acknowledgement_of_the_same_instant_brings_no_timestamp(wire):
+    burst_around_an_old_segment(wire)
+    wire.sent("server", 1, ACK, at(4))
+    assert wire.broken() == [], wire.observer.violations
+
+
+def test_an_acknowledgement_that_covers_all_but_the_newest_is_not_late(wire):
+    """Each leaves with its timer, at the instant of the next arrival."""
+    wire.open()
+    for i in range(20):
+        wire.passes("client", at(i), ACK | PSH, 1, DATA[:MSS], ms=40 * i)
+        if i:
+            wire.passes("server", 1, ACK, at(i))
+    wire.passes("server", 1, ACK, at(20), ms=800)
+    assert wire.broken() == [], wire.observer.violations
+
+
+def test_what_a_crashed_host_owes_is_forgotten_and_all_but_rst_is_told(wire):
+    wire.open()
+    wire.passes("client", at(0), ACK, 1, DATA[:MSS], ms=1)
+    wire.passes("client", at(1), ACK, 1, DATA[:MSS], ms=2)
+    wire.observer.crashed("server", 3 * MS)
+    wire.passes("server", 1, RST, ms=4)
+    wire.sent("server", 1, ACK, at(2), ms=5)
+    assert wire.broken() == ["resurrection"], wire.observer.violations
+
+
+def test_a_rst_of_an_end_in_syn_sent_is_an_answer_and_no_end(wire):
+    """RFC 9293, 3.5.1: half a connection is met by a SYN."""
+    wire.sent("client", 0, SYN, mss=1460, wscale=4, timestamps=(1, 0))
+    wire.happens("delivered", "server", wire.frame("server", 500, ACK, 77))
+    wire.sent("client", 77, RST)
+    wire.passes("client", 0, SYN, mss=1460, wscale=4, timestamps=(1, 0), ms=1000)
+    wire.passes("server", 0, SYN | ACK, 1, mss=1460, wscale=4, ms=1000)
+    wire.passes("client", 1, ACK, 1, ms=1000)
+    assert wire.broken() == [], wire.observer.violations
+
+
+def test_what_reaches_a_stalled_host_is_owed_an_answer_from_its_end(wire):
+    wire.open()
+    wire.observer.stalled("server")
+    for i in range(4):
+        wire.passes("client", at(i), ACK, 1, DATA[:MSS], ms=1 + i)
+    wire.observer.resumed("server", 900 * MS)
+    wire.passes("server", 1, ACK, at(4), ms=900)
+    assert wire.broken() == [], wire.observer.violations
+
+
+def test_a_segment_that_arrives_a_second_time_is_counted(wire):
+    wire.open()
+    wire.passes("client", at(0), ACK, 1, DATA[:MSS])
+    wire.passes("client", at(2), ACK, 1, DATA[:MSS])
+    wire.passes("client", at(0), ACK, 1, DATA[:MSS])
+    wire.passes("client", at(2), ACK, 1, DATA[:MSS])
+    wire.passes("client", at(1), ACK, 1, DATA[:MSS])
+    assert sum(side.doubled for side in wire.observer.all_sides()) == 2
+
+
+def test_a_right_edge_that_goes_back_by_rounding_is_counted(wire):
+    wire.open(wscale=4, window=1000)
+    wire.passes("client", 1, ACK | PSH, 1, DATA[:100], ms=1)
+    wire.passes("server", 1, ACK, 101, window=993, ms=1)
+    assert wire.broken() == [] and sum(side.shrunk for side in wire.observer.all_sides()) == 1
+
+
 BREAKS = {
     checksums: "checksums",
     sequence: "sequence",

@@ -16,8 +16,10 @@ FIRST = """
     clean-lan clean-wan handshake-loss syn-blackhole simultaneous-open rst-on-syn single-loss-mid multi-loss-no-sack
     rto-backoff ack-loss-50 duplicates corruption zero-window-deadlock silly-window nagle-delack fin-loss half-close
     simultaneous-close close-with-unread lossy-5 multi-loss-sack rexmit-loss ack-loss-sack
+    burst-loss-slow-start reorder-1 reorder-2 wscale-boundary link-flap incast-32 rx-ring-overrun lossy-1pct lossy-30
+    satellite-600ms mss-clamp strip-options host-crash-restart
 """.split()
-ACROSS_PROCESSES = ("handshake-loss", "lossy-5", "duplicates", "simultaneous-open")
+ACROSS_PROCESSES = ("handshake-loss", "lossy-5", "duplicates", "simultaneous-open", "host-crash-restart", "strip-options")
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)

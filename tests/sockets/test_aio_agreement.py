@@ -1,6 +1,7 @@
 """The same asyncio programs on the kernel's loop and on usnet's: they must say the same, in every place."""
 
 import asyncio
+import io
 import socket
 import ssl
 import tempfile
@@ -573,12 +574,25 @@ def files(net):
             got.append(await loop.sendfile(writer.transport, file, 1000, 200_000))
             got.append(await reader.readexactly(200_000) == pattern(201_000)[1000:])
             got.append(file.tell())
+            sending = asyncio.create_task(loop.sendfile(writer.transport, file, 0))
+            await asyncio.sleep(0)
+            try:
+                writer.write(b"between")
+            except RuntimeError as error:
+                got.append(str(error))
+            got.append((await asyncio.gather(sending, reader.readexactly(300_000)))[1] == pattern(300_000))
             writer.close()
             await writer.wait_closed()
             with net.socket() as sock:
                 await loop.sock_connect(sock, await net.where())
                 got.append(await loop.sock_sendfile(sock, file, 299_990))
                 got.append(await loop.sock_recv(sock, 100))
+                got.append(await loop.sock_sendfile(sock, io.BytesIO(b"not a file"), 4))
+                got.append(await loop.sock_recv(sock, 100))
+                try:
+                    await loop.sock_sendfile(sock, io.BytesIO(b"x"), fallback=False)
+                except RuntimeError as error:
+                    got.append(said(error))
         return got
 
     return listening(net, echo), client

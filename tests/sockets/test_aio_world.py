@@ -50,6 +50,17 @@ def test_time_is_virtual_and_timers_go_off_to_the_nanosecond(host):
     assert result(host, main) == ([1, 10, 999, 1_000_001, 3_600_000_000_000], 3_602_000_000_000, 3602.0)
 
 
+def test_many_waits_of_a_decimal_fraction_add_up_to_the_nanosecond(host):
+    """A float of seconds is a little more or less than the fraction, and so are the differences of such."""
+
+    async def main():
+        for n in range(2000):
+            await asyncio.sleep((0.0123, 0.1, 0.000007)[n % 3])
+
+    result(host, main)
+    assert host.world.now == 667 * (12_300_000 + 100_000_000) + 666 * 7_000
+
+
 def test_timers_go_off_on_time_after_a_hundred_years(host):
     """Where a float of seconds no longer tells nanoseconds apart."""
 
@@ -72,6 +83,21 @@ def test_a_coarse_clock_never_lets_a_timer_go_off_early(world):
         return world.now
 
     assert result(host, main) == 32_000_000
+
+
+def test_a_host_without_a_link_talks_to_itself(world):
+    host = world.host("alone", "10.0.0.1/24")
+
+    async def main():
+        server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
+        async with server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            got = await reader.read()
+            writer.close()
+            await writer.wait_closed()
+        return got
+
+    assert result(host, main) == b"" and world.now < 1_000_000
 
 
 def test_a_loop_of_callbacks_without_progress_is_an_error_that_names_the_program(host, monkeypatch):
@@ -209,6 +235,72 @@ def test_two_hosts_with_a_loop_each_repeat_to_the_byte_under_loss():
     run = functools.partial(subprocess.run, [sys.executable, "-c", DIGEST], cwd=ROOT, capture_output=True, text=True, check=True)
     said = {run(env={**os.environ, "PYTHONHASHSEED": str(n)}).stdout for n in range(3)}
     assert len(said) == 1 and said.pop().startswith("200 ")
+
+
+ORDERS = """
+import asyncio, usnet
+ended = []
+async def end(n):
+    try:
+        await asyncio.sleep(1000)
+    finally:
+        ended.append(n)
+async def count(n):
+    try:
+        while True:
+            yield n
+            await asyncio.sleep(0)
+    finally:
+        ended.append(n)
+async def main():
+    done, _ = await asyncio.wait([asyncio.create_task(asyncio.sleep(1, n)) for n in range(20)])
+    print([task.result() for task in done])
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(end(n), name=str(n)) for n in range(20)]
+            await asyncio.sleep(0)
+            print([task.get_name() for task in asyncio.all_tasks() if task.get_name().isdigit()])
+            raise KeyError
+    except* KeyError:
+        pass
+    hosts = [f"10.0.0.{n}" for n in range(1, 9)]
+    server = await asyncio.start_server(print, hosts, 80)
+    print([sock.getsockname()[0] for sock in server.sockets] == hosts)
+    server.close()
+    generators = [count(n) for n in range(20)]
+    for generator in generators:
+        await anext(generator)
+    loop = asyncio.get_running_loop()
+    for n in range(20):
+        loop.create_task(end(n))
+    await asyncio.sleep(0)
+    loop.kept = generators
+with usnet.World(seed=1) as world:
+    host = world.host("a", *[f"10.0.0.{n}/24" for n in range(1, 9)])
+    for n in range(8):
+        world.link(host, world.host(f"b{n}", f"10.0.{n + 1}.2/24"))
+    host.run(lambda: asyncio.run(main()))
+    world.run_programs()
+print(ended)
+"""
+
+
+def test_what_asyncio_keeps_in_sets_is_in_its_order():
+    """Results of wait(), the tasks of a group that is broken off, hosts of a server; at the end of run(): what is cancelled, and generators."""
+    done = subprocess.run([sys.executable, "-c", ORDERS], cwd=ROOT, capture_output=True, text=True, check=True)
+    order = list(range(20))
+    assert done.stdout.splitlines() == [str(order), str([str(n) for n in order]), "True", str(order * 3)]
+
+
+def test_a_world_repeats_to_the_byte_whatever_ran_before_it():
+    digests = set()
+    case = next(case for case in CASES if case.__name__ == "a_group_of_tasks_ends_with_the_first_that_fails")
+    for _ in range(3):
+        place = Far()
+        place.run(case)
+        digests.add(place.digest)
+        Far().run(CASES[0])
+    assert len(digests) == 1
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -168,9 +168,19 @@ def test_srtt_and_rttvar_follow_rfc_6298():
         error = rtt * 1_000_000 - srtt
         srtt, var = srtt + int(error / 8), var + int((abs(error) - var) / 4)
         assert abs(tcp.snapshot()["srtt"] - srtt) <= 5 and abs(tcp.snapshot()["rttvar"] - var) <= 5
-        assert tcp.snapshot()["rto"] == max(
-            200_000_000, tcp.snapshot()["srtt"] + max(1_000_000, 4 * tcp.snapshot()["rttvar"])
-        )
+        now = tcp.snapshot()
+        assert now["rto"] == max(200_000_000, now["srtt"] + max(1_000_000, 4 * now["rttvar"], min(200_000_000, now["srtt"])))
+
+
+def test_the_timeout_stays_clear_of_a_long_round_trip_that_never_varies():
+    tcp = established()
+    for i in range(150):
+        tcp.send(100)
+        tcp.take()
+        tcp.after(ms=min(600, 150 + 10 * i))
+        tcp.rx(f". 1:1(0) ack {100 * i + 101}")
+    now = tcp.snapshot()
+    assert now["rttvar"] < 1_000_000 and now["rto"] == now["srtt"] + 200_000_000
 
 
 def test_it_gives_up_after_the_configured_number():

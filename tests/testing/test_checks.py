@@ -71,9 +71,13 @@ def test_servers_are_ended_where_they_wait_and_their_finally_runs():
         finally:
             ended.append(True)
 
-    with pair() as net:
+    setting = pair()
+    with setting.watch() as watched:
+        net = setting.build(watched)
         net.server.run(serve)
-    assert ended == [True]
+        run_to_rest(net.world, 10**9)
+        assert ended == [True]
+        assert net.server.statistics()["memory"]["descriptors"] == 0
 
 
 def test_a_world_without_hosts_comes_to_rest():

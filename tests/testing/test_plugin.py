@@ -166,7 +166,12 @@ class TestGreeting:
         assert await reader.read() == b"hello"
         writer.close()
         assert usnet_pair.world.now > delay * 1_000_000_000
-''').assert_outcomes(passed=2)
+
+
+async def test_it_may_fail(usnet_pair):
+    await asyncio.sleep(1)
+    assert not usnet_pair.world.now
+''').assert_outcomes(passed=2, failed=1)
 
 
 SCENARIO = '''

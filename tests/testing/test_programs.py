@@ -98,6 +98,11 @@ def test_the_error_of_a_servers_script_is_told_before_what_it_made_of_the_client
             net.call(ask, 1)
 
 
+def test_a_clients_script_that_fails_fails_the_call(scripts):
+    with pair() as net, pytest.raises(ZeroDivisionError):
+        net.call(scripts / "broken.py")
+
+
 def test_a_script_that_runs_behind_the_body_fails_the_test(scripts):
     with pytest.raises(ConnectionRefusedError), pair() as net:
         net.client.run(scripts / "client.py", "server")

@@ -12,6 +12,7 @@ import click
 
 from usnet.cli.commands import Failed, Seed, Unreadable, one_line
 from usnet.cli.screen import console
+from usnet.cli.seeds import Seeds, sweep_all
 
 
 def scenario_files(given: Iterable[Path]) -> list[Path]:
@@ -49,22 +50,9 @@ def play(scenario: Any, seed: int | None, pcap: Path | None, twice: bool, rings:
     from usnet.lab.scenario import run
 
     outcome = run(scenario, seed=seed, pcap_dir=pcap, rings=rings)
-    result: dict[str, Any] = {
-        "scenario": outcome.scenario,
-        "seed": outcome.seed,
-        "ok": bool(outcome.ok),
-        "digest": outcome.digest,
-        "failures": [str(failure) for failure in outcome.failures],
-        "packets": outcome.packets,
-        "virtual_seconds": outcome.virtual_seconds,
-        "cpu_seconds": round(outcome.cpu_seconds, 6),
-    }
     if twice:
-        again = run(scenario, seed=seed, rings=rings).digest
-        if again != outcome.digest:
-            result["ok"] = False
-            result["failures"].append(f"not deterministic: the digest was {outcome.digest}, and {again} when run again")
-    return result
+        outcome.compare(run(scenario, seed=seed, rings=rings))
+    return outcome.summary()
 
 
 class Report:
@@ -116,6 +104,8 @@ class Report:
 @click.command("replay")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option("--seed", type=Seed(), help="In place of the scenario's own.")
+@click.option("--seeds", type=Seeds(), metavar="FIRST..LAST", help="With each of these: which fail, and how long the others take.")
+@click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes that run --seeds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.option(
     "--pcap", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write a capture of each run there."
@@ -129,10 +119,21 @@ class Report:
     help="What stacks send through: the simulator's own rings, or netmap's as its stand-in keeps them. Digests are the same.",
 )
 def command(
-    files: tuple[Path, ...], seed: int | None, as_json: bool, pcap: Path | None, check_determinism: bool, rings: str
+    files: tuple[Path, ...],
+    seed: int | None,
+    seeds: range | None,
+    jobs: int,
+    as_json: bool,
+    pcap: Path | None,
+    check_determinism: bool,
+    rings: str,
 ) -> int:
     """Run scenarios (files, or directories of *.toml), and say whether what they expect holds."""
+    if seeds is not None and (seed is not None or pcap is not None):
+        raise click.UsageError("--seeds goes with neither --seed nor --pcap: replay one seed for a capture of it")
     scenarios = load_all(scenario_files(files))
+    if seeds is not None:
+        return sweep_all(scenarios, seeds, jobs, rings, check_determinism, as_json)
     if pcap is not None:
         try:
             os.makedirs(pcap, exist_ok=True)

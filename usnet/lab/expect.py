@@ -350,6 +350,7 @@ def check_window(run: Run) -> Iterator[str]:
     for name, found in (
         ("small_segments", small_segments),
         ("small_updates", lambda run: sum(s.small_updates for s in run.observer.all_sides())),
+        ("shrunk_windows", lambda run: sum(s.shrunk for s in run.observer.all_sides())),
     ):
         limits = getattr(run.expect, name)
         text = outside(found(run), limits, name) if limits is not None else None

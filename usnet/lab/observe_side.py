@@ -50,6 +50,7 @@ class Side:
         self.pure_acks = 0
         self.updates = 0
         self.small_updates = 0
+        self.shrunk = 0  # times that its right edge went back, by less than the unit of its scale
         # What reached it
         self.irs = -1
         self.rcv_nxt = 0
@@ -286,6 +287,7 @@ class Side:
         if edge + slack < self.edge:
             self.wrong("right_edge", t, f"the right edge goes back from offset {self.edge} to {edge}")
         grown = edge - self.edge
+        self.shrunk += grown < 0
         if self.edge and slack < grown < min(self.full_segment, self.largest_offer // 2):
             self.small_updates += 1
         self.edge = max(self.edge, edge)

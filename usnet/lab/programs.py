@@ -226,7 +226,7 @@ class SimPoller(Poller):
     def __init__(self, env, host=None):
         self.env = env
         self.ports = []
-        self._clock = host              # whose clock deadlines are measured by; without it that of the first port's host
+        self._own = host                # the one that they run on, with ports or without
         self._hosts = []
         self.is_woken: Any = None       # of the stack: whether the program whose wait has that token should look again
         self.wait_text: Any = None      # of the stack: what the program whose wait has that token waits for
@@ -235,22 +235,30 @@ class SimPoller(Poller):
         self._seen = {}                 # program (None: the main one) -> news that it was woken for
         self._alarm = Alarm(env.network.scheduler, self._time_came)
         self._timed_out = False
+        if host is not None:
+            self._listen(host)
+
+    def _listen(self, host):
+        self._hosts.append(host)
+        host.add_listener(self._host_news)
+
+    def _unlisten(self, host):
+        self._hosts.remove(host)
+        host.remove_listener(self._host_news)
 
     def add_port(self, port):
         if port.network is not self.env.network:
             raise ValueError(f"{port.name} belongs to another network")
         self.ports.append(port)
         if port.host not in self._hosts:
-            self._hosts.append(port.host)
-            port.host.add_listener(self._host_news)
+            self._listen(port.host)
 
     def remove_port(self, port):
         if port not in self.ports:
             raise KeyError(port)
         self.ports.remove(port)
-        if not any(known.host is port.host for known in self.ports):
-            self._hosts.remove(port.host)
-            port.host.remove_listener(self._host_news)
+        if port.host is not self._own and not any(known.host is port.host for known in self.ports):
+            self._unlisten(port.host)
 
     def _host_news(self, now):
         self.ring_doorbell()
@@ -287,8 +295,8 @@ class SimPoller(Poller):
         for host in self._hosts:
             if host.native:             # calls may have left it something to do, or another deadline
                 host.touch()
-        if self._clock is not None or self._hosts:
-            deadline_ns = (self._clock or self._hosts[0]).instant(deadline_ns)
+        if self._hosts:
+            deadline_ns = self._hosts[0].instant(deadline_ns)
         if program is None:
             return self._drive(deadline_ns, token)
         if deadline_ns > self.env.now and (self._take_news(program) if token is None else self.is_woken(token)):
@@ -336,4 +344,6 @@ class SimPoller(Poller):
     def close(self):
         for port in list(self.ports):
             self.remove_port(port)
+        for host in list(self._hosts):
+            self._unlisten(host)
         self._alarm.clear()

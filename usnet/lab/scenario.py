@@ -47,6 +47,25 @@ class Outcome:
     statistics: dict[str, Any] = field(default_factory=dict)
     calls: list[Did] = field(default_factory=list)
 
+    def compare(self, again: "Outcome") -> None:
+        """The same run once more: another digest is a failure of this one."""
+        if again.digest != self.digest:
+            self.ok = False
+            self.failures.append(f"not deterministic: the digest was {self.digest}, and {again.digest} when run again")
+
+    def summary(self) -> dict[str, Any]:
+        """What `usnet replay --json` prints."""
+        return {
+            "scenario": self.scenario,
+            "seed": self.seed,
+            "ok": bool(self.ok),
+            "digest": self.digest,
+            "failures": [str(failure) for failure in self.failures],
+            "packets": self.packets,
+            "virtual_seconds": self.virtual_seconds,
+            "cpu_seconds": round(self.cpu_seconds, 6),
+        }
+
 
 def load(path: str | Path) -> Scenario:
     """The scenario of a file. ScenarioError, naming file and key, when something in it cannot be."""

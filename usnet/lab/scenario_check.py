@@ -240,6 +240,7 @@ def _check_expect(t: ScenarioTable) -> None:
         if key not in t.hosts:
             raise ValueError(f"there is no host {key!r}")
     times = {"completion_min": e.completion_min, "completion_max": e.completion_max, "conn_end_after": e.conn_end_after, "resume_max": e.resume_max}
+    units.probability(e.share)
     for value in times.values():
         if value is not None:
             units.time(value)

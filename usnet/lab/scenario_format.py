@@ -185,8 +185,10 @@ class ExpectTable(Table, kw_only=True):
     window: WindowTable | None = None
     small_segments: Limits | None = None
     small_updates: Limits | None = None
+    shrunk_windows: Limits | None = None
     corrupted_dropped: bool = False
     amplification: int = 8
+    share: Number = 1
     invariants: Literal["all"] | dict[str, str] = "all"
 
 

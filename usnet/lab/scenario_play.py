@@ -8,7 +8,6 @@ from usnet.lab.observe_side import Side
 from usnet.lab.scenario_check import Scenario
 from usnet.lab.scenario_events import start_programs
 from usnet.lab.scenario_format import ScenarioTable
-from usnet.lab.script_run import raise_failures
 from usnet.lab.world import World
 from usnet.wire.observe import parse_tcp
 
@@ -65,7 +64,6 @@ def play(scenario: Scenario, judged: Run) -> None:
         judged.deadline = min(judged.duration, units.time(t.heal.t) + units.time(t.heal.within))
     start_programs(judged, scenario.table.hosts)
     _run_until(judged, judged.deadline)
-    raise_failures(world)
     judged.waiting = world.env.waiting()
     if not judged.waiting:
         judged.completed_at = max(judged.ledger.ended.values(), default=world.now)

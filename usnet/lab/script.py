@@ -210,6 +210,8 @@ class Script:
             self.end()
 
     def _execute(self):
+        if self.virtual and not self.host.ports:
+            self.host.new_port()  # without an interface there is no loopback either
         with io.open_code(str(self.file)) as file:
             code = compile(file.read(), str(self.file), "exec", dont_inherit=True)
         exec(code, self.main_module.__dict__)

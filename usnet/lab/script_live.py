@@ -77,10 +77,8 @@ class LivePoller(SimPoller):
     """What the stack of a LiveWorld waits with: its ports wake the environment."""
 
     def __init__(self, env, simulated):
-        super().__init__(env)
+        super().__init__(env, simulated)
         self.os_poller = env.poller
-        self._hosts.append(simulated)
-        simulated.add_listener(self._host_news)
 
     def add_port(self, port):
         self.ports.append(port)

@@ -163,9 +163,11 @@ class Host:
         self.simulated.stall()
 
     def resume(self):
-        """A host that was stalled goes on."""
+        """A host that was stalled goes on: first with what its transmit rings hold."""
         if self.simulated.is_stalled:
             self.simulated.resume()
+            for port in self.ports:
+                port.tx_ring().sync()
 
     @property
     def is_off(self):

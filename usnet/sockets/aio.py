@@ -10,6 +10,7 @@ import contextvars
 import functools
 import itertools
 import math
+import os
 import socket as std
 import types
 import weakref
@@ -63,14 +64,13 @@ _connect_sock = _with(_Base._connect_sock, socket=_Sockets())
 
 
 class _Counted:
-    """Hashed by a number, not by its address: sets of such are in the same order in each run."""
+    """Hashed by a number that its loop gives it, not by its address: sets of such are in the same order in each run."""
 
-    _numbers = itertools.count()
     _number: int
 
     def __new__(cls, *args, **kwargs):
         made = super().__new__(cls)
-        made._number = next(cls._numbers)
+        made._number = next((kwargs.get("loop") or args[0]).numbers)
         return made
 
     def __hash__(self):
@@ -152,6 +152,7 @@ class EventLoop(_Base):
         poller = self._stack.poller
         device = poller if isinstance(poller, OSPoller) else getattr(poller, "os_poller", None)  # where signals can wake it
         self._virtual = not isinstance(poller, OSPoller)
+        self.numbers = itertools.count()
         super().__init__(LoopSelector(self._stack))
         self._programs = Programs(self._stack) if self._virtual else None
         self._signals = None if device is None else Signals(self, device)
@@ -246,6 +247,15 @@ class EventLoop(_Base):
     sock_connect = _of_usnet(_Base.sock_connect)
     sock_accept = _of_usnet(_Base.sock_accept)
     sock_sendfile = _of_usnet(_Base.sock_sendfile)
+
+    async def _sock_sendfile_native(self, sock, file, offset, count):
+        """As where the kernel sends a regular file: from `offset` on, wherever the file stands, and nobody else writes meanwhile."""
+        try:
+            os.fstat(file.fileno())
+        except (OSError, AttributeError):
+            raise asyncio.SendfileNotAvailableError("not a regular file") from None
+        file.seek(offset)
+        return await self._sock_sendfile_fallback(sock, file, offset, count)
 
     def create_task(self, coro, **options):
         if self._task_factory is not None or not self._virtual:

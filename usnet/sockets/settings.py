@@ -86,7 +86,7 @@ class Tcp(Table):
     sack: bool = switch(True, "selective acknowledgements are offered (RFC 2018)")
     cc: str = choice("newreno", CONTROLLERS, "congestion controller")
     rto_initial: int = time(10**9, 1, YEARS, "retransmission timeout before the first measurement (RFC 6298)")
-    rto_min: int = time(200 * 10**6, 0, YEARS, "shortest retransmission timeout")
+    rto_min: int = time(200 * 10**6, 0, YEARS, "shortest retransmission timeout, and by how much it exceeds a longer round trip at least")
     rto_max: int = time(60 * 10**9, 1, YEARS, "longest retransmission timeout")
     delack: int = time(40 * 10**6, 0, 500 * 10**6, "for how long an acknowledgement may wait")
     msl: int = time(30 * 10**9, 0, DAY, "maximum segment lifetime: TIME-WAIT lasts two")

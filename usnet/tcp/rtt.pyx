@@ -20,7 +20,11 @@ cdef void tcp_rtt_sample(tcp_state *t, tcb *k, int64_t rtt) noexcept nogil:
         k.rttvar += ((error if error >= 0 else -error) - k.rttvar) // 4
         if k.srtt < 1:
             k.srtt = 1
-    spread = 4 * k.rttvar
+    # Where all round trips are alike RTTVAR vanishes, but a segment at the end of a flight, or a retransmission, waits behind a queue that the timed
+    # one did not see. The RFC's least RTO of 1 s covers that; ours is rto_min beyond SRTT, where SRTT is as long
+    spread = k.srtt if k.srtt < t.config.rto_min else t.config.rto_min
+    if spread < 4 * k.rttvar:
+        spread = 4 * k.rttvar
     if spread < t.config.granularity:
         spread = t.config.granularity
     k.rto = k.srtt + spread

@@ -54,7 +54,7 @@ cdef struct tcp_config:
     uint8_t cc                  # CC_*
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     int64_t rto_initial         # ns; default 1 s (RFC 6298, 2.1)
-    int64_t rto_min             # ns; default 200 ms (Linux's; RFC 6298, 2.4 says 1 s: an option)
+    int64_t rto_min             # ns; default 200 ms (Linux's; RFC 6298, 2.4 says 1 s: an option); beyond SRTT where that is as long
     int64_t rto_max             # ns; default 60 s
     int64_t delack              # ns; default 40 ms (at most 500 ms)
     int64_t msl                 # ns; default 30 s: TIME-WAIT lasts two

@@ -20,27 +20,27 @@ from hypothesis import strategies as st
 from usnet.testing.pairs import Pair, pair
 
 DEEDS = ("drop", "drop", "delay(15ms)", "delay(300ms)", "reorder(1)", "reorder(4)", "dup(1)", "corrupt")
-FLAGS = ("data", "data", "data", "data", "ack", "syn", "synack", "fin")
+FLAGS = (*("data",) * 6, "ack", "syn", "synack", "fin")
 WAYS = ("client->server", "server->client")
-KINDS = [(do, at, flag) for do in DEEDS for flag in FLAGS for at in WAYS if (flag, at) not in (("syn", WAYS[1]), ("synack", WAYS[0]))]
+PLACES = [(at, flag) for flag in FLAGS for at in WAYS if (flag, at) not in (("syn", WAYS[1]), ("synack", WAYS[0]))]
 FIRST = 4
 OF_PAIR = tuple(name for name, p in inspect.signature(pair).parameters.items() if p.kind is not p.VAR_KEYWORD)
 OF_LINK = ("rate", "delay", "jitter", "queue", "mtu", "overhead", "loss", "duplicate", "corrupt", "reorder", "name", "ports", "up", "down")
 
 
-def impairments(most: int = 4, frames: int = 20) -> st.SearchStrategy[list[dict[str, Any]]]:
+def impairments(most: int = 6, frames: int = 20) -> st.SearchStrategy[list[dict[str, Any]]]:
     """A strategy of what befalls single frames: up to `most` tables, as scenario files have them and pair(fates=...) takes
     them: {"do": "drop", "at": "client->server", "match": {"flag": "data", "nth": 2}}. Counted from 1 to `frames`, the
     first ones more often. They shrink to few, to losses, and to the first frames."""
-    # Two choices for each: Hypothesis takes out what is made of few.
+    # Of each three choices, the simplest first: Hypothesis takes out what is made of few.
     few = range(1, min(FIRST, frames) + 1)
-    nth = st.sampled_from([*few, *few, *few, *range(FIRST + 1, frames + 1)])
-    return st.lists(st.builds(table, st.sampled_from(KINDS), nth), max_size=most)
+    nth = st.sampled_from([*few] * 6 + [*range(FIRST + 1, frames + 1)])
+    return st.lists(st.builds(table, st.sampled_from(DEEDS), st.sampled_from(PLACES), nth), max_size=most)
 
 
-def table(kind: tuple[str, str, str], nth: int) -> dict[str, Any]:
+def table(do: str, place: tuple[str, str], nth: int) -> dict[str, Any]:
     """What befalls a frame, as scenario files have it."""
-    do, at, flag = kind
+    at, flag = place
     return {"do": do, "at": at, "match": {"flag": flag, "nth": nth}}
 
 
@@ -64,7 +64,7 @@ def usual(**more: Any) -> hypothesis.settings:
 def given_network(*, settings: hypothesis.settings | None = None, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Makes a property test of a function: for each example a new network, its parameter `net` (a Pair), in virtual time.
 
-    Arguments of pair() are those of the network, each a value or a strategy; without `fates` up to four frames are
+    Arguments of pair() are those of the network, each a value or a strategy; without `fates` up to six frames are
     lost, delayed, reordered, duplicated or corrupted. All others must be strategies, and are the test's arguments. A
     coroutine function runs on the client. Behind the body the world runs to its end and is judged, as with pair().
 

@@ -1,5 +1,5 @@
 """The wire between two TAP devices: what the one's kernel sends, whole frames of up to 64 KiB behind their virtio-net headers, is given to the
-other's as it is. One thread, one read and one write a frame, a wait when nothing is there. Compiled by benchmarks/forwarder.py when it is wanted."""
+other's as it is. One thread, one read and one write a frame, a wait when nothing is there."""
 
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint8_t
