@@ -17,6 +17,8 @@ cdef enum:
     PIECE_WHOLE = 0x01          # nothing was cut off: `sum` is the sum of its bytes
     PIECE_SENT = 0x02           # went out as it lies, in transmit slot `slot`
     PIECE_OUT = 0x04            # the application has it: in no queue
+    PIECE_OUTBOUND = 0x20       # its owner's: in the queue of what is sent
+    PIECE_AGING = 0x10          # in a queue, over a buffer of a port: stands in the list by age
     PIECE_FILL = 0x08           # ... to fill it and give it to `pos`, a connection of generation `before`
 
 cdef struct piece:
@@ -30,6 +32,9 @@ cdef struct piece:
     uint32_t buf                # buffer or chunk
     uint32_t head               # bytes from the frame's start to the payload
     uint32_t slot
+    uint32_t owner              # whose queue it is in: the user's own number
+    uint32_t older              # while PIECE_AGING, or NONE
+    uint32_t newer
     uint8_t where               # set of buffers, or OWN_*
     uint8_t flags
 
@@ -38,6 +43,8 @@ cdef struct piece_pool:
     chunk_pool *chunks          # the stack's
     uint32_t given              # pieces that are to be released, linked by next, or NONE
     buffers sets[8]
+    uint32_t oldest[8]          # of each set: the piece that has been in a queue for longest, or NONE
+    uint32_t newest[8]
 
 cdef struct piece_queue:
     chain c
@@ -72,6 +79,8 @@ cdef void queue_clear(piece_pool *pool, piece_queue *q) noexcept nogil
 # Appends bytes to the chain, which must end with the queue. 0 or -ENOBUFS.
 cdef int queue_write(piece_pool *pool, piece_queue *q, const uint8_t *src, uint32_t n) noexcept nogil
 cdef void queue_add(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil
+# Copies what piece i of the queue has in a port's buffer to chunks, and gives the buffer back. 0, or -ENOBUFS: then nothing happened.
+cdef int queue_aside(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil
 # Takes a piece off that stands at the very front.
 cdef void queue_shift(piece_pool *pool, piece_queue *q) noexcept nogil
 # The last piece that begins at or before `at` bytes behind the front, or NONE.

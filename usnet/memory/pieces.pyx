@@ -18,6 +18,7 @@ cdef int pieces_init(piece_pool *pool, chunk_pool *chunks, uint32_t max_pieces) 
     memset(pool, 0, sizeof(piece_pool))
     pool.chunks = chunks
     pool.given = NONE
+    forget_ages(pool)
     return -ENOMEM if arena_init(&pool.items, sizeof(piece), max_pieces, 8) else 0
 
 
@@ -26,6 +27,39 @@ cdef void free_heap(piece_pool *pool) noexcept nogil:
     for i in range(pool.items.used):
         if arena_live(&pool.items, i) and piece_at(pool, i).where == OWN_HEAP:
             free(piece_at(pool, i).bytes)
+
+
+cdef void forget_ages(piece_pool *pool) noexcept nogil:
+    cdef uint32_t i
+    for i in range(SETS):
+        pool.oldest[i] = pool.newest[i] = NONE
+
+
+cdef void begin_aging(piece_pool *pool, uint32_t i) noexcept nogil:
+    cdef piece *p = piece_at(pool, i)
+    p.flags |= PIECE_AGING
+    p.newer = NONE
+    p.older = pool.newest[p.where]
+    if p.older == NONE:
+        pool.oldest[p.where] = i
+    else:
+        piece_at(pool, p.older).newer = i
+    pool.newest[p.where] = i
+
+
+cdef void end_aging(piece_pool *pool, uint32_t i) noexcept nogil:
+    cdef piece *p = piece_at(pool, i)
+    if not p.flags & PIECE_AGING:
+        return
+    p.flags &= ~<uint8_t>PIECE_AGING
+    if p.older == NONE:
+        pool.oldest[p.where] = p.newer
+    else:
+        piece_at(pool, p.older).newer = p.newer
+    if p.newer == NONE:
+        pool.newest[p.where] = p.older
+    else:
+        piece_at(pool, p.newer).older = p.older
 
 
 cdef void pieces_free(piece_pool *pool) noexcept nogil:
@@ -48,6 +82,7 @@ cdef void pieces_reset(piece_pool *pool) noexcept nogil:
             buffer_release(&pool.sets[p.where], p.buf)
     arena_reset(&pool.items)
     pool.given = NONE
+    forget_ages(pool)
 
 
 cdef void piece_release_later(piece_pool *pool, uint32_t i) noexcept nogil:
@@ -79,6 +114,7 @@ cdef uint32_t pieces_leave(piece_pool *pool, uint32_t number, uint64_t *copied) 
         memcpy(own, p.bytes, p.length)
         copied[0] += p.length
         buffer_release(&pool.sets[number], p.buf)
+        end_aging(pool, i)
         p.where = OWN_HEAP
         p.buf = <uint32_t>0
         p.room = p.length
@@ -124,6 +160,7 @@ cdef uint32_t piece_take(piece_pool *pool, uint32_t where, uint32_t leave, uint3
 
 cdef void piece_release(piece_pool *pool, uint32_t i) noexcept nogil:
     cdef piece *p = piece_at(pool, i)
+    end_aging(pool, i)
     if p.where < SETS:
         buffer_release(&pool.sets[p.where], p.buf)
     elif p.where == OWN_CHUNK:
@@ -175,12 +212,15 @@ cdef void queue_add(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil
     q.span += p.length
     q.placed += p.length
     q.true_bytes += true_size(pool, p)
+    if p.where < SETS:
+        begin_aging(pool, i)
 
 
 cdef void queue_shift(piece_pool *pool, piece_queue *q) noexcept nogil:
     cdef uint32_t i = q.first
     cdef piece *p = piece_at(pool, i)
     cdef uint32_t size = true_size(pool, p)
+    end_aging(pool, i)
     q.first = p.next
     if q.first == NONE:
         q.last = NONE
@@ -192,6 +232,49 @@ cdef void queue_shift(piece_pool *pool, piece_queue *q) noexcept nogil:
     q.span -= p.length
     q.placed -= p.length
     q.true_bytes = q.true_bytes - size if q.true_bytes > size else 0     # a piece that lost its port may count otherwise now
+
+
+cdef uint32_t chunk_behind(piece_pool *pool, piece_queue *q, uint32_t i, const uint8_t *src, uint32_t n) noexcept nogil:
+    """A piece of n bytes behind piece i, over a chunk of which there is one."""
+    cdef uint32_t chunk = chunk_take(pool.chunks)
+    cdef uint32_t made = piece_over(pool, OWN_CHUNK, chunk, chunk_bytes(pool.chunks, chunk), n)
+    cdef piece *p = piece_at(pool, made)
+    cdef piece *front = piece_at(pool, i)
+    memcpy(p.bytes, src, n)
+    p.room = n
+    p.pos = front.pos + front.length
+    p.before = front.before + front.length
+    p.next = front.next
+    p.owner = front.owner
+    front.next = made
+    if q.last == i:
+        q.last = made
+    return made
+
+
+cdef int queue_aside(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil:
+    cdef piece *p = piece_at(pool, i)
+    cdef const uint8_t *src = p.bytes
+    cdef uint32_t at = p.length if p.length < CHUNK_BYTES else CHUNK_BYTES, total = p.length, where = p.where, buf = p.buf, n
+    cdef uint32_t more = (total - at + CHUNK_BYTES - 1) // CHUNK_BYTES, chunk
+    if (pool.chunks.heads.live + more + 1 > pool.chunks.heads.capacity
+            or pool.items.live + more > pool.items.capacity):
+        return -ENOBUFS
+    end_aging(pool, i)
+    q.true_bytes += (more + 1) * CHUNK_BYTES - true_size(pool, p)
+    chunk = chunk_take(pool.chunks)
+    p.where = OWN_CHUNK
+    p.buf = chunk
+    p.bytes = chunk_bytes(pool.chunks, chunk)
+    memcpy(p.bytes, src, at)
+    p.length = p.room = at
+    p.flags = 0
+    while at < total:
+        n = total - at if total - at < CHUNK_BYTES else CHUNK_BYTES
+        i = chunk_behind(pool, q, i, src + at, n)
+        at += n
+    buffer_release(&pool.sets[where], buf)
+    return 0
 
 
 cdef uint32_t queue_find(piece_pool *pool, piece_queue *q, uint32_t at) noexcept nogil:

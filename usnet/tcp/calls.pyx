@@ -204,7 +204,7 @@ cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, in
         return -EAGAIN
     while done < n:
         apart = n - done
-        took = lend_fill(t, k, p + done, n - done, &apart)
+        took = lend_fill(t, c, p + done, n - done, &apart)
         if took == 0:
             took = put_chunks(t, k, p + done, apart)
         done += took

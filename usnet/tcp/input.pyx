@@ -327,7 +327,7 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
             s.size = s.n
         if s.size > k.rcv_mss:
             k.rcv_mss = <uint16_t>s.size if s.size < 65535 else 65535
-        status = receive_text(t, k, <uint32_t>seq_diff(s.seq, k.rcv_nxt), s.p, s.n)
+        status = receive_text(t, c, <uint32_t>seq_diff(s.seq, k.rcv_nxt), s.p, s.n)
         if k.rcv_nxt != before:
             tcp_notify(t, k)
         if status != 1:

@@ -1,7 +1,8 @@
 """Payload that stays in the port's buffers: on its way in (a received buffer becomes part of the queue, a spare takes its place in the ring), on its
 way out (bytes are put where they will be sent from). tcp/lent has the calls by which the application gets at it.
 
-With no spares, or none left, all of it does nothing, and payload goes through chunks: the same bytes on the wire either way.
+When spares run low, what has been held for longest is copied to chunks, so that connections that do not read cannot keep them from those that do. With
+no spares, or none left, all of it does nothing, and payload goes through chunks: the same bytes on the wire either way.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
@@ -10,9 +11,9 @@ from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport tcb
 
 # n bytes in order: keeps the buffer of the frame that they came in, if that is worth it. Else 0, and they are to be copied.
-cdef bint lend_received(tcp_state *t, tcb *k, const uint8_t *p, uint32_t n) noexcept nogil
+cdef bint lend_received(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n) noexcept nogil
 # Puts bytes into pieces at the end of the send queue; how many. When that is 0, *apart bytes go into the chain before it is worth asking again.
-cdef uint32_t lend_fill(tcp_state *t, tcb *k, const uint8_t *src, uint32_t n, uint32_t *apart) noexcept nogil
+cdef uint32_t lend_fill(tcp_state *t, uint32_t c, const uint8_t *src, uint32_t n, uint32_t *apart) noexcept nogil
 # The piece that is exactly those n bytes of the send queue, or NONE.
 cdef uint32_t lend_find(tcp_state *t, tcb *k, uint32_t at, uint32_t n) noexcept nogil
 # Whether its frame still waits in the transmit ring.

@@ -6,12 +6,18 @@ from usnet.ip.link cimport link_frame_at, link_header_len, link_lend, link_queue
 from usnet.ip.state cimport NETIF_LOOPBACK, netif, tx_frame
 from usnet.memory.arena cimport NONE
 from usnet.memory.buffers cimport BUF_HELD, NO_SET, buffer_at, buffer_release, buffer_take, buffers
-from usnet.memory.pieces cimport PIECE_SENT, PIECE_WHOLE, SETS, piece, piece_at, piece_over, piece_take, queue_add, queue_find
-from usnet.tcp.state cimport tcp_state
+from usnet.memory.pieces cimport (
+    PIECE_OUTBOUND, PIECE_SENT, PIECE_WHOLE, SETS, piece, piece_at, piece_over, piece_take, queue_add, queue_aside, queue_find,
+)
+from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tcb cimport tcb, tcb_header_len
 from usnet.wire.checksum cimport csum_copy_at
 from usnet.wire.ipv4 cimport IPV4_HLEN
 from usnet.wire.seq cimport seq_ge
+
+cdef enum:
+    ASIDE_TRIES = 4             # buffers that wait in the ring, before it is given up to find an older one
+
 
 cdef inline uint32_t low_water(const buffers *b) noexcept nogil:
     """Spares that are left alone, so that there are some for whoever needs one at once."""
@@ -23,9 +29,48 @@ cdef inline bint within_share(const buffers *b, uint32_t true_bytes) noexcept no
     return (true_bytes // b.size + 1) * 2 <= b.total
 
 
+cdef bint put_aside(tcp_state *t, uint32_t set_) noexcept nogil:
+    """Frees the buffer that has been held for longest, unless its frame waits in the ring; of those behind it only a few are tried. False: none, or
+    half of the chunks are in use, which are wanted for other things too."""
+    cdef uint32_t i = t.pieces.oldest[set_], _tries, n
+    cdef piece *p
+    cdef tcb *k
+    cdef bint out
+    for _tries in range(ASIDE_TRIES):
+        if i == NONE or t.chunks.heads.live >= t.chunks.heads.capacity // 2:
+            return False
+        p = piece_at(t.pieces, i)
+        k = tcb_at(t, p.owner)
+        out = p.flags & PIECE_OUTBOUND != 0
+        if not (out and lend_queued(t, k, i)):
+            n = p.length
+            if queue_aside(t.pieces, &k.snd if out else &k.rcv, i):
+                return False
+            if out:
+                t.copies.out_aside += n
+            else:
+                t.copies.in_aside += n
+            return True
+        i = p.newer
+    return False
+
+
+cdef inline bint is_low(const buffers *b) noexcept nogil:
+    return b.n_spare[0] <= b.lent + low_water(b)
+
+
+cdef uint32_t spare(tcp_state *t, uint32_t set_) noexcept nogil:
+    """A spare that leaves those of the low-water mark alone; 0."""
+    cdef buffers *b = &t.pieces.sets[set_]
+    if is_low(b) and not put_aside(t, set_):
+        return 0
+    return buffer_take(b, low_water(b))
+
+
 # --- In ---------------------------------------------------------------------------------------------------------------------
 
-cdef bint lend_received(tcp_state *t, tcb *k, const uint8_t *p, uint32_t n) noexcept nogil:
+cdef bint lend_received(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
     cdef buffers *b
     cdef uint8_t *base
     cdef uint32_t old, instead
@@ -43,11 +88,11 @@ cdef bint lend_received(tcp_state *t, tcb *k, const uint8_t *p, uint32_t n) noex
     if p < base or p + n > base + b.size:   # a datagram that was put together
         t.copies.in_apart += n
         return False
-    instead = buffer_take(b, low_water(b)) if within_share(b, k.rcv.true_bytes) else 0
+    instead = spare(t, t.ip.now_in.bufs) if within_share(b, k.rcv.true_bytes) else 0
     if instead == 0:
         t.copies.in_short += n
         return False
-    if not keep(t, k, old, p, n):
+    if not keep(t, c, old, p, n):
         buffer_release(b, instead)
         t.copies.in_short += n
         return False
@@ -59,11 +104,12 @@ cdef bint lend_received(tcp_state *t, tcb *k, const uint8_t *p, uint32_t n) noex
     return True
 
 
-cdef bint keep(tcp_state *t, tcb *k, uint32_t buf, const uint8_t *p, uint32_t n) noexcept nogil:
+cdef bint keep(tcp_state *t, uint32_t c, uint32_t buf, const uint8_t *p, uint32_t n) noexcept nogil:
     cdef uint32_t i = piece_over(t.pieces, t.ip.now_in.bufs, buf, <uint8_t *>p, n)
     if i == NONE:
         return False
-    queue_add(t.pieces, &k.rcv, i)
+    piece_at(t.pieces, i).owner = c
+    queue_add(t.pieces, &tcb_at(t, c).rcv, i)
     return True
 
 
@@ -82,7 +128,8 @@ cdef bint has_not_left(const tcb *k, const piece *p) noexcept nogil:
     return seq_ge(k.snd_una + (p.pos - k.snd.front), k.snd_max)
 
 
-cdef uint32_t lend_fill(tcp_state *t, tcb *k, const uint8_t *src, uint32_t n, uint32_t *apart) noexcept nogil:
+cdef uint32_t lend_fill(tcp_state *t, uint32_t c, const uint8_t *src, uint32_t n, uint32_t *apart) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
     cdef piece *p
     cdef uint32_t i = k.snd.last
     if i != NONE:
@@ -92,6 +139,7 @@ cdef uint32_t lend_fill(tcp_state *t, tcb *k, const uint8_t *src, uint32_t n, ui
     i = open_piece(t, k, n, apart)
     if i == NONE:
         return 0
+    piece_at(t.pieces, i).owner = c
     queue_add(t.pieces, &k.snd, i)
     return fill(t, k, piece_at(t.pieces, i), src, n)
 
@@ -129,12 +177,14 @@ cdef uint32_t lend_take(tcp_state *t, tcb *k, uint32_t leave) noexcept nogil:
     cdef piece *p
     if start + k.mss > t.pieces.sets[way.bufs].size:
         return NONE
+    if leave == low_water(&t.pieces.sets[way.bufs]) and is_low(&t.pieces.sets[way.bufs]):
+        put_aside(t, way.bufs)
     i = piece_take(t.pieces, way.bufs, leave, start)
     if i != NONE:
         p = piece_at(t.pieces, i)
         p.head = head
         p.room = k.mss
-        p.flags = PIECE_WHOLE
+        p.flags = PIECE_WHOLE | PIECE_OUTBOUND
     return i
 
 

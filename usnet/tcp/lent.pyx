@@ -5,8 +5,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from usnet.memory.arena cimport NONE, arena_find, arena_handle
 from usnet.memory.chunks cimport CHUNK_BYTES
 from usnet.memory.pieces cimport (
-    OWN_CHUNK, PIECE_FILL, PIECE_OUT, PIECE_WHOLE, piece, piece_at, piece_release, piece_release_later, piece_take, queue_add, queue_chained,
-    queue_drop, queue_read, queue_shift,
+    OWN_CHUNK, PIECE_FILL, PIECE_OUT, PIECE_OUTBOUND, PIECE_WHOLE, piece, piece_at, piece_release, piece_release_later, piece_take, queue_add,
+    queue_chained, queue_drop, queue_read, queue_shift,
 )
 from usnet.tcp.calls cimport tcp_may_hold, tcp_read_done, tcp_recv, tcp_send_status
 from usnet.tcp.lend cimport lend_empty
@@ -93,8 +93,9 @@ cdef int64_t tcp_commit(tcp_state *t, uint32_t c, uint64_t handle, uint32_t n) n
     if status < 0 or n == 0:
         piece_release(t.pieces, i)
         return status if status < 0 else 0
-    p.flags = PIECE_WHOLE
+    p.flags = PIECE_WHOLE | PIECE_OUTBOUND
     p.length = p.room = n
+    p.owner = c
     p.sum = csum_add(0, p.bytes, n)
     queue_add(t.pieces, &k.snd, i)
     t.copies.out_committed += n

@@ -8,7 +8,7 @@ from usnet.memory.chunks cimport chain_write
 from usnet.memory.pieces cimport queue_chained
 from usnet.memory.ranges cimport ranges, ranges_add, ranges_end, ranges_init, ranges_trim
 from usnet.tcp.lend cimport lend_received
-from usnet.tcp.state cimport TDROP_DUPLICATE, TDROP_NO_MEMORY, TDROP_OOO_LIMIT, count_drop, tcp_state
+from usnet.tcp.state cimport TDROP_DUPLICATE, TDROP_NO_MEMORY, TDROP_OOO_LIMIT, count_drop, tcb_at, tcp_state
 from usnet.tcp.tcb cimport tcb
 
 
@@ -71,10 +71,11 @@ cdef int receive_gapped(tcp_state *t, tcb *k, uint32_t ahead, const uint8_t *p, 
     return 0
 
 
-cdef int receive_text(tcp_state *t, tcb *k, uint32_t ahead, const uint8_t *p, uint32_t n) noexcept nogil:
+cdef int receive_text(tcp_state *t, uint32_t c, uint32_t ahead, const uint8_t *p, uint32_t n) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
     if ahead or k.ooo != NONE:
         return receive_gapped(t, k, ahead, p, n)
-    if lend_received(t, k, p, n):
+    if lend_received(t, c, p, n):
         t.copies.in_kept += n
     elif chain_write(t.chunks, &k.rcv.c, queue_chained(&k.rcv), p, n):
         count_drop(t, TDROP_NO_MEMORY)

@@ -106,12 +106,14 @@ cdef struct tcp_copies:
     uint64_t in_handed          # handed out in its buffer
     uint64_t in_packed          # handed out, from chunks
     uint64_t in_left            # to memory of our own when a port went (on either way)
+    uint64_t in_aside           # to chunks, from the buffers that were held for longest, since spares were short
     uint64_t out_placed         # from the application, to where it is sent from
     uint64_t out_chunk          # from the application, to a chunk
     uint64_t out_committed      # written by the application where it is sent from
     uint64_t out_lent           # sent as it lies, for the first time
     uint64_t out_first          # to a transmit slot, for the first time
     uint64_t out_again          # to a transmit slot, not for the first time
+    uint64_t out_aside          # as in_aside: not acknowledged for longest, or not sent
     uint64_t out_waiting        # not sent again: it was still in the ring
 
 cdef struct listener:
