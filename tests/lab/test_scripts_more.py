@@ -70,6 +70,8 @@ def test_https_by_the_standard_library(run, limit):
         "client": f"""
             import socket, ssl, urllib.request
             context = ssl.create_default_context(cafile={pem!r})
+            for purpose in ssl.Purpose:
+                ssl.create_default_context(purpose)
             body = bytes(range(256)) * 400
             with urllib.request.urlopen("https://server/", body, context=context, timeout={limit}) as answer:
                 print(answer.read() == body[::-1])
@@ -93,6 +95,19 @@ def test_https_by_the_standard_library(run, limit):
         """,
     }, delay="20ms", loss=0.02)  # fmt: skip
     assert lines == ["True", "True TLSv1.3 ((('commonName', 'usnet test'),),) 0", "62", "True None"]
+
+
+def test_asyncio_in_a_thread_of_a_script(run):
+    lines, _, _ = run({"host": """
+        import asyncio, threading, time
+        async def work(n):
+            await asyncio.sleep(1000 + n)
+            print(n, round(time.monotonic()), type(asyncio.get_running_loop()).__module__)
+        threads = [threading.Thread(target=asyncio.run, args=(work(n),)) for n in range(2)]
+        for t in threads: t.start()
+        for t in threads: t.join()
+    """})
+    assert lines == ["0 1000 usnet.sockets.aio", "1 1001 usnet.sockets.aio"]
 
 
 def test_what_is_closed_by_a_search_for_garbage_is_closed_at_the_same_instant(run):
@@ -268,6 +283,34 @@ def test_a_host_without_a_link_talks_to_itself(tmp_path, capsys):
         world.host("alone").run_script(tmp_path / "alone.py")
         world.run()
     assert capsys.readouterr().out == "b'x'\n"
+
+
+def test_what_is_local_to_a_thread_is_made_anew_for_each(run):
+    lines, _, _ = run({"host": """
+        import threading, time
+        class Own(threading.local):
+            kind = "class"
+            def __init__(self, start):
+                self.n = start
+        own, plain = Own(10), threading.local()
+        plain.x = "main"
+        def count():
+            for _ in range(3):
+                own.n += 1
+                time.sleep(1)
+            print(own.n, own.kind, sorted(vars(own)), hasattr(plain, "x"))
+        threads = [threading.Thread(target=count) for _ in range(2)]
+        for t in threads: t.start()
+        for t in threads: t.join()
+        print(own.n, plain.x, vars(plain))
+        del plain.x
+        print(hasattr(plain, "x"))
+        try: threading.local(1)
+        except TypeError as error: print(error)
+    """})
+    assert lines == [
+        "13 class ['n'] False", "13 class ['n'] False", "10 main {'x': 'main'}", "False", "Initialization arguments are not supported",
+    ]  # fmt: skip
 
 
 def test_the_end_of_a_script_ends_its_daemon_threads_and_closes_its_sockets(run):

@@ -44,8 +44,8 @@ BUGS = (
         "else have.r[i].end\n", "else have.r[i].end + 1\n"),
     Bug("timer-after-partial-ack", "usnet/tcp/recovery/newreno.pyx",
         "    if k.snd_una == k.snd_max:\n", "    if k.snd_una == k.snd_max or k.flags & TF_RECOVERY:\n"),
-    Bug("delayed-ack-forgotten", "usnet/tcp/output.pyx",
-        "        tcp_arm(t, c, T_DELACK, now + t.config.delack)\n", "        pass\n"),
+    Bug("delayed-ack-forgotten", "usnet/tcp/timeouts.pyx",  # its timer fires, and nothing happens
+        "take_due(k, T_DELACK, now) and k.flags & TF_DELACK:", "take_due(k, T_DELACK, now) and k.flags & TF_PROBE:"),
     Bug("lost-in-closing", "usnet/tcp/teardown.pyx",  # simultaneous close goes the way of an orderly one
         "tcp_set_state(t, k, TCPS_CLOSING)", "tcp_enter_time_wait(t, c, now)"),
     Bug("nothing-behind-a-full-window", "usnet/tcp/timeouts.pyx",  # the probe's timer is not set again

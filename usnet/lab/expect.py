@@ -168,9 +168,9 @@ def check_model(run: Run) -> Iterator[str]:
     lost = sum(sum(way["dropped"].values()) for link in run.statistics["links"].values() for way in link.values())
     if any(event.do == "crash" for event in run.scenario.table.events):
         lost += GIVE_UP_AFTER               # a host that forgets all may end any connection
-    stacks = [host.stack.core.configuration() for host in run.world.hosts.values()]
-    buffers = max(c["sndbuf"] for c in stacks) + max(c["rcvbuf"] for c in stacks)
-    model = Model(delay, lost + run.observer.altered, None if {"sndbuf", "rcvbuf"} & run.scenario.options else buffers + (buffers >> 4))
+    stacks = {name: host.stack.core.configuration() for name, host in run.world.hosts.items()}
+    buffers = {} if {"sndbuf", "rcvbuf"} & run.scenario.options else {name: (c["sndbuf"], c["rcvbuf"]) for name, c in stacks.items()}
+    model = Model(delay, lost + run.observer.altered, buffers)
     model.judge(run.ledger.calls, list(run.ledger.pending.values()))
     yield from (f"model: {text}" for text in model.wrong)
 

@@ -33,11 +33,11 @@ class End:
 
 
 class Model:
-    """delay: ns that any frame takes at least. losses: frames that were lost, for whatever reason. buffers: bytes that both stacks may hold of one
-    stream, or None."""
+    """delay: ns that any frame takes at least. losses: frames that were lost, for whatever reason. buffers: bytes of each host's send and receive
+    buffers; of those that are not here nothing is known."""
 
-    def __init__(self, delay: int = 0, losses: int = 0, buffers: int | None = None):
-        self.delay, self.losses, self.buffers = delay, losses, buffers
+    def __init__(self, delay: int = 0, losses: int = 0, buffers: dict[str, tuple[int, int]] | None = None):
+        self.delay, self.losses, self.buffers = delay, losses, buffers or {}
         self.ends: dict[tuple[str, int], End] = {}
         self.hosts: dict[int, list[str]] = {}
         self.wrong: list[str] = []
@@ -52,6 +52,15 @@ class Model:
     def peer(self, name: tuple[str, int]) -> End | None:
         other = next((host for host in self.hosts[name[1]] if host != name[0]), None)
         return None if other is None else self.ends[other, name[1]]
+
+    def room(self, name: tuple[str, int]) -> tuple[int, int]:
+        """Bytes that stacks may hold of an end's stream: so many before send() may wait, so many at most. What waits to be sent may take two
+        thirds of its buffer before that has room again, and a window opens in steps of up to half the other."""
+        other = next((host for host in self.hosts[name[1]] if host != name[0]), "")
+        if name[0] not in self.buffers or other not in self.buffers:
+            return 0, 1 << 62
+        sndbuf, rcvbuf = self.buffers[name[0]][0], self.buffers[other][1]
+        return sndbuf * 2 // 3 + rcvbuf // 2, sndbuf + rcvbuf + max(rcvbuf // 16, 1 << 8)
 
     def tell(self, did: Did, why: str) -> None:
         result = f" after {(did.ended - did.began) / 1e6:g} ms" if did.ended > did.began else ""
@@ -137,8 +146,9 @@ class Model:
             self.tell(did, f"the connection was over: {end.told}")
         end.written += did.result
         held = end.written - (peer.read if peer is not None else 0)
-        if self.buffers is not None and held > self.buffers:
-            self.tell(did, f"{held} bytes are under way, but buffers hold {self.buffers}")
+        most = self.room(did.end)[1]
+        if held > most:
+            self.tell(did, f"{held} bytes are under way, but buffers hold {most}")
 
     def _recv(self, did: Did, end: End, peer: End | None) -> None:
         if isinstance(did.result, str):
@@ -211,7 +221,6 @@ class Model:
         if did.call == "send":
             if peer is not None and peer.closed is not None:
                 return "the peer has closed"
-            room = 4096 if self.buffers is None else self.buffers // 2
             held = self.given(end, self.now) - (peer.read if peer is not None else 0)
-            return None if held >= room else f"only {held} bytes are under way"
+            return None if held >= self.room(did.end)[0] else f"only {held} bytes are under way"
         return "it does not wait for a program"

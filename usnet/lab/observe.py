@@ -50,6 +50,7 @@ class Observer:
         self.last_frame = 0
         self.kinds: dict[str, int] = {}
         self.arp_sent: dict[str, int] = {}
+        self.arp_heard: dict[str, int] = {}
         self.watchers: list[Any] = []
         self.data_arrivals: list[int] = []
         self._addresses: dict[str, set[bytes]] = {}
@@ -99,6 +100,13 @@ class Observer:
                     self._stalled[host].append(seg)
                 else:
                     self.arrives(seen.time, host, seg)
+            elif seg is None and frame_kind(frame) == "arp":
+                self.arp_heard[host] = seen.time
+
+    def asks(self, host: str, t: int) -> bool:
+        """Whether the host was asking for its neighbour's hardware address at that time, so that what it sent had to wait."""
+        sent, heard = self.arp_sent.get(host, -1), self.arp_heard.get(host, -1)
+        return sent >= t or (sent >= 0 and (heard >= t or heard < sent))
 
     def arrives(self, t: int, host: str, seg: Segment) -> None:
         self.side(host, seg.dst, seg.dport, seg.src, seg.sport, seg).arrives(t, seg)
@@ -140,7 +148,8 @@ class Observer:
             self.kinds[key] = self.kinds.get(key, 0) + 1
 
     def side(self, host: str, laddr: bytes, lport: int, raddr: bytes, rport: int, seg: Segment) -> Side:
-        """The end that a segment belongs to. A SYN with a new number begins another when the old is over."""
+        """The end that a segment belongs to. A SYN with a new number begins another when the old is over; so does any when it was reset, for then
+        nobody knows the old number any more."""
         key = (host, laddr, lport, raddr, rport)
         side = self.sides.get(key)
         if side is not None and seg.flags & (SYN | ACK) == SYN:
@@ -150,7 +159,7 @@ class Observer:
                 or (side.fin_at >= 0 and side.una > side.fin_at)
                 or (side.last_arrival is not None and bool(side.last_arrival[1].flags & RST))
             )
-            if number != seg.seq and over:
+            if side.reset_at >= 0 or side.was_reset or (number != seg.seq and over):
                 self.past.append(side)
                 side = None
         if side is None:

@@ -60,6 +60,7 @@ class Side:
         self.arrived = 0
         self.doubled = 0  # data segments of which all had arrived before
         self.last_arrival: tuple[int, Segment] | None = None
+        self.was_reset = False  # by a RST with the number that counts (RFC 5961)
         self.asked_at = -1  # when something other than a RST reached it
         self.newest_tsval = -1
         self.ts_recent = -1
@@ -331,6 +332,7 @@ class Side:
         if flags & RST:
             self.owed_since = self.owed_now = self.full_at = -1
             self.owed_full = []
+            self.was_reset = self.irs >= 0 and not signed(seg.seq - self.irs - self.rcv_nxt)
             return
         self.asked_at = t
         options = parse_options(seg.options)
@@ -423,7 +425,8 @@ class Side:
         if self.reset_at >= 0:
             return
         self.sack.check_burst(t)
-        if self.observer.arp_sent.get(self.host, -1) >= max(self.owed_now, self.owed_since, self.full_at) >= 0:
+        since = max(self.owed_now, self.owed_since, self.full_at)
+        if since >= 0 and self.observer.asks(self.host, since):
             return                          # the answer waits for the peer's hardware address
         if 0 <= self.owed_now < t:
             self.wrong("delayed_ack", t, f"no ACK at {self.owed_now} ns, when it got {self.owed_why}")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +107,17 @@ def expand(t: ScenarioTable, where: str) -> ScenarioTable:
     return msgspec.structs.replace(t, hosts=hosts, links=links)
 
 
-def settings(table: dict[str, Any]) -> dict[str, int]:
-    """Settings of a stack in numbers: times as ns, sizes as bytes. ValueError for a name that no stack knows."""
+@cache
+def _known() -> frozenset[str]:
+    """The names of all settings."""
     from usnet.stack import StackCore
 
-    known = StackCore(0, 16, 16, 16).configuration()
+    return frozenset(StackCore(0, 16, 16, 16).configuration())
+
+
+def settings(table: dict[str, Any]) -> dict[str, int]:
+    """Settings of a stack in numbers: times as ns, sizes as bytes. ValueError for a name that no stack knows."""
+    known = _known()
     made = {}
     for key, value in table.items():
         if key not in known:

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 PERIOD = 65521
@@ -12,12 +13,17 @@ Stream = tuple[tuple[str, int], tuple[str, int]]
 """(sender's end, receiver's end)."""
 
 
+@lru_cache(64)
+def _table(stream: str) -> memoryview:
+    """The pattern, twice."""
+    return memoryview(hashlib.shake_128(stream.encode()).digest(PERIOD) * 2)
+
+
 class Pattern:
     """The bytes of one stream: at offset i always the same, different in another stream."""
 
     def __init__(self, stream: Stream):
-        once = hashlib.shake_128(repr(stream).encode()).digest(PERIOD)
-        self._table = memoryview(once + once)
+        self._table = _table(repr(stream))
 
     def at(self, offset: int, length: int) -> memoryview:
         """Up to `length` bytes from `offset` on; at most PERIOD."""

@@ -7,6 +7,7 @@
 Each has a module table, `__main__` and sys.argv of its own (script_modules). docs/scripts.md says what it may use.
 """
 
+import _contextvars
 import contextvars
 import errno
 import importlib.util
@@ -21,7 +22,7 @@ from greenlet import GreenletExit, getcurrent  # type: ignore[import-untyped, un
 from usnet.lab import script_system as system
 from usnet.lab import script_tls
 from usnet.lab.programs import NoProgress, Program, current, spawn
-from usnet.lab.script_modules import Modules, Refused
+from usnet.lab.script_modules import Modules, Refused, face
 from usnet.lab.script_report import last_line, show, trimmed, where
 from usnet.lab.script_sockets import Selecting, epoll_class, socket_module
 from usnet.lab.script_threads import Threads
@@ -124,6 +125,8 @@ class Script:
             "sys": lambda: system.System(self), "os": lambda: system.os_module(self), "signal": self.signals.module, "atexit": self.exits.module,
             "importlib": lambda: system.importlib_module(self), "_thread": self.threads.module, "_socket": lambda: socket_module(self),
             "select": Selecting(self).module,
+            # Python 3.14's threading gives each thread a new one; here it keeps which stack and which loops are the script's
+            "_contextvars": lambda: face("_contextvars", _contextvars, Context=contextvars.copy_context),
         }  # fmt: skip
         mends, refused = {"ssl": script_tls.mend}, {}
         if self.virtual:

@@ -6,12 +6,14 @@ it first.
 
 import _thread as std
 import contextvars
+import weakref
 from collections import deque
 
 from greenlet import GreenletExit  # type: ignore[import-untyped, unused-ignore]
 
 from usnet.lab.programs import FOREVER, current
 from usnet.lab.script_modules import face
+from usnet.sockets.aio_policy import installed
 from usnet.sockets.host import seconds_to_ns
 
 
@@ -153,6 +155,53 @@ class RLock:
         self.__init__()  # type: ignore[misc]
 
 
+class Local:
+    """Attributes that each thread has for itself, as _thread._local."""
+
+    __slots__ = ("__dict__", "__weakref__", "_arguments", "_own")
+
+    def __new__(cls, /, *args, **kwargs):
+        if (args or kwargs) and cls.__init__ is object.__init__:
+            raise TypeError("Initialization arguments are not supported")
+        self = object.__new__(cls)
+        object.__setattr__(self, "_arguments", (args, kwargs))
+        object.__setattr__(self, "_own", weakref.WeakKeyDictionary({current() or OUTSIDE: {}}))
+        return self
+
+    def _turn(self):
+        """Has the attributes be those of the thread that runs; a thread that is new here calls __init__ as the first one did."""
+        own, me = object.__getattribute__(self, "_own"), current() or OUTSIDE
+        mine = own.get(me)
+        if mine is not None:
+            object.__setattr__(self, "__dict__", mine)
+            return
+        mine = own[me] = {}
+        object.__setattr__(self, "__dict__", mine)
+        args, kwargs = object.__getattribute__(self, "_arguments")
+        type(self).__init__(self, *args, **kwargs)
+
+    def __getattribute__(self, name):
+        Local._turn(self)
+        return object.__getattribute__(self, name)
+
+    def __setattr__(self, name, value):
+        if name == "__dict__":
+            raise AttributeError(f"{type(self).__name__!r} object attribute '__dict__' is read-only")
+        Local._turn(self)
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name):
+        Local._turn(self)
+        object.__delattr__(self, name)
+
+
+class _Outside:
+    """Stands for whoever is no thread of a script."""
+
+
+OUTSIDE = _Outside()
+
+
 class Handle:
     """A thread that can be joined, as _thread._ThreadHandle (Python 3.13 and newer)."""
 
@@ -201,7 +250,8 @@ class Threads:
 
         def body():
             try:
-                function(*args, **kwargs)
+                with installed(self.script.stack):
+                    function(*args, **kwargs)
             except (SystemExit, GreenletExit):
                 pass
             except BaseException as error:
@@ -256,8 +306,9 @@ class Threads:
             stack_size=lambda size=0, /: 0, _count=lambda: len(self.idents), exit=_exit, exit_thread=_exit,
             interrupt_main=self.script.refuse("_thread.interrupt_main", "an Event that the main thread looks at"),
             _excepthook=self.excepthook, _set_sentinel=self.set_sentinel,
+            _local=Local,
         )  # fmt: skip
-        del made._local  # the standard library makes one of threads
+        made.__dict__.pop("set_name", None)  # the operating system knows one thread
         return made
 
 

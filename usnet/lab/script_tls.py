@@ -226,4 +226,7 @@ def mend(module):
         ):
             return cls._create(sock, self, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname, session)
 
-    module.SSLContext = SSLContext
+        def load_default_certs(self, purpose=std.Purpose.SERVER_AUTH):
+            super().load_default_certs(std.Purpose[purpose.name])  # it may be that of the script's own `ssl`
+
+    module.SSLContext, module.SSLObject = SSLContext, std.SSLObject

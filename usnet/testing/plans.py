@@ -78,8 +78,9 @@ class Talk(Shown):
 @dataclass(frozen=True, repr=False)
 class Mishap(Shown):
     """What befalls one segment. do: drop, dup, delay, corrupt or reorder. at: "up" (from the client) or "down". kind: one of KINDS, "ack" being a
-    pure one. byte: of data, a byte of the stream that the segment holds. nth: of the segments that match (of data: of the transmissions of that
-    byte) which one, 1 being the first. talk: number of the connection. amount: copies, ns of delay, segments that pass first; bit."""
+    pure one. byte: of data, a byte of the stream that the segment holds; -1: any. nth: of the segments that match (of data: of the
+    transmissions of that byte) which one, 1 being the first. times: so many (up to 8), each `step` behind the one before. talk: number of the
+    connection. amount: copies, ns of delay, segments that pass first; bit."""
 
     do: str = "drop"
     at: str = "up"
@@ -88,14 +89,21 @@ class Mishap(Shown):
     nth: int = 1
     talk: int = 0
     amount: int = 1
+    times: int = 1
+    step: int = 1
+
+    def numbers(self) -> list[int]:
+        """Of the segments that match, those that are struck."""
+        return [self.nth + i * self.step for i in range(self.times)]
 
     def action(self) -> str:
         """As scenario files write it."""
         return self.do if self.do == "drop" else f"{self.do}({self.amount}{'ns' if self.do == 'delay' else ''})"
 
     def __str__(self) -> str:
-        which = f"data with byte {self.byte}" if self.kind == "data" else self.kind
-        return f"{self.action()} {self.at}: {which}, number {self.nth}" + (f", connection {self.talk}" if self.talk else "")
+        which = self.kind if self.kind != "data" or self.byte < 0 else f"data with byte {self.byte}"
+        whose = f", connection {self.talk}" if self.talk else ""
+        return f"{self.action()} {self.at}: {which}, number {', '.join(map(str, self.numbers()))}{whose}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -135,7 +143,7 @@ class Plan(Shown):
         """Virtual time, ns, in which all must have ended: what the programs take, and what retransmission timeouts may."""
         took = sum(_takes(step) for talk in self.talks for step in (*talk.client, *talk.server))
         took += max((talk.start for talk in self.talks), default=0) + sum(2 * o.lasts + o.at for o in self.outages)
-        struck = min(len(self.fates), 6)
+        struck = min(sum(fate.times for fate in self.fates), 6)
         return took + (120 << struck) * SECOND
 
 
@@ -171,8 +179,8 @@ def plan_to_scenario(plan: Plan, name: str = "plan", about: str = "drawn by a pr
 
 def _action(fate: Mishap) -> dict[str, Any]:
     port = "dst_port" if fate.at == "up" else "src_port"
-    match: dict[str, Any] = {"flag": fate.kind, port: PORT + fate.talk, "nth": fate.nth}
-    if fate.kind == "data":
+    match: dict[str, Any] = {"flag": fate.kind, port: PORT + fate.talk, "nth": fate.numbers()}
+    if fate.kind == "data" and fate.byte >= 0:
         match["bytes"] = fate.byte
     return {"at": "client->server" if fate.at == "up" else "server->client", "match": match, "do": fate.action()}
 

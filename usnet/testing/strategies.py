@@ -79,8 +79,11 @@ def talks(most: int = 20_000, steps: int = 4) -> Strategy[Talk]:
 def _fate(draw: Any, size: Strategy[int], talk: Strategy[int]) -> Mishap:
     do, at, kind, number = draw(_DEEDS), draw(_WAYS), draw(_KINDS), draw(talk)
     byte, nth = (draw(size) - 1, draw(_SMALL[3])) if kind == "data" else (0, draw(_SMALL[5]))
+    times, step = 1, 1
+    if kind == "data" and draw(_BOOL):
+        byte, times, step = -1, draw(_SMALL[4]), draw(_SMALL[3])
     amounts: dict[str, Strategy[int]] = {"dup": _SMALL[4], "delay": _DELAYS, "reorder": _SMALL[8], "corrupt": _SMALL[319]}
-    return Mishap(do, at, kind, byte, nth, number, draw(amounts[do]) if do in amounts else 1)
+    return Mishap(do, at, kind, byte, nth, number, draw(amounts[do]) if do in amounts else 1, times, step)
 
 
 @cache
