@@ -13,6 +13,7 @@ from usnet.lab.scenario_ledger import Did
 
 GIVE_UP_AFTER = 3
 """Frames lost before anybody may give up: as many as are sent to learn a neighbour's address."""
+FOREVER = 1 << 62
 DEAD = ("ECONNRESET", "EPIPE", "ETIMEDOUT")
 
 
@@ -58,7 +59,7 @@ class Model:
         thirds of its buffer before that has room again, and a window opens in steps of up to half the other."""
         other = next((host for host in self.hosts[name[1]] if host != name[0]), "")
         if name[0] not in self.buffers or other not in self.buffers:
-            return 0, 1 << 62
+            return 0, FOREVER
         sndbuf, rcvbuf = self.buffers[name[0]][0], self.buffers[other][1]
         return sndbuf * 2 // 3 + rcvbuf // 2, sndbuf + rcvbuf + max(rcvbuf // 16, 1 << 8)
 
@@ -213,7 +214,7 @@ class Model:
         if did.call == "recv":
             if peer is None:
                 return None if did.end not in self.ends or self.losses else "there is no peer"
-            if peer.closed is not None and self.losses and self.may_be_reset(end, peer, self.now + self.delay):
+            if peer.closed is not None and self.losses and self.may_be_reset(end, peer, FOREVER):
                 return None                 # its RST was lost, and nobody asks again
             if peer.written > end.read:
                 return f"the peer wrote {peer.written} bytes, {end.read} were read"
@@ -221,6 +222,6 @@ class Model:
         if did.call == "send":
             if peer is not None and peer.closed is not None:
                 return "the peer has closed"
-            held = self.given(end, self.now) - (peer.read if peer is not None else 0)
+            held = self.given(end, FOREVER) - (peer.read if peer is not None else 0)
             return None if held >= self.room(did.end)[0] else f"only {held} bytes are under way"
         return "it does not wait for a program"

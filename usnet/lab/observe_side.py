@@ -61,7 +61,8 @@ class Side:
         self.doubled = 0  # data segments of which all had arrived before
         self.last_arrival: tuple[int, Segment] | None = None
         self.was_reset = False  # by a RST with the number that counts (RFC 5961)
-        self.asked_at = -1  # when something other than a RST reached it
+        self.clipped: list[tuple[int, int, int, bool]] = []  # data that went beyond the window: when, from, to, with FIN
+        self.asked_at = -1  # when something other than a RST reached it, or left it
         self.newest_tsval = -1
         self.ts_recent = -1
         self.full_segment = 536
@@ -92,6 +93,7 @@ class Side:
         if self.reset_at >= 0 and not flags & SYN:
             self.wrong("resurrection", t, f"a segment with flags {flags:#x} after the RST of {self.reset_at} ns")
             return
+        self.asked_at = t                   # whatever arrived is answered: a RST behind it is the program's
         options = parse_options(seg.options)
         if flags & SYN:
             self.syn_leaves(t, seg, options)
@@ -263,6 +265,8 @@ class Side:
             return
         offset = self.rcv_nxt + signed(seg.ack - self.irs - self.rcv_nxt)
         if offset > self.rcv_nxt:
+            self.take_clipped(t)
+        if offset > self.rcv_nxt:
             self.wrong("ack", t, f"offset {offset} is acknowledged, but only {self.rcv_nxt} arrived in order")
         if offset < self.acked:
             self.wrong("ack", t, f"the ACK goes back from offset {self.acked} to {offset}")
@@ -387,6 +391,9 @@ class Side:
         end = min(whole, max(self.edge, self.rcv_nxt)) if self.edge else whole
         if seg.flags & FIN and end == whole:
             self.peer_fin = whole
+        if end < whole:
+            self.clipped = [late for late in self.clipped if late[0] == t]
+            self.clipped.append((t, start, whole, bool(seg.flags & FIN)))
         before = self.rcv_nxt
         if seg.payload and any(a <= start and whole <= b for a, b in merged([(0, before), *self.ahead])):
             self.doubled += 1
@@ -410,6 +417,16 @@ class Side:
         else:
             self.owed_now = t
             self.owed_why = "a FIN" if seg.flags & FIN else "a segment out of order, doubled, or that fills a gap"
+
+    def take_clipped(self, t: int) -> None:
+        """What arrived beyond the window at this instant was taken if an earlier ACK of the instant had opened it."""
+        for at, start, whole, fin in self.clipped:
+            if at == t and start < self.edge:
+                self.take(start, min(whole, self.edge))
+                if fin and whole <= self.edge:
+                    self.peer_fin = whole
+                if 0 <= self.peer_fin == self.rcv_nxt:
+                    self.rcv_nxt += 1
 
     def peer_mss(self) -> int:
         return (self.offered.mss or 536) - (12 if self.uses_timestamps() else 0)
