@@ -11,7 +11,6 @@ from usnet.lab.scenario import Outcome, from_tables, run
 from usnet.lab.world import World
 from usnet.testing.plans import Plan, plan_to_scenario, to_toml
 
-
 INSTANT_LIMIT = 100_000
 """Events at one instant, without a delay, that no plan needs."""
 
