@@ -59,8 +59,9 @@ lint: build
 	$(PY) -m mypy || status=1
 	exit $$status
 
+# BENCH: what it is called with: names, --json, --runs 3 ...
 bench: build
-	@$(PY) -m benchmarks
+	@$(PY) -m benchmarks $(BENCH)
 
 # Its own build and environment, which borrows the packages of .venv. ASAN_STACK=1 checks arrays on the stack too; greenlets, which copy stacks, then
 # look like errors. Other programs (curl) do not run with the sanitizer loaded.

@@ -103,6 +103,6 @@ CASES = {
         )),
     ],
     "property": [
-        Case("handshake, 20 KB each way, faults, close", "example", example.run_plans, units=200, warm=20, counted=20, missing=example.missing),
+        Case("handshake, 20 KB each way, faults, close", "example", example.run_plans, units=200, warm=20, missing=example.missing),
     ],
 }

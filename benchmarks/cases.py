@@ -77,6 +77,7 @@ def timed(bench, case, options):
             run(amount(case.warm, options))
         for _ in range(options.runs):
             for name, run in runs.items():
+                rest(run)
                 tallies[name] = right(run(amount(case.units, options)), bench, case, name)
                 ns[name].append(tallies[name]["ns"] / tallies[name]["units"])
             scale = anchor.scale() if any(isinstance(peer, Recorded) for peer in case.peers) else 1
@@ -88,6 +89,11 @@ def timed(bench, case, options):
         yield row(bench, case.name, unit, ns["usnet"], label(peer), ns[peer.name], why=lacking.get(peer.name)), tallies
     if not case.peers:
         yield row(bench, case.name, unit, ns["usnet"]), tallies
+
+
+def rest(run):
+    """Lets a work do what it has to between two runs."""
+    getattr(run, "rest", lambda: None)()
 
 
 def amount(units, options):

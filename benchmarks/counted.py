@@ -55,6 +55,7 @@ def work_of(bench, number, who):
 
 
 def main():
+    from benchmarks import cases
     from usnet.wire import checksum
 
     requests = building.module("counting")
@@ -63,6 +64,7 @@ def main():
         *which, units = key
         with work_of(*which)() as run:
             run(units)
+            cases.rest(run)
             requests.start()
             tally = run(units)
             requests.stop(label(which))

@@ -37,7 +37,8 @@ def joined(connections, *, step=0, check=False, spares=0, most=None, limits=None
         far.close(linger=0)
 
 
-# Works: context managers that give a function, which does some units of work and says what they cost (`tally` of drivers/common.pxd).
+# Works: context managers that give a function, which does some units of work and says what they cost (`tally` of drivers/common.pxd). What there is
+# to do between two calls, uncounted, is its attribute `rest`.
 
 @contextlib.contextmanager
 def bulk(lent=False, mss=1448, **how):
@@ -57,9 +58,9 @@ def chosen(connections, **how):
     """64 under way over so many connections, chosen at random. Where no timer may fire, what is not acknowledged piles up until the run is over."""
     with joined(connections, limits={"max_chunks": 1 << 20}, **how) as both:
         def run(units):
-            both.settle()
             return both.chosen(max(1, units // 64))
 
+        run.rest = both.settle
         yield run
 
 

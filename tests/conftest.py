@@ -23,6 +23,7 @@ PACKAGES = {
     "iperf3": "iperf3",
     "valgrind": "valgrind",
 }
+BUILDS = ("test_wheel.py", "test_instructions.py")      # that make something once, of which all of their tests are
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 
@@ -50,9 +51,16 @@ def pytest_configure():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Tests with devices of the kernel run one after another: the machine has few processors, and they measure time."""
-    for item in items if config.pluginmanager.hasplugin("xdist") else ():
-        if any("root" in mark.args for mark in item.iter_markers("needs")):
+    """Tests with devices of the kernel run one after another: the machine has few processors, and they measure time. So do those that share what
+    takes long to make: a wheel, counts of instructions."""
+    for item in items:
+        if item.path.name in BUILDS:
+            item.add_marker(pytest.mark.timeout(1800))
+        if config.pluginmanager.is_blocked("xdist"):        # its workers do not have it by that name, so that is not what is asked
+            continue
+        if item.path.name in BUILDS:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+        elif any("root" in mark.args for mark in item.iter_markers("needs")):
             item.add_marker(pytest.mark.xdist_group("kernel"))
 
 

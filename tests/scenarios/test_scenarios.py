@@ -48,6 +48,16 @@ def test_scenario_is_the_same_with_any_number_of_spare_buffers(item):
     assert (none.digest, none.packets) == (few.digest, few.packets) == (many.digest, many.packets)
 
 
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)
+def test_scenario_is_the_same_without_the_short_way(item):
+    def long_way(world):
+        for host in world.hosts.values():
+            host.stack.core.configure(short_way=0)
+
+    short, long = scenario.run(item), scenario.run(item, progress=long_way)
+    assert (long.digest, long.packets, long.virtual_seconds) == (short.digest, short.packets, short.virtual_seconds)
+
+
 def test_the_first_set_is_complete():
     assert [name for name in FIRST if name not in {path.stem for path in FILES}] == []
 

@@ -48,6 +48,17 @@ def test_gaps_are_limited_and_the_stream_survives():
     assert tcp.recv() == stream(1, 200)
 
 
+def test_what_is_in_order_is_taken_however_many_pieces_wait_behind_gaps():
+    tcp = established()
+    for i in range(1, 40):
+        tcp.rx(f". {1 + 10 * i}:{2 + 10 * i}(1) ack 1")
+    tcp.take()
+    tcp.rx(". 1:4(3) ack 1")                # touches none of the 32
+    assert tcp.recv() == stream(1, 3)
+    tcp.rx(". 4:32(28) ack 1")              # ends at the fourth, and takes two more in
+    assert tcp.recv() == stream(4, 28)
+
+
 def test_tiny_segments_hold_no_more_memory_than_their_span():
     tcp = established()
     for i in range(1, 30):

@@ -35,7 +35,7 @@ cdef void forget_ages(piece_pool *pool) noexcept nogil:
         pool.oldest[i] = pool.newest[i] = NONE
 
 
-cdef void begin_aging(piece_pool *pool, uint32_t i) noexcept nogil:
+cdef inline void begin_aging(piece_pool *pool, uint32_t i) noexcept nogil:
     cdef piece *p = piece_at(pool, i)
     p.flags |= PIECE_AGING
     p.newer = NONE
@@ -47,7 +47,7 @@ cdef void begin_aging(piece_pool *pool, uint32_t i) noexcept nogil:
     pool.newest[p.where] = i
 
 
-cdef void end_aging(piece_pool *pool, uint32_t i) noexcept nogil:
+cdef inline void end_aging(piece_pool *pool, uint32_t i) noexcept nogil:
     cdef piece *p = piece_at(pool, i)
     if not p.flags & PIECE_AGING:
         return

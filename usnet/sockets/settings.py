@@ -84,6 +84,7 @@ class Tcp(Table):
     timestamps: bool = switch(True, "timestamps are offered (RFC 7323)")
     window_scaling: bool = switch(True, "window scaling is offered (RFC 7323)")
     sack: bool = switch(True, "selective acknowledgements are offered (RFC 2018)")
+    short_way: bool = switch(True, "expected segments take a short way; nothing but speed depends on it")
     cc: str = choice("newreno", CONTROLLERS, "congestion controller")
     rto_initial: int = time(10**9, 1, YEARS, "retransmission timeout before the first measurement (RFC 6298)")
     rto_min: int = time(200 * 10**6, 0, YEARS, "shortest retransmission timeout, and by how much it exceeds a longer round trip at least")

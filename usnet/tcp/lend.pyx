@@ -55,16 +55,13 @@ cdef bint put_aside(tcp_state *t, uint32_t set_) noexcept nogil:
     return False
 
 
-cdef inline bint is_low(const buffers *b) noexcept nogil:
-    return b.n_spare[0] <= b.lent + low_water(b)
-
-
-cdef uint32_t spare(tcp_state *t, uint32_t set_) noexcept nogil:
+cdef inline uint32_t spare(tcp_state *t, uint32_t set_) noexcept nogil:
     """A spare that leaves those of the low-water mark alone; 0."""
     cdef buffers *b = &t.pieces.sets[set_]
-    if is_low(b) and not put_aside(t, set_):
-        return 0
-    return buffer_take(b, low_water(b))
+    cdef uint32_t index = buffer_take(b, low_water(b))
+    if index == 0 and put_aside(t, set_):
+        index = buffer_take(b, low_water(b))
+    return index
 
 
 # --- In ---------------------------------------------------------------------------------------------------------------------
@@ -172,14 +169,15 @@ cdef uint32_t open_piece(tcp_state *t, tcb *k, uint32_t n, uint32_t *apart) noex
 cdef uint32_t lend_take(tcp_state *t, tcb *k, uint32_t leave) noexcept nogil:
     """A piece over a spare of the interface that k sends through, with room for one segment and its headers."""
     cdef netif *way = &t.ip.netifs[k.netif]
+    cdef const buffers *b = &t.pieces.sets[way.bufs]
     cdef uint32_t head = link_header_len(way) + IPV4_HLEN + tcb_header_len(k)
     cdef uint32_t start = link_frame_at(way) + head, i
     cdef piece *p
-    if start + k.mss > t.pieces.sets[way.bufs].size:
+    if start + k.mss > b.size:
         return NONE
-    if leave == low_water(&t.pieces.sets[way.bufs]) and is_low(&t.pieces.sets[way.bufs]):
-        put_aside(t, way.bufs)
     i = piece_take(t.pieces, way.bufs, leave, start)
+    if i == NONE and leave == low_water(b) and b.n_spare[0] <= b.lent + leave and put_aside(t, way.bufs):
+        i = piece_take(t.pieces, way.bufs, leave, start)
     if i != NONE:
         p = piece_at(t.pieces, i)
         p.head = head

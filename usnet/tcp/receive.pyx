@@ -42,7 +42,7 @@ cdef int write_gaps(tcp_state *t, tcb *k, const ranges *have, uint64_t start, ui
 
 cdef int receive_gapped(tcp_state *t, tcb *k, uint32_t ahead, const uint8_t *p, uint32_t n) noexcept nogil:
     """Something is missing before or behind: the set of ranges knows what is here."""
-    cdef uint64_t start = k.rcv_pos + ahead, end = start + n, fresh = 0, upto
+    cdef uint64_t start = k.rcv_pos + ahead, end = start + n, fresh = 0
     cdef ranges *have
     if k.ooo == NONE:
         k.ooo = arena_take(&t.ooos)
@@ -54,17 +54,16 @@ cdef int receive_gapped(tcp_state *t, tcb *k, uint32_t ahead, const uint8_t *p, 
     if write_gaps(t, k, have, start, end, p):
         count_drop(t, TDROP_NO_MEMORY)
         return -ENOBUFS
-    if ranges_add(have, start, end, &fresh):
+    if ahead == 0:                          # in order: no piece of the set, however many there are
+        advance(t, k, <uint32_t>(ranges_end(have, end) - start))
+        ranges_trim(have, k.rcv_pos)
+    elif ranges_add(have, start, end, &fresh):
         count_drop(t, TDROP_OOO_LIMIT)
         return -ENOBUFS
-    if fresh == 0:
-        count_drop(t, TDROP_DUPLICATE)
-    if ahead:
+    else:
         t.counters.ooo_in += 1
-    upto = ranges_end(have, k.rcv_pos)
-    if upto > k.rcv_pos:
-        advance(t, k, <uint32_t>(upto - k.rcv_pos))
-        ranges_trim(have, k.rcv_pos)
+        if fresh == 0:
+            count_drop(t, TDROP_DUPLICATE)
     if have.n == 0:
         arena_give(&t.ooos, k.ooo)
         k.ooo = NONE

@@ -160,7 +160,7 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
             f.ttl = k.ttl
         r.header_len = <uint8_t>header
         lend_way(t, k, &f)
-        k.way = way_of(t.ip, &f)
+        k.way = way_of(t.ip, &f) if t.config.short_way else 0
         k.hop = f.neighbour
         if n and (whole == NONE or not lend_send(t, whole, &f, header, n, &total)):
             total = copy_payload(t.pieces, &k.snd, at, f.l4 + header, n)

@@ -51,6 +51,7 @@ cdef struct tcp_config:
     uint8_t timestamps          # 1: offered
     uint8_t window_scaling      # 1: offered
     uint8_t sack                # 1: offered
+    uint8_t short_way           # 1: expected segments take it (tcp/predict, ip/way); the same ones leave and arrive without
     uint8_t cc                  # CC_*
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     int64_t rto_initial         # ns; default 1 s (RFC 6298, 2.1)

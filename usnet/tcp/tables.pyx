@@ -53,7 +53,7 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.synack_retries = 5
     g.data_retries = 15
     g.orphan_retries = 7
-    g.timestamps = g.window_scaling = g.sack = 1
+    g.timestamps = g.window_scaling = g.sack = g.short_way = 1
     g.cc = CC_NEWRENO
     g.rto_initial = 1000 * <int64_t>MS
     g.rto_min = 200 * <int64_t>MS
