@@ -111,8 +111,8 @@ cdef bint acceptable(const tcb *k, const text *s) noexcept nogil:
 
 
 cdef bint at_edge(const tcb *k, const text *s) noexcept nogil:
-    """An empty segment right behind the window, from a peer that has filled it. The letter of RFC 9293 discards it; but if what fills the window begins
-    with a gap, that would be every ACK of the peer until the gap is mended, and our own data would be sent again for nothing."""
+    """An empty segment right behind the window, from a peer that has filled it. The letter of RFC 9293 discards it; but if what fills the window
+    begins with a gap, that would be every ACK of the peer until the gap is mended, and our own data would be sent again for nothing."""
     return text_len(s) == 0 and s.seq == k.rcv_adv
 
 
