@@ -7,7 +7,7 @@ holds few timers.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from usnet.memory.arena cimport arena
+from usnet.memory.arena cimport arena, arena_at
 
 cdef enum:
     WHEEL_BITS = 6          # slots a level: 64, so that one 64-bit mask says which are in use
@@ -48,3 +48,8 @@ cdef void wheel_cancel(wheel *w, uint32_t timer) noexcept nogil                 
 # Takes one due timer out and frees it: 1 and its kind and arg, or 0 when none is due at `now`.
 cdef bint wheel_pop(wheel *w, int64_t now, uint32_t *kind, uint32_t *arg) noexcept nogil
 cdef int64_t wheel_next(wheel *w) noexcept nogil                                    # ns, or WHEEL_NEVER
+
+
+cdef inline int64_t wheel_deadline(wheel *w, uint32_t timer) noexcept nogil:
+    """When a timer that is set fires, ns."""
+    return (<wheel_node *>arena_at(&w.nodes, timer)).deadline
