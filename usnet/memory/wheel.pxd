@@ -5,7 +5,7 @@ never later than the earliest deadline and may be earlier: then wheel_pop finds 
 levels, and changes nothing else. It is exact within the present tick, within level 0, and wherever the earliest slot
 holds few timers.
 """
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from usnet.memory.arena cimport arena, arena_at
 
@@ -15,14 +15,14 @@ cdef enum:
     WHEEL_SHIFT = 16        # a slot of level 0 covers 2^16 ns (65.5 us): a tick
     WHEEL_DUE = 512         # wheel_node.slot of what hangs in the sorted list of the present tick
 
-cdef struct wheel_node:
+cdef struct wheel_node:     # 32 bytes
     uint32_t next           # in the slot's list
     uint32_t prev
     int64_t deadline        # ns
     uint64_t order          # ties: set earlier fires earlier
-    uint32_t kind           # the user's: which sort of thing waits
     uint32_t arg            # the user's: which one
-    uint32_t slot           # where it hangs: level * 64 + slot, or WHEEL_DUE
+    uint16_t kind           # the user's: which sort of thing waits
+    uint16_t slot           # where it hangs: level * 64 + slot, or WHEEL_DUE
 
 cdef struct wheel:
     arena nodes             # of wheel_node

@@ -84,7 +84,8 @@ cdef struct tcp_state:
     idset *notify               # owners with news
     rng *random
     arena records               # of record: its index is the connection's number
-    uint32_t *whole             # [connection]: where its TCB lies, in units of 64 bytes behind tcbs.base, plus one; 0: at rest
+    uint64_t *whole             # [connection]: where its TCB lies, in bytes behind tcb_base; 0: at rest
+    uint8_t *tcb_base           # private to the process: before the first TCB
     arena tcbs                  # of tcb: those awake
     uint32_t oldest             # connection that woke, or did something, longest ago; NONE
     uint32_t newest
@@ -128,12 +129,12 @@ cdef void rest_reset(tcp_state *t) noexcept nogil
 cdef inline tcb *tcb_awake(tcp_state *t, uint32_t c) noexcept nogil:
     """The TCB of a connection that is awake, or NULL."""
     cdef uint64_t at = t.whole[c]
-    return <tcb *>(t.tcbs.base + (at << 6) - 64) if at else NULL
+    return <tcb *>(t.tcb_base + at) if at else NULL
 
 
 cdef inline tcb *tcb_at(tcp_state *t, uint32_t c) noexcept nogil:
     cdef uint64_t at = t.whole[c]
-    return <tcb *>(t.tcbs.base + (at << 6) - 64) if at else tcb_wake(t, c)
+    return <tcb *>(t.tcb_base + at) if at else tcb_wake(t, c)
 
 
 cdef inline const tcb *tcb_seen(tcp_state *t, uint32_t c, tcb *room) noexcept nogil:

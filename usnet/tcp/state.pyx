@@ -19,7 +19,7 @@ from usnet.tcp.congestion.ops cimport WINDOW_LIMIT
 
 cdef enum:
     MAX_TERMS = 65535           # record.terms has 16 bits
-    UNIT = 64                   # bytes: of tcp_state.whole
+    LINE = 64
     RESTLESS = TF_ACK_NOW | TF_DELACK | TF_FIN_HELD | TF_PROBE | TF_RECOVERY | TF_REXMT_NOW | TF_RTT_TIMED
 
 
@@ -30,16 +30,17 @@ cdef inline size_t terms_bytes() noexcept nogil:
 
 cdef int rest_init(tcp_state *t, uint32_t max_connections) noexcept nogil:
     t.oldest = t.newest = NONE
-    t.whole = <uint32_t *>map_reserve(page_round(<uint64_t>max_connections * sizeof(uint32_t)))
+    t.whole = <uint64_t *>map_reserve(page_round(<uint64_t>max_connections * sizeof(uint64_t)))
     if (t.whole == NULL or arena_init(&t.records, sizeof(record), max_connections, 64)
-            or arena_init(&t.tcbs, sizeof(tcb), max_connections, UNIT) or arena_init(&t.terms, sizeof(terms), MAX_TERMS, 8)
+            or arena_init(&t.tcbs, sizeof(tcb), max_connections, LINE) or arena_init(&t.terms, sizeof(terms), MAX_TERMS, 8)
             or hash_init(&t.agreed, MAX_TERMS) or arena_init(&t.histories, sizeof(history), max_connections, 8)):
         return -ENOMEM
+    t.tcb_base = t.tcbs.base - LINE
     return 0
 
 
 cdef void rest_free(tcp_state *t) noexcept nogil:
-    map_release(t.whole, page_round(<uint64_t>t.records.capacity * sizeof(uint32_t)))
+    map_release(t.whole, page_round(<uint64_t>t.records.capacity * sizeof(uint64_t)))
     arena_free(&t.records)
     arena_free(&t.tcbs)
     arena_free(&t.terms)
@@ -48,7 +49,7 @@ cdef void rest_free(tcp_state *t) noexcept nogil:
 
 
 cdef void rest_reset(tcp_state *t) noexcept nogil:
-    memset(t.whole, 0, t.records.used * sizeof(uint32_t))
+    memset(t.whole, 0, t.records.used * sizeof(uint64_t))
     arena_reset(&t.records)
     arena_reset(&t.tcbs)
     arena_reset(&t.terms)
@@ -86,7 +87,7 @@ cdef tcb *tcb_begin(tcp_state *t, uint32_t c) noexcept nogil:
     cdef tcb *k
     if at == NONE:
         return NULL
-    t.whole[c] = at * (t.tcbs.item_size // UNIT) + 1
+    t.whole[c] = <uint64_t>at * t.tcbs.item_size + LINE
     k = tcb_at(t, c)
     k.id = c
     k.terms = NONE
@@ -96,7 +97,7 @@ cdef tcb *tcb_begin(tcp_state *t, uint32_t c) noexcept nogil:
 
 
 cdef void give_tcb(tcp_state *t, tcb *k) noexcept nogil:
-    cdef uint32_t at = (t.whole[k.id] - 1) // (t.tcbs.item_size // UNIT)
+    cdef uint32_t at = <uint32_t>((t.whole[k.id] - LINE) // t.tcbs.item_size)
     delist(t, k)
     t.whole[k.id] = 0
     arena_give(&t.tcbs, at)
