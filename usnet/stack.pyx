@@ -435,7 +435,8 @@ cdef class StackCore:
             "tcp_drops": dict(zip(tcp_names.DROPS, self.s.tcp.drops, strict=False)),
             "ip_drops": dict(zip(ip_names.DROPS, self.s.ip.drops, strict=False)),
             "memory": {
-                "connections": self.s.tcp.records.live, "chunks": self.s.chunks.heads.live, "timers": self.s.timers.count,
+                "connections": self.s.tcp.records.live, "awake": self.s.tcp.tcbs.live, "terms": self.s.tcp.terms.live,
+                "histories": self.s.tcp.histories.live, "chunks": self.s.chunks.heads.live, "timers": self.s.timers.count,
                 "pieces": self.s.pieces.items.live, "kept_buffers": self.kept_buffers(),
                 "out_of_order": self.s.tcp.ooos.live, "scoreboards": self.s.tcp.boards.live,
                 "listeners": self.s.tcp.listeners.live, "udp": self.s.ip.udp.live,

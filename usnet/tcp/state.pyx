@@ -1,7 +1,7 @@
 """Connections awake and at rest: what goes into a record, what comes out of it, and who rests when."""
 from libc.errno cimport ENOMEM
 from libc.stdint cimport INT32_MAX, INT32_MIN, UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from usnet.memory.arena cimport NONE, arena_at, arena_free, arena_give, arena_init, arena_reset, arena_take
 from usnet.memory.hash cimport hash_first, hash_free, hash_init, hash_insert, hash_next, hash_remove, hash_reset, siphash
@@ -25,7 +25,8 @@ cdef enum:
 
 cdef inline size_t terms_bytes() noexcept nogil:
     """Of those that are compared."""
-    return sizeof(terms) - 2 * sizeof(uint32_t)
+    cdef const terms *m = NULL
+    return <size_t>&m.refs
 
 
 cdef int rest_init(tcp_state *t, uint32_t max_connections) noexcept nogil:
@@ -238,7 +239,7 @@ cdef bint agree(tcp_state *t, tcb *k) noexcept nogil:
         if i == NONE:
             return False
         m.tag = tag
-        terms_at(t, i)[0] = m
+        memcpy(terms_at(t, i), &m, sizeof(terms))
         hash_insert(&t.agreed, tag, i)
     terms_at(t, i).refs += 1
     return True
