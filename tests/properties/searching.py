@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from usnet.testing.run_plan import PlanFailed, check_plan
 from usnet.testing.strategies import plans
 
-EXAMPLES = 3000
+EXAMPLES = 10_000
 
 
 def search(number: int, directory: str) -> str | None:

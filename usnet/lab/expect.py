@@ -141,6 +141,8 @@ def check_delivery(run: Run) -> Iterator[str]:
     for (src, dst), transfer in run.ledger.all():
         name = f"delivered: {src[0]}:{src[1]} to {dst[0]}:{dst[1]}"
         yield from (f"{name}: {text}" for text in transfer.wrong)
+        if run.expect.delivered == "model":
+            continue                        # which knows what send() had taken when it did not return
         if transfer.read > transfer.written:
             yield f"{name}: {transfer.read} bytes were read, but only {transfer.written} written"
         elif transfer.cut:

@@ -354,6 +354,10 @@ class Side:
             )
         if flags & ACK and self.iss >= 0:
             acked = self.una + signed(seg.ack - self.iss - self.una)
+            if acked < self.una - self.largest_window:
+                if self.reset_at < 0 and (seg.payload or flags & FIN):
+                    self.owed_now, self.owed_why = t, "a segment whose ACK is too old (RFC 5961, 5)"
+                return
             if acked <= self.sent_max:
                 if acked > self.una:
                     self.una, self.acked_at = acked, t
