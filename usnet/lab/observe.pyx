@@ -12,7 +12,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from usnet.backends.sim.journal cimport ALTERED_BITS, FRAME_DROPPED, FRAME_SENT, happening
 from usnet.backends.sim.network cimport FrameTap
 from usnet.lab.observe_side cimport Side
-from usnet.wire.observe cimport ACK, FIN, KIND_ARP, KIND_TCP, RST, SYN, Segment, kind_of, segment_at, segment_keep, sum_wrong
+from usnet.wire.observe cimport ACK, FIN, KIND_ARP, RST, SYN, Segment, kind_of, segment_at, segment_keep, sum_wrong
 
 from usnet.wire.observe import KINDS, LAYERS
 
