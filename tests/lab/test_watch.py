@@ -44,7 +44,7 @@ def test_where_all_is_well_nothing_is_found_and_the_run_is_the_same(world, every
     talk(world)
     assert watch.violations == {}
     assert watch.looks > 40
-    assert watch.largest_gap == 40 * MS
+    assert watch.largest_gap == 20 * MS
     with World(1) as other:
         for i, name in enumerate(("client", "server")):
             other.host(name, f"10.0.0.{i + 1}/24")
