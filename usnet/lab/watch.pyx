@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc, free
 from usnet.backends.sim.host cimport SimHost
 from usnet.backends.sim.network cimport Network
 from usnet.backends.sim.scheduler cimport clock_ceil, clock_floor
-from usnet.memory.arena cimport NONE, arena_live
+from usnet.memory.arena cimport NONE
 from usnet.sockets.host cimport Stack
 from usnet.tcp.recovery.scoreboard cimport board_pipe
 from usnet.tcp.state cimport board_at, tcb_live, tcb_seen

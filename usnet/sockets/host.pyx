@@ -17,7 +17,7 @@ from usnet.backends.clock cimport Clock
 from usnet.backends.poller cimport OSPoller, Poller
 from usnet.backends.ring cimport PORT_FILENO, Port
 from usnet.ip.state cimport READY_ERR, READY_HUP
-from usnet.memory.arena cimport NONE, arena_live
+from usnet.memory.arena cimport NONE
 from usnet.sockets.api cimport usn_close, usn_flush, usn_run
 from usnet.sockets.ready cimport fd_ready, news_drain, waiter_add, waiter_drop, waiters_wake
 from usnet.sockets.table cimport FIRST_FD, KIND_FREE, net, net_free, net_init, net_reset, sock_at, waiter_at

@@ -8,7 +8,7 @@ from libc.string cimport memcpy, memset
 
 from usnet.ip.state cimport READY_IN
 from usnet.ip.udp cimport udp_pcb
-from usnet.memory.arena cimport arena_at, arena_live
+from usnet.memory.arena cimport arena_at
 from usnet.sockets.constants cimport IPPROTO_TCP, IPPROTO_UDP
 from usnet.sockets.host cimport Stack
 from usnet.sockets.table cimport FIRST_FD, KIND_EPOLL, KIND_TCP, KIND_UDP, net, sock, sock_at, waiter, waiter_at
