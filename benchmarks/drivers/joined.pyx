@@ -7,6 +7,7 @@ from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC
 
 from usnet.memory.hash cimport hash_entry
+from usnet.memory.prefetch cimport prefetch
 from usnet.memory.wheel cimport wheel_node
 from usnet.sockets.api cimport (
     USN_EPOLL_CTL_ADD, USN_EPOLLIN, addr_from_v4, ip_addr, net, usn_accept, usn_bind, usn_close, usn_connect, usn_epoll_create, usn_epoll_ctl_data,
@@ -15,6 +16,7 @@ from usnet.sockets.api cimport (
 from usnet.sockets.host cimport Stack
 from usnet.sockets.lent cimport usn_buffer, usn_give_buffer, usn_recv_buffer, usn_send_buffer_commit, usn_send_buffer_get
 from usnet.sockets.table cimport ep_item, sock
+from usnet.sockets.vectors cimport usn_soon
 from usnet.tcp.record cimport record
 
 from common cimport (
@@ -353,6 +355,8 @@ cdef class Joined:
         cdef tally w
         cdef int64_t now
         cdef uint32_t part = self.n // FLIGHT
+        cdef int drawn[FLIGHT]
+        cdef int fds[FLIGHT]
         cdef int i, _r
         memset(&w, 0, sizeof(w))
         if part == 0:
@@ -362,7 +366,13 @@ cdef class Joined:
             for _r in range(rounds):
                 now = self.now()
                 for i in range(FLIGHT):
-                    self.ask(i * part + choose(&self.dice, part), now)
+                    drawn[i] = i * part + choose(&self.dice, part)
+                    prefetch(&self.clients[drawn[i]])
+                for i in range(FLIGHT):
+                    fds[i] = self.clients[drawn[i]]
+                usn_soon(self.a, fds, FLIGHT)
+                for i in range(FLIGHT):
+                    self.ask(drawn[i], now)
                 w.wrong += self.exchange(FLIGHT, now, &w)
         self.count(&w, 1)
         w.units, w.frames = <int64_t>rounds * FLIGHT, w.frames + w.acks

@@ -13,3 +13,9 @@ cdef void idset_free(idset *s) noexcept nogil
 cdef void idset_reset(idset *s) noexcept nogil
 cdef bint idset_push(idset *s, uint32_t id) noexcept nogil          # True if it was not there already
 cdef uint32_t idset_pop(idset *s) noexcept nogil                    # the oldest, or NONE (0xffffffff)
+
+
+cdef inline uint32_t idset_peek(const idset *s, uint32_t i) noexcept nogil:
+    """The one with i < count others before it."""
+    cdef uint64_t position = <uint64_t>s.head + i
+    return s.ring[position - s.capacity if position >= s.capacity else position]

@@ -10,7 +10,8 @@ from libc.stdint cimport uint32_t, uint64_t
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
 from usnet.ip.udp cimport udp_pcb, udp_ready
 from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_take
-from usnet.memory.idset cimport idset_pop
+from usnet.memory.idset cimport idset, idset_peek, idset_pop
+from usnet.memory.prefetch cimport PREFETCH_FROM, prefetch
 from usnet.sockets.table cimport (
     KIND_EPOLL, KIND_TCP, KIND_UDP, SF_SHUT_RD, SF_SHUT_WR, ep, ep_at, ep_item, fd_give, fd_take, item_at, net,
     sock, sock_at, waiter, waiter_at,
@@ -20,6 +21,7 @@ from usnet.tcp.state cimport listener_at, record_at, tcb_awake
 from usnet.tcp.tcb cimport TCPS_LISTEN, tcb
 
 cdef enum:
+    NEWS_MOST = 64              # descriptors whose state is asked for at once
     # beside which events EXCLUSIVE may stand
     EXCLUSIVE_MAY = READY_IN | READY_OUT | READY_ERR | READY_HUP | EV_ET | EV_EXCLUSIVE
 
@@ -80,9 +82,25 @@ cdef uint32_t told(uint32_t ready, uint32_t events) noexcept nogil:
 
 # --- news ---
 
+cdef void news_warm(net *n) noexcept nogil:
+    """The next descriptors with news, and their registrations, into the cache side by side."""
+    cdef idset *q = &n.s.notify
+    cdef uint32_t i, most = q.count if q.count < NEWS_MOST else NEWS_MOST, registration
+    for i in range(most):
+        prefetch(&n.socks[idset_peek(q, i)])
+    for i in range(most):
+        registration = n.socks[idset_peek(q, i)].items
+        if registration != NONE:
+            prefetch(item_at(n, registration))
+
+
 cdef void news_drain(net *n) noexcept nogil:
-    cdef uint32_t fd
+    cdef uint32_t fd, near = 0
     while True:
+        if near == 0 and n.n_socks >= PREFETCH_FROM:
+            news_warm(n)
+            near = NEWS_MOST
+        near -= 1
         fd = idset_pop(&n.s.notify)
         if fd == NONE:
             break

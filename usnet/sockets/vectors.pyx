@@ -7,11 +7,13 @@ from posix.uio cimport iovec
 from usnet.ip.udp cimport UDP_MAX, udp_pcb, udp_record
 from usnet.memory.arena cimport arena_at
 from usnet.memory.chunks cimport chain_read
+from usnet.memory.prefetch cimport prefetch
 from usnet.sockets.api cimport usn_recvfrom, usn_sendto
 from usnet.sockets.constants cimport MSG_PEEK, MSG_TRUNC
 from usnet.sockets.table cimport KIND_TCP, net, sock, sock_at, sock_find
 from usnet.tcp.state cimport tcb_seen
 from usnet.tcp.tcb cimport TCPS_LISTEN, tcb
+from usnet.tcp.warm cimport WARM_MOST, tcp_warm
 from usnet.wire.addr cimport ip_addr
 
 cdef enum:
@@ -175,3 +177,22 @@ cdef int usn_state(net *n, int fd) noexcept nogil:
     if status < 0:
         return status
     return tcb_seen(&n.s.tcp, so.pcb, &room).state if so.kind == KIND_TCP else -EOPNOTSUPP
+
+
+# --- what will be used ---
+
+cdef void usn_soon(net *n, const int *fds, uint32_t count) noexcept nogil:
+    cdef uint32_t conns[WARM_MOST]
+    cdef uint32_t start, i, found
+    cdef sock *so
+    for start in range(0, count, WARM_MOST):
+        for i in range(start, count if count - start < WARM_MOST else start + WARM_MOST):
+            if <uint32_t>fds[i] < n.capacity:
+                prefetch(&n.socks[fds[i]])
+        found = 0
+        for i in range(start, count if count - start < WARM_MOST else start + WARM_MOST):
+            so = sock_at(n, fds[i])
+            if so != NULL and so.kind == KIND_TCP:
+                conns[found] = so.pcb
+                found += 1
+        tcp_warm(&n.s.tcp, conns, found)

@@ -7,6 +7,7 @@ from usnet.memory.arena cimport NONE, arena_at, arena_free, arena_give, arena_in
 from usnet.memory.hash cimport hash_first, hash_free, hash_init, hash_insert, hash_next, hash_remove, hash_reset, siphash
 from usnet.memory.mapping cimport map_release, map_reserve, page_round
 from usnet.memory.pieces cimport piece_queue, queue_init
+from usnet.memory.prefetch cimport prefetch
 from usnet.memory.wheel cimport wheel_deadline
 from usnet.tcp.record cimport (
     REST_KEEP, REST_LATER, REST_LINGER, REST_RECOVER, REST_STATE, history, record, terms,
@@ -141,7 +142,9 @@ cdef void tcp_tend(tcp_state *t) noexcept nogil:
     while left and t.tcbs.live > t.config.working_set:
         left -= 1
         k = tcb_at(t, t.oldest)
-        mark = <uint32_t>k.last_recv ^ k.snd_max
+        mark = k.snd_max * 3 + k.rcv_nxt
+        if k.newer != NONE:
+            prefetch(tcb_at(t, k.newer))            # the next to be looked at
         if (mark == k.mark or all_of_them) and rest(t, k):
             continue
         k.mark = mark
@@ -259,14 +262,14 @@ cdef bint may_rest(const tcp_state *t, const tcb *k) noexcept nogil:
     """Whether nothing of it is under way, and a record can say all that there is."""
     if k.state != TCPS_ESTABLISHED and k.state != TCPS_CLOSE_WAIT and k.state != TCPS_FIN_WAIT_2 and k.state != TCPS_TIME_WAIT:
         return False
-    if k.flags & RESTLESS or k.snd_una != k.snd_max or k.snd_nxt != k.snd_max or k.last_ack_sent != k.rcv_nxt:
+    if k.flags & RESTLESS or k.snd_una != k.snd_max or k.snd_nxt != k.snd_max or k.dupacks or k.backoff or k.delack_segs:
         return False
     if (k.rcv_ready or k.ooo != NONE or k.board != NONE or not is_empty(&k.snd) or not is_empty(&k.rcv) or k.deadline[T_REXMT]
             or k.deadline[T_DELACK] or (k.deadline[T_KEEP] and k.deadline[T_LINGER]) or t.output.member[k.id]):
         return False
     if k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE:
         return False
-    if k.dupacks or k.backoff or k.delack_segs or k.keep_probes or k.unanswered or k.stalled_since or k.error:
+    if k.last_ack_sent != k.rcv_nxt or k.keep_probes or k.unanswered or k.stalled_since or k.error:
         return False
     return fits(k.srtt) and fits(k.rttvar) and fits(k.min_rtt) and fits(k.rto) and fits(k.cc.priv[0]) and k.cc.priv[1] == 0
 

@@ -63,17 +63,13 @@ cdef enum:
     T_COUNT = 4
 
 cdef struct tcb:
-    # What each segment touches
+    # What each segment touches, and what says whether it may rest: a line
     uint32_t snd_una            # oldest unacknowledged sequence number
     uint32_t snd_nxt            # next to send; goes back to snd_una at a retransmission timeout
     uint32_t snd_max            # highest sent so far, plus one
     uint32_t snd_wnd            # bytes offered by the peer, scaled, counted from snd_una of the update
-    uint32_t snd_wl1            # seq of the segment of the last window update
-    uint32_t snd_wl2            # ack of it
     uint32_t rcv_nxt            # next expected
     uint32_t rcv_adv            # right edge of the window as last advertised; never goes back
-    uint32_t last_ack_sent      # rcv_nxt as last sent (RFC 7323, section 4.3)
-    uint32_t ts_recent          # TSval to echo
     uint32_t flags              # TF_*
     uint16_t mss                # payload bytes of a full segment, options taken off (RFC 6691)
     uint8_t state               # tcp_phase; changed by tcp_set_state only
@@ -82,16 +78,24 @@ cdef struct tcb:
     uint8_t dupacks             # in a row, saturating; with SACK those that report something new (RFC 6675, section 2)
     uint8_t backoff             # retransmission timeouts (or probes) in a row; doubles the RTO
     uint8_t delack_segs         # weight of segments in order not acknowledged yet: 4 a full one, 1 a small one
+    uint32_t ts_recent          # TSval to echo
+    uint32_t id                 # its own number, as sockets, tables and timers know it
+    uint32_t older              # in the order in which they woke, or were last seen to have done something; NONE
+    uint32_t newer
+    uint32_t mark               # what it had done when it was last looked at
     uint32_t timer              # of the wheel, or NONE; fires at timer_at
     uint32_t owner              # socket that is told of news, or NONE
-    # Who
+    # Who; and the rest of what each segment touches
     ip_addr laddr
     ip_addr raddr
     uint16_t lport
     uint16_t rport
-    uint32_t id                 # its own number, as sockets, tables and timers know it
-    # When
+    uint32_t snd_wl1            # seq of the segment of the last window update
+    uint32_t snd_wl2            # ack of it
+    uint32_t last_ack_sent      # rcv_nxt as last sent (RFC 7323, section 4.3)
     int64_t timer_at            # ns; never later than the earliest of deadline[]
+    int64_t last_recv           # ns of the last segment (keepalive)
+    # When
     int64_t deadline[4]         # ns, [T_*]; 0: off
     int64_t ts_recent_at        # ns when ts_recent was taken (RFC 7323, section 5.5)
     int64_t rtt_start           # ns when rtt_seq was sent
@@ -99,7 +103,6 @@ cdef struct tcb:
     int64_t rttvar              # ns
     int64_t min_rtt             # ns: the shortest ever measured; 0 before the first sample
     int64_t rto                 # ns, without backoff
-    int64_t last_recv           # ns of the last segment (keepalive)
     int64_t stalled_since       # ns of the first unanswered retransmission or probe; 0 (RFC 9293, 3.8.3: R2)
     int64_t last_send           # ns when data was last sent (RFC 5681, section 4.1)
     int64_t rexmt_at            # ns when a segment was last sent again; 0: never
@@ -147,10 +150,6 @@ cdef struct tcb:
     int64_t keep_interval       # ns
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
     uint64_t retransmits        # segments sent again
-    # Among those that are awake (tcp/record.pxd)
-    uint32_t older              # in the order in which they woke, or were last seen to have done something; NONE
-    uint32_t newer
-    uint32_t mark               # what it had done when it was last looked at
     uint32_t terms              # those it rested with last, or NONE
 
 

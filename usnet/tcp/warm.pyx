@@ -1,0 +1,48 @@
+"""What a connection touches, asked for step by step: each step knows where to look from what the one before has brought."""
+from libc.stdint cimport uint32_t
+
+from usnet.memory.arena cimport NONE, arena_at
+from usnet.memory.chunks cimport chunk_bytes
+from usnet.memory.hash cimport hash_first
+from usnet.memory.prefetch cimport prefetch, prefetch_lines
+from usnet.tcp.record cimport record
+from usnet.tcp.state cimport record_at, tcb_awake, tcp_state
+from usnet.tcp.tcb cimport tcb
+
+
+cdef void tcp_warm_tags(tcp_state *t, const uint32_t *tags, uint32_t n) noexcept nogil:
+    cdef uint32_t conns[WARM_MOST]
+    cdef uint32_t i, pos, found = 0
+    for i in range(n):
+        prefetch(&t.conns.entries[tags[i] & t.conns.mask])
+    for i in range(n):
+        pos = hash_first(&t.conns, tags[i])
+        if pos != NONE:
+            conns[found] = t.conns.entries[pos].index
+            found += 1
+    tcp_warm(t, conns, found)
+
+
+cdef void tcp_warm(tcp_state *t, const uint32_t *conns, uint32_t n) noexcept nogil:
+    cdef uint32_t i
+    cdef tcb *k
+    for i in range(n):
+        prefetch(&t.whole[conns[i]])
+        prefetch(&t.output.member[conns[i]])
+    for i in range(n):
+        k = tcb_awake(t, conns[i])
+        if k != NULL:
+            prefetch_lines(k, sizeof(tcb))
+        else:
+            prefetch_lines(record_at(t, conns[i]), sizeof(record))
+    for i in range(n):
+        k = tcb_awake(t, conns[i])
+        if k == NULL:
+            prefetch(&t.notify.member[record_at(t, conns[i]).owner])
+            continue
+        prefetch(&t.notify.member[k.owner])
+        if k.snd.c.first != NONE:           # it will be acknowledged, and go back
+            prefetch(arena_at(&t.chunks.heads, k.snd.c.first))
+            prefetch(&t.chunks.heads.generation[k.snd.c.first])
+        if k.rcv.c.first != NONE:
+            prefetch(chunk_bytes(t.chunks, k.rcv.c.first) + k.rcv.c.offset)
