@@ -130,7 +130,7 @@ cdef bint predicted(stack *s, uint32_t number, const uint8_t *frame, uint32_t le
     return True
 
 
-cdef void warm(stack *s, const ring *r) noexcept nogil:
+cdef void warm(stack *s, ring *r) noexcept nogil:
     """What the frames that wait are about, brought into the cache side by side."""
     cdef uint32_t tags[WARM_MOST]
     cdef uint32_t i = r.head, _n, n = 0

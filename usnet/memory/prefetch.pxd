@@ -11,6 +11,7 @@ cdef extern from *:
 
 cdef inline void prefetch_lines(const void *p, size_t n) noexcept nogil:
     """Of the n bytes at p."""
-    cdef size_t i
-    for i in range(0, n, LINE_BYTES):
+    cdef size_t i = 0
+    while i < n:
         prefetch(<const uint8_t *>p + i)
+        i += LINE_BYTES

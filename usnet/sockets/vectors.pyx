@@ -181,18 +181,24 @@ cdef int usn_state(net *n, int fd) noexcept nogil:
 
 # --- what will be used ---
 
-cdef void usn_soon(net *n, const int *fds, uint32_t count) noexcept nogil:
+cdef void soon(net *n, const int *fds, uint32_t count) noexcept nogil:
     cdef uint32_t conns[WARM_MOST]
-    cdef uint32_t start, i, found
+    cdef uint32_t i, found = 0
     cdef sock *so
-    for start in range(0, count, WARM_MOST):
-        for i in range(start, count if count - start < WARM_MOST else start + WARM_MOST):
-            if <uint32_t>fds[i] < n.capacity:
-                prefetch(&n.socks[fds[i]])
-        found = 0
-        for i in range(start, count if count - start < WARM_MOST else start + WARM_MOST):
-            so = sock_at(n, fds[i])
-            if so != NULL and so.kind == KIND_TCP:
-                conns[found] = so.pcb
-                found += 1
-        tcp_warm(&n.s.tcp, conns, found)
+    for i in range(count):
+        if <uint32_t>fds[i] < n.capacity:
+            prefetch(&n.socks[fds[i]])
+    for i in range(count):
+        so = sock_at(n, fds[i])
+        if so != NULL and so.kind == KIND_TCP:
+            conns[found] = so.pcb
+            found += 1
+    tcp_warm(&n.s.tcp, conns, found)
+
+
+cdef void usn_soon(net *n, const int *fds, uint32_t count) noexcept nogil:
+    while count > WARM_MOST:
+        soon(n, fds, WARM_MOST)
+        fds += WARM_MOST
+        count -= WARM_MOST
+    soon(n, fds, count)
