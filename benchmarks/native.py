@@ -10,6 +10,7 @@ from usnet.backends.pair import make_pair
 BUFFER = 256 << 10
 SLOTS = 512
 SPARES = 512  # for the calls without a copy
+MANY = 4096  # connections, from which on a server asks for huge pages
 
 
 def missing():
@@ -24,7 +25,7 @@ def joined(connections, *, step=0, check=False, spares=0, most=None, limits=None
     ports = make_pair(clock=MonotonicClock(), slots=SLOTS, spares=spares)
     config = {"msl": 1_000_000, "sndbuf": BUFFER, "rcvbuf": BUFFER, **config}
     most = most or connections + 128
-    limits = {"max_connections": most + 4096, "max_sockets": most + 1024, **(limits or {})}
+    limits = {"max_connections": most + 4096, "max_sockets": most + 1024, "huge_pages": most >= MANY, **(limits or {})}
     near = usnet.Stack(ports[0], "10.0.0.1/24", seed=1, config=config, **limits)
     far = usnet.Stack(ports[1], "10.0.0.2/24", seed=2, config=config, **limits)
     try:

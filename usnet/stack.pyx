@@ -57,10 +57,10 @@ from usnet.tcp.input cimport tcp_input
 from usnet.tcp.output cimport tcp_output
 from usnet.tcp.predict cimport tcp_predict
 from usnet.tcp.state cimport tcb_live, tcb_seen, tcp_config, tcp_tend
-from usnet.tcp.tables cimport tcb_flow_tag, tcp_free, tcp_init, tcp_reset
+from usnet.tcp.tables cimport tcp_free, tcp_init, tcp_reset
 from usnet.tcp.tcb cimport tcb
 from usnet.tcp.timeouts cimport tcp_timeout
-from usnet.tcp.warm cimport WARM_MOST, tcp_warm_tags
+from usnet.tcp.warm cimport tcp_warm_frames
 from usnet.wire.addr cimport ip_addr
 from usnet.wire.eth cimport ETH_ALEN, ETH_HLEN, VLAN_NONE
 from usnet.wire.flow cimport flow, flow_parse, flow_verify
@@ -130,28 +130,13 @@ cdef bint predicted(stack *s, uint32_t number, const uint8_t *frame, uint32_t le
     return True
 
 
-cdef void warm(stack *s, ring *r) noexcept nogil:
-    """What the frames that wait are about, brought into the cache side by side."""
-    cdef uint32_t tags[WARM_MOST]
-    cdef uint32_t i = r.head, _n, n = 0
-    cdef flow f
-    for _n in range(WARM_MOST):
-        if i == r.tail:
-            break
-        if not r.slots[i].flags & NS_MOREFRAG and flow_parse(ring_buf(r, i), r.slots[i].len, &f):
-            tags[n] = tcb_flow_tag(&s.tcp, f.dst, f.src, f.dst_port, f.src_port)
-            n += 1
-        i = ring_next(r, i)
-    tcp_warm_tags(&s.tcp, tags, n)
-
-
 cdef uint32_t receive_burst(stack *s, uint32_t netif, ring *r, slot_meta *meta, uint32_t *large, int64_t now) noexcept nogil:
     """Takes at most a burst of frames from a ring that was synced: how many. *large counts bytes of those that span slots, up to LARGE_BYTES."""
     cdef uint32_t i = r.head, following, n = 0, length
     cdef const uint8_t *frame
     cdef packet p
     if i != r.tail and s.tcp.conns.count >= PREFETCH_FROM:
-        warm(s, r)
+        tcp_warm_frames(&s.tcp, r)
     while i != r.tail and n < s.config.burst and large[0] < LARGE_BYTES:
         if r.slots[i].flags & NS_MOREFRAG:
             frame = link_gather(r, i, s.gather, &following, &length)

@@ -5,6 +5,7 @@ from libc.string cimport memset
 
 from usnet.memory.mapping cimport map_release, map_reserve, page_round
 from usnet.memory.poison cimport poison, poisons, unpoison
+from usnet.memory.prefetch cimport PREFETCH_FROM, prefetch, prefetch_lines
 
 
 cdef int arena_init(arena *a, uint32_t item_size, uint32_t capacity, uint32_t align) noexcept nogil:
@@ -54,6 +55,9 @@ cdef uint32_t arena_take(arena *a) noexcept nogil:
         a.free_head = (<uint32_t *>item)[0]
         unpoison(item, a.item_size)
         memset(item, 0, a.item_size)
+        if a.used >= PREFETCH_FROM and a.free_head != NONE:
+            prefetch(&a.generation[a.free_head])
+            prefetch_lines(arena_at(a, a.free_head), a.item_size)
     elif a.used < a.capacity:
         index = a.used
         a.used += 1

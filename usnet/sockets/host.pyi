@@ -29,6 +29,8 @@ class Stack:
         max_connections: int = 65536,
         max_chunks: int = 65536,
         max_sockets: int = 65536,
+        huge_pages: bool = False,
+        touched: int = 0,
         hosts: Hosts | Mapping[str, str | Iterable[str]] | str | os.PathLike[str] | None = None,
         control: str | bool | None = None,
         look_interval: int = 50_000,

@@ -22,6 +22,7 @@ from usnet.sockets.api cimport usn_close, usn_flush, usn_run
 from usnet.sockets.ready cimport fd_ready, news_drain, waiter_add, waiter_drop, waiters_wake
 from usnet.sockets.table cimport FIRST_FD, KIND_FREE, net, net_free, net_init, net_reset, sock_at, waiter_at
 from usnet.stack cimport StackCore
+from usnet.sockets.settle cimport net_settle
 from usnet.tcp.state cimport tcb_live, tcb_seen
 from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_FIN_WAIT_2, TCPS_LISTEN, TCPS_TIME_WAIT, TF_HELD, tcb
 
@@ -65,6 +66,7 @@ cdef class Stack:
     gateway:  address of the default route.
     routes:   ("10.8.0.0/16", "10.9.0.7") pairs; gateway None: on-link.
     vlan:     identifier of the VLAN whose frames are taken and sent.
+    huge_pages, touched: see usnet.sockets.settings.Limits.
     config:   settings by name, as StackCore.configure takes them.
     seed:     of all random draws; from the operating system unless given, which is only for tests and simulation.
     hosts:    names and their addresses, {"server": "10.9.0.1"}, or the path of a file like /etc/hosts.
@@ -83,7 +85,7 @@ cdef class Stack:
 
     def __init__(self, backend=None, address=None, gateway=None, routes=(), vlan=None, config=None, *, seed=None,
                  clock=None, poller=None,
-                 max_connections=65536, max_chunks=65536, max_sockets=65536, hosts=None, control=None,
+                 max_connections=65536, max_chunks=65536, max_sockets=65536, huge_pages=False, touched=0, hosts=None, control=None,
                  look_interval=50_000, poll_interval=1_000_000):
         if self.core is not None:
             raise RuntimeError("a stack is set up once")
@@ -104,6 +106,8 @@ cdef class Stack:
         try:
             if config:
                 self.core.configure(**config)
+            if huge_pages or touched:
+                net_settle(&self.n, huge_pages, min(touched, max_connections, max_sockets))
             if port is not None:
                 self.add_port(port, address, vlan)
             if gateway is not None:
@@ -127,6 +131,7 @@ cdef class Stack:
             "address": where.address, "gateway": where.gateway, "vlan": where.vlan or None, "config": settings.core(),
             "routes": [(network, hop or None) for network, hop in where.routes], "hosts": settings.hosts,
             "max_connections": limits.connections, "max_chunks": limits.chunks, "max_sockets": limits.sockets,
+            "huge_pages": limits.huge_pages, "touched": limits.touched,
             "look_interval": driver.look_interval, "poll_interval": driver.poll_interval,
             "control": settings.control.path if settings.control.enabled else None, **more,
         }

@@ -66,6 +66,8 @@ class Limits(Table):
     connections: int = count(65536, 1, 1 << 26, "TCP connections and listeners")
     chunks: int = count(65536, 1, 1 << 26, "pieces of 2,048 bytes for all queues together")
     sockets: int = count(65536, 1, 1 << 26, "descriptors")
+    huge_pages: bool = switch(False, "huge pages are asked for: less time where there are many connections, more memory where there are few")
+    touched: int = count(0, 0, 1 << 26, "connections whose memory is taken at the start, instead of page by page when they come")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from usnet.memory.arena cimport NONE, arena_free, arena_give, arena_init, arena_reset, arena_take
+from usnet.memory.mapping cimport map_release, map_reserve
 from usnet.stack cimport stack
 
 cdef extern from *:
@@ -20,7 +21,7 @@ cdef int net_init(net *n, stack *s) noexcept nogil:
     n.s = s
     n.capacity = s.notify.capacity
     words = n.capacity
-    n.socks = <sock *>calloc(n.capacity, sizeof(sock))
+    n.socks = <sock *>map_reserve(<uint64_t>n.capacity * sizeof(sock))
     if n.socks == NULL:
         return -ENOMEM
     for level in range(FD_LEVELS):
@@ -41,7 +42,7 @@ cdef int net_init(net *n, stack *s) noexcept nogil:
 
 cdef void net_free(net *n) noexcept nogil:
     cdef int level
-    free(n.socks)
+    map_release(n.socks, <uint64_t>n.capacity * sizeof(sock))
     for level in range(FD_LEVELS):
         free(n.free_bits[level])
     if n.epolls.base != NULL:

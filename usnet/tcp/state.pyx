@@ -21,6 +21,7 @@ from usnet.tcp.congestion.ops cimport WINDOW_LIMIT
 cdef enum:
     MAX_TERMS = 65535           # record.terms has 16 bits
     LINE = 64
+    PATIENCE = 16               # looks in vain of one run, beyond those that were not
     RESTLESS = TF_ACK_NOW | TF_DELACK | TF_FIN_HELD | TF_PROBE | TF_RECOVERY | TF_REXMT_NOW | TF_RTT_TIMED
 
 
@@ -131,22 +132,25 @@ cdef void tcb_unpack(tcp_state *t, uint32_t c, tcb *out) noexcept nogil:
 
 
 cdef void tcp_tend(tcp_state *t) noexcept nogil:
-    """A second chance for whoever did something since it was last looked at. What cannot rest is looked at again when its turn comes."""
-    cdef uint32_t left = t.looks + 1
+    """A second chance for whoever did something since it was last looked at. What cannot rest is looked at again when its turn comes; where hardly any
+    can, only a few are looked at in a run."""
+    cdef uint32_t left = t.looks + 1, patience = PATIENCE
     cdef bint all_of_them = t.config.working_set == 0
     cdef uint32_t mark
     cdef tcb *k
     t.looks = 0
     if all_of_them:
         left = t.tcbs.live
-    while left and t.tcbs.live > t.config.working_set:
+    while left and patience and t.tcbs.live > t.config.working_set:
         left -= 1
         k = tcb_at(t, t.oldest)
         mark = k.snd_max * 3 + k.rcv_nxt
         if k.newer != NONE:
             prefetch(tcb_at(t, k.newer))            # the next to be looked at
         if (mark == k.mark or all_of_them) and rest(t, k):
+            patience += 1
             continue
+        patience -= not all_of_them
         k.mark = mark
         delist(t, k)
         enlist(t, k)
