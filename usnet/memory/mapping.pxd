@@ -1,5 +1,5 @@
 """Private memory mappings: address space for a whole capacity, of which only what is touched becomes memory."""
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint64_t
 
 cdef extern from "<sys/mman.h>" nogil:
     void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset)
@@ -13,10 +13,9 @@ cdef extern from "<sys/mman.h>" nogil:
     enum: MAP_NORESERVE
     void *MAP_FAILED
 
-ctypedef uint8_t volatile_byte "volatile uint8_t"
-
 cdef enum:
     PAGE_BYTES = 4096       # arrays that share a mapping start at multiples of it
+    MADV_POPULATE_WRITE = 23    # Linux 5.14; C libraries do not all know it
 
 
 cdef inline uint64_t page_round(uint64_t n) noexcept nogil:
@@ -36,10 +35,9 @@ cdef inline void map_release(void *p, uint64_t n) noexcept nogil:
 
 
 cdef inline void map_settle(void *p, uint64_t n, bint huge, uint64_t touched) noexcept nogil:
-    """Asks for huge pages, where the system allows them, and takes memory for the first `touched` of n bytes at p now. All of it reads as before."""
-    cdef uint64_t at = 0
+    """Of n bytes at p, the start of a page: asks for huge pages, and for the first `touched` bytes to be there from now on. A system that does neither
+    gives small pages, and gives them when they are first written."""
     if huge:
-        madvise(p, n, MADV_HUGEPAGE)        # a wish: without it pages are small
-    while at < touched and at < n:
-        (<volatile_byte *>p)[at] = (<volatile_byte *>p)[at]
-        at += PAGE_BYTES
+        madvise(p, n, MADV_HUGEPAGE)
+    if touched:
+        madvise(p, page_round(touched if touched < n else n), MADV_POPULATE_WRITE)
