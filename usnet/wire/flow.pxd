@@ -8,7 +8,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from usnet.wire.bytes cimport load16, load32, ntohl, ntohs, store16
-from usnet.wire.checksum cimport csum_add, csum_fold, csum_number, csum_words
+from usnet.wire.checksum cimport csum_add, csum_number, csum_sum, csum_words
 from usnet.wire.eth cimport ETH_HLEN, ETH_P_IP
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
 from usnet.wire.tcp cimport TCP_HLEN
@@ -109,9 +109,9 @@ cdef inline bint flow_verify(const flow *f) noexcept nogil:
     """Both checksums."""
     cdef const uint8_t *l3 = f.l4 - IPV4_HLEN
     cdef uint32_t l4_len = <uint32_t>(f.payload - f.l4) + f.n
-    if csum_fold(csum_words(eight_of(l3)) + csum_words(eight_of(l3 + 8)) + as_it_lies(l3 + 16)) != 0:
+    if csum_sum(csum_words(eight_of(l3)) + csum_words(eight_of(l3 + 8)) + as_it_lies(l3 + 16)) != 0xffff:
         return False
-    return csum_fold(csum_add(flow_pseudo(f.src, f.dst, l4_len), f.l4, l4_len)) == 0
+    return csum_sum(csum_add(flow_pseudo(f.src, f.dst, l4_len), f.l4, l4_len)) == 0xffff
 
 
 cdef inline uint64_t put32(uint8_t *p, uint32_t number) noexcept nogil:
@@ -119,6 +119,11 @@ cdef inline uint64_t put32(uint8_t *p, uint32_t number) noexcept nogil:
     cdef uint32_t x = ntohl(number)
     memcpy(p, &x, 4)
     return x
+
+
+cdef inline void put_sum(uint8_t *p, uint64_t total) noexcept nogil:
+    cdef uint16_t x = <uint16_t>~csum_sum(total)
+    memcpy(p, &x, 2)
 
 
 cdef inline uint32_t flow_head_len(bint timestamps) noexcept nogil:
@@ -138,7 +143,7 @@ cdef inline void flow_emit(uint8_t *p, const flow_head *h, uint32_t n, uint64_t 
     total += put32(l3, (PLAIN_WORD | h.tos) << 16 | (IPV4_HLEN + l4_len))
     total += put32(l3 + 4, DONT_FRAGMENT)
     total += put32(l3 + 8, <uint32_t>h.ttl << 24 | IPPROTO_TCP << 16)
-    store16(l3 + 10, csum_fold(total))
+    put_sum(l3 + 10, total)
     memcpy(l3 + 12, &h.src, 4)
     memcpy(l3 + 16, &h.dst, 4)
     total = payload_sum + flow_pseudo(h.src, h.dst, l4_len)
@@ -150,4 +155,5 @@ cdef inline void flow_emit(uint8_t *p, const flow_head *h, uint32_t n, uint64_t 
         total += put32(l4 + 20, TIMESTAMP_WORD)
         total += put32(l4 + 24, h.ts_val)
         total += put32(l4 + 28, h.ts_ecr)
-    put32(l4 + 16, csum_fold(total) << 16)
+    put_sum(l4 + 16, total)
+    store16(l4 + 18, 0)                     # urgent pointer
