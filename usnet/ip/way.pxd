@@ -20,15 +20,15 @@ cdef inline uint32_t way_of(const ip_state *ip, const tx_frame *f) noexcept nogi
     return ip.ways if addr_is_v4(&f.src) and addr_is_v4(&f.dst) and ip_is_local(ip, &f.src) else 0
 
 
-cdef inline uint8_t *way_open(ip_state *ip, uint32_t number, uint32_t hop, int64_t now, const uint8_t **to) noexcept nogil:
-    """Where the next frame is written, and its station; NULL: the long way."""
+cdef inline uint8_t *way_open(ip_state *ip, uint32_t number, uint32_t hop, bint lent, int64_t now, const uint8_t **to) noexcept nogil:
+    """Where the next frame is written, and its station; NULL: the long way. lent: another buffer takes the slot's place (link_lend)."""
     cdef netif *n = &ip.netifs[number]
     cdef neighbour *h = <neighbour *>arena_at(&ip.neighbours, hop)
     cdef ring *r = n.link.tx[0]
     cdef uint32_t index = r.slots[r.head].buf_idx
     if ring_space(r) == 0 or not (h.is_static or (h.state == NEIGHBOUR_REACHABLE and now < h.expires)):
         return NULL
-    if n.bufs != NO_SET and (index >= ip.pieces.sets[n.bufs].n_bufs or ip.pieces.sets[n.bufs].state[index] & BUF_HELD):
+    if n.bufs != NO_SET and (index >= ip.pieces.sets[n.bufs].n_bufs or (ip.pieces.sets[n.bufs].state[index] & BUF_HELD and not lent)):
         return NULL
     if ip.neighbour_last != hop:
         neighbour_touch(ip, hop)

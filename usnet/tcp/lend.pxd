@@ -18,8 +18,10 @@ cdef uint32_t lend_fill(tcp_state *t, uint32_t c, const uint8_t *src, uint32_t n
 cdef uint32_t lend_find(tcp_state *t, tcb *k, uint32_t at, uint32_t n) noexcept nogil
 # Whether its frame still waits in the transmit ring.
 cdef bint lend_queued(tcp_state *t, tcb *k, uint32_t i) noexcept nogil
-# Sends it as it lies: its buffer goes into the slot of f, which is filled in anew, and *total is the sum of the payload. 0: that cannot be.
-cdef bint lend_send(tcp_state *t, uint32_t i, tx_frame *f, uint32_t header, uint32_t n, uint64_t *total) noexcept nogil
+# Whether it can be sent as it lies through that interface, behind a TCP header of so many bytes.
+cdef bint lend_fits(tcp_state *t, uint32_t i, uint32_t number, uint32_t header) noexcept nogil
+# Does so, when it fits: its buffer goes into the next slot, which the caller knows to be free. Where the frame begins; *total is the sum of the payload.
+cdef uint8_t *lend_put(tcp_state *t, uint32_t i, uint32_t number, uint64_t *total) noexcept nogil
 # Remembers which way a segment went.
 cdef void lend_way(tcp_state *t, tcb *k, const tx_frame *f) noexcept nogil
 

@@ -10,7 +10,7 @@ from usnet.ip.way cimport way_close, way_of, way_open
 from usnet.memory.arena cimport NONE
 from usnet.memory.pieces cimport piece_pool, piece_queue, queue_peek
 from usnet.tcp.blocks cimport blocks_due, blocks_report
-from usnet.tcp.lend cimport lend_find, lend_queued, lend_send, lend_way
+from usnet.tcp.lend cimport lend_find, lend_fits, lend_put, lend_queued, lend_way
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, tcb, tcb_header_len
@@ -145,7 +145,7 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
     cdef tx_frame f
     cdef uint32_t header = tcp_header_len(r)
     cdef uint64_t total = 0
-    cdef uint32_t whole
+    cdef uint32_t whole, ahead
     cdef int status
     if n > k.mss:
         return emit_large(t, k, r, at, n, now)
@@ -162,7 +162,11 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
         lend_way(t, k, &f)
         k.way = way_of(t.ip, &f) if t.config.short_way else 0
         k.hop = f.neighbour
-        if n and (whole == NONE or not lend_send(t, whole, &f, header, n, &total)):
+        if whole != NONE and f.ring_slot != NONE and lend_fits(t, whole, f.netif, header):
+            ahead = <uint32_t>(f.l4 - f.l2)
+            f.l2 = lend_put(t, whole, f.netif, &total)
+            f.l4 = f.l2 + ahead
+        elif n:
             total = copy_payload(t.pieces, &k.snd, at, f.l4 + header, n)
             count_copied(t, k, r.seq, n)
         tcp_emit(f.l4, f.room, r)
@@ -197,17 +201,25 @@ cdef bint send_plain(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_t
     cdef flow_head h
     cdef uint8_t *l2
     cdef uint64_t total = 0
-    cdef uint32_t header
-    if k.way != t.ip.ways or n > k.mss or blocks_due(k) or (n and k.snd.first != NONE):
+    cdef uint32_t header, whole = NONE
+    cdef bint lent = False
+    if k.way != t.ip.ways or n > k.mss or blocks_due(k):
         return False
     h.timestamps = k.flags & TF_TIMESTAMPS != 0
     header = flow_head_len(h.timestamps)
     if header - ETH_HLEN + n > t.ip.netifs[k.netif].mtu:
         return False
-    l2 = way_open(t.ip, k.netif, k.hop, now, &h.to)
+    if n and k.snd.first != NONE:
+        whole = lend_find(t, k, at, n)
+        if whole != NONE and lend_queued(t, k, whole):
+            return False
+        lent = whole != NONE and lend_fits(t, whole, k.netif, header - ETH_HLEN - IPV4_HLEN)
+    l2 = way_open(t.ip, k.netif, k.hop, lent, now, &h.to)
     if l2 == NULL:
         return False
-    if n:
+    if lent:
+        l2 = lend_put(t, whole, k.netif, &total)
+    elif n:
         total = copy_payload(t.pieces, &k.snd, at, l2 + header, n)
         count_copied(t, k, seq, n)
     h.sender = t.ip.netifs[k.netif].mac
