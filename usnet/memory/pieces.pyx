@@ -292,7 +292,7 @@ cdef uint32_t queue_find(piece_pool *pool, piece_queue *q, uint32_t at) noexcept
     return i
 
 
-cdef uint8_t *queue_peek(piece_pool *pool, piece_queue *q, uint32_t at, uint32_t *n) noexcept nogil:
+cdef uint8_t *queue_peek_pieces(piece_pool *pool, piece_queue *q, uint32_t at, uint32_t *n) noexcept nogil:
     cdef uint32_t i, following, inside, placed = 0, left
     cdef uint8_t *run
     cdef piece *p = NULL
@@ -352,7 +352,7 @@ cdef void cut_front(piece_queue *q, piece *p, uint32_t n) noexcept nogil:
     q.placed -= n
 
 
-cdef void queue_drop(piece_pool *pool, piece_queue *q, uint32_t n) noexcept nogil:
+cdef void queue_drop_pieces(piece_pool *pool, piece_queue *q, uint32_t n) noexcept nogil:
     cdef uint32_t i, run
     cdef piece *p
     while n:

@@ -17,7 +17,7 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint8_t
 from usnet.ip.config cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_source
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.memory.chunks cimport CHUNK_BYTES
-from usnet.memory.pieces cimport queue_drop, queue_read, queue_write
+from usnet.memory.pieces cimport queue_read, queue_take, queue_write
 from usnet.tcp.handshake cimport handshake_start
 from usnet.tcp.lend cimport lend_fill
 from usnet.tcp.output cimport tcp_want_output
@@ -247,11 +247,10 @@ cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint pee
     if n > k.rcv_ready:
         n = k.rcv_ready
     if n:
-        placed = queue_read(t.pieces, &k.rcv, p, n)
+        placed = queue_read(t.pieces, &k.rcv, p, n) if peek else queue_take(t.pieces, &k.rcv, p, n)
         t.copies.in_read += placed
         t.copies.in_read_chunk += n - placed
         if not peek:
-            queue_drop(t.pieces, &k.rcv, n)
             tcp_read_done(t, c, n)
         return n
     if k.rcv_ready:                         # nothing was asked for
