@@ -38,6 +38,6 @@ cdef inline uint8_t *way_open(ip_state *ip, uint32_t number, uint32_t hop, bint 
 
 cdef inline void way_close(ip_state *ip, uint32_t number, uint32_t packet, uint32_t frame) noexcept nogil:
     """Hands it over: bytes from the IP header on, and of all."""
-    link_close(ip, number, frame)
+    link_close(&ip.netifs[number], frame)
     ip.counters.tx_packets += 1
     ip.counters.tx_bytes += packet

@@ -1,6 +1,6 @@
 """One segment out. The payload is copied and summed in one pass from the send queue into the slot."""
 from libc.errno cimport EAGAIN, EALREADY
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.config cimport ip_mtu
@@ -15,7 +15,7 @@ from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, tcb, tcb_header_len
 from usnet.wire.addr cimport addr_as_it_lies
-from usnet.wire.checksum cimport csum_copy_at
+from usnet.wire.checksum cimport csum_copy, csum_copy_at
 from usnet.wire.eth cimport ETH_HLEN
 from usnet.wire.flow cimport flow_emit, flow_head, flow_head_len
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
@@ -50,31 +50,18 @@ cdef uint32_t segment_our_mss(tcp_state *t, const tcb *k) noexcept nogil:
     return mss if mss < 65535 else 65535
 
 
-cdef uint32_t segment_window(const tcb *k) noexcept nogil:
-    cdef uint32_t promised = <uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt)
-    cdef uint32_t room = k.rcvbuf - k.rcv_ready if k.rcvbuf > k.rcv_ready else 0
-    cdef uint32_t step = k.rcvbuf // 2 if k.rcvbuf // 2 < k.rcv_mss else k.rcv_mss
-    cdef uint32_t most = <uint32_t>65535 << (k.rcv_wscale if k.flags & TF_WSCALE else 0)     # that the field can say
-    if seq_diff(k.rcv_adv, k.rcv_nxt) < 0:
-        promised = 0
-    if room > most:
-        room = most
-    if room < promised + step:              # silly-window avoidance: the edge moves by at least a step, and never back
-        return promised
-    return room
-
-
-cdef uint16_t window_field(tcb *k, uint8_t shift) noexcept nogil:
+cdef inline uint16_t window_field(tcb *k, uint8_t shift) noexcept nogil:
     """The window as it goes on the wire; moves rcv_adv to what that promises. Rounds up rather than take a promise back, while what that adds up to
     stays within a sixteenth of the buffer: behind that, rounding down (RFC 7323, section 2.4) keeps tiny segments from filling memory without end."""
-    cdef uint32_t window = segment_window(k), field = window >> shift, up
-    if seq_diff(k.rcv_nxt + (field << shift), k.rcv_adv) < 0:
+    cdef uint32_t field = segment_window(k) >> shift, up
+    cdef int32_t more = seq_diff(k.rcv_nxt + (field << shift), k.rcv_adv)
+    if more < 0:
         up = (<uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt) + (1 << shift) - 1) >> shift
         if (up << shift) + k.rcv_ready <= k.rcvbuf + (k.rcvbuf >> 4):
             field = up
     if field > 65535:
         field = 65535
-    if seq_diff(k.rcv_nxt + (field << shift), k.rcv_adv) > 0:
+    if more and seq_diff(k.rcv_nxt + (field << shift), k.rcv_adv) > 0:
         k.rcv_adv = k.rcv_nxt + (field << shift)
     return <uint16_t>field
 
@@ -88,7 +75,7 @@ cdef uint64_t copy_payload(piece_pool *pool, piece_queue *q, uint32_t at, uint8_
         src = queue_peek(pool, q, at + done, &run)
         if run > n - done:
             run = n - done
-        total = csum_copy_at(total, done, dst + done, src, run)
+        total = csum_copy_at(total, done, dst + done, src, run) if done & 1 else csum_copy(total, dst + done, src, run)
         done += run
     return total
 
