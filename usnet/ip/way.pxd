@@ -2,7 +2,7 @@
 the same interface to the same neighbour. Whatever is not quite as usual takes the long way, ip_tx_open."""
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from usnet.backends.ring cimport PORT_VNET_HDR, ring, ring_buf, ring_space
+from usnet.backends.ring cimport ring, ring_buf, ring_space
 from usnet.ip.link cimport link_close
 from usnet.ip.neighbour cimport neighbour_touch
 from usnet.ip.routes cimport ip_is_local

@@ -3,8 +3,6 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.ip.state cimport packet
 from usnet.tcp.state cimport tcp_state
-from usnet.tcp.tcb cimport tcb
-from usnet.wire.tcp cimport tcp_repr
 
 # What is left of a segment while it goes through the steps.
 cdef struct text:
@@ -16,9 +14,3 @@ cdef struct text:
     uint8_t syn
 
 cdef void tcp_input(tcp_state *t, const packet *p, int64_t now) noexcept nogil
-
-# Steps that tcp/predict takes alone.
-cdef void record_timestamp(tcb *k, const tcp_repr *r, const text *s, int64_t now) noexcept nogil
-cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil
-cdef bint update_window(tcb *k, const tcp_repr *r) noexcept nogil
-cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil

@@ -10,8 +10,8 @@ from usnet.ip.state cimport tx_frame
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport tcb
 
-# n bytes in order: keeps the buffer of the frame that they came in, if that is worth it. Else 0, and they are to be copied.
-cdef bint lend_received(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n) noexcept nogil
+# For lend_received, where the frame lies in one buffer.
+cdef bint lend_slot(tcp_state *t, uint32_t c, tcb *k, const uint8_t *p, uint32_t n) noexcept nogil
 # Puts bytes into pieces at the end of the send queue; how many. When that is 0, *apart bytes go into the chain before it is worth asking again.
 cdef uint32_t lend_fill(tcp_state *t, uint32_t c, const uint8_t *src, uint32_t n, uint32_t *apart) noexcept nogil
 # The piece that is exactly those n bytes of the send queue, or NONE.
@@ -27,3 +27,11 @@ cdef void lend_way(tcp_state *t, tcb *k, const tx_frame *f) noexcept nogil
 
 # An empty piece over a spare of the interface that k sends through, with room for one segment and its headers; NONE: there is none.
 cdef uint32_t lend_empty(tcp_state *t, tcb *k) noexcept nogil
+
+
+cdef inline bint lend_received(tcp_state *t, uint32_t c, tcb *k, const uint8_t *p, uint32_t n) noexcept nogil:
+    """n bytes in order: keeps the buffer of the frame that they came in, if that is worth it. Else 0, and they are to be copied."""
+    if t.ip.now_in.r != NULL:
+        return lend_slot(t, c, k, p, n)
+    t.copies.in_apart += n
+    return False

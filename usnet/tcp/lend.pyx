@@ -66,14 +66,10 @@ cdef inline uint32_t spare(tcp_state *t, uint32_t set_) noexcept nogil:
 
 # --- In ---------------------------------------------------------------------------------------------------------------------
 
-cdef bint lend_received(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
+cdef bint lend_slot(tcp_state *t, uint32_t c, tcb *k, const uint8_t *p, uint32_t n) noexcept nogil:
     cdef buffers *b
     cdef uint8_t *base
     cdef uint32_t old, instead
-    if t.ip.now_in.r == NULL:
-        t.copies.in_apart += n
-        return False
     b = &t.pieces.sets[t.ip.now_in.bufs]
     if n * 2 < b.size:
         t.copies.in_small += n
