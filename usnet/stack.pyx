@@ -40,6 +40,7 @@ from usnet.ip.state cimport (
     TIMER_NEIGHBOUR,
     TIMER_REASSEMBLY,
     TIMER_TCP,
+    ip_changed,
     ip_config,
     packet,
 )
@@ -418,6 +419,7 @@ cdef class StackCore:
         self.s.tcp.config = new_tcp
         self.s.ip.config = new_ip
         self.s.config = new_own
+        ip_changed(&self.s.ip)              # as far as frames' forms go
 
     def configuration(self):
         """All settings by name."""

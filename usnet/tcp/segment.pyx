@@ -17,7 +17,7 @@ from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, tcb, tcb_header_le
 from usnet.wire.addr cimport addr_as_it_lies
 from usnet.wire.checksum cimport csum_copy, csum_copy_at
 from usnet.wire.eth cimport ETH_HLEN
-from usnet.wire.flow cimport flow_emit, flow_head, flow_head_len
+from usnet.wire.flow cimport flow_emit, flow_head_len, flow_prepare
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
 from usnet.wire.seq cimport seq_diff, seq_lt
 from usnet.wire.tcp cimport (
@@ -148,6 +148,7 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
         r.header_len = <uint8_t>header
         lend_way(t, k, &f)
         k.way = way_of(t.ip, &f) if t.config.short_way else 0
+        k.form.way = 0
         k.hop = f.neighbour
         if whole != NONE and f.ring_slot != NONE and lend_fits(t, whole, f.netif, header):
             ahead = <uint32_t>(f.l4 - f.l2)
@@ -183,25 +184,33 @@ cdef void fill(tcb *k, tcp_repr *r, uint32_t seq, uint8_t flags, int64_t now) no
         r.ts_ecr = k.ts_recent if flags & TH_ACK else 0
 
 
+cdef void prepare(tcp_state *t, tcb *k) noexcept nogil:
+    """The form of what leaves the short way."""
+    flow_prepare(&k.form, t.ip.netifs[k.netif].mac, addr_as_it_lies(&k.laddr), addr_as_it_lies(&k.raddr), k.lport, k.rport, k.tos,
+                 k.ttl if k.ttl else t.ip.config.ttl, k.flags & TF_TIMESTAMPS != 0)
+    k.form.way = k.way
+
+
 cdef bint send_plain(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_t at, uint32_t n, int64_t now) noexcept nogil:
     """Sends a segment with no options but timestamps, no longer than usual, the way that the one before went. False: it is not of that kind."""
-    cdef flow_head h
+    cdef const uint8_t *to
     cdef uint8_t *l2
     cdef uint64_t total = 0
     cdef uint32_t header, whole = NONE
     cdef bint lent = False
     if k.way != t.ip.ways or n > k.mss or blocks_due(k):
         return False
-    h.timestamps = k.flags & TF_TIMESTAMPS != 0
-    header = flow_head_len(h.timestamps)
+    if k.form.way != k.way:
+        prepare(t, k)
+    header = flow_head_len(&k.form)
     if header - ETH_HLEN + n > t.ip.netifs[k.netif].mtu:
         return False
     if n and k.snd.first != NONE:
         whole = lend_find(t, k, at, n)
         if whole != NONE and lend_queued(t, k, whole):
             return False
-        lent = whole != NONE and lend_fits(t, whole, k.netif, header - ETH_HLEN - IPV4_HLEN)
-    l2 = way_open(t.ip, k.netif, k.hop, lent, now, &h.to)
+        lent = whole != NONE and lend_fits(t, whole, k.netif, k.form.tcp_len)
+    l2 = way_open(t.ip, k.netif, k.hop, lent, now, &to)
     if l2 == NULL:
         return False
     if lent:
@@ -209,20 +218,8 @@ cdef bint send_plain(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_t
     elif n:
         total = copy_payload(t.pieces, &k.snd, at, l2 + header, n)
         count_copied(t, k, seq, n)
-    h.sender = t.ip.netifs[k.netif].mac
-    h.src = addr_as_it_lies(&k.laddr)
-    h.dst = addr_as_it_lies(&k.raddr)
-    h.src_port = k.lport
-    h.dst_port = k.rport
-    h.seq = seq
-    h.ack = k.rcv_nxt
-    h.flags = flags
-    h.window = window_field(k, k.rcv_wscale if k.flags & TF_WSCALE else 0)
-    h.ts_val = tcp_ts_now(k, now)
-    h.ts_ecr = k.ts_recent
-    h.tos = k.tos
-    h.ttl = k.ttl if k.ttl else t.ip.config.ttl
-    flow_emit(l2, &h, n, total)
+    flow_emit(l2, &k.form, to, seq, k.rcv_nxt, flags, window_field(k, k.rcv_wscale if k.flags & TF_WSCALE else 0), tcp_ts_now(k, now), k.ts_recent,
+              n, total)
     way_close(t.ip, k.netif, header - ETH_HLEN + n, header + n)
     t.counters.segments_out += 1
     k.last_ack_sent = k.rcv_nxt
