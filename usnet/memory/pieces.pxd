@@ -4,11 +4,12 @@ them.
 The bytes of a queue in their order are those of its chain with the pieces between them. A chain may go on behind the queue's end (with what arrived
 ahead); pieces are only ever added at the end.
 """
+from libc.errno cimport ENOBUFS
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from usnet.memory.arena cimport NONE, arena, arena_at
 from usnet.memory.buffers cimport buffers
-from usnet.memory.chunks cimport chain, chain_drop, chain_peek, chain_take, chunk_pool
+from usnet.memory.chunks cimport chain, chain_drop, chain_peek, chain_take, chain_write, chunk_pool
 
 cdef enum:
     SETS = 8                    # of buffers a stack
@@ -76,8 +77,6 @@ cdef void piece_release(piece_pool *pool, uint32_t i) noexcept nogil
 
 cdef void queue_init(piece_queue *q) noexcept nogil
 cdef void queue_clear(piece_pool *pool, piece_queue *q) noexcept nogil
-# Appends bytes to the chain, which must end with the queue. 0 or -ENOBUFS.
-cdef int queue_write(piece_pool *pool, piece_queue *q, const uint8_t *src, uint32_t n) noexcept nogil
 cdef void queue_add(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil
 # Copies what piece i of the queue has in a port's buffer to chunks, and gives the buffer back. 0, or -ENOBUFS: then nothing happened.
 cdef int queue_aside(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil
@@ -135,4 +134,12 @@ cdef inline uint32_t queue_take(piece_pool *pool, piece_queue *q, uint8_t *dst, 
     chain_take(pool.chunks, &q.c, dst, n)
     q.front += n
     q.span -= n
+    return 0
+
+
+cdef inline int queue_write(piece_pool *pool, piece_queue *q, const uint8_t *src, uint32_t n) noexcept nogil:
+    """Appends bytes to the chain, which must end with the queue. 0 or -ENOBUFS."""
+    if chain_write(pool.chunks, &q.c, queue_chained(q), src, n):
+        return -ENOBUFS
+    q.span += n
     return 0

@@ -9,7 +9,7 @@ from usnet.memory.arena cimport (
 )
 from usnet.memory.buffers cimport buffer_at, buffer_release, buffer_take
 from usnet.memory.chunks cimport (
-    CHUNK_BYTES, chain_clear, chain_drop, chain_init, chain_peek, chain_write, chunk_bytes, chunk_give, chunk_pool,
+    CHUNK_BYTES, chain_clear, chain_drop, chain_init, chain_peek, chunk_bytes, chunk_give, chunk_pool,
     chunk_take,
 )
 
@@ -186,13 +186,6 @@ cdef void queue_clear(piece_pool *pool, piece_queue *q) noexcept nogil:
         i = following
     chain_clear(pool.chunks, &q.c)
     queue_init(q)
-
-
-cdef int queue_write(piece_pool *pool, piece_queue *q, const uint8_t *src, uint32_t n) noexcept nogil:
-    if chain_write(pool.chunks, &q.c, queue_chained(q), src, n):
-        return -ENOBUFS
-    q.span += n
-    return 0
 
 
 cdef uint32_t true_size(const piece_pool *pool, const piece *p) noexcept nogil:

@@ -6,7 +6,9 @@ no spares, or none left, all of it does nothing, and payload goes through chunks
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from usnet.ip.state cimport tx_frame
+from usnet.ip.state cimport NETIF_LOOPBACK, tx_frame
+from usnet.memory.arena cimport NONE
+from usnet.memory.buffers cimport NO_SET
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport tcb
 
@@ -35,3 +37,8 @@ cdef inline bint lend_received(tcp_state *t, uint32_t c, tcb *k, const uint8_t *
         return lend_slot(t, c, k, p, n)
     t.copies.in_apart += n
     return False
+
+
+cdef inline bint lend_may(const tcp_state *t, const tcb *k) noexcept nogil:
+    """Whether lend_fill could have a place for what k sends."""
+    return k.snd.last != NONE or (k.netif != NETIF_LOOPBACK and t.ip.netifs[k.netif].bufs != NO_SET)

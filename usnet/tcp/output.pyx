@@ -3,7 +3,6 @@ from libc.errno cimport EAGAIN, EALREADY, EHOSTUNREACH, ENETUNREACH
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.memory.arena cimport NONE
-from usnet.memory.idset cimport idset_push
 from usnet.tcp.blocks cimport blocks_due, blocks_fit
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.recovery.scoreboard cimport (
@@ -17,6 +16,7 @@ from usnet.tcp.recovery.scoreboard cimport (
     board_top,
     scoreboard,
 )
+from usnet.tcp.output cimport tcp_corked, tcp_want_output
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
@@ -44,10 +44,6 @@ from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH
 
 cdef enum:
     CORK_LIMIT = 200000000              # ns that TCP_CORK holds data back while nothing is out, as in Linux
-
-
-cdef void tcp_want_output(tcp_state *t, uint32_t c) noexcept nogil:
-    idset_push(&t.output, c)
 
 
 cdef uint32_t send_window(tcp_state *t, const tcb *k) noexcept nogil:
