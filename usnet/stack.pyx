@@ -65,6 +65,7 @@ from usnet.wire.flow cimport flow, flow_parse, flow_verify
 from usnet.wire.ipv4 cimport IPV4_HLEN
 from usnet.wire.peek cimport eth_dst, eth_src, mac_is_group
 
+import functools
 import ipaddress
 
 cimport cython
@@ -233,10 +234,12 @@ cdef int64_t stack_flush(stack *s, int64_t now) noexcept nogil:
 
 # --- The Python side ----------------------------------------------------------------------------------------------------------
 
+address_of = functools.lru_cache(1024)(ipaddress.ip_address)
+
+
 cdef int parse_ip(object text, ip_addr *out) except -1:
     """'10.0.0.1' into 16 bytes. ValueError for anything else."""
-    address = ipaddress.ip_address(text)
-    cdef bytes raw = address.packed
+    cdef bytes raw = address_of(text).packed
     if len(raw) == 4:
         raw = b"\0" * 10 + b"\xff\xff" + raw
     memcpy(out, <const char *>raw, 16)
@@ -250,7 +253,7 @@ cdef str format_ip(const ip_addr *a):
 
 
 cdef int prefix128(object address, object prefix) except -1:
-    return prefix + (96 if ipaddress.ip_address(address).version == 4 else 0)
+    return prefix + (96 if address_of(address).version == 4 else 0)
 
 
 MOST = 10 ** 18                 # of any setting: ns of 31 years, twice which can still be added to a clock

@@ -48,6 +48,26 @@ def test_asyncio_programs_run_on_the_same_world(run):
     assert run({"server": ASYNCIO, "client": ASYNCIO, "other": ASYNCIO}, delay="20ms", loss=0.02)[2] == digest
 
 
+def test_a_server_from_pypi_that_knows_processes_and_another_loop(run):
+    """uvicorn imports multiprocessing, and takes uvloop where there is one."""
+    said = run({
+        "server": """
+            import uvicorn
+            async def app(scope, receive, send):
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": b"this is " + scope["path"].encode()})
+            if __name__ == "__main__":
+                uvicorn.run(app, host="0.0.0.0", port=80, lifespan="off", log_level="critical")
+        """,
+        "client": """
+            import time, urllib.request
+            time.sleep(1)
+            print(urllib.request.urlopen("http://server/x").read())
+        """,
+    })  # fmt: skip
+    assert "b'this is /x'" in str(said)
+
+
 @pytest.mark.parametrize("limit", [30, None], ids=["timeout", "blocking"])
 def test_https_by_the_standard_library(run, limit):
     pem = str(ROOT / "tests" / "sockets" / "aio_tls.pem")

@@ -98,6 +98,23 @@ def test_a_small_window_is_used_in_the_end():
     tcp.expect(". 10001:10301(300) ack 1")
 
 
+def test_having_used_it_late_is_no_timeout():
+    """What then is lost waits for one RTO, not two, and what the peer has reported (RFC 2018) counts on."""
+    tcp = established(mss=1000, win=10000, sack=True)
+    tcp.send(11300)
+    tcp.take()
+    tcp.rx(". 1:1(0) ack 10001 win 300")
+    tcp.at(ms=200)
+    tcp.expect(". 10001:10301(300) ack 1")
+    tcp.rx(". 1:1(0) ack 10001 win 2000")
+    tcp.expect("P. 10301:11301(1000) ack 1")
+    tcp.rx(". 1:1(0) ack 10001 win 2000 <sack 10301:11301>")
+    tcp.at(ms=399)
+    tcp.expect_nothing()
+    tcp.at(ms=400)
+    tcp.expect(". 10001:10301(300) ack 1")
+
+
 def test_half_the_largest_window_is_used_at_once():
     tcp = established(mss=1000, win=800)
     tcp.send(2000)

@@ -128,16 +128,16 @@ class Script:
             # Python 3.14's threading gives each thread a new one; here it keeps which stack and which loops are the script's
             "_contextvars": lambda: face("_contextvars", _contextvars, Context=contextvars.copy_context),
         }  # fmt: skip
-        mends, refused = {"ssl": script_tls.mend}, {}
+        mends = {"ssl": script_tls.mend}
         if self.virtual:
             clock = Clock(self.world.env)
             faces["time"] = lambda: clock.module(self)
             faces["datetime"] = lambda: datetime_module(clock)
             mends |= {"random": system.mend_random(self), "uuid": system.mend_uuid(self), "subprocess": system.mend_subprocess(self)}
-            refused = system.IMPORTS_REFUSED
+            mends |= system.mends_of_multiprocessing(self)
         else:
             faces["time"] = live_module
-        modules = Modules(self.folder, faces, mends, refused, frozenset() if self.virtual else system.LIVE_SHARED)
+        modules = Modules(self.folder, faces, mends, frozenset() if self.virtual else system.LIVE_SHARED)
         modules.own_files.add(str(self.file))
         self.modules = modules
         modules.builtins.__dict__["print"] = system.Printer(modules.load("sys"))

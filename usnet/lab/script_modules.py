@@ -33,8 +33,8 @@ SHARED = frozenset(
 )
 """Never loaded anew, whatever they import: the interpreter's base, and what has state that C code knows."""
 
-BLOCKED = ("_queue", "_uuid", "_datetime", "_pydatetime")
-"""C parts without a face: the Python twin is taken."""
+BLOCKED = ("_queue", "_uuid", "_datetime", "_pydatetime", "uvloop")
+"""C parts without a face: the Python twin is taken. (Of uvloop that is asyncio's loop: who asks for uvloop falls back to it.)"""
 
 IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\w[\w.]*)[ \t]+import|import[ \t]+([^\n#;]+))", re.MULTILINE)
 SKIPPED = frozenset(["test", "tests", "testing", "idle_test", "__pycache__"])
@@ -42,10 +42,6 @@ SKIPPED = frozenset(["test", "tests", "testing", "idle_test", "__pycache__"])
 
 class Refused(RuntimeError):  # noqa: N818
     """A script called what scripts may not use; the text names what to use instead."""
-
-
-class ImportRefused(ImportError, Refused):  # noqa: N818
-    """A script imported what scripts may not use."""
 
 
 class Function:
@@ -191,15 +187,15 @@ class Modules:
     """The module table of one script, and its builtins.
 
     faces: name -> function that makes the module. mends: name -> function that is called with a module that was just loaded anew.
-    refused: name -> why not, and what instead. shared: names of more modules that are the interpreter's. folder: the script's own; modules in it
+    shared: names of more modules that are the interpreter's. folder: the script's own; modules in it
     are the script's alone.
     """
 
-    def __init__(self, folder, faces, mends, refused, shared=frozenset()):
+    def __init__(self, folder, faces, mends, shared=frozenset()):
         self.folder = folder
         self.shared = SHARED | shared
         self.own_files: set[str] = set()
-        self.faces, self.mends, self.refused = faces, mends, refused
+        self.faces, self.mends = faces, mends
         self.table: dict[str, ModuleType | None] = dict.fromkeys(BLOCKED)
         self.overlay = Overlay()
         self.view: Any = ChainMap(self.table, sys.modules)
@@ -258,8 +254,6 @@ class Modules:
             return found
         if name in self.table:
             raise ModuleNotFoundError(f"import of {name} halted; None in sys.modules", name=name)
-        if name.partition(".")[0] in self.refused:
-            raise ImportRefused(self.refused[name.partition(".")[0]], name=name)
         parent, _, child = name.rpartition(".")
         above = self.load(parent) if parent else None
         if self.table.get(name) is not None:

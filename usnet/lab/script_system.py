@@ -29,7 +29,10 @@ SIGNAL_REFUSED = {
     **dict.fromkeys(["pause", "sigwait", "sigwaitinfo", "sigtimedwait", "pthread_kill", "set_wakeup_fd"], "a threading.Event"),
 }
 TIMERS_REFUSED = dict.fromkeys(["alarm", "setitimer"], "threading.Timer")
-IMPORTS_REFUSED = {"multiprocessing": f"multiprocessing is not for scripts in a world: use {THREADS}, or {ANOTHER}"}
+PROCESSES_REFUSED = (
+    "Manager Pipe Lock RLock Condition Semaphore BoundedSemaphore Event Barrier Queue JoinableQueue SimpleQueue Pool RawValue RawArray Value Array"
+).split()
+"""What multiprocessing makes that only other processes need."""
 PROCESSORS = 4
 PID = 1000
 
@@ -212,6 +215,19 @@ def mend_subprocess(script):
         module.Popen.__del__ = lambda self: None
 
     return mend
+
+
+def mends_of_multiprocessing(script):
+    """Libraries import it, and ask it for processors or a context, without need of a process: only what would start or serve one is refused."""
+
+    def mend_context(module):
+        for name in PROCESSES_REFUSED:
+            setattr(module.BaseContext, name, script.refuse(f"multiprocessing.{name}", f"{THREADS}, or {ANOTHER}"))
+
+    def mend_process(module):
+        module.BaseProcess.start = script.refuse("multiprocessing.Process.start", f"{THREADS}, or {ANOTHER}")
+
+    return {"multiprocessing.context": mend_context, "multiprocessing.process": mend_process}
 
 
 def entropy(seed):

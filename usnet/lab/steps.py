@@ -34,12 +34,20 @@ class Step:
     def __str__(self) -> str:
         text = self.do
         if self.do == "pause":
-            return f"pause {self.n}ns"
+            return f"pause {time_text(self.n)}"
         if self.do in ("write", "read"):
             text += f" {self.n}"
         if self.by:
-            text += f" by {self.by}" + (f" every {self.every}ns" if self.every else "")
+            text += f" by {self.by}" + (f" every {time_text(self.every)}" if self.every else "")
         return text
+
+
+def time_text(ns: int) -> str:
+    """A time in the largest unit in which it is whole."""
+    for unit, factor in (("s", 10**9), ("ms", 10**6), ("us", 1000)):
+        if ns and ns % factor == 0:
+            return f"{ns // factor}{unit}"
+    return f"{ns}ns"
 
 
 def parse_steps(text: str) -> tuple[Step, ...]:

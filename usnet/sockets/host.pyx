@@ -5,6 +5,7 @@ until a frame, a deadline or the caller's timeout. While the application compute
 may be called from long computations. Where a scheduler drives the stack (simulation), calls only leave word of what
 they queued and wait.
 """
+import functools
 import ipaddress
 import os
 
@@ -35,6 +36,9 @@ cdef int64_t host_run(void *n, int64_t now) noexcept nogil:
 
 cdef bint host_has_news(void *n) noexcept nogil:
     return (<net *>n).n_woken > 0 or (<net *>n).n_any > 0
+
+
+interface_of = functools.lru_cache(1024)(ipaddress.IPv4Interface)
 
 
 def deadline_after(clock, timeout):
@@ -158,7 +162,7 @@ cdef class Stack:
     def add_address(self, address, netif=0):
         """Gives an interface the address "10.9.0.2/24"."""
         self.enter()
-        interface = ipaddress.IPv4Interface(address)
+        interface = interface_of(address)
         self.core.add_address(netif, str(interface.ip), interface.network.prefixlen)
 
     def add_route(self, network, gateway=None, netif=None):

@@ -99,6 +99,7 @@ cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_se
     if k.flags & TF_PROBE:
         k.flags &= ~<uint32_t>TF_PROBE
         k.backoff = 0
+        k.stalled_since = 0                 # the peer has opened its window: what comes now is no second timeout
         tcp_disarm(k, T_REXMT)
     if not k.deadline[T_REXMT]:
         tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))
@@ -338,7 +339,6 @@ cdef void tcp_send_probe(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     if k.snd_wnd and k.snd_una == k.snd_nxt:
         k.flags |= TF_FORCE                 # a small window that Nagle or silly-window avoidance held back: use it
-        k.flags &= ~<uint32_t>TF_PROBE
         if output_data(t, c, now):
             tcp_want_output(t, c)           # the ring is full: no timer runs now
         return

@@ -5,7 +5,6 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from usnet.memory.arena cimport NONE, arena_live
 from usnet.tcp.output cimport (
     tcp_ack_now,
-    tcp_corked,
     tcp_resend_first,
     tcp_send_keepalive,
     tcp_send_probe,
@@ -111,8 +110,8 @@ cdef void rexmt_due(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
         syn_timeout(t, c, now)
-    elif k.flags & TF_PROBE and tcp_corked(k) and k.snd_wnd:
-        tcp_send_probe(t, c, now)           # not the peer's doing: nothing to count, or to lose patience with
+    elif k.flags & TF_PROBE and k.snd_wnd and k.snd_una == k.snd_max:
+        tcp_send_probe(t, c, now)           # a cork, or a window too small for a segment: nothing to count, or to lose patience with
     elif k.flags & TF_PROBE:
         persist_timeout(t, c, now)
     elif k.snd_max != k.snd_una:

@@ -12,7 +12,7 @@ Plans are compared, printed and saved; `usnet.testing.strategies` draws them. A 
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
-from usnet.lab.steps import Step, parse_steps
+from usnet.lab.steps import Step, parse_steps, time_text
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -98,7 +98,7 @@ class Mishap(Shown):
 
     def action(self) -> str:
         """As scenario files write it."""
-        return self.do if self.do == "drop" else f"{self.do}({self.amount}{'ns' if self.do == 'delay' else ''})"
+        return self.do if self.do == "drop" else f"{self.do}({time_text(self.amount) if self.do == 'delay' else self.amount})"
 
     def __str__(self) -> str:
         which = self.kind if self.kind != "data" or self.byte < 0 else f"data with byte {self.byte}"
@@ -132,11 +132,11 @@ class Plan(Shown):
         lines += [f"{name}: {end!r}" for name, end in (("client", self.client), ("server", self.server)) if end != End()]
         for i, talk in enumerate(self.talks):
             which = f"connection {i}, " if len(self.talks) > 1 else ""
-            start = f" (from {talk.start} ns on)" if talk.start else ""
+            start = f" (from {time_text(talk.start)} on)" if talk.start else ""
             lines.append(f"{which}client: {'; '.join(map(str, talk.client)) or 'close'}{start}")
             lines.append(f"{which}server: {'; '.join(map(str, talk.server)) or 'close'}")
         lines += map(str, self.fates)
-        lines += [f"nothing gets through from {o.at} ns on for {o.lasts} ns" for o in self.outages]
+        lines += [f"nothing gets through from {time_text(o.at)} on for {time_text(o.lasts)}" for o in self.outages]
         return "\n".join(lines)
 
     def patience(self) -> int:

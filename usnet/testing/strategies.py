@@ -119,11 +119,11 @@ def outages() -> Strategy[Outage]:
 def plans(most: int = 20_000, steps: int = 4, connections: int = 2, mishaps: int = 6) -> Strategy[Plan]:
     """Whole plans: sizes up to `most` bytes, `steps` steps a program, so many connections and fates."""
     return st.tuples(
-        st.lists(talks(most, steps), min_size=1, max_size=connections), st.lists(fates(connections, most), max_size=mishaps),
+        st.lists(talks(most, steps), max_size=connections), st.lists(fates(connections, most), max_size=mishaps),
         st.lists(outages(), max_size=1), links(), ends(), ends(), st.integers(1, 3),
     ).map(_plan)  # fmt: skip
 
 
 def _plan(made: Any) -> Plan:
     talks, fates, outages, *rest = made
-    return Plan(tuple(talks), tuple(fates), tuple(outages), *rest)
+    return Plan(tuple(talks) or (Talk(),), tuple(fates), tuple(outages), *rest)
