@@ -11,7 +11,7 @@ from usnet.tcp.tables cimport tcb_find_flow, tcp_notify
 from usnet.tcp.tcb cimport (
     TCPS_ESTABLISHED, TF_ACK_NOW, TF_FIN_HELD, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_PROBE, TF_RCV_SHUT, TF_RECOVERY, TF_REXMT_NOW, TF_TIMESTAMPS, tcb,
 )
-from usnet.wire.flow cimport flow
+from usnet.wire.flow cimport flow, flow_verify
 from usnet.wire.seq cimport seq_ge, seq_gt, seq_le
 from usnet.wire.tcp cimport TH_ACK, TH_PSH
 
@@ -55,7 +55,7 @@ cdef bint tcp_predict(tcp_state *t, const flow *f, int64_t now) noexcept nogil:
     if c == NONE:
         return False
     k = tcb_at(t, c)
-    if not expected(t, k, f):
+    if not expected(t, k, f) or (t.ip.config.verify_checksums and not flow_verify(f)):
         return False
     t.counters.segments_in += 1
     if f.timestamps:
