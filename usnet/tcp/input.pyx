@@ -2,6 +2,7 @@
 whether to go on."""
 from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
@@ -48,6 +49,7 @@ from usnet.tcp.teardown cimport (
     tcp_fin_received,
 )
 from usnet.tcp.timers cimport tcp_disarm
+from usnet.wire.flow cimport flow
 from usnet.wire.seq cimport seq_diff, seq_ge, seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
     TCP_CHECKSUM,
@@ -422,3 +424,25 @@ cdef void tcp_input(tcp_state *t, const packet *p, int64_t now) noexcept nogil:
     s.fin = 1 if r.flags & TH_FIN else 0
     s.syn = 1 if r.flags & TH_SYN else 0
     dispatch(t, p, &r, &s, now)
+
+
+cdef void tcp_known(tcp_state *t, uint32_t c, const flow *f, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef packet p
+    cdef tcp_repr r
+    cdef text s
+    memset(&p, 0, sizeof(p))
+    memset(&r, 0, sizeof(r))
+    p.src, p.dst = k.raddr, k.laddr
+    r.src_port, r.dst_port = f.src_port, f.dst_port
+    r.seq, r.ack, r.window, r.flags = f.seq, f.ack, f.window, f.flags
+    if f.timestamps:
+        r.options = TCPO_TIMESTAMP
+        r.ts_val, r.ts_ecr = f.ts_val, f.ts_ecr
+    s.p = f.payload
+    s.n = s.size = f.n
+    s.seq = f.seq
+    s.fin = f.flags & TH_FIN != 0
+    s.syn = 0
+    t.counters.segments_in += 1
+    synchronized(t, c, &p, &r, &s, now)

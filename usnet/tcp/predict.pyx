@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from usnet.memory.arena cimport NONE
+from usnet.tcp.input cimport tcp_known
 from usnet.tcp.output cimport tcp_ack_now, tcp_flight
 from usnet.tcp.receive cimport receive_next
 from usnet.tcp.recovery.newreno cimport recovery_calm
@@ -9,20 +10,19 @@ from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.steps cimport owe_ack, record_timestamp, take_ack, tell_room, update_window
 from usnet.tcp.tables cimport tcb_find_flow, tcp_notify
 from usnet.tcp.tcb cimport (
-    TCPS_ESTABLISHED, TF_ACK_NOW, TF_FIN_HELD, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_PROBE, TF_RCV_SHUT, TF_RECOVERY, TF_REXMT_NOW, TF_TIMESTAMPS, tcb,
+    TCPS_ESTABLISHED, TCPS_SYN_SENT, TF_ACK_NOW, TF_FIN_HELD, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_PROBE, TF_RCV_SHUT, TF_RECOVERY, TF_REXMT_NOW, TF_TIMESTAMPS, tcb,
 )
 from usnet.wire.flow cimport flow, flow_verify
 from usnet.wire.seq cimport seq_ge, seq_gt, seq_le
-from usnet.wire.tcp cimport TH_ACK, TH_PSH
+from usnet.wire.tcp cimport TH_ACK, TH_PSH, TH_SYN
 
 cdef enum:
     UNUSUAL = TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_FIN_HELD | TF_RCV_SHUT
 
 
-cdef inline bint expected(const tcp_state *t, const tcb *k, const flow *f) noexcept nogil:
+cdef inline bint expected(const tcb *k, const flow *f) noexcept nogil:
     """Whether it is the next in order, or acknowledges something, and no step of RFC 9293, 3.10.7.4 would do anything but go on."""
-    if (k.state != TCPS_ESTABLISHED or k.way != t.ip.ways or f.flags & ~<uint32_t>TH_PSH != TH_ACK
-            or k.flags & UNUSUAL or k.board != NONE or k.ooo != NONE or k.dupacks):
+    if (k.state != TCPS_ESTABLISHED or f.flags & ~<uint32_t>TH_PSH != TH_ACK or k.flags & UNUSUAL or k.board != NONE or k.ooo != NONE or k.dupacks):
         return False
     if f.timestamps != (k.flags & TF_TIMESTAMPS != 0) or (f.timestamps and not seq_ge(f.ts_val, k.ts_recent)):
         return False
@@ -55,8 +55,11 @@ cdef bint tcp_predict(tcp_state *t, const flow *f, int64_t now) noexcept nogil:
     if c == NONE:
         return False
     k = tcb_at(t, c)
-    if not expected(t, k, f) or (t.ip.config.verify_checksums and not flow_verify(f)):
+    if k.way != t.ip.ways or k.state <= TCPS_SYN_SENT or f.flags & TH_SYN or (t.ip.config.verify_checksums and not flow_verify(f)):
         return False
+    if not expected(k, f):
+        tcp_known(t, c, f, now)
+        return True
     t.counters.segments_in += 1
     if f.timestamps:
         record_timestamp(k, f.seq, f.ts_val, now)
