@@ -40,6 +40,7 @@ from usnet.ip.state cimport (
     TIMER_NEIGHBOUR,
     TIMER_REASSEMBLY,
     TIMER_TCP,
+    ip_changed,
     ip_config,
     packet,
 )
@@ -63,7 +64,7 @@ from usnet.tcp.timeouts cimport tcp_timeout
 from usnet.tcp.warm cimport tcp_warm_frames
 from usnet.wire.addr cimport ip_addr
 from usnet.wire.eth cimport ETH_ALEN, ETH_HLEN, VLAN_NONE
-from usnet.wire.flow cimport flow, flow_parse, flow_verify
+from usnet.wire.flow cimport flow, flow_parse
 from usnet.wire.ipv4 cimport IPV4_HLEN
 from usnet.wire.peek cimport eth_dst, eth_src, mac_is_group
 
@@ -120,9 +121,7 @@ cdef bint predicted(stack *s, uint32_t number, const uint8_t *frame, uint32_t le
     cdef flow f
     if meta.flags or meta.gso_type or n.vlan != VLAN_NONE or length > ETH_HLEN + n.link.mtu or not flow_parse(frame, length, &f):
         return False
-    if memcmp(eth_dst(frame), n.mac, ETH_ALEN) != 0 or mac_is_group(eth_src(frame)) or (s.ip.config.verify_checksums and not flow_verify(&f)):
-        return False
-    if not tcp_predict(&s.tcp, &f, now):
+    if memcmp(eth_dst(frame), n.mac, ETH_ALEN) != 0 or mac_is_group(eth_src(frame)) or not tcp_predict(&s.tcp, &f, now):
         return False
     s.ip.counters.rx_packets += 1
     s.ip.counters.rx_bytes += IPV4_HLEN + <uint32_t>(f.payload - f.l4) + f.n
@@ -181,8 +180,8 @@ cdef bint send_all(stack *s, int64_t now) noexcept nogil:
     """Gives each connection that wants it one turn. True if a transmit ring was full: the rest keeps its place."""
     cdef uint32_t _i, c, waiting = s.tcp.output.count
     for _i in range(waiting):
-        c = idset_pop(&s.tcp.output)
-        if tcb_live(&s.tcp, c) and tcp_output(&s.tcp, c, now) == -EAGAIN:
+        c = idset_pop(&s.tcp.output)            # awake, if it has not ended since
+        if s.tcp.whole[c] and tcp_output(&s.tcp, c, now) == -EAGAIN:
             idset_push(&s.tcp.output, c)
             ip_flush(&s.ip)
             return True
@@ -427,6 +426,7 @@ cdef class StackCore:
         self.s.tcp.config = new_tcp
         self.s.ip.config = new_ip
         self.s.config = new_own
+        ip_changed(&self.s.ip)              # as far as frames' forms go
 
     def configuration(self):
         """All settings by name."""

@@ -17,10 +17,9 @@ cdef int tcp_accept(tcp_state *t, uint32_t c, uint32_t owner, uint32_t *conn) no
 # 0: under way (TCPS_SYN_SENT). -EALREADY, -EISCONN, -ENETUNREACH (also a group or broadcast address), -EADDRNOTAVAIL (no free port), -EINVAL, -EISCONN (listening too).
 cdef int tcp_connect(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil
 # Bytes taken (at least 1 of n > 0), or -EAGAIN (connecting, or the send buffer is full), -ENOBUFS (the stack's memory is), -EPIPE (never connected,
-# listening, after shutdown or the connection's end), or the pending error.
-cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, int64_t now) noexcept nogil
-# Whether more follows the next bytes at once: until there was a call without it, they are held back as by TCP_CORK.
-cdef void tcp_more(tcp_state *t, uint32_t c, bint more) noexcept nogil
+# listening, after shutdown or the connection's end), or the pending error. more: the next bytes follow at once; until there was a call without it, these
+# are held back as by TCP_CORK.
+cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more, int64_t now) noexcept nogil
 # Bytes given, 0 at the end of the stream, or -EAGAIN, -ENOTCONN, or the pending error.
 cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint peek, int64_t now) noexcept nogil
 cdef int tcp_shutdown(tcp_state *t, uint32_t c, bint receive, bint send, int64_t now) noexcept nogil    # -ENOTCONN; ends listening and connecting

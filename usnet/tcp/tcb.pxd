@@ -8,6 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from usnet.memory.pieces cimport piece_queue
 from usnet.tcp.congestion.ops cimport cc_state
 from usnet.wire.addr cimport ip_addr
+from usnet.wire.flow cimport flow_form
 from usnet.wire.tcp cimport TCP_HLEN, TCPOLEN_TSTAMP_APPA
 
 # RFC 9293, section 3.3.2. Legal transitions: tcp/states.pyx.
@@ -129,6 +130,7 @@ cdef struct tcb:
     uint8_t netif               # that the last segment left through, or NETIF_LOOPBACK
     uint32_t way                # ip_state.ways when it did, if the next one may leave the same way (ip/way); else 0
     uint32_t hop                # neighbour that it went to
+    flow_form form              # of its frames, while form.way is `way` (tcp/segment)
     # Passive opening
     uint8_t syn_retries         # SYNs or SYN-ACKs sent again
     uint8_t keep_probes         # unanswered keepalive probes
