@@ -7,7 +7,7 @@ from usnet.lab.expect import Run
 from usnet.lab.observe_side import Side
 from usnet.lab.scenario_check import Scenario
 from usnet.lab.scenario_events import start_programs
-from usnet.lab.scenario_format import ScenarioTable
+from usnet.lab.scenario_format import LinkTable, ScenarioTable
 from usnet.lab.world import World
 from usnet.wire.observe import parse_tcp
 
@@ -50,10 +50,16 @@ def build(scenario: Scenario, world: World) -> list[Any]:
     for link, ways, fates in zip(t.links, scenario.links, scenario.fates, strict=True):
         rings = {"mtu": link.ports.mtu, "slots": (link.ports.tx_slots, link.ports.rx_slots), "fifo": link.ports.fifo}
         made.append(world.link(ends[link.a], ends[link.b], ports=rings, name=link.name, fates=fates, **ways))
-        if link.neighbours == "known":
-            ends[link.a].learn(ends[link.b])
-            ends[link.b].learn(ends[link.a])
+        link_ends(world, link)
     return made
+
+
+def link_ends(world: World, link: LinkTable) -> None:
+    """What the hosts at a link's ends know of each other from the start."""
+    if link.neighbours == "known":
+        a, b = world.hosts[link.a], world.hosts[link.b]
+        a.learn(b)
+        b.learn(a)
 
 
 def play(scenario: Scenario, judged: Run) -> None:
