@@ -17,12 +17,12 @@ from usnet.backends.clock cimport Clock
 from usnet.backends.poller cimport OSPoller, Poller
 from usnet.backends.ring cimport PORT_FILENO, Port
 from usnet.ip.state cimport READY_ERR, READY_HUP
-from usnet.memory.arena cimport NONE, arena_live
+from usnet.memory.arena cimport NONE
 from usnet.sockets.api cimport usn_close, usn_flush, usn_run
 from usnet.sockets.ready cimport fd_ready, news_drain, waiter_add, waiter_drop, waiters_wake
 from usnet.sockets.table cimport FIRST_FD, KIND_FREE, net, net_free, net_init, net_reset, sock_at, waiter_at
 from usnet.stack cimport StackCore
-from usnet.tcp.state cimport tcb_at
+from usnet.tcp.state cimport tcb_live, tcb_seen
 from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_FIN_WAIT_2, TCPS_LISTEN, TCPS_TIME_WAIT, TF_HELD, tcb
 
 from usnet.backends.clock import MonotonicClock
@@ -444,10 +444,11 @@ cdef class Stack:
     def has_unsaid(self):
         """Whether a closed socket's connection still has something to send or to have acknowledged."""
         cdef uint32_t i
-        cdef tcb *c
-        for i in range(self.n.s.tcp.tcbs.used):
-            if arena_live(&self.n.s.tcp.tcbs, i):
-                c = tcb_at(&self.n.s.tcp, i)
+        cdef const tcb *c
+        cdef tcb room
+        for i in range(self.n.s.tcp.records.used):
+            if tcb_live(&self.n.s.tcp, i):
+                c = tcb_seen(&self.n.s.tcp, i, &room)
                 if not c.flags & TF_HELD and c.state not in (TCPS_CLOSED, TCPS_LISTEN, TCPS_FIN_WAIT_2, TCPS_TIME_WAIT):
                     return True
         return False

@@ -16,7 +16,7 @@ from usnet.sockets.table cimport (
     sock, sock_at, waiter, waiter_at,
 )
 from usnet.tcp.calls cimport tcp_ready
-from usnet.tcp.state cimport listener_at, tcb_at
+from usnet.tcp.state cimport listener_at, record_at, tcb_awake
 from usnet.tcp.tcb cimport TCPS_LISTEN, tcb
 
 cdef enum:
@@ -43,11 +43,13 @@ cdef uint32_t fd_ready(net *n, uint32_t fd) noexcept nogil:
 
 cdef uint32_t read_mark(net *n, sock *so) noexcept nogil:
     """A number that changes when more can be read than before (sock.mark)."""
-    cdef tcb *c
+    cdef const tcb *c
     if so.kind == KIND_UDP:
         return (<udp_pcb *>arena_at(&n.s.ip.udp, so.pcb)).n_queued
     if so.kind == KIND_TCP:
-        c = tcb_at(&n.s.tcp, so.pcb)
+        c = tcb_awake(&n.s.tcp, so.pcb)
+        if c == NULL:
+            return record_at(&n.s.tcp, so.pcb).rcv_nxt
         if c.state == TCPS_LISTEN and c.listener != NONE:
             return listener_at(&n.s.tcp, c.listener).n_ready
         return c.rcv_nxt

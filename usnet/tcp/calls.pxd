@@ -6,7 +6,7 @@ closed, failed) puts its owner into the stack's notify set; tcp_ready says how t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
-from usnet.tcp.state cimport listener_at, tcb_at, tcp_state
+from usnet.tcp.state cimport listener_at, tcb_awake, tcp_state
 from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_RCV_SHUT, tcb
 from usnet.wire.addr cimport ip_addr
 
@@ -35,11 +35,10 @@ cdef int tcp_peer(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexc
 cdef int64_t tcp_send_status(tcp_state *t, tcb *k) noexcept nogil
 cdef bint tcp_may_hold(const tcp_state *t, const tcb *k, uint32_t n) noexcept nogil
 cdef void tcp_read_done(tcp_state *t, uint32_t c, uint32_t n) noexcept nogil
+cdef uint32_t tcp_ready_at_rest(tcp_state *t, uint32_t c) noexcept nogil        # without waking it
 
 
-cdef inline uint32_t tcp_ready(tcp_state *t, uint32_t c) noexcept nogil:
-    """READY_* (ip/state) as they stand."""
-    cdef tcb *k = tcb_at(t, c)
+cdef inline uint32_t tcb_ready(tcp_state *t, const tcb *k) noexcept nogil:
     cdef uint32_t ready = READY_ERR if k.error else 0
     if k.state == TCPS_LISTEN:
         return ready | (READY_IN if listener_at(t, k.listener).n_ready else 0)
@@ -59,3 +58,9 @@ cdef inline uint32_t tcp_ready(tcp_state *t, uint32_t c) noexcept nogil:
     if k.flags & TF_FIN_QUEUED or k.snd.span * 3 <= k.sndbuf * 2:
         ready |= READY_OUT
     return ready
+
+
+cdef inline uint32_t tcp_ready(tcp_state *t, uint32_t c) noexcept nogil:
+    """READY_* (ip/state) as they stand."""
+    cdef const tcb *k = tcb_awake(t, c)
+    return tcb_ready(t, k) if k != NULL else tcp_ready_at_rest(t, c)

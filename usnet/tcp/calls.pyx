@@ -22,7 +22,7 @@ from usnet.tcp.handshake cimport handshake_start
 from usnet.tcp.lend cimport lend_fill
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.segment cimport segment_window
-from usnet.tcp.state cimport listener, listener_at, tcb_at, tcp_state
+from usnet.tcp.state cimport listener, listener_at, tcb_at, tcb_seen, tcp_state
 from usnet.tcp.states cimport tcp_set_state
 from usnet.tcp.tables cimport (
     tcb_bind,
@@ -356,6 +356,11 @@ cdef int32_t tcp_take_error(tcp_state *t, uint32_t c) noexcept nogil:
     cdef int32_t err = k.error
     k.error = 0
     return err
+
+
+cdef uint32_t tcp_ready_at_rest(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef tcb room
+    return tcb_ready(t, tcb_seen(t, c, &room))
 
 
 cdef void tcp_local(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexcept nogil:
