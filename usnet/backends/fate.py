@@ -9,6 +9,7 @@ are ints in ns, or text with a unit.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -56,6 +57,8 @@ def span(value: Range, key: str, low: int, high: int, number: Callable[[Any], in
     parts: Sequence[object]
     if value is None:
         return low, high
+    if type(value) is int and low <= value <= high:
+        return value, value
     if isinstance(value, str) and ".." in value:
         parts = value.split("..", 1)
     elif isinstance(value, (list, tuple)) and len(value) == 2:
@@ -89,7 +92,15 @@ def ordinals(value: Range) -> list[tuple[int, int]]:
 
 def parse_action(text: object) -> tuple[str, dict[str, int]]:
     """ "dup(2, gap=1ms)" -> ("dup", {"n": 2, "gap": 1000000}). ValueError names what is wrong."""
-    found = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        raise ValueError(f"do: {text!r} is none of {', '.join(ACTIONS)}")
+    name, arguments = _parse_action(text)
+    return name, dict(arguments)
+
+
+@functools.lru_cache(4096)
+def _parse_action(text: str) -> tuple[str, dict[str, int]]:
+    found = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
     if not found or found[1] not in ACTIONS:
         raise ValueError(f"do: {text!r} is none of {', '.join(ACTIONS)}")
     name, known = found[1], ACTIONS[found[1]]
@@ -130,9 +141,11 @@ def _argument(label: str, key: str, value: Any) -> int:
 
 
 def _tcp_mask(value: str | None, key: str) -> int:
-    if any(letter not in TCP_LETTERS for letter in value or ""):
+    if not value:
+        return 0
+    if any(letter not in TCP_LETTERS for letter in value):
         raise ValueError(f"{key}: {value!r} has letters other than {TCP_LETTERS}")
-    return sum(1 << TCP_LETTERS.index(letter) for letter in set(value or ""))
+    return sum(1 << TCP_LETTERS.index(letter) for letter in set(value))
 
 
 @dataclass(frozen=True)

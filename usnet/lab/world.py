@@ -367,7 +367,7 @@ class World:
             raise RuntimeError("a world cannot be reset by what runs in it")
         for program in reversed(list(self.env.programs.values())):
             program.kill()
-        if self.scripts or any(host.stack.closed or host.stack.statistics()["memory"]["descriptors"] for host in self.hosts.values()):
+        if self.scripts or any(host.stack.closed or host.stack.descriptors for host in self.hosts.values()):
             self.close()
             return False
         for host in self.hosts.values():

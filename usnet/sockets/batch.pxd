@@ -3,13 +3,15 @@ from libc.stdint cimport int64_t, uint32_t
 
 from usnet.sockets.host cimport Stack
 from usnet.sockets.table cimport KIND_TCP, net, sock, sock_at
-from usnet.tcp.state cimport tcb_at
+from usnet.tcp.state cimport tcb_awake
+from usnet.tcp.tcb cimport tcb
 
 
 cdef inline uint32_t stream_ready(net *n, int fd) noexcept nogil:
     """Bytes of a stream that can be read at once; 0 for anything else."""
     cdef sock *so = sock_at(n, fd)
-    return tcb_at(&n.s.tcp, so.pcb).rcv_ready if so != NULL and so.kind == KIND_TCP else 0
+    cdef tcb *k = tcb_awake(&n.s.tcp, so.pcb) if so != NULL and so.kind == KIND_TCP else NULL
+    return k.rcv_ready if k != NULL else 0      # one at rest has nothing
 
 
 # The number of a descriptor, or of what has a fileno(); -1 of what is closed. TypeError for anything else.

@@ -33,7 +33,7 @@ cdef object receive_one(Stack stack, int fd, Py_ssize_t most, int64_t now):
     if so == NULL:
         return os_error(-EBADF)
     if so.kind == KIND_TCP:
-        ready = tcb_at(&n.s.tcp, so.pcb).rcv_ready
+        ready = stream_ready(n, fd)
         if ready == 0 or most == 0:         # its end, an error, or nothing yet
             if tcp_get(&n.s.tcp, so.pcb, OPT_ACCEPTCONN):
                 return None

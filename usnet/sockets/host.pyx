@@ -186,6 +186,11 @@ cdef class Stack:
     def closed(self):
         return not self.is_open
 
+    @property
+    def descriptors(self):
+        """How many are open."""
+        return self.n.n_socks
+
     def statistics(self):
         """Counters of every layer, as nested dicts; under "memory", what is held now, descriptors too."""
         found = self.core.statistics()
