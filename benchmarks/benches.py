@@ -104,7 +104,8 @@ CASES = {
     ],
     "python-echo": [
         case("epoll server in Python, 64 connections", "message", python_echo.usnet_epoll, units=20_000, warm=5_000, counted=0, peers=PYTHON_ECHO),
-        case("the same with calls for many messages", "message", python_echo.usnet_epoll, True, units=20_000, warm=5_000, counted=0, peers=PYTHON_ECHO[:1]),
+        case("the same with calls for many messages", "message", python_echo.usnet_epoll, True, units=20_000, warm=5_000, counted=0,
+             peers=PYTHON_ECHO[:1]),
     ],
     "property": [
         Case("handshake, 20 KB each way, faults, close", "example", example.run_plans, units=200, warm=20, missing=example.missing),

@@ -38,7 +38,7 @@ def test_plans_one_after_another_in_one_world_run_as_in_worlds_of_their_own():
     assert worlds.reused == 3 * len(PLANS) - 1
 
 
-@pytest.mark.parametrize("name", ["fin-loss", "host-crash-restart", "link-flap", "mss-clamp", "rx-ring-overrun", "simultaneous-open", "strip-options"])
+@pytest.mark.parametrize("name", ["fin-loss", "host-crash-restart", "link-flap", "mss-clamp", "rx-ring-overrun", "simultaneous-open"])
 def test_scenarios_run_again_in_their_worlds(name):
     for scenario in items(SCENARIOS / f"{name}.toml"):
         worlds = Worlds()

@@ -206,8 +206,8 @@ class Fate:
 
     def key(self, occurrence: int = 0) -> int:
         """Names the rule's draws: of 64 bits, the same for rules that differ only in probability or amount."""
-        match = {k: v for k, v in self.to_dict().get("match", {}).items() if k != "p"}
-        text = repr((self.at, self._rule["action"], sorted(match.items()), occurrence))  # type: ignore[attr-defined]
+        match = [(key, value) for key in _NAMING if (value := getattr(self, key)) != _DEFAULTS[key]]
+        text = repr((self.at, self._rule["action"], match, occurrence))  # type: ignore[attr-defined]
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") | 1 << 63
 
     def compiled(self) -> dict:
@@ -270,6 +270,7 @@ class Fate:
         return int(p * 2**64)
 
 
+_NAMING = sorted(set(MATCH_KEYS) - {"p"})
 _DEFAULTS = {f.name: f.default for f in dataclasses.fields(Fate)}
 
 

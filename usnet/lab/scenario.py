@@ -94,7 +94,8 @@ def run(
     progress: called with each world before it runs. worlds: where its worlds come from and go to, to be used again; None: each is new.
     """
     if scenario.cases:
-        return _sum_up(scenario, seed, [run(case, seed, pcap_dir, rings=rings, spares=spares, progress=progress, worlds=worlds) for case in scenario.cases])
+        done = [run(case, seed, pcap_dir, rings=rings, spares=spares, progress=progress, worlds=worlds) for case in scenario.cases]
+        return _sum_up(scenario, seed, done)
     used = scenario.table.seed if seed is None else seed
     began = time.process_time()
     with ExitStack() as stack:

@@ -116,7 +116,7 @@ def _round_trip(world: World) -> int:
 def _states(host: Any) -> list[str]:
     """Of the host's connections, listeners left out."""
     core = host.stack.core
-    found = [core.snapshot(number)["state"] for number in core.connections()]
+    found = [core.state_of(number) for number in core.connections()]
     return [state for state in found if state != "LISTEN"]
 
 
