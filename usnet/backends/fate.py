@@ -36,6 +36,10 @@ ACTIONS: dict[str, dict[str, object]] = {
 }
 # what middleboxes rewrite -> the number that usnet.wire.mangle has for it, and the largest value (0: it has none)
 MANGLED = {"mss": (1, 65535), "wscale": (2, 255), "sack": (3, 0), "timestamps": (4, 0), "window": (5, 65535)}
+# flag -> letters that are set, and that are clear
+_IMPLIED = {"syn": ("S", "A"), "synack": ("SA", ""), "fin": ("F", ""), "rst": ("R", "")}
+_OF_TCP = ("syn", "synack", "ack", "data", "fin", "rst", "tcp")
+_FRAME_KINDS = {"data": 1, "ack": 2, "arp": 3, "icmp": 4}
 MATCH_KEYS = ("flag", "ip", "protocol", "flags", "not_flags", "size", "src_port", "dst_port", "bytes", "time", "nth",
               "every", "p")
 
@@ -79,6 +83,8 @@ def ordinals(value: Range) -> list[tuple[int, int]]:
     """The (first, last) ranges of `nth`; an empty list for all."""
     if value in (None, "all"):
         return []
+    if type(value) is int and 1 <= value <= FOREVER:
+        return [(value, value)]
     items: Sequence[Range] = [value] if not isinstance(value, (str, list, tuple)) else value
     if isinstance(value, str):
         items = value.split(",")
@@ -242,16 +248,14 @@ class Fate:
             raise ValueError(f"protocol: {self.protocol!r} is neither 0 to 255 nor one of {', '.join(PROTOCOLS)}")
         if self.flag is not None and self.flag not in FLAGS:
             raise ValueError(f"flag: {self.flag!r} is none of {', '.join(FLAGS)}")
-        masks = {"syn": ("S", "A"), "synack": ("SA", ""), "fin": ("F", ""), "rst": ("R", "")}
-        implied, clear = masks.get(self.flag or "", ("", ""))
-        tcp = bool(self.flags or self.not_flags) or self.flag in ("syn", "synack", "ack", "data", "fin", "rst",
-                                                                  "tcp") or self.bytes is not None
+        implied, clear = _IMPLIED.get(self.flag or "", ("", ""))
+        tcp = bool(self.flags or self.not_flags) or self.flag in _OF_TCP or self.bytes is not None
         if tcp and protocol not in (None, 6):
             raise ValueError(f"protocol: {self.protocol!r} does not go with conditions on TCP")
         if self.flag == "udp":
             protocol = 17
         return {
-            "kind": {"data": 1, "ack": 2, "arp": 3, "icmp": 4}.get(self.flag or "", 0),
+            "kind": _FRAME_KINDS.get(self.flag or "", 0),
             "protocol": 6 if tcp else -1 if protocol is None else protocol,
             "flags_set": _tcp_mask(self.flags, "flags") | _tcp_mask(implied, ""),
             "flags_clear": _tcp_mask(self.not_flags, "not_flags") | _tcp_mask(clear, ""),

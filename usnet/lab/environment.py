@@ -48,6 +48,11 @@ class Environment(simpy.Environment):
         network.environment = self
 
     @property
+    def now(self):
+        """Virtual time, ns."""
+        return self._scheduler.now
+
+    @property
     def _now(self):
         return self._scheduler.now
 

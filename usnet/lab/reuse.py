@@ -8,6 +8,7 @@ models and fates. A run in one is the same as in a new one, to the byte.
 
 import threading
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from usnet.backends.sim.pair import MODEL
 from usnet.lab.scenario_check import Scenario
@@ -22,10 +23,12 @@ class Worlds:
         self.most = most
         self.reused = 0
         self._kept: dict[Any, tuple[World, list[Any]]] = {}
+        self._shapes: WeakKeyDictionary[World, Any] = WeakKeyDictionary()
 
     def take(self, scenario: Scenario, seed: int, rings: str, spares: int) -> tuple[World, list[Any]]:
         """A world as the scenario wants it, and its links in the scenario's order: one that was given back, or a new one."""
-        kept = self._kept.pop(_shape(scenario, rings, spares), None)
+        shape = _shape(scenario, rings, spares)
+        kept = self._kept.pop(shape, None)
         if kept is not None:
             world, links = kept
             if world.reset(seed):
@@ -33,15 +36,16 @@ class Worlds:
                 self.reused += 1
                 return kept
         world = World(seed, rings, spares)
+        self._shapes[world] = shape
         return world, build(scenario, world)
 
-    def give(self, scenario: Scenario, world: World, links: list[Any]) -> None:
+    def give(self, world: World, links: list[Any]) -> None:
         """A world whose run is over, and of which nothing is needed any more."""
         world.network.forget_taps()
         while len(self._kept) >= self.most:
             old, _ = self._kept.pop(next(iter(self._kept)))
             old.close()
-        self._kept[_shape(scenario, world.rings, world.spares)] = world, links
+        self._kept[self._shapes[world]] = world, links
 
 
 def _shape(scenario: Scenario, rings: str, spares: int) -> Any:

@@ -128,7 +128,7 @@ def run(
             calls=judged.ledger.calls,
         )
         if worlds is not None:
-            worlds.give(scenario, world, made)
+            worlds.give(world, made)
         else:
             world.close()
     outcome.cpu_seconds = time.process_time() - began

@@ -144,10 +144,6 @@ class Ledger:
         self.errors.append(Failed(host, call, name, self.world.now))
         self.note(host, call, name)
 
-    def did(self, did: Did) -> None:
-        self.calls.append(did)
-        self.note(did.end[0], did.call, did.result)
-
     def took(self, host: str, what: str, began: int) -> None:
         self.times.append(Took(host, what, began, self.world.now))
         self.note(host, what, self.world.now - began)

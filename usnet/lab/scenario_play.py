@@ -79,10 +79,6 @@ def play(scenario: Scenario, judged: Run) -> None:
         program.kill()
     _rest(judged)
     judged.observer.finish(world.now)
-    judged.statistics = {
-        "hosts": {name: host.statistics() for name, host in world.hosts.items()},
-        **world.network.statistics(),
-    }
 
 
 def _run_until(judged: Run, deadline: int) -> None:
@@ -125,7 +121,7 @@ def _rest(judged: Run) -> None:
     world = judged.world
     settle = 0
     for host in world.hosts.values():
-        c = host.stack.core.configuration()
+        c = judged.settings(host.name)
         settle = max(settle, 2 * c["msl"] + c["fin_wait_2"] + 4 * c["rto_max"])
     world.run(until=world.now + settle)
 
@@ -137,8 +133,9 @@ def _rest(judged: Run) -> None:
     world.network.tap(sent_at_rest)
     world.run(until=world.now + REST)
     world.network.untap(sent_at_rest)
-    for name, host in world.hosts.items():
-        memory = host.stack.statistics()["memory"]
+    judged.statistics = {"hosts": {name: host.statistics() for name, host in world.hosts.items()}, **world.network.statistics()}
+    for name, statistics in judged.statistics["hosts"].items():
+        memory = statistics["memory"]
         judged.at_rest[name] = {
             key: memory[key] for key in ("connections", "chunks", "out_of_order", "scoreboards", "reassemblies", "listeners")
         }

@@ -7,13 +7,12 @@ Each call that such a program makes is written down with its times and its resul
 import re
 import socket as std
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from usnet.backends.sim import units
-from usnet.lab.scenario_ledger import Did, error_name
+from usnet.lab.doing import Doing
 
 CHUNK = 1 << 16
 SHAPES = ("write N", "read N", "drain", "pause T", "shut", "close", "reset")
@@ -72,32 +71,6 @@ def _number(text: str) -> int | str:
     return int(text) if text.isdigit() else text
 
 
-class Doing:
-    """Writes a call down when it returns, and that it has not until then; called with its result, if that is not 0. An OSError is its result."""
-
-    def __init__(self, actor: "Actor", call: str, asked: int):
-        self.app, self.end, self.call, self.asked = actor.app, actor.end, call, asked
-        self.began = self.app.now
-        self.result: int | str = 0
-
-    def __enter__(self) -> Callable[[int], None]:
-        self.app.ledger.pending[self.end] = Did(self.end, self.call, self.asked, self.began, self.began, "")
-        return self.returned
-
-    def returned(self, result: int) -> None:
-        self.result = result
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> bool:
-        if isinstance(error, OSError):
-            self.result = error_name(error)
-        elif error is not None:                 # the program was ended where it waits
-            return False
-        ledger = self.app.ledger
-        del ledger.pending[self.end]
-        ledger.did(Did(self.end, self.call, self.asked, self.began, self.app.now, self.result))
-        return True
-
-
 class Actor:
     """Runs the steps of one end of a connection. A call that fails is written down, and the next step follows."""
 
@@ -105,8 +78,8 @@ class Actor:
         self.app, self.end = app, (app.host.name, app.option("port", 7777))
         self.sock: Any = None
 
-    def doing(self, call: str, asked: int) -> "Doing":
-        return Doing(self, call, asked)
+    def doing(self, call: str, asked: int) -> Doing:
+        return Doing(self.app.ledger, self.app.world.network, self.end, call, asked)
 
     def connect(self) -> bool:
         app = self.app

@@ -210,7 +210,6 @@ class World:
 
     def __init__(self, seed=0, rings="own", spares=64, patience=10.0):
         self.seed = seed
-        self.rings = rings
         self.patience = patience
         self.spares = spares
         self.network = Network(seed, ring_class(rings))

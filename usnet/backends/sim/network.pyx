@@ -283,11 +283,10 @@ cdef class Network:
 
     def digest_update(self, data):
         """Feeds bytes into the digest, with the time: results of calls, say."""
-        cdef const uint8_t[::1] view = data
-        if view.shape[0] >= 1 << 32:
+        cdef bytes fed = data if type(data) is bytes else bytes(memoryview(data))
+        if len(fed) >= 1 << 32:
             raise ValueError("at most 4 GiB at once")
-        digest_feed(&self.w.digest, <uint64_t>self.scheduler.s.now, <uint64_t>1 << 63 | <uint64_t>view.shape[0],
-                    &view[0] if view.shape[0] else NULL, <uint32_t>view.shape[0])
+        digest_feed(&self.w.digest, <uint64_t>self.scheduler.s.now, <uint64_t>1 << 63 | <uint64_t>len(fed), fed, <uint32_t>len(fed))
 
     def statistics(self):
         """All counters: {"now", "events", "frames_in_flight", "links": {name: {"up", "down"}}, "ports": {name: ...},
