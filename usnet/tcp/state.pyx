@@ -5,16 +5,17 @@ from libc.string cimport memcmp, memcpy, memset
 
 from usnet.memory.arena cimport NONE, arena_at, arena_free, arena_give, arena_init, arena_reset, arena_take
 from usnet.memory.hash cimport hash_first, hash_free, hash_init, hash_insert, hash_next, hash_remove, hash_reset, siphash
+from usnet.memory.idset cimport idset_free, idset_init
 from usnet.memory.mapping cimport map_release, map_reserve, page_round
 from usnet.memory.pieces cimport piece_queue, queue_init
 from usnet.memory.prefetch cimport prefetch
-from usnet.memory.wheel cimport wheel_deadline
+from usnet.memory.wheel cimport wheel, wheel_add, wheel_deadline, wheel_free, wheel_init
 from usnet.tcp.record cimport (
     REST_KEEP, REST_LATER, REST_LINGER, REST_RECOVER, REST_STATE, history, record, terms,
 )
 from usnet.tcp.tcb cimport (
     T_DELACK, T_KEEP, T_LINGER, T_REXMT, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_2, TCPS_TIME_WAIT,
-    TF_ACK_NOW, TF_DELACK, TF_FIN_HELD, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, tcb,
+    TF_ACK_NOW, TF_DELACK, TF_FIN_HELD, TF_FIN_RECEIVED, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, tcb,
 )
 from usnet.tcp.congestion.ops cimport WINDOW_LIMIT
 
@@ -22,7 +23,7 @@ cdef enum:
     MAX_TERMS = 65535           # record.terms has 16 bits
     LINE = 64
     PATIENCE = 16               # looks in vain of one run, beyond those that were not
-    RESTLESS = TF_ACK_NOW | TF_DELACK | TF_FIN_HELD | TF_PROBE | TF_RECOVERY | TF_REXMT_NOW | TF_RTT_TIMED
+    RESTLESS = TF_ACK_NOW | TF_DELACK | TF_PROBE | TF_RECOVERY | TF_REXMT_NOW | TF_RTT_TIMED
 
 
 cdef inline size_t terms_bytes() noexcept nogil:
@@ -271,6 +272,8 @@ cdef bint may_rest(const tcp_state *t, const tcb *k) noexcept nogil:
     if (k.rcv_ready or k.ooo != NONE or k.board != NONE or not is_empty(&k.snd) or not is_empty(&k.rcv) or k.deadline[T_REXMT]
             or k.deadline[T_DELACK] or (k.deadline[T_KEEP] and k.deadline[T_LINGER]) or t.output.member[k.id]):
         return False
+    if k.flags & TF_FIN_HELD and not (k.flags & TF_FIN_RECEIVED and k.fin_pos == k.rcv_pos - 1):
+        return False                        # data is missing before it
     if k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE:
         return False
     if k.last_ack_sent != k.rcv_nxt or k.keep_probes or k.unanswered or k.stalled_since or k.error:
@@ -417,7 +420,50 @@ cdef void unpack(tcp_state *t, const record *r, tcb *k) noexcept nogil:
         remember(<const history *>arena_at(&t.histories, r.history), k)
         if r.state & REST_LATER:
             deadline = (<const history *>arena_at(&t.histories, r.history)).deadline
+    if r.flags & TF_FIN_HELD:
+        k.fin_pos = k.rcv_pos - 1
     if r.state & REST_KEEP:
         k.deadline[T_KEEP] = deadline
     if r.state & REST_LINGER:
         k.deadline[T_LINGER] = deadline
+
+
+# --- For tests --------------------------------------------------------------------------------------------------------------
+
+def rested(dict fields not None):
+    """An idle connection with these fields of its TCB, put to rest and woken: all fields (before, as they are told of at rest, woken); None where it
+    cannot rest."""
+    cdef tcp_state t
+    cdef wheel w
+    cdef tcb given, room
+    cdef tcb *k
+    cdef uint32_t c
+    memset(&t, 0, sizeof(t))
+    memset(&given, 0, sizeof(given))
+    if wheel_init(&w, 4, 0) or rest_init(&t, 4) or idset_init(&t.output, 4):
+        raise MemoryError
+    t.timers = &w
+    try:
+        c = arena_take(&t.records)
+        record_at(&t, c).history = NONE
+        k = tcb_begin(&t, c)
+        given.owner = given.timer = given.ooo = given.board = given.parent = given.next = given.prev = given.listener = NONE
+        queue_init(&given.snd)
+        queue_init(&given.rcv)
+        given.state = TCPS_ESTABLISHED
+        whole = dict(given)
+        whole["form"]["bytes"] = [0] * sizeof(given.form.bytes)     # an array of bytes comes as text that ends with its first zero
+        given = {**whole, **fields}
+        given.id, given.older, given.newer, given.terms, given.mark = k.id, k.older, k.newer, NONE, 0
+        if given.timer != NONE:
+            given.timer = wheel_add(&w, given.timer_at, 0, c)
+        k[0] = given
+        tcp_tend(&t)
+        if t.whole[c]:
+            return None
+        tcb_unpack(&t, c, &room)
+        return dict(given), dict(room), dict(tcb_at(&t, c)[0])
+    finally:
+        idset_free(&t.output)
+        rest_free(&t)
+        wheel_free(&w)

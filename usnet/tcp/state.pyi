@@ -1,0 +1,3 @@
+from typing import Any
+
+def rested(fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | None: ...
