@@ -10,7 +10,6 @@ from usnet.backends.pair import make_pair
 BUFFER = 256 << 10
 SLOTS = 512
 SPARES = 512  # for the calls without a copy
-MANY = 4096  # connections, from which on a server asks for huge pages
 
 
 def missing():
@@ -25,7 +24,7 @@ def joined(connections, *, step=0, check=False, spares=0, most=None, limits=None
     ports = make_pair(clock=MonotonicClock(), slots=SLOTS, spares=spares)
     config = {"msl": 1_000_000, "sndbuf": BUFFER, "rcvbuf": BUFFER, **config}
     most = most or connections + 128
-    limits = {"max_connections": most + 4096, "max_sockets": most + 1024, "huge_pages": most >= MANY, **(limits or {})}
+    limits = {"max_connections": most + 4096, "max_sockets": most + 1024, **(limits or {})}
     near = usnet.Stack(ports[0], "10.0.0.1/24", seed=1, config=config, **limits)
     far = usnet.Stack(ports[1], "10.0.0.2/24", seed=2, config=config, **limits)
     try:
@@ -57,7 +56,7 @@ def echo(connections, **how):
 @contextlib.contextmanager
 def chosen(connections, **how):
     """64 under way over so many connections, chosen at random. Where no timer may fire, what is not acknowledged piles up until the run is over."""
-    with joined(connections, limits={"max_chunks": 1 << 20}, **how) as both:
+    with joined(connections, limits={"max_chunks": 1 << 20, "huge_pages": True}, **how) as both:
         def run(units):
             return both.chosen(max(1, units // 64))
 

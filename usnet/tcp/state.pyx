@@ -118,7 +118,7 @@ cdef tcb *tcb_wake(tcp_state *t, uint32_t c) noexcept nogil:
     cdef tcb *k = tcb_begin(t, c)
     cdef uint32_t older = k.older
     unpack(t, r, k)
-    k.id, k.older, k.newer = c, older, NONE
+    k.id, k.older, k.newer, k.mark = c, older, NONE, mark_of(k)
     if r.history != NONE:
         arena_give(&t.histories, r.history)
         r.history = NONE
@@ -130,6 +130,11 @@ cdef void tcb_unpack(tcp_state *t, uint32_t c, tcb *out) noexcept nogil:
     unpack(t, record_at(t, c), out)
     out.id = c
     out.older = out.newer = NONE
+
+
+cdef inline uint32_t mark_of(const tcb *k) noexcept nogil:
+    """Changes when data is sent or received."""
+    return k.snd_max * 3 + k.rcv_nxt
 
 
 cdef void tcp_tend(tcp_state *t) noexcept nogil:
@@ -145,13 +150,14 @@ cdef void tcp_tend(tcp_state *t) noexcept nogil:
     while left and patience and t.tcbs.live > t.config.working_set:
         left -= 1
         k = tcb_at(t, t.oldest)
-        mark = k.snd_max * 3 + k.rcv_nxt
+        mark = mark_of(k)
         if k.newer != NONE:
             prefetch(tcb_at(t, k.newer))            # the next to be looked at
-        if (mark == k.mark or all_of_them) and rest(t, k):
-            patience += 1
-            continue
-        patience -= not all_of_them
+        if mark == k.mark or all_of_them:
+            if rest(t, k):
+                patience += 1
+                continue
+            patience -= not all_of_them
         k.mark = mark
         delist(t, k)
         enlist(t, k)
