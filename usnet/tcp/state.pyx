@@ -138,8 +138,8 @@ cdef inline uint32_t mark_of(const tcb *k) noexcept nogil:
 
 
 cdef void tcp_tend(tcp_state *t) noexcept nogil:
-    """A second chance for whoever did something since it was last looked at. What cannot rest is looked at again when its turn comes; where hardly any
-    can, only a few are looked at in a run."""
+    """A second chance for whoever did something since it was last looked at. What cannot rest is looked at again when its turn comes; where hardly
+    any can, only a few are looked at in a run."""
     cdef uint32_t left = t.looks + 1, patience = PATIENCE
     cdef bint all_of_them = t.config.working_set == 0
     cdef uint32_t mark
