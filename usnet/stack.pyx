@@ -63,6 +63,7 @@ from usnet.wire.eth cimport ETH_ALEN, ETH_HLEN, VLAN_NONE
 from usnet.wire.flow cimport flow, flow_parse, flow_verify
 from usnet.wire.ipv4 cimport IPV4_HLEN
 from usnet.wire.peek cimport eth_dst, eth_src, mac_is_group
+from usnet.wire.tcp cimport LAYOUTS, TCP_MAX_WSCALE
 
 import ipaddress
 
@@ -402,6 +403,8 @@ cdef class StackCore:
         own = changed(self.s.config, settings, "stack")
         if max(tcp["sndbuf"], tcp["rcvbuf"]) > MOST_BUF:
             raise ValueError(f"a buffer has at most {MOST_BUF} bytes")
+        if tcp["option_layout"] >= LAYOUTS or tcp["window_scale"] > TCP_MAX_WSCALE:
+            raise ValueError(f"option_layout is below {LAYOUTS}, and window_scale at most {TCP_MAX_WSCALE}")
         if not (0 < own["burst"] <= 65536 and 0 < own["rounds"] <= 65536 and own["tx_retry"]):
             raise ValueError("burst and rounds lie between 1 and 65536, and tx_retry is longer than nothing")
         if settings:

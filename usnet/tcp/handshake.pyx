@@ -85,6 +85,8 @@ cdef void offer(tcp_state *t, tcb *k) noexcept nogil:
     k.flags |= (TF_TIMESTAMPS if t.config.timestamps else 0) | (TF_WSCALE if t.config.window_scaling else 0)
     k.flags |= TF_SACK if t.config.sack else 0
     k.rcv_wscale = scale_for(k.rcvbuf) if t.config.window_scaling else 0
+    if t.config.window_scaling and k.rcv_wscale < t.config.window_scale:
+        k.rcv_wscale = t.config.window_scale
     k.ts_offset = tcp_ts_offset(t, k)
 
 
@@ -109,6 +111,8 @@ cdef void take_options(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noe
     mss = segment_our_mss(t, k)
     if k.peer_mss < mss:
         mss = k.peer_mss
+    if t.config.round_rcvbuf and mss and k.rcvbuf > mss:
+        k.rcvbuf += (mss - k.rcvbuf % mss) % mss
     options = tcb_header_len(k) - TCP_HLEN
     if options < mss < k.rcv_mss + options:         # the peer's full segments are no longer than ours may be
         k.rcv_mss = <uint16_t>(mss - options)

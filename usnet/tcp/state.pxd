@@ -52,6 +52,9 @@ cdef struct tcp_config:
     uint8_t window_scaling      # 1: offered
     uint8_t sack                # 1: offered
     uint8_t short_way           # 1: expected segments take it (tcp/predict, ip/way); the same ones leave and arrive without
+    uint8_t option_layout       # LAYOUT_* (wire/tcp.pxd): in which order a SYN has its options
+    uint8_t window_scale        # least shift of our window, 0 to 14: room for buffers that are made larger later
+    uint8_t round_rcvbuf        # 1: a receive buffer is rounded up to full segments when their size is known
     uint8_t cc                  # CC_*
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     int64_t rto_initial         # ns; default 1 s (RFC 6298, 2.1)
