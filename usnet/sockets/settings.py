@@ -90,6 +90,7 @@ class Tcp(Table):
     option_layout: str = choice("aligned", LAYOUTS, "order of a SYN's options: Linux's (aligned) or FreeBSD's (packed)")
     window_scale: int = count(0, 0, 14, "least shift of the offered window: room for buffers that are made larger later")
     round_rcvbuf: bool = switch(False, "receive buffers are rounded up to full segments, as in FreeBSD")
+    all_room: bool = switch(False, "windows say all the room there is, as in FreeBSD; otherwise their edge moves by segments (RFC 9293, 3.8.6.2.2)")
     cc: str = choice("newreno", CONTROLLERS, "congestion controller")
     rto_initial: int = time(10**9, 1, YEARS, "retransmission timeout before the first measurement (RFC 6298)")
     rto_min: int = time(200 * 10**6, 0, YEARS, "shortest retransmission timeout, and by how much it exceeds a longer round trip at least")

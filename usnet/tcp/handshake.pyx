@@ -32,6 +32,7 @@ from usnet.tcp.tcb cimport (
     TCPS_SYN_RECEIVED,
     TCPS_SYN_SENT,
     TF_ACK_NOW,
+    TF_ALL_ROOM,
     TF_CONNECTED,
     TF_CORK,
     TF_FIN_QUEUED,
@@ -83,7 +84,7 @@ cdef uint8_t scale_for(uint32_t rcvbuf) noexcept nogil:
 cdef void offer(tcp_state *t, tcb *k) noexcept nogil:
     """What our SYN offers; the answer takes away what the peer does not."""
     k.flags |= (TF_TIMESTAMPS if t.config.timestamps else 0) | (TF_WSCALE if t.config.window_scaling else 0)
-    k.flags |= TF_SACK if t.config.sack else 0
+    k.flags |= (TF_SACK if t.config.sack else 0) | (TF_ALL_ROOM if t.config.all_room else 0)
     k.rcv_wscale = scale_for(k.rcvbuf) if t.config.window_scaling else 0
     if t.config.window_scaling and k.rcv_wscale < t.config.window_scale:
         k.rcv_wscale = t.config.window_scale

@@ -13,7 +13,7 @@ from usnet.tcp.blocks cimport blocks_due, blocks_report
 from usnet.tcp.lend cimport lend_find, lend_queued, lend_send, lend_way
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.state cimport tcp_state
-from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, tcb, tcb_header_len
+from usnet.tcp.tcb cimport TF_ALL_ROOM, TF_SACK, TF_TIMESTAMPS, TF_WSCALE, tcb, tcb_header_len
 from usnet.wire.addr cimport addr_as_it_lies
 from usnet.wire.checksum cimport csum_copy_at
 from usnet.wire.eth cimport ETH_HLEN
@@ -59,6 +59,8 @@ cdef uint32_t segment_window(const tcb *k) noexcept nogil:
         promised = 0
     if room > most:
         room = most
+    if k.flags & TF_ALL_ROOM and (room >= k.rcvbuf // 4 or room >= k.rcv_mss):
+        return room if room > promised else promised
     if room < promised + step:              # silly-window avoidance: the edge moves by at least a step, and never back
         return promised
     return room

@@ -55,6 +55,7 @@ cdef struct tcp_config:
     uint8_t option_layout       # LAYOUT_* (wire/tcp.pxd): in which order a SYN has its options
     uint8_t window_scale        # least shift of our window, 0 to 14: room for buffers that are made larger later
     uint8_t round_rcvbuf        # 1: a receive buffer is rounded up to full segments when their size is known
+    uint8_t all_room            # 1: windows say all the room there is, as in FreeBSD; 0: the edge moves by segments (RFC 9293, 3.8.6.2.2)
     uint8_t cc                  # CC_*
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     int64_t rto_initial         # ns; default 1 s (RFC 6298, 2.1)

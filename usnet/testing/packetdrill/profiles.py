@@ -76,7 +76,7 @@ FREEBSD = Profile(
     "freebsd",
     config={
         "rcvbuf": 64 * KIB, "sndbuf": 32 * KIB, "rto_initial": SECOND, "rto_min": 230 * MS, "delack": 40 * MS, "syn_retries": 12,
-        "synack_retries": 3, "option_layout": 1, "window_scale": 6, "round_rcvbuf": 1,
+        "synack_retries": 3, "option_layout": 1, "window_scale": 6, "round_rcvbuf": 1, "all_room": 1,
     },
     defined=frozenset({"FreeBSD"}),
     names={"O_NONBLOCK": 4, "TCP_NODELAY": 1},
