@@ -40,11 +40,12 @@ from usnet.ip.state cimport (
     TIMER_NEIGHBOUR,
     TIMER_REASSEMBLY,
     TIMER_TCP,
+    ip_changed,
     ip_config,
     packet,
 )
 from usnet.ip.state cimport netif as interface
-from usnet.memory.arena cimport NONE, arena_live
+from usnet.memory.arena cimport NONE
 from usnet.memory.buffers cimport NO_SET, buffers
 from usnet.memory.chunks cimport chunks_free, chunks_init, chunks_reset
 from usnet.memory.idset cimport idset_free, idset_init, idset_pop, idset_push, idset_reset
@@ -55,16 +56,18 @@ from usnet.tcp.icmp cimport tcp_icmp_error
 from usnet.tcp.input cimport tcp_input
 from usnet.tcp.output cimport tcp_output
 from usnet.tcp.predict cimport tcp_predict
-from usnet.tcp.state cimport tcb_at, tcp_config
+from usnet.tcp.state cimport tcb_live, tcb_seen, tcp_config, tcp_tend
 from usnet.tcp.tables cimport tcp_free, tcp_init, tcp_reset
+from usnet.tcp.tcb cimport tcb
 from usnet.tcp.timeouts cimport tcp_timeout
 from usnet.wire.addr cimport ip_addr
 from usnet.wire.eth cimport ETH_ALEN, ETH_HLEN, VLAN_NONE
-from usnet.wire.flow cimport flow, flow_parse, flow_verify
+from usnet.wire.flow cimport flow, flow_parse
 from usnet.wire.ipv4 cimport IPV4_HLEN
 from usnet.wire.peek cimport eth_dst, eth_src, mac_is_group
 from usnet.wire.tcp cimport LAYOUTS, TCP_MAX_WSCALE
 
+import functools
 import ipaddress
 
 cimport cython
@@ -117,9 +120,7 @@ cdef bint predicted(stack *s, uint32_t number, const uint8_t *frame, uint32_t le
     cdef flow f
     if meta.flags or meta.gso_type or n.vlan != VLAN_NONE or length > ETH_HLEN + n.link.mtu or not flow_parse(frame, length, &f):
         return False
-    if memcmp(eth_dst(frame), n.mac, ETH_ALEN) != 0 or mac_is_group(eth_src(frame)) or (s.ip.config.verify_checksums and not flow_verify(&f)):
-        return False
-    if not tcp_predict(&s.tcp, &f, now):
+    if memcmp(eth_dst(frame), n.mac, ETH_ALEN) != 0 or mac_is_group(eth_src(frame)) or not tcp_predict(&s.tcp, &f, now):
         return False
     s.ip.counters.rx_packets += 1
     s.ip.counters.rx_bytes += IPV4_HLEN + <uint32_t>(f.payload - f.l4) + f.n
@@ -177,7 +178,7 @@ cdef bint send_all(stack *s, int64_t now) noexcept nogil:
     cdef uint32_t _i, c, waiting = s.tcp.output.count
     for _i in range(waiting):
         c = idset_pop(&s.tcp.output)
-        if arena_live(&s.tcp.tcbs, c) and tcp_output(&s.tcp, c, now) == -EAGAIN:
+        if tcb_live(&s.tcp, c) and tcp_output(&s.tcp, c, now) == -EAGAIN:
             idset_push(&s.tcp.output, c)
             ip_flush(&s.ip)
             return True
@@ -219,6 +220,7 @@ cdef int64_t stack_run(stack *s, int64_t now) noexcept nogil:
         blocked = send_all(s, now)
         if large >= LARGE_BYTES or (got == 0 and not waiting_for_itself(s)):
             break
+    tcp_tend(&s.tcp)
     if got:
         return now                          # more is waiting: the caller comes back at once
     return after_send(s, blocked, now)
@@ -233,10 +235,12 @@ cdef int64_t stack_flush(stack *s, int64_t now) noexcept nogil:
 
 # --- The Python side ----------------------------------------------------------------------------------------------------------
 
+address_of = functools.lru_cache(1024)(ipaddress.ip_address)
+
+
 cdef int parse_ip(object text, ip_addr *out) except -1:
     """'10.0.0.1' into 16 bytes. ValueError for anything else."""
-    address = ipaddress.ip_address(text)
-    cdef bytes raw = address.packed
+    cdef bytes raw = address_of(text).packed
     if len(raw) == 4:
         raw = b"\0" * 10 + b"\xff\xff" + raw
     memcpy(out, <const char *>raw, 16)
@@ -250,7 +254,7 @@ cdef str format_ip(const ip_addr *a):
 
 
 cdef int prefix128(object address, object prefix) except -1:
-    return prefix + (96 if ipaddress.ip_address(address).version == 4 else 0)
+    return prefix + (96 if address_of(address).version == 4 else 0)
 
 
 MOST = 10 ** 18                 # of any setting: ns of 31 years, twice which can still be added to a clock
@@ -421,6 +425,7 @@ cdef class StackCore:
         self.s.tcp.config = new_tcp
         self.s.ip.config = new_ip
         self.s.config = new_own
+        ip_changed(&self.s.ip)              # as far as frames' forms go
 
     def configuration(self):
         """All settings by name."""
@@ -436,7 +441,8 @@ cdef class StackCore:
             "tcp_drops": dict(zip(tcp_names.DROPS, self.s.tcp.drops, strict=False)),
             "ip_drops": dict(zip(ip_names.DROPS, self.s.ip.drops, strict=False)),
             "memory": {
-                "connections": self.s.tcp.tcbs.live, "chunks": self.s.chunks.heads.live, "timers": self.s.timers.count,
+                "connections": self.s.tcp.records.live, "awake": self.s.tcp.tcbs.live, "terms": self.s.tcp.terms.live,
+                "histories": self.s.tcp.histories.live, "chunks": self.s.chunks.heads.live, "timers": self.s.timers.count,
                 "pieces": self.s.pieces.items.live, "kept_buffers": self.kept_buffers(),
                 "out_of_order": self.s.tcp.ooos.live, "scoreboards": self.s.tcp.boards.live,
                 "listeners": self.s.tcp.listeners.live, "udp": self.s.ip.udp.live,
@@ -456,15 +462,17 @@ cdef class StackCore:
 
     def connections(self):
         """Indices of all TCBs, listeners too."""
-        return [c for c in range(self.s.tcp.tcbs.used) if arena_live(&self.s.tcp.tcbs, c)]
+        return [c for c in range(self.s.tcp.records.used) if tcb_live(&self.s.tcp, c)]
 
     def snapshot(self, conn):
         """All fields of one connection (tcp/tcb.pxd) by name; addresses as text, the state by its RFC name. IndexError if there is none."""
-        if not arena_live(&self.s.tcp.tcbs, conn):
+        if not tcb_live(&self.s.tcp, conn):
             raise IndexError(f"no connection {conn}")
-        fields = dict(tcb_at(&self.s.tcp, conn)[0])
-        fields["laddr"] = format_ip(&tcb_at(&self.s.tcp, conn).laddr)
-        fields["raddr"] = format_ip(&tcb_at(&self.s.tcp, conn).raddr)
+        cdef tcb room
+        cdef const tcb *k = tcb_seen(&self.s.tcp, conn, &room)
+        fields = dict(k[0])
+        fields["laddr"] = format_ip(&k.laddr)
+        fields["raddr"] = format_ip(&k.raddr)
         fields["state"] = STATE_NAMES[fields["state"]]
         return fields
 

@@ -15,7 +15,7 @@ from usnet.sockets.api cimport (
 from usnet.sockets.host cimport Stack
 from usnet.sockets.lent cimport usn_buffer, usn_give_buffer, usn_recv_buffer, usn_send_buffer_commit, usn_send_buffer_get
 from usnet.sockets.table cimport ep_item, sock
-from usnet.tcp.tcb cimport tcb
+from usnet.tcp.record cimport record
 
 from common cimport (
     EVENTS, FLIGHT, MESSAGE, PERIOD, PIECE, ROOM, choose, clock_of, less, message_differs, message_of, processor, stream_differs, stream_fill, tally,
@@ -35,7 +35,7 @@ cdef enum:
 
 def sizes():
     """Bytes of each struct that an established connection has, at one end."""
-    return {"tcb": sizeof(tcb), "socket": sizeof(sock), "hash entry": sizeof(hash_entry), "timer": sizeof(wheel_node),
+    return {"record": sizeof(record), "socket": sizeof(sock), "hash entry": sizeof(hash_entry), "timer": sizeof(wheel_node),
             "epoll registration": sizeof(ep_item)}
 
 

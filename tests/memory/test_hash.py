@@ -89,7 +89,7 @@ def test_growing_in_place_loses_nothing(seed, clusters):
     sizes = set()
     for done, (tag, index) in enumerate(pairs, 1):
         assert t.insert(tag, index)
-        assert 2 * len(t) <= t.entries
+        assert 4 * len(t) <= 3 * t.entries
         if t.entries not in sizes:
             sizes.add(t.entries)
             assert all(i in t.find(g) for g, i in pairs[:done])

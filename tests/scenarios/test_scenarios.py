@@ -49,13 +49,16 @@ def test_scenario_is_the_same_with_any_number_of_spare_buffers(item):
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)
-def test_scenario_is_the_same_without_the_short_way(item):
-    def long_way(world):
-        for host in world.hosts.values():
-            host.stack.core.configure(short_way=0)
+@pytest.mark.parametrize("setting", ["short_way", "working_set"])
+def test_scenario_is_the_same_without_what_makes_it_fast_or_small(item, setting):
+    """On the long way, and with every connection put to rest whenever nothing of it is under way."""
 
-    short, long = scenario.run(item), scenario.run(item, progress=long_way)
-    assert (long.digest, long.packets, long.virtual_seconds) == (short.digest, short.packets, short.virtual_seconds)
+    def without(world):
+        for host in world.hosts.values():
+            host.stack.core.configure(**{setting: 0})
+
+    usual, other = scenario.run(item), scenario.run(item, progress=without)
+    assert (other.digest, other.packets, other.virtual_seconds) == (usual.digest, usual.packets, usual.virtual_seconds)
 
 
 def test_the_first_set_is_complete():

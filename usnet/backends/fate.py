@@ -165,7 +165,7 @@ class Fate:
     p: float | str = 1
 
     def __post_init__(self):
-        self.compiled()
+        object.__setattr__(self, "_rule", self._compiled())
 
     @classmethod
     def from_dict(cls, table: Mapping, ends: tuple[str, str] = ("a", "b")) -> Fate:
@@ -188,18 +188,20 @@ class Fate:
 
     def to_dict(self) -> dict:
         """The table that from_dict() reads."""
-        default = {f.name: f.default for f in dataclasses.fields(self)}
-        match = {key: getattr(self, key) for key in MATCH_KEYS if getattr(self, key) != default[key]}
+        match = {key: value for key in MATCH_KEYS if (value := getattr(self, key)) != _DEFAULTS[key]}
         return {"at": self.at, "do": self.do, **({"match": match} if match else {})}
 
     def key(self, occurrence: int = 0) -> int:
         """Names the rule's draws: of 64 bits, the same for rules that differ only in probability or amount."""
         match = {k: v for k, v in self.to_dict().get("match", {}).items() if k != "p"}
-        text = repr((self.at, parse_action(self.do)[0], sorted(match.items()), occurrence))
+        text = repr((self.at, self._rule["action"], sorted(match.items()), occurrence))  # type: ignore[attr-defined]
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") | 1 << 63
 
     def compiled(self) -> dict:
         """The rule in numbers: what `fate_rule` holds."""
+        return dict(self._rule)  # type: ignore[attr-defined]
+
+    def _compiled(self) -> dict:
         if self.at not in ("a->b", "b->a", "both"):
             raise ValueError(f"at: {self.at!r} is none of a->b, b->a, both")
         if self.ip not in (None, 4, 6):
@@ -244,6 +246,8 @@ class Fate:
 
     def _chance(self) -> int:
         """Of 2^64."""
+        if self.p == 1:
+            return 1 << 64
         try:
             p = Fraction(str(self.p))
         except (ValueError, ZeroDivisionError):
@@ -251,6 +255,9 @@ class Fate:
         if not 0 <= p <= 1:
             raise ValueError(f"p: {self.p!r} does not lie between 0 and 1")
         return int(p * 2**64)
+
+
+_DEFAULTS = {f.name: f.default for f in dataclasses.fields(Fate)}
 
 
 def _only(table: Mapping, known: Sequence[str], prefix: str) -> None:

@@ -246,7 +246,7 @@ cdef class Fates:
         for i, rule in enumerate(self.rules):
             plain = rule.key()
             same[plain] = same.get(plain, -1) + 1
-            fill_rule(&self.s.rules[i], rule.compiled(), rule.key(same[plain]))
+            fill_rule(&self.s.rules[i], rule.compiled(), rule.key(same[plain]) if same[plain] else plain)
             self.s.needs_flows |= self.s.rules[i].has_bytes
 
     def __dealloc__(self):

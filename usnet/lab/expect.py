@@ -19,7 +19,8 @@ from usnet.lab.expect_wire import (
 from usnet.lab.limits import SECOND, outside, seconds
 from usnet.lab.model import GIVE_UP_AFTER, Model
 from usnet.lab.observe import RULES, Observer
-from usnet.lab.observe_side import Sent, Side
+from usnet.lab.observe_end import Sent
+from usnet.lab.observe_side import Side
 from usnet.lab.scenario_format import BackoffTable, ConnectTable, ExpectTable, WindowTable
 from usnet.lab.scenario_ledger import Ledger
 from usnet.lab.watch import RULES as STATE_RULES

@@ -55,7 +55,7 @@ def differences(wanted: AgreedTable, side: Any) -> Iterator[str]:
     seen = {
         "mss": side.seen.mss or 536,
         "wscale": side.seen.wscale if both else None,
-        "sack": side.sack.agreed(),
+        "sack": side.uses_sack(),
         "timestamps": side.uses_timestamps(),
     }
     for name, value in seen.items():

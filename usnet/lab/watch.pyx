@@ -6,10 +6,10 @@ from libc.stdlib cimport calloc, free
 from usnet.backends.sim.host cimport SimHost
 from usnet.backends.sim.network cimport Network
 from usnet.backends.sim.scheduler cimport clock_ceil, clock_floor
-from usnet.memory.arena cimport NONE, arena_live
+from usnet.memory.arena cimport NONE
 from usnet.sockets.host cimport Stack
 from usnet.tcp.recovery.scoreboard cimport board_pipe
-from usnet.tcp.state cimport board_at, tcb_at
+from usnet.tcp.state cimport board_at, tcb_live, tcb_seen
 from usnet.tcp.tcb cimport (
     T_COUNT,
     T_DELACK,
@@ -60,7 +60,7 @@ cdef void tell(watcher *w, uint32_t rule, uint32_t number, uint32_t c, int64_t s
     f = &w.first[w.n_first]
     w.n_first += 1
     f.t, f.rule, f.stack, f.connection, f.seen, f.limit = now, rule, number, c, seen, limit
-    f.k = tcb_at(&w.stacks[number].s.tcp, c)[0]
+    f.k = tcb_seen(&w.stacks[number].s.tcp, c, &f.k)[0]
 
 
 cdef inline int32_t ahead(uint32_t a, uint32_t b) noexcept nogil:
@@ -142,7 +142,7 @@ cdef void check_queues(watcher *w, uint32_t n, uint32_t c, const tcb *k, const t
         tell(w, WATCH_SILENT_WINDOW, n, c, promised(k), free_, now)
 
 
-cdef void check_cwnd(watcher *w, uint32_t n, uint32_t c, tcb *k, const tcb *was, bint calm, int64_t now) noexcept nogil:
+cdef void check_cwnd(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb *was, bint calm, int64_t now) noexcept nogil:
     """calm: no recovery began and no timeout struck in this stack since the last look."""
     cdef watched_stack *x = &w.stacks[n]
     cdef int64_t acked, grown, flight, most
@@ -182,25 +182,26 @@ cdef void check_rto(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb 
 cdef void look_at(watcher *w, uint32_t n, int64_t now) noexcept nogil:
     cdef watched_stack *x = &w.stacks[n]
     cdef uint32_t c, chunks = 0, gaps = 0, boards = 0
-    cdef tcb *k
+    cdef tcb room
+    cdef const tcb *k
     cdef tcb *was
     cdef bint calm = x.rto_count == x.s.tcp.counters.rto_count and x.fast_retransmits == x.s.tcp.counters.fast_retransmits
-    for c in range(x.s.tcp.tcbs.used):
-        if not arena_live(&x.s.tcp.tcbs, c):
+    for c in range(x.s.tcp.records.used):
+        if not tcb_live(&x.s.tcp, c):
             continue
-        k = tcb_at(&x.s.tcp, c)
+        k = tcb_seen(&x.s.tcp, c, &room)
         chunks += k.snd.c.n_chunks + k.rcv.c.n_chunks
         gaps += k.ooo != NONE
         boards += k.board != NONE
         if k.state != TCPS_CLOSED and k.state != TCPS_LISTEN:
-            was = &x.seen[c].k if x.seen[c].generation == x.s.tcp.tcbs.generation[c] and x.seen[c].k.state >= TCPS_SYN_SENT else NULL
+            was = &x.seen[c].k if x.seen[c].generation == x.s.tcp.records.generation[c] and x.seen[c].k.state >= TCPS_SYN_SENT else NULL
             check_progress(w, n, c, k, now)
             check_timer(w, n, c, k, now)
             check_numbers(w, n, c, k, was, now)
             check_queues(w, n, c, k, was, now)
             check_cwnd(w, n, c, k, was, calm, now)
             check_rto(w, n, c, k, was, now)
-        x.seen[c].generation = x.s.tcp.tcbs.generation[c]
+        x.seen[c].generation = x.s.tcp.records.generation[c]
         x.seen[c].k = k[0]
     if chunks > x.s.chunks.heads.live or gaps != x.s.tcp.ooos.live or boards != x.s.tcp.boards.live:
         w.found[WATCH_MEMORY] += 1
@@ -249,7 +250,7 @@ cdef class Watch:
             x.s = &stack.core.s
             x.h = &(<SimHost>host.simulated).h
             x.rtt_floor = floor
-            x.seen = <past *>calloc(x.s.tcp.tcbs.capacity, sizeof(past))
+            x.seen = <past *>calloc(x.s.tcp.records.capacity, sizeof(past))
             if x.seen == NULL:
                 raise MemoryError
             self.w.n_stacks += 1

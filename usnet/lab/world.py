@@ -14,6 +14,7 @@ import contextlib
 import contextvars
 import functools
 import inspect
+import ipaddress
 import os
 
 from usnet.backends.sim.network import Network
@@ -27,6 +28,12 @@ from usnet.sockets.context import use
 from usnet.sockets.host import Stack
 
 DEFAULT_PREFIX = 24
+
+
+@functools.lru_cache(1024)
+def _interface(address):
+    text = str(address)
+    return ipaddress.ip_interface(text if "/" in text else f"{text}/{DEFAULT_PREFIX}")
 
 
 def _plain(address):
@@ -102,11 +109,7 @@ class Host:
 
     @staticmethod
     def _reaches(address, hop):
-        import ipaddress
-
-        return address is not None and (
-            hop is None or ipaddress.ip_address(hop) in ipaddress.ip_interface(address).network
-        )
+        return address is not None and (hop is None or ipaddress.ip_address(hop) in _interface(address).network)
 
     def run(self, program, *args, name=None, daemon=None):
         """Starts program(*args) as a blocking program on this host: usnet.socket() and the like use its stack. Returns the Program.
@@ -244,7 +247,7 @@ class World:
         host = Host(
             self,
             name,
-            [self._interface(a) for a in addresses],
+            [str(_interface(a)) for a in addresses],
             gateway=gateway,
             routes=routes,
             config=config,
@@ -257,13 +260,6 @@ class World:
         host.stack.hosts.add(name, *map(_plain, host.addresses))
         self.hosts[name] = host
         return host
-
-    @staticmethod
-    def _interface(address):
-        import ipaddress
-
-        text = str(address)
-        return str(ipaddress.ip_interface(text if "/" in text else f"{text}/{DEFAULT_PREFIX}"))
 
     def router(self, name, *addresses, **options):
         """A host that forwards, with an address for each link."""

@@ -65,7 +65,7 @@ cdef int hash_init(hash_table *t, uint32_t max_items) noexcept nogil:
     memset(t, 0, sizeof(hash_table))
     if max_items > MAX_ITEMS:
         return -ENOMEM
-    while entries < 2 * <uint64_t>max_items:
+    while 3 * entries < 4 * <uint64_t>max_items:
         entries *= 2
     t.mapped = page_round(entries * sizeof(hash_entry))
     t.entries = <hash_entry *>map_reserve(t.mapped)
@@ -124,7 +124,7 @@ cdef void double_table(hash_table *t) noexcept nogil:
 cdef int hash_insert(hash_table *t, uint32_t tag, uint32_t index) noexcept nogil:
     if t.count >= t.max_items:
         return -ENOSPC
-    if 2 * t.count > t.mask and t.mask + 1 < t.max_entries:
+    if 4 * <uint64_t>t.count > 3 * <uint64_t>t.mask and t.mask + 1 < t.max_entries:
         double_table(t)
     place(t, tag, index)
     t.count += 1

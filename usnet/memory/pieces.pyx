@@ -9,7 +9,7 @@ from usnet.memory.arena cimport (
 )
 from usnet.memory.buffers cimport buffer_at, buffer_release, buffer_take
 from usnet.memory.chunks cimport (
-    CHUNK_BYTES, chain_clear, chain_drop, chain_init, chain_peek, chain_write, chunk_bytes, chunk_give, chunk_pool,
+    CHUNK_BYTES, chain_clear, chain_drop, chain_init, chain_peek, chunk_bytes, chunk_give, chunk_pool,
     chunk_take,
 )
 
@@ -188,13 +188,6 @@ cdef void queue_clear(piece_pool *pool, piece_queue *q) noexcept nogil:
     queue_init(q)
 
 
-cdef int queue_write(piece_pool *pool, piece_queue *q, const uint8_t *src, uint32_t n) noexcept nogil:
-    if chain_write(pool.chunks, &q.c, queue_chained(q), src, n):
-        return -ENOBUFS
-    q.span += n
-    return 0
-
-
 cdef uint32_t true_size(const piece_pool *pool, const piece *p) noexcept nogil:
     return pool.sets[p.where].size if p.where < SETS else CHUNK_BYTES
 
@@ -292,7 +285,7 @@ cdef uint32_t queue_find(piece_pool *pool, piece_queue *q, uint32_t at) noexcept
     return i
 
 
-cdef uint8_t *queue_peek(piece_pool *pool, piece_queue *q, uint32_t at, uint32_t *n) noexcept nogil:
+cdef uint8_t *queue_peek_pieces(piece_pool *pool, piece_queue *q, uint32_t at, uint32_t *n) noexcept nogil:
     cdef uint32_t i, following, inside, placed = 0, left
     cdef uint8_t *run
     cdef piece *p = NULL
@@ -352,7 +345,7 @@ cdef void cut_front(piece_queue *q, piece *p, uint32_t n) noexcept nogil:
     q.placed -= n
 
 
-cdef void queue_drop(piece_pool *pool, piece_queue *q, uint32_t n) noexcept nogil:
+cdef void queue_drop_pieces(piece_pool *pool, piece_queue *q, uint32_t n) noexcept nogil:
     cdef uint32_t i, run
     cdef piece *p
     while n:

@@ -5,9 +5,9 @@ never later than the earliest deadline and may be earlier: then wheel_pop finds 
 levels, and changes nothing else. It is exact within the present tick, within level 0, and wherever the earliest slot
 holds few timers.
 """
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
-from usnet.memory.arena cimport arena
+from usnet.memory.arena cimport arena, arena_at
 
 cdef enum:
     WHEEL_BITS = 6          # slots a level: 64, so that one 64-bit mask says which are in use
@@ -15,14 +15,14 @@ cdef enum:
     WHEEL_SHIFT = 16        # a slot of level 0 covers 2^16 ns (65.5 us): a tick
     WHEEL_DUE = 512         # wheel_node.slot of what hangs in the sorted list of the present tick
 
-cdef struct wheel_node:
+cdef struct wheel_node:     # 32 bytes
     uint32_t next           # in the slot's list
     uint32_t prev
     int64_t deadline        # ns
     uint64_t order          # ties: set earlier fires earlier
-    uint32_t kind           # the user's: which sort of thing waits
     uint32_t arg            # the user's: which one
-    uint32_t slot           # where it hangs: level * 64 + slot, or WHEEL_DUE
+    uint16_t kind           # the user's: which sort of thing waits
+    uint16_t slot           # where it hangs: level * 64 + slot, or WHEEL_DUE
 
 cdef struct wheel:
     arena nodes             # of wheel_node
@@ -48,3 +48,8 @@ cdef void wheel_cancel(wheel *w, uint32_t timer) noexcept nogil                 
 # Takes one due timer out and frees it: 1 and its kind and arg, or 0 when none is due at `now`.
 cdef bint wheel_pop(wheel *w, int64_t now, uint32_t *kind, uint32_t *arg) noexcept nogil
 cdef int64_t wheel_next(wheel *w) noexcept nogil                                    # ns, or WHEEL_NEVER
+
+
+cdef inline int64_t wheel_deadline(wheel *w, uint32_t timer) noexcept nogil:
+    """When a timer that is set fires, ns."""
+    return (<wheel_node *>arena_at(&w.nodes, timer)).deadline

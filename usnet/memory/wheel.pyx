@@ -5,7 +5,7 @@ its tick differs from the present one, in the slot of that digit; so all of a le
 only slots that time has reached are ever touched. Timers of the present tick, or of an earlier one, stand in one
 sorted list.
 """
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.memory.arena cimport (NONE, arena_at, arena_free, arena_give, arena_init, arena_live, arena_reset,
@@ -66,7 +66,7 @@ cdef void link_slot(wheel *w, uint32_t timer, uint64_t tick, uint64_t present) n
     cdef wheel_node *node = node_at(w, timer)
     cdef uint32_t level = (63 - __builtin_clzll(tick ^ present)) // WHEEL_BITS
     cdef uint32_t digit = (tick >> (WHEEL_BITS * level)) & (SLOTS - 1)
-    node.slot = level * SLOTS + digit
+    node.slot = <uint16_t>(level * SLOTS + digit)
     node.prev = NONE
     node.next = w.head[node.slot]
     if node.next != NONE:

@@ -5,6 +5,7 @@ until a frame, a deadline or the caller's timeout. While the application compute
 may be called from long computations. Where a scheduler drives the stack (simulation), calls only leave word of what
 they queued and wait.
 """
+import functools
 import ipaddress
 import os
 
@@ -16,12 +17,12 @@ from usnet.backends.clock cimport Clock
 from usnet.backends.poller cimport OSPoller, Poller
 from usnet.backends.ring cimport PORT_FILENO, Port
 from usnet.ip.state cimport READY_ERR, READY_HUP
-from usnet.memory.arena cimport NONE, arena_live
+from usnet.memory.arena cimport NONE
 from usnet.sockets.api cimport usn_close, usn_flush, usn_run
 from usnet.sockets.ready cimport fd_ready, news_drain, waiter_add, waiter_drop, waiters_wake
 from usnet.sockets.table cimport FIRST_FD, KIND_FREE, net, net_free, net_init, net_reset, sock_at, waiter_at
 from usnet.stack cimport StackCore
-from usnet.tcp.state cimport tcb_at
+from usnet.tcp.state cimport tcb_live, tcb_seen
 from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_FIN_WAIT_2, TCPS_LISTEN, TCPS_TIME_WAIT, TF_HELD, tcb
 
 from usnet.backends.clock import MonotonicClock
@@ -35,6 +36,9 @@ cdef int64_t host_run(void *n, int64_t now) noexcept nogil:
 
 cdef bint host_has_news(void *n) noexcept nogil:
     return (<net *>n).n_woken > 0 or (<net *>n).n_any > 0
+
+
+interface_of = functools.lru_cache(1024)(ipaddress.IPv4Interface)
 
 
 def deadline_after(clock, timeout):
@@ -158,7 +162,7 @@ cdef class Stack:
     def add_address(self, address, netif=0):
         """Gives an interface the address "10.9.0.2/24"."""
         self.enter()
-        interface = ipaddress.IPv4Interface(address)
+        interface = interface_of(address)
         self.core.add_address(netif, str(interface.ip), interface.network.prefixlen)
 
     def add_route(self, network, gateway=None, netif=None):
@@ -422,10 +426,11 @@ cdef class Stack:
     def has_unsaid(self):
         """Whether a closed socket's connection still has something to send or to have acknowledged."""
         cdef uint32_t i
-        cdef tcb *c
-        for i in range(self.n.s.tcp.tcbs.used):
-            if arena_live(&self.n.s.tcp.tcbs, i):
-                c = tcb_at(&self.n.s.tcp, i)
+        cdef const tcb *c
+        cdef tcb room
+        for i in range(self.n.s.tcp.records.used):
+            if tcb_live(&self.n.s.tcp, i):
+                c = tcb_seen(&self.n.s.tcp, i, &room)
                 if not c.flags & TF_HELD and c.state not in (TCPS_CLOSED, TCPS_LISTEN, TCPS_FIN_WAIT_2, TCPS_TIME_WAIT):
                     return True
         return False

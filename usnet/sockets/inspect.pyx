@@ -8,11 +8,11 @@ from libc.string cimport memcpy, memset
 
 from usnet.ip.state cimport READY_IN
 from usnet.ip.udp cimport udp_pcb
-from usnet.memory.arena cimport arena_at, arena_live
+from usnet.memory.arena cimport arena_at
 from usnet.sockets.constants cimport IPPROTO_TCP, IPPROTO_UDP
 from usnet.sockets.host cimport Stack
 from usnet.sockets.table cimport FIRST_FD, KIND_EPOLL, KIND_TCP, KIND_UDP, net, sock, sock_at, waiter, waiter_at
-from usnet.tcp.state cimport listener, listener_at, tcb_at
+from usnet.tcp.state cimport listener, listener_at, tcb_live, tcb_seen
 from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, tcb
 
 from usnet.tcp.states import NAMES
@@ -61,7 +61,8 @@ cdef uint32_t window_of(const tcb *k) noexcept nogil:
 
 
 cdef void tcp_record(net *n, uint32_t c, connection_record *r, int64_t now) noexcept nogil:
-    cdef tcb *k = tcb_at(&n.s.tcp, c)
+    cdef tcb room
+    cdef const tcb *k = tcb_seen(&n.s.tcp, c, &room)
     cdef listener *q
     r.protocol = IPPROTO_TCP
     r.state = k.state
@@ -118,8 +119,9 @@ cdef uint32_t inspect_connections(net *n, connection_record *out, uint32_t most,
     cdef uint32_t c, found = 0
     cdef int fd
     cdef sock *so
-    for c in range(n.s.tcp.tcbs.used):
-        if arena_live(&n.s.tcp.tcbs, c) and tcb_at(&n.s.tcp, c).state != TCPS_CLOSED:
+    cdef tcb room
+    for c in range(n.s.tcp.records.used):
+        if tcb_live(&n.s.tcp, c) and tcb_seen(&n.s.tcp, c, &room).state != TCPS_CLOSED:
             if found < most:
                 memset(&out[found], 0, sizeof(connection_record))
                 tcp_record(n, c, &out[found], now)

@@ -103,6 +103,7 @@ class Tcp(Table):
     keep_interval: int = time(75 * 10**9, 1, YEARS, "time between keepalive probes (TCP_KEEPINTVL)")
     keep_count: int = count(9, 1, 255, "unanswered probes that end a connection")
     granularity: int = time(10**6, 0, 10**9, "granularity of the clock (G of RFC 6298)")
+    working_set: int = count(1024, 0, 1 << 26, "connections with a whole TCB, before idle ones rest in 128 bytes; only memory depends on it")
 
     def check(self) -> None:
         if not self.rto_min <= self.rto_max:

@@ -5,7 +5,7 @@ from libc.string cimport memset
 from usnet.ip.routes cimport ip_mtu
 from usnet.memory.arena cimport NONE
 from usnet.tcp.segment cimport segment_our_mss
-from usnet.tcp.state cimport listener, listener_at, tcb_at, tcp_state
+from usnet.tcp.state cimport listener, listener_at, tcb_seen, tcp_state
 from usnet.tcp.tcb cimport (
     TCPS_CLOSE_WAIT, TCPS_CLOSING, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_LAST_ACK,
     TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_PROBE, TF_RECOVERY, TF_TIMESTAMPS, TF_WSCALE, tcb,
@@ -69,7 +69,8 @@ cdef void windows_of(tcp_state *t, const tcb *k, tcp_info *info) noexcept nogil:
 
 
 cdef void tcp_info_of(tcp_state *t, uint32_t c, int64_t now, tcp_info *info) noexcept nogil:
-    cdef const tcb *k = tcb_at(t, c)
+    cdef tcb room
+    cdef const tcb *k = tcb_seen(t, c, &room)
     cdef listener *q
     memset(info, 0, sizeof(tcp_info))
     info.state = linux_state(k.state)

@@ -10,7 +10,7 @@ from usnet.memory.chunks cimport chain_read
 from usnet.sockets.api cimport usn_recvfrom, usn_sendto
 from usnet.sockets.constants cimport MSG_PEEK, MSG_TRUNC
 from usnet.sockets.table cimport KIND_TCP, net, sock, sock_at, sock_find
-from usnet.tcp.state cimport tcb_at
+from usnet.tcp.state cimport tcb_seen
 from usnet.tcp.tcb cimport TCPS_LISTEN, tcb
 from usnet.wire.addr cimport ip_addr
 
@@ -143,14 +143,15 @@ cdef int64_t usn_readv(net *n, int fd, const iovec *iov, int count, int64_t now)
 cdef int usn_queued(net *n, int fd, uint32_t *unread, uint32_t *unsent) noexcept nogil:
     cdef sock *so
     cdef int status = sock_find(n, fd, &so)
-    cdef tcb *c
+    cdef tcb room
+    cdef const tcb *c
     cdef udp_pcb *u
     cdef udp_record record
     cdef uint32_t readable = 0, waiting = 0
     if status < 0:
         return status
     if so.kind == KIND_TCP:
-        c = tcb_at(&n.s.tcp, so.pcb)
+        c = tcb_seen(&n.s.tcp, so.pcb, &room)
         if c.state == TCPS_LISTEN:
             return -EINVAL
         readable = c.rcv_ready
@@ -169,7 +170,8 @@ cdef int usn_queued(net *n, int fd, uint32_t *unread, uint32_t *unsent) noexcept
 
 cdef int usn_state(net *n, int fd) noexcept nogil:
     cdef sock *so
+    cdef tcb room
     cdef int status = sock_find(n, fd, &so)
     if status < 0:
         return status
-    return tcb_at(&n.s.tcp, so.pcb).state if so.kind == KIND_TCP else -EOPNOTSUPP
+    return tcb_seen(&n.s.tcp, so.pcb, &room).state if so.kind == KIND_TCP else -EOPNOTSUPP

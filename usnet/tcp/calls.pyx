@@ -17,12 +17,12 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint8_t
 from usnet.ip.config cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_source
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.memory.chunks cimport CHUNK_BYTES
-from usnet.memory.pieces cimport queue_drop, queue_read, queue_write
+from usnet.memory.pieces cimport queue_read, queue_take, queue_write
 from usnet.tcp.handshake cimport handshake_start
-from usnet.tcp.lend cimport lend_fill
+from usnet.tcp.lend cimport lend_fill, lend_may
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.segment cimport segment_window
-from usnet.tcp.state cimport listener, listener_at, tcb_at, tcp_state
+from usnet.tcp.state cimport listener, listener_at, tcb_at, tcb_seen, tcp_state
 from usnet.tcp.states cimport tcp_set_state
 from usnet.tcp.tables cimport (
     tcb_bind,
@@ -191,7 +191,7 @@ cdef uint32_t put_chunks(tcp_state *t, tcb *k, const uint8_t *p, uint32_t n) noe
     return n
 
 
-cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, int64_t now) noexcept nogil:
+cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t room, done = 0, took, apart
     cdef int64_t status = tcp_send_status(t, k)
@@ -204,7 +204,7 @@ cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, in
         return -EAGAIN
     while done < n:
         apart = n - done
-        took = lend_fill(t, c, p + done, n - done, &apart)
+        took = lend_fill(t, c, p + done, n - done, &apart) if lend_may(t, k) else 0
         if took == 0:
             took = put_chunks(t, k, p + done, apart)
         done += took
@@ -212,15 +212,9 @@ cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, in
             break
     if done == 0:
         return -ENOBUFS                     # nobody would be told when there is some again
+    k.flags = k.flags | TF_MORE if more else k.flags & ~<uint32_t>TF_MORE
     tcp_want_output(t, c)
     return done
-
-
-cdef void tcp_more(tcp_state *t, uint32_t c, bint more) noexcept nogil:
-    if more:
-        tcb_at(t, c).flags |= TF_MORE
-    else:
-        tcb_at(t, c).flags &= ~<uint32_t>TF_MORE
 
 
 cdef bint window_worth_telling(const tcb *k) noexcept nogil:
@@ -247,11 +241,10 @@ cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint pee
     if n > k.rcv_ready:
         n = k.rcv_ready
     if n:
-        placed = queue_read(t.pieces, &k.rcv, p, n)
+        placed = queue_read(t.pieces, &k.rcv, p, n) if peek else queue_take(t.pieces, &k.rcv, p, n)
         t.copies.in_read += placed
         t.copies.in_read_chunk += n - placed
         if not peek:
-            queue_drop(t.pieces, &k.rcv, n)
             tcp_read_done(t, c, n)
         return n
     if k.rcv_ready:                         # nothing was asked for
@@ -356,6 +349,11 @@ cdef int32_t tcp_take_error(tcp_state *t, uint32_t c) noexcept nogil:
     cdef int32_t err = k.error
     k.error = 0
     return err
+
+
+cdef uint32_t tcp_ready_at_rest(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef tcb room
+    return tcb_ready(t, tcb_seen(t, c, &room))
 
 
 cdef void tcp_local(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexcept nogil:

@@ -59,10 +59,12 @@ cdef int64_t tcp_send_lent(tcp_state *t, uint32_t c, uint32_t want, tcp_lent *b,
         return -EINVAL
     if k.snd.span >= k.sndbuf:
         return -EAGAIN
-    if want > k.sndbuf - k.snd.span:
-        want = k.sndbuf - k.snd.span
     if want > k.mss:
         want = k.mss
+    if want > k.sndbuf - k.snd.span:
+        if k.snd.span * 3 > k.sndbuf * 2:   # not writable (tcp_ready): behind less than a segment no other would lie as it is sent
+            return -EAGAIN
+        want = k.sndbuf - k.snd.span
     i = lend_empty(t, k)
     if i == NONE:
         want = CHUNK_BYTES if want > CHUNK_BYTES else want
@@ -72,7 +74,7 @@ cdef int64_t tcp_send_lent(tcp_state *t, uint32_t c, uint32_t want, tcp_lent *b,
     p = piece_at(t.pieces, i)
     p.room = p.length = want
     p.pos = c
-    p.before = t.tcbs.generation[c]
+    p.before = t.records.generation[c]
     hand_out(t, i, b, PIECE_OUT | PIECE_FILL)
     return want
 
@@ -87,7 +89,7 @@ cdef int64_t tcp_commit(tcp_state *t, uint32_t c, uint64_t handle, uint32_t n) n
     p = piece_at(t.pieces, i)
     if not p.flags & PIECE_FILL or n > p.room or p.pos != c:
         return -EINVAL
-    status = tcp_send_status(t, k) if p.before == t.tcbs.generation[c] else -EPIPE
+    status = tcp_send_status(t, k) if p.before == t.records.generation[c] else -EPIPE
     if status == -EAGAIN:
         status = -EPIPE                     # it cannot be connecting again
     if status < 0 or n == 0:

@@ -3,7 +3,7 @@ from libc.errno cimport EINVAL, ENOPROTOOPT
 from libc.stdint cimport INT32_MAX, int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.tcp.output cimport tcp_want_output
-from usnet.tcp.state cimport tcb_at, tcp_state
+from usnet.tcp.state cimport tcb_at, tcb_seen, tcp_state
 from usnet.tcp.tables cimport tcb_share
 from usnet.tcp.tcb cimport (
     T_KEEP,
@@ -121,8 +121,10 @@ cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept n
         return set_maxseg(k, value)
     elif option == OPT_TTL:
         k.ttl = <uint8_t>value
+        k.form.way = 0
     elif option == OPT_TOS:
         k.tos = <uint8_t>value & 0xfc
+        k.form.way = 0
     else:
         return -ENOPROTOOPT
     return 0
@@ -135,7 +137,8 @@ cdef int64_t maxseg(const tcb *k) noexcept nogil:
 
 
 cdef int64_t tcp_get(tcp_state *t, uint32_t c, int option) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
+    cdef tcb room
+    cdef const tcb *k = tcb_seen(t, c, &room)
     if option == OPT_NODELAY:
         return (k.flags & TF_NODELAY) != 0
     if option == OPT_CORK:

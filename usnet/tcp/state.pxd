@@ -2,13 +2,15 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.ip.state cimport ip_state
-from usnet.memory.arena cimport arena, arena_at
+from usnet.memory.arena cimport arena, arena_at, arena_live
 from usnet.memory.chunks cimport chunk_pool
 from usnet.memory.hash cimport hash_table
 from usnet.memory.idset cimport idset
 from usnet.memory.pieces cimport piece_pool
 from usnet.memory.random cimport rng
 from usnet.memory.wheel cimport wheel
+from usnet.tcp.counters cimport tcp_copies, tcp_counters
+from usnet.tcp.record cimport record, terms
 from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.tcb cimport tcb
 
@@ -68,58 +70,7 @@ cdef struct tcp_config:
     int64_t keep_interval       # ns; default 75 s
     uint8_t keep_count          # unanswered probes that end a connection; default 9
     int64_t granularity         # ns: clock granularity G of RFC 6298; default 1 ms
-
-cdef struct tcp_counters:
-    uint64_t segments_in
-    uint64_t segments_out
-    uint64_t bytes_in           # of payload, in order
-    uint64_t bytes_out          # of payload, first transmissions
-    uint64_t retransmits        # segments sent again
-    uint64_t fast_retransmits
-    uint64_t rto_count          # retransmission timeouts
-    uint64_t probes             # zero-window probes
-    uint64_t dupacks_in
-    uint64_t ooo_in             # segments that arrived ahead of rcv_nxt
-    uint64_t sacks_in           # segments with SACK blocks
-    uint64_t sacks_out          # segments with SACK blocks
-    uint64_t sacks_bad          # blocks that cannot be: reversed, of what was never sent, or at snd_una and below it
-    uint64_t sacks_full         # blocks that would have made one range too many of a scoreboard
-    uint64_t sacks_reneged      # times that a peer turned out not to have what it had reported
-    uint64_t dsacks_in          # blocks that report what arrived twice (RFC 2883)
-    uint64_t rescues            # retransmissions by rule 4 of RFC 6675's NextSeg
-    uint64_t acks_out           # pure ACKs
-    uint64_t rsts_out
-    uint64_t rsts_in
-    uint64_t active_opens
-    uint64_t passive_opens
-    uint64_t attempt_fails
-    uint64_t resets             # ESTABLISHED or CLOSE-WAIT to CLOSED
-    uint64_t accepted
-    uint64_t challenge_acks
-    uint64_t keep_probes
-    uint64_t established        # now in ESTABLISHED or CLOSE-WAIT (a gauge)
-
-# Bytes of payload, by what was done with them. Copied: all but in_kept, in_handed, out_committed and out_lent.
-cdef struct tcp_copies:
-    uint64_t in_small           # on arrival, to a chunk: less than half a buffer
-    uint64_t in_short           # ... no spare to put into the slot, or the connection has its share
-    uint64_t in_apart           # ... the frame does not lie in one buffer that could be kept: several slots, fragments, loopback, no spares at all
-    uint64_t in_gap             # ... out of order, or while something is missing
-    uint64_t in_kept            # stayed in the buffer that it came in
-    uint64_t in_read            # to the application, from such a buffer
-    uint64_t in_read_chunk      # to the application, from chunks
-    uint64_t in_handed          # handed out in its buffer
-    uint64_t in_packed          # handed out, from chunks
-    uint64_t in_left            # to memory of our own when a port went (on either way)
-    uint64_t in_aside           # to chunks, from the buffers that were held for longest, since spares were short
-    uint64_t out_placed         # from the application, to where it is sent from
-    uint64_t out_chunk          # from the application, to a chunk
-    uint64_t out_committed      # written by the application where it is sent from
-    uint64_t out_lent           # sent as it lies, for the first time
-    uint64_t out_first          # to a transmit slot, for the first time
-    uint64_t out_again          # to a transmit slot, not for the first time
-    uint64_t out_aside          # as in_aside: not acknowledged for longest, or not sent
-    uint64_t out_waiting        # not sent again: it was still in the ring
+    uint32_t working_set        # connections that are awake before any is put to rest; 0: all rest that can, at once; default 1024
 
 cdef struct listener:
     uint32_t backlog            # connections that may wait for accept
@@ -136,7 +87,16 @@ cdef struct tcp_state:
     wheel *timers
     idset *notify               # owners with news
     rng *random
-    arena tcbs                  # of tcb
+    arena records               # of record: its index is the connection's number
+    uint64_t *whole             # [connection]: where its TCB lies, in bytes behind tcb_base; 0: at rest
+    uint8_t *tcb_base           # private to the process: before the first TCB
+    arena tcbs                  # of tcb: those awake
+    uint32_t oldest             # connection that woke, or did something, longest ago; NONE
+    uint32_t newest
+    uint32_t looks              # how many of them may be looked at, whether they can rest: two for each that woke
+    arena terms                 # of terms
+    hash_table agreed           # terms by what they say
+    arena histories             # of history
     arena listeners             # of listener
     arena ooos                  # of ranges
     arena boards                # of scoreboard
@@ -154,8 +114,52 @@ cdef struct tcp_state:
     uint64_t drops[32]          # [tcp_drop]
 
 
+# Gives a connection at rest its TCB again. No other connection goes to rest by it, so that pointers to TCBs stay good.
+cdef tcb *tcb_wake(tcp_state *t, uint32_t c) noexcept nogil
+# The TCB that it would have, without waking it: for whoever only looks.
+cdef void tcb_unpack(tcp_state *t, uint32_t c, tcb *out) noexcept nogil
+# A new one joins those awake: its TCB, zeroed but for what links it; NULL when there is no room.
+cdef tcb *tcb_begin(tcp_state *t, uint32_t c) noexcept nogil
+cdef void tcb_finish(tcp_state *t, uint32_t c) noexcept nogil           # it ends: its TCB goes; its record stays to be given
+# Puts to rest what has done nothing for longest, while more than config.working_set are awake. Pointers to TCBs do not outlive it: between runs only.
+cdef void tcp_tend(tcp_state *t) noexcept nogil
+# The timer of a connection at rest fired. True if it meant nothing: it was for something that has happened since.
+cdef bint rest_unarmed(tcp_state *t, uint32_t c) noexcept nogil
+cdef int rest_init(tcp_state *t, uint32_t max_connections) noexcept nogil         # 0 or -ENOMEM
+cdef void rest_free(tcp_state *t) noexcept nogil
+cdef void rest_reset(tcp_state *t) noexcept nogil
+
+
+cdef inline tcb *tcb_awake(tcp_state *t, uint32_t c) noexcept nogil:
+    """The TCB of a connection that is awake, or NULL."""
+    cdef uint64_t at = t.whole[c]
+    return <tcb *>(t.tcb_base + at) if at else NULL
+
+
 cdef inline tcb *tcb_at(tcp_state *t, uint32_t c) noexcept nogil:
-    return <tcb *>arena_at(&t.tcbs, c)
+    cdef uint64_t at = t.whole[c]
+    return <tcb *>(t.tcb_base + at) if at else tcb_wake(t, c)
+
+
+cdef inline const tcb *tcb_seen(tcp_state *t, uint32_t c, tcb *room) noexcept nogil:
+    """For reading: nobody wakes. `room` is what it may be unpacked into."""
+    if t.whole[c]:
+        return tcb_at(t, c)
+    tcb_unpack(t, c, room)
+    return room
+
+
+cdef inline bint tcb_live(tcp_state *t, uint32_t c) noexcept nogil:
+    """Whether there is such a connection."""
+    return arena_live(&t.records, c)
+
+
+cdef inline record *record_at(tcp_state *t, uint32_t c) noexcept nogil:
+    return <record *>arena_at(&t.records, c)
+
+
+cdef inline terms *terms_at(tcp_state *t, uint32_t i) noexcept nogil:
+    return <terms *>arena_at(&t.terms, i)
 
 
 cdef inline scoreboard *board_at(tcp_state *t, const tcb *k) noexcept nogil:

@@ -24,7 +24,10 @@ from usnet.memory.ranges cimport ranges
 from usnet.memory.wheel cimport wheel, wheel_cancel
 from usnet.tcp.congestion.ops cimport CC_NEWRENO
 from usnet.tcp.recovery.scoreboard cimport scoreboard
-from usnet.tcp.state cimport listener, tcb_at, tcp_config, tcp_state
+from usnet.tcp.record cimport REST_STATE, record
+from usnet.tcp.state cimport (
+    listener, record_at, rest_free, rest_init, rest_reset, tcb_at, tcb_awake, tcb_begin, tcb_finish, tcp_config, tcp_state, terms_at,
+)
 from usnet.tcp.tcb cimport (
     TCPS_LISTEN,
     TF_BOUND,
@@ -65,6 +68,7 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.keep_interval = 75000 * <int64_t>MS
     g.keep_count = 9
     g.granularity = MS
+    g.working_set = 1024
 
 
 cdef void draw_keys(tcp_state *t) noexcept nogil:
@@ -89,7 +93,7 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
     t.random = random
     set_defaults(&t.config)
     draw_keys(t)
-    if (arena_init(&t.tcbs, sizeof(tcb), max_connections, 64) or arena_init(&t.listeners, sizeof(listener), 4096, 8)
+    if (rest_init(t, max_connections) or arena_init(&t.listeners, sizeof(listener), 4096, 8)
             or arena_init(&t.ooos, sizeof(ranges), max_connections, 8)
             or arena_init(&t.boards, sizeof(scoreboard), max_connections, 8) or hash_init(&t.conns, max_connections)
             or hash_init(&t.ports, 65536) or hash_init(&t.ends, max_connections) or idset_init(&t.output, max_connections)):
@@ -99,7 +103,7 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
 
 
 cdef void tcp_free(tcp_state *t) noexcept nogil:
-    arena_free(&t.tcbs)
+    rest_free(t)
     arena_free(&t.listeners)
     arena_free(&t.ooos)
     arena_free(&t.boards)
@@ -110,7 +114,7 @@ cdef void tcp_free(tcp_state *t) noexcept nogil:
 
 
 cdef void tcp_reset(tcp_state *t) noexcept nogil:
-    arena_reset(&t.tcbs)
+    rest_reset(t)
     arena_reset(&t.listeners)
     arena_reset(&t.ooos)
     arena_reset(&t.boards)
@@ -127,12 +131,15 @@ cdef void tcp_reset(tcp_state *t) noexcept nogil:
 # --- Connections ------------------------------------------------------------------------------------------------------------
 
 cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
-    cdef uint32_t c = arena_take(&t.tcbs)
+    cdef uint32_t c = arena_take(&t.records)
+    cdef record *r
     cdef tcb *k
     if c == NONE:
         return NONE
-    k = tcb_at(t, c)
-    k.timer = k.owner = k.ooo = k.board = k.parent = k.next = k.prev = k.like_next = k.like_prev = k.listener = NONE
+    r = record_at(t, c)
+    r.like_next = r.like_prev = r.history = NONE
+    k = tcb_begin(t, c)
+    k.timer = k.owner = k.ooo = k.board = k.parent = k.next = k.prev = k.listener = NONE
     queue_init(&k.snd)
     queue_init(&k.rcv)
     k.netif = NETIF_LOOPBACK
@@ -176,7 +183,29 @@ cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil:
     if k.listener != NONE:
         arena_give(&t.listeners, k.listener)
         k.listener = NONE
-    arena_give(&t.tcbs, c)
+    tcb_finish(t, c)
+    arena_give(&t.records, c)
+
+
+# What the tables compare of a connection, awake or at rest.
+cdef struct ends:
+    const ip_addr *laddr
+    const ip_addr *raddr
+    uint32_t flags
+    uint16_t lport
+    uint16_t rport
+    uint8_t state
+
+
+cdef inline void look(tcp_state *t, uint32_t c, ends *e) noexcept nogil:
+    cdef const tcb *k = tcb_awake(t, c)
+    cdef const record *r
+    if k != NULL:
+        e.laddr, e.raddr, e.lport, e.rport, e.flags, e.state = &k.laddr, &k.raddr, k.lport, k.rport, k.flags, k.state
+    else:
+        r = record_at(t, c)
+        e.laddr, e.raddr, e.lport, e.rport = &terms_at(t, r.terms).laddr, &r.raddr, r.lport, r.rport
+        e.flags, e.state = r.flags, r.state & REST_STATE
 
 
 cdef uint32_t tuple_hash(tcp_state *t, const tcb *k) noexcept nogil:
@@ -190,11 +219,11 @@ cdef uint32_t tuple_hash(tcp_state *t, const tcb *k) noexcept nogil:
 
 cdef uint32_t tcb_find_flow(tcp_state *t, const flow *f) noexcept nogil:
     cdef uint32_t tag = tcb_flow_tag(t, f.dst, f.src, f.dst_port, f.src_port), pos = hash_first(&t.conns, tag)
-    cdef const tcb *k
+    cdef ends e
     while pos != NONE:
-        k = tcb_at(t, t.conns.entries[pos].index)
-        if (k.lport == f.dst_port and k.rport == f.src_port and addr_as_it_lies(&k.raddr) == f.src and addr_as_it_lies(&k.laddr) == f.dst
-                and addr_is_v4(&k.raddr) and addr_is_v4(&k.laddr)):
+        look(t, t.conns.entries[pos].index, &e)
+        if (e.lport == f.dst_port and e.rport == f.src_port and addr_as_it_lies(e.raddr) == f.src and addr_as_it_lies(e.laddr) == f.dst
+                and addr_is_v4(e.raddr) and addr_is_v4(e.laddr)):
             return t.conns.entries[pos].index
         pos = hash_next(&t.conns, tag, pos)
     return NONE
@@ -209,11 +238,10 @@ cdef inline void fill_tuple(tcb *k, const ip_addr *laddr, uint16_t lport, const 
 
 cdef uint32_t find_hashed(tcp_state *t, const tcb *like, uint32_t tag) noexcept nogil:
     cdef uint32_t pos = hash_first(&t.conns, tag)
-    cdef const tcb *k
+    cdef ends e
     while pos != NONE:
-        k = tcb_at(t, t.conns.entries[pos].index)
-        if (k.lport == like.lport and k.rport == like.rport and addr_eq(&k.raddr, &like.raddr)
-                and addr_eq(&k.laddr, &like.laddr)):
+        look(t, t.conns.entries[pos].index, &e)
+        if e.lport == like.lport and e.rport == like.rport and addr_eq(e.raddr, &like.raddr) and addr_eq(e.laddr, &like.laddr):
             return t.conns.entries[pos].index
         pos = hash_next(&t.conns, tag, pos)
     return NONE
@@ -227,11 +255,11 @@ cdef uint32_t tcb_find(tcp_state *t, const ip_addr *laddr, uint16_t lport, const
 
 cdef int tcb_enter(tcp_state *t, uint32_t c) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t tag = tuple_hash(t, k)
     cdef int status
-    k.hash = tuple_hash(t, k)
-    if find_hashed(t, k, k.hash) != NONE:
+    if find_hashed(t, k, tag) != NONE:
         return -EADDRNOTAVAIL
-    status = hash_insert(&t.conns, k.hash, c)
+    status = hash_insert(&t.conns, tag, c)
     if status == 0:
         k.flags |= TF_HASHED
         join_ends(t, c)
@@ -241,7 +269,7 @@ cdef int tcb_enter(tcp_state *t, uint32_t c) noexcept nogil:
 cdef void tcb_leave(tcp_state *t, uint32_t c) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     if k.flags & TF_HASHED:
-        hash_remove(&t.conns, k.hash, c)
+        hash_remove(&t.conns, tuple_hash(t, k), c)
         leave_ends(t, c)
     if k.flags & TF_BOUND:
         hash_remove(&t.ports, port_tag(k.lport), c)
@@ -252,12 +280,13 @@ cdef void tcb_leave(tcp_state *t, uint32_t c) noexcept nogil:
 
 cdef bint port_conflicts(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil:
     """Whether another bound socket keeps c from (addr, port): as Linux, SO_REUSEADDR on both helps unless one listens."""
-    cdef tcb *k = tcb_at(t, c)
-    cdef const tcb *o
+    cdef const tcb *k = tcb_at(t, c)
+    cdef ends o
     cdef uint32_t tag = port_tag(port), pos = hash_first(&t.ports, tag)
     while pos != NONE:
-        o = tcb_at(t, t.ports.entries[pos].index)
-        if (o != k and o.lport == port and (addr_is_any(addr) or addr_is_any(&o.laddr) or addr_eq(addr, &o.laddr))
+        look(t, t.ports.entries[pos].index, &o)
+        if (t.ports.entries[pos].index != c and o.lport == port
+                and (addr_is_any(addr) or addr_is_any(o.laddr) or addr_eq(addr, o.laddr))
                 and not (k.flags & o.flags & TF_REUSEPORT)
                 and not ((k.flags & o.flags & TF_REUSE) and o.state != TCPS_LISTEN)):
             return True
@@ -267,40 +296,42 @@ cdef bint port_conflicts(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t
 
 cdef uint32_t first_like(tcp_state *t, const tcb *k) noexcept nogil:
     """The connection that stands in the table of ends for all like k, or NONE."""
-    cdef const tcb *o
+    cdef ends o
     cdef uint32_t tag = port_tag(k.lport), pos = hash_first(&t.ends, tag)
     while pos != NONE:
-        o = tcb_at(t, t.ends.entries[pos].index)
-        if o.lport == k.lport and addr_eq(&o.laddr, &k.laddr) and (o.flags ^ k.flags) & SHARING == 0:
+        look(t, t.ends.entries[pos].index, &o)
+        if o.lport == k.lport and addr_eq(o.laddr, &k.laddr) and (o.flags ^ k.flags) & SHARING == 0:
             return t.ends.entries[pos].index
         pos = hash_next(&t.ends, tag, pos)
     return NONE
 
 
 cdef void join_ends(tcp_state *t, uint32_t c) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
-    k.like_prev = first_like(t, k)
-    if k.like_prev == NONE:
-        k.like_next = NONE
+    cdef const tcb *k = tcb_at(t, c)
+    cdef record *r = record_at(t, c)
+    r.like_prev = first_like(t, k)
+    if r.like_prev == NONE:
+        r.like_next = NONE
         hash_insert(&t.ends, port_tag(k.lport), c)          # as large as the table of connections
         return
-    k.like_next = tcb_at(t, k.like_prev).like_next
-    tcb_at(t, k.like_prev).like_next = c
-    if k.like_next != NONE:
-        tcb_at(t, k.like_next).like_prev = c
+    r.like_next = record_at(t, r.like_prev).like_next
+    record_at(t, r.like_prev).like_next = c
+    if r.like_next != NONE:
+        record_at(t, r.like_next).like_prev = c
 
 
 cdef void leave_ends(tcp_state *t, uint32_t c) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
-    if k.like_prev != NONE:
-        tcb_at(t, k.like_prev).like_next = k.like_next
+    cdef const tcb *k = tcb_at(t, c)
+    cdef record *r = record_at(t, c)
+    if r.like_prev != NONE:
+        record_at(t, r.like_prev).like_next = r.like_next
     else:
         hash_remove(&t.ends, port_tag(k.lport), c)
-        if k.like_next != NONE:
-            hash_insert(&t.ends, port_tag(k.lport), k.like_next)
-    if k.like_next != NONE:
-        tcb_at(t, k.like_next).like_prev = k.like_prev
-    k.like_next = k.like_prev = NONE
+        if r.like_next != NONE:
+            hash_insert(&t.ends, port_tag(k.lport), r.like_next)
+    if r.like_next != NONE:
+        record_at(t, r.like_next).like_prev = r.like_prev
+    r.like_next = r.like_prev = NONE
 
 
 cdef void tcb_share(tcp_state *t, uint32_t c, uint32_t flag, bint on) noexcept nogil:
@@ -314,11 +345,11 @@ cdef void tcb_share(tcp_state *t, uint32_t c, uint32_t flag, bint on) noexcept n
 
 cdef bint tcb_connections_conflict(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil:
     cdef const tcb *k = tcb_at(t, c)
-    cdef const tcb *o
+    cdef ends o
     cdef uint32_t tag = port_tag(port), pos = hash_first(&t.ends, tag)
     while pos != NONE:
-        o = tcb_at(t, t.ends.entries[pos].index)
-        if o.lport == port and (addr_is_any(addr) or addr_eq(addr, &o.laddr)) and not k.flags & o.flags & SHARING:
+        look(t, t.ends.entries[pos].index, &o)
+        if o.lport == port and (addr_is_any(addr) or addr_eq(addr, o.laddr)) and not k.flags & o.flags & SHARING:
             return True
         pos = hash_next(&t.ends, tag, pos)
     return False
@@ -367,13 +398,13 @@ cdef uint32_t tcb_find_listener(tcp_state *t, const ip_addr *laddr, uint16_t lpo
     """An exact address before the wildcard; among equals (SO_REUSEPORT) the flow's hash decides."""
     cdef uint32_t tag = port_tag(lport), pos = hash_first(&t.ports, tag)
     cdef uint32_t best = NONE, index, rank, best_rank = 0, n = 0, drawn = 0
-    cdef const tcb *k
+    cdef ends e
     cdef tcb like
     while pos != NONE:
         index = t.ports.entries[pos].index
-        k = tcb_at(t, index)
-        if k.state == TCPS_LISTEN and k.lport == lport:
-            rank = 2 if addr_eq(&k.laddr, laddr) else (1 if addr_is_any(&k.laddr) else 0)
+        look(t, index, &e)
+        if e.state == TCPS_LISTEN and e.lport == lport:
+            rank = 2 if addr_eq(e.laddr, laddr) else (1 if addr_is_any(e.laddr) else 0)
             if rank > best_rank:
                 best, best_rank, n = index, rank, 1
             elif rank == best_rank and rank:

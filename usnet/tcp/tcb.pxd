@@ -8,6 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from usnet.memory.pieces cimport piece_queue
 from usnet.tcp.congestion.ops cimport cc_state
 from usnet.wire.addr cimport ip_addr
+from usnet.wire.flow cimport flow_form
 from usnet.wire.tcp cimport TCP_HLEN, TCPOLEN_TSTAMP_APPA
 
 # RFC 9293, section 3.3.2. Legal transitions: tcp/states.pyx.
@@ -90,7 +91,7 @@ cdef struct tcb:
     ip_addr raddr
     uint16_t lport
     uint16_t rport
-    uint32_t hash               # tag in the table of connections
+    uint32_t id                 # its own number, as sockets, tables and timers know it
     # When
     int64_t timer_at            # ns; never later than the earliest of deadline[]
     int64_t deadline[4]         # ns, [T_*]; 0: off
@@ -136,8 +137,6 @@ cdef struct tcb:
     uint32_t parent             # listener that made it, until it is accepted; NONE
     uint32_t next               # in the listener's list of half-open connections, or its queue of those waiting for accept
     uint32_t prev               # in the former
-    uint32_t like_next          # while TF_HASHED: connections with the same laddr, lport and SO_REUSE*, of which the first stands in a table
-    uint32_t like_prev
     uint32_t listener           # its struct listener while in LISTEN; NONE
     int32_t error               # errno that ended it, told once; 0
     # Settings of this connection
@@ -150,6 +149,12 @@ cdef struct tcb:
     int64_t keep_interval       # ns
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
     uint64_t retransmits        # segments sent again
+    flow_form form              # of its frames, while form.way is `way` (tcp/segment)
+    # Among those that are awake (tcp/record.pxd)
+    uint32_t older              # in the order in which they woke, or were last seen to have done something; NONE
+    uint32_t newer
+    uint32_t mark               # what it had done when it was last looked at
+    uint32_t terms              # those it rested with last, or NONE
 
 
 cdef inline uint32_t tcb_header_len(const tcb *k) noexcept nogil:

@@ -2,7 +2,7 @@
 from libc.errno cimport ETIMEDOUT
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from usnet.memory.arena cimport NONE, arena_live
+from usnet.memory.arena cimport NONE
 from usnet.tcp.output cimport (
     tcp_ack_now,
     tcp_resend_first,
@@ -12,7 +12,7 @@ from usnet.tcp.output cimport (
 )
 from usnet.tcp.recovery.newreno cimport recovery_timeout
 from usnet.tcp.recovery.sack cimport sack_timeout
-from usnet.tcp.state cimport tcb_at, tcp_state
+from usnet.tcp.state cimport rest_unarmed, tcb_at, tcb_live, tcp_state
 from usnet.tcp.tcb cimport (
     T_DELACK,
     T_KEEP,
@@ -56,7 +56,7 @@ cdef void syn_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """The SYN or SYN-ACK again (RFC 6298, 5.5 to 5.7), or the end."""
     cdef tcb *k = tcb_at(t, c)
     if k.error or gave_up(t, c, t.config.syn_retries if k.state == TCPS_SYN_SENT else t.config.synack_retries, now):
-        if arena_live(&t.tcbs, c) and k.state != TCPS_CLOSED:
+        if tcb_live(t, c) and k.state != TCPS_CLOSED:
             tcp_end(t, c, k.error)          # no route to the peer: nothing to wait for
         return
     bump(k)
@@ -126,15 +126,18 @@ cdef bint take_due(tcb *k, int which, int64_t now) noexcept nogil:
 
 
 cdef void tcp_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
+    cdef tcb *k
+    if rest_unarmed(t, c):
+        return
+    k = tcb_at(t, c)
     k.timer = NONE                          # the wheel freed it
     if take_due(k, T_LINGER, now):
         tcp_end(t, c, 0)                    # 2 MSL, or the patience with an orphan's peer, is over
     elif take_due(k, T_REXMT, now):
         rexmt_due(t, c, now)
-    if arena_live(&t.tcbs, c) and take_due(k, T_DELACK, now) and k.flags & TF_DELACK:
+    if tcb_live(t, c) and take_due(k, T_DELACK, now) and k.flags & TF_DELACK:
         tcp_ack_now(t, c, now)
-    if arena_live(&t.tcbs, c) and take_due(k, T_KEEP, now):
+    if tcb_live(t, c) and take_due(k, T_KEEP, now):
         keepalive_timeout(t, c, now)
-    if arena_live(&t.tcbs, c):
+    if tcb_live(t, c):
         tcp_rearm(t, c)

@@ -1,4 +1,5 @@
 """The digest of a run; digest.pxd says how it works."""
+from libc.string cimport memset
 
 
 cdef void digest_start(digest128 *d, uint64_t seed) noexcept nogil:
@@ -8,23 +9,35 @@ cdef void digest_start(digest128 *d, uint64_t seed) noexcept nogil:
     digest_block(&d.a, &d.b, seed, seed >> 32)
 
 
+cdef inline void digest_words(uint64_t *a, uint64_t *b, const uint8_t *p) noexcept nogil:
+    cdef uint64_t words[2]
+    memcpy(words, p, 16)
+    digest_block(a, b, le64toh(words[0]), le64toh(words[1]))
+
+
 cdef void digest_feed(digest128 *d, uint64_t word0, uint64_t word1, const uint8_t *p, uint32_t n) noexcept nogil:
     cdef uint64_t a = d.a
     cdef uint64_t b = d.b
-    cdef uint64_t words[2]
-    cdef uint32_t i = 0
+    cdef uint8_t padded[16]
+    d.blocks += 1 + ((n + 15) >> 4)
     digest_block(&a, &b, word0, word1)
-    while n - i >= 16:
-        memcpy(words, p + i, 16)
-        digest_block(&a, &b, le64toh(words[0]), le64toh(words[1]))
-        i += 16
-    if i < n:
-        words[0] = words[1] = 0
-        memcpy(words, p + i, n - i)
-        digest_block(&a, &b, le64toh(words[0]), le64toh(words[1]))
+    while n >= 64:
+        digest_words(&a, &b, p)
+        digest_words(&a, &b, p + 16)
+        digest_words(&a, &b, p + 32)
+        digest_words(&a, &b, p + 48)
+        p += 64
+        n -= 64
+    while n >= 16:
+        digest_words(&a, &b, p)
+        p += 16
+        n -= 16
+    if n:
+        memset(padded, 0, 16)
+        memcpy(padded, p, n)
+        digest_words(&a, &b, padded)
     d.a = a
     d.b = b
-    d.blocks += 1 + ((n + 15) >> 4)
 
 
 cdef void digest_result(const digest128 *d, uint64_t *a, uint64_t *b) noexcept nogil:

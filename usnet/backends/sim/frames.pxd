@@ -5,10 +5,11 @@ cdef enum:
     FRAME_CLASSES = 4           # 192, 2048, 16384 and 65664 bytes
 
 cdef struct frame:              # a header; the bytes follow
-    frame *next                 # in a free list, or the next held frame
+    frame *next                 # in a free list, or the next held frame; of a row: who arrives next
     frame *copy                 # the next duplicate of the same frame that waits in the same queue
     int64_t due                 # ns: when it arrives; an event of another time is out of date
     int64_t after               # ns from the end of its transmission to its arrival
+    uint64_t order              # of a row: its place among ties
     uint64_t index              # of the frame in its direction
     uint32_t length             # bytes
     uint32_t epoch              # of the link, when it was sent: a link that went down since has lost it
@@ -19,6 +20,7 @@ cdef struct frame:              # a header; the bytes follow
     bint pinned                 # was held and let go: its time does not follow the rate of the link any more
     uint8_t altered             # ALTERED_* of journal.pxd ored
     bint done                   # arrived; out-of-date events are still to come
+    bint in_row                 # of link_dir.row
 
 cdef struct frame_pool:
     frame *unused[4]            # by size class
@@ -29,6 +31,8 @@ cdef struct frame_pool:
 
 # A frame of `length` bytes (at most FRAME_MAX), its fields zero; NULL when there is no memory.
 cdef frame *frame_take(frame_pool *p, uint32_t length) noexcept nogil
+# A frame that has arrived sets out again, its bytes in their place: all else is as of a new one.
+cdef void frame_again(frame *f) noexcept nogil
 cdef void frame_give(frame_pool *p, frame *f) noexcept nogil
 cdef void frame_pool_free(frame_pool *p) noexcept nogil
 

@@ -61,6 +61,14 @@ cdef frame *frame_take(frame_pool *p, uint32_t length) noexcept nogil:
     return f
 
 
+cdef void frame_again(frame *f) noexcept nogil:
+    cdef uint32_t length = f.length
+    cdef uint16_t size_class = f.size_class
+    memset(f, 0, sizeof(frame))
+    f.size_class = size_class
+    f.length = length
+
+
 cdef void frame_give(frame_pool *p, frame *f) noexcept nogil:
     f.next = p.unused[f.size_class]
     p.unused[f.size_class] = f

@@ -25,6 +25,9 @@ cdef enum:
 # Takes a frame that has arrived, by copying: 0, or -errno when there is no room.
 ctypedef int (*frame_sink)(void *ctx, uint32_t number, const uint8_t *p, uint32_t length, int64_t now) noexcept nogil
 
+# What becomes of a frame that was delivered: True when it was passed on as it is, and is the next link's now.
+ctypedef bint (*frame_pass)(void *ctx, uint32_t number, frame *f, int64_t now) noexcept nogil
+
 cdef struct chance:             # a probability as a number out of 2^64
     uint64_t below
     bint always                 # 1, which does not fit
@@ -55,7 +58,7 @@ cdef struct link_dir:
     uint32_t direction          # 0: a to b, 1: b to a
     uint32_t kind               # of its arrivals
     frame_sink sink             # of the receiver
-    frame_sink go_on            # NULL, or called after the frame was noted as delivered: a switch sends it on
+    frame_pass go_on            # NULL, or called after the frame was noted as delivered: a switch sends it on
     void *sink_ctx
     uint32_t sink_number
     fate_set *fates             # of the link, both directions; NULL: none
@@ -80,6 +83,8 @@ cdef struct link_dir:
     int64_t last_arrival        # ns
     uint64_t last_delivered     # highest index delivered, plus 1
     frame *held                 # waiting for later frames to pass
+    frame *row                  # those under way that arrive in the order in which they were sent: the first alone has an event
+    frame *row_last
     waiting *queue              # a ring of a power of two entries
     uint32_t queue_room
     uint32_t queue_first
@@ -91,6 +96,8 @@ cdef int link_dir_init(link_dir *d, world *w, uint32_t link, uint32_t direction)
 cdef void link_dir_free(link_dir *d) noexcept nogil
 # Offers a frame to the link at this instant.
 cdef void link_send(link_dir *d, const uint8_t *p, uint32_t length) noexcept nogil
+# The same for one that has arrived over another link, whose bytes need not be copied: True when it is this link's now.
+cdef bint link_forward(link_dir *d, frame *f) noexcept nogil
 # A new rate holds for frames whose transmission has not begun.
 cdef int link_set_rate(link_dir *d, uint64_t rate) noexcept nogil
 # Going down loses everything that is queued or under way.

@@ -5,14 +5,17 @@ from libc.string cimport memcpy, memset
 
 from usnet.backends.fates cimport fate, fate_flip, fate_mangle, fates_decide
 from usnet.backends.keyed cimport KEYED_DELAY, KEYED_LOSS, keyed_draw
-from usnet.backends.sim.frames cimport frame_bytes, frame_give, frame_take
+from usnet.backends.sim.frames cimport frame_again, frame_bytes, frame_give, frame_take
 from usnet.backends.sim.journal cimport (
     ALTERED_BITS, ALTERED_BY_RULE, DROP_DOWN, DROP_FATE, DROP_LOSS, DROP_MTU, DROP_NONE, DROP_OVERRUN, DROP_QUEUE, FRAME_DELIVERED, FRAME_DROPPED,
     FRAME_SENT, happening, observe,
 )
-from usnet.backends.sim.scheduler cimport event, sched_push, sched_register
+from usnet.backends.sim.scheduler cimport event, sched_place, sched_push, sched_push_at, sched_register
 from usnet.wire.eth cimport ETH_HLEN
 from usnet.wire.peek cimport eth_header_len
+
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void *p) noexcept nogil
 
 cdef enum:
     NS_PER_S = 1000000000
@@ -158,6 +161,15 @@ cdef inline bint too_large(link_dir *d, const uint8_t *p, uint32_t length) noexc
 
 
 cdef void link_send(link_dir *d, const uint8_t *p, uint32_t length) noexcept nogil:
+    send(d, p, length, NULL)
+
+
+cdef bint link_forward(link_dir *d, frame *f) noexcept nogil:
+    return send(d, frame_bytes(f), f.length, f if f.events == 0 else NULL)
+
+
+cdef bint send(link_dir *d, const uint8_t *p, uint32_t length, frame *given) noexcept nogil:
+    """given: NULL, or the frame where the bytes lie, which may be taken: then True."""
     cdef uint64_t index = d.index
     cdef fate f
     cdef int cause = DROP_NONE
@@ -177,14 +189,15 @@ cdef void link_send(link_dir *d, const uint8_t *p, uint32_t length) noexcept nog
         cause = DROP_FATE
     elif queue_full(d, length):
         cause = DROP_QUEUE
-    elif transmit(d, p, length, index, &f):
-        return
+    elif transmit(d, p, length, index, &f, given):
+        return given != NULL and f.copies == 0
     else:
         cause = DROP_LOSS
     note(d, FRAME_DROPPED, cause, index, p, length, 0)
+    return False
 
 
-cdef bint transmit(link_dir *d, const uint8_t *p, uint32_t length, uint64_t index, const fate *f) noexcept nogil:
+cdef bint transmit(link_dir *d, const uint8_t *p, uint32_t length, uint64_t index, fate *f, frame *given) noexcept nogil:
     """Takes the frame's time on the wire and puts it under way; False when the wire loses it."""
     cdef int64_t now = d.w.s.now
     cdef bint idle = d.busy_until <= now
@@ -192,7 +205,6 @@ cdef bint transmit(link_dir *d, const uint8_t *p, uint32_t length, uint64_t inde
     cdef int64_t took = transmission(d, length, idle)
     cdef waiting *q = NULL
     cdef frame *first
-    cdef uint32_t copies = f.copies
     cdef uint32_t i
     d.busy_until = start + took
     d.n.busy_ns += <uint64_t>took
@@ -201,28 +213,32 @@ cdef bint transmit(link_dir *d, const uint8_t *p, uint32_t length, uint64_t inde
     if lucky(d, &d.loss, KEYED_LOSS, index):
         return False
     if lucky(d, &d.duplicate, KEYED_DUPLICATE, index):
-        copies += 1
-    first = launch(d, p, length, index, f, 0)
+        f.copies += 1
+    first = launch(d, p, length, index, f, 0, given if f.copies == 0 else NULL)
     if q != NULL:
         q.f = first
-    for i in range(copies):
+    for i in range(f.copies):
         if first == NULL:
             break
         d.n.duplicated += 1
-        first.copy = launch(d, p, length, index, f, i + 1)
+        first.copy = launch(d, p, length, index, f, i + 1, NULL)
         first = first.copy
     return True
 
 
 cdef frame *launch(
-    link_dir *d, const uint8_t *p, uint32_t length, uint64_t index, const fate *fate_, uint32_t copy,
+    link_dir *d, const uint8_t *p, uint32_t length, uint64_t index, const fate *fate_, uint32_t copy, frame *given,
 ) noexcept nogil:
-    """Puts one frame, or copy of it, on its way; the transmission ends at busy_until."""
-    cdef frame *f = frame_take(&d.w.frames, length)
-    if f == NULL:
-        out_of_memory(d)
-        return NULL
-    memcpy(frame_bytes(f), p, length)
+    """Puts one frame, or copy of it, on its way; the transmission ends at busy_until. given: where its bytes lie already, or NULL."""
+    cdef frame *f = given
+    if f != NULL:
+        frame_again(f)
+    else:
+        f = frame_take(&d.w.frames, length)
+        if f == NULL:
+            out_of_memory(d)
+            return NULL
+        memcpy(frame_bytes(f), p, length)
     f.index = index
     f.epoch = d.epoch
     spoil(d, f, fate_)
@@ -266,7 +282,48 @@ cdef void schedule(link_dir *d, frame *f, int64_t end) noexcept nogil:
         if f.due < d.last_arrival:
             f.due = d.last_arrival
         d.last_arrival = f.due
+        if d.row == NULL or f.due >= d.row_last.due:
+            join_row(d, f)
+            return
     push_frame(d, f)
+
+
+cdef void join_row(link_dir *d, frame *f) noexcept nogil:
+    """It arrives behind all of the row: its event is put in when it is the first, at the place among ties that it has from now on."""
+    f.order = sched_place(d.w.s)
+    f.in_row = True
+    f.next = NULL
+    if d.row == NULL:
+        d.row = f
+        push_first(d)
+    else:
+        d.row_last.next = f
+    d.row_last = f
+
+
+cdef inline void push_first(link_dir *d) noexcept nogil:
+    if sched_push_at(d.w.s, d.row.due, d.row.order, d.kind, <uint64_t>d.row) == 0:
+        d.row.events += 1
+
+
+cdef inline void leave_row(link_dir *d) noexcept nogil:
+    """The first of the row arrives."""
+    d.row = d.row.next
+    if d.row != NULL:
+        push_first(d)
+        if d.row.next != NULL:
+            prefetch(d.row.next)
+
+
+cdef void break_row(link_dir *d) noexcept nogil:
+    """Times are about to change: each of the row gets an event of its own."""
+    cdef frame *f = d.row
+    while f != NULL:
+        f.in_row = False
+        d.row = f.next
+        if d.row != NULL:
+            push_first(d)
+        f = d.row
 
 
 cdef void push_frame(link_dir *d, frame *f) noexcept nogil:
@@ -311,10 +368,11 @@ cdef void frame_due(void *ctx, uint64_t arg, int64_t now) noexcept nogil:
     cdef frame *f = <frame *>arg
     f.events -= 1
     f.done = True
+    if f.in_row:
+        leave_row(d)
     if f.hold:
         forget_held(d, f)
-    arrive(d, f, now)
-    if f.events == 0:
+    if not arrive(d, f, now) and f.events == 0:
         frame_give(&d.w.frames, f)
 
 
@@ -326,12 +384,13 @@ cdef void forget_held(link_dir *d, frame *f) noexcept nogil:
         at[0] = f.next
 
 
-cdef void arrive(link_dir *d, frame *f, int64_t now) noexcept nogil:
+cdef bint arrive(link_dir *d, frame *f, int64_t now) noexcept nogil:
+    """True: the frame is under way again."""
     cdef int status
     link_update_queue(d)
     if f.epoch != d.epoch:
         note(d, FRAME_DROPPED, DROP_DOWN, f.index, frame_bytes(f), f.length, f.altered)
-        return
+        return False
     status = d.sink(d.sink_ctx, d.sink_number, frame_bytes(f), f.length, now)
     if status < 0:
         note(d, FRAME_DROPPED, DROP_DOWN if status == -EHOSTDOWN else DROP_OVERRUN, f.index, frame_bytes(f), f.length, f.altered)
@@ -344,7 +403,8 @@ cdef void arrive(link_dir *d, frame *f, int64_t now) noexcept nogil:
             d.last_delivered = f.index + 1
         note(d, FRAME_DELIVERED, DROP_NONE, f.index, frame_bytes(f), f.length, f.altered)
         if d.go_on != NULL:
-            d.go_on(d.sink_ctx, d.sink_number, frame_bytes(f), f.length, now)
+            return d.go_on(d.sink_ctx, d.sink_number, f, now)
+    return False
 
 
 # Changes
@@ -368,6 +428,7 @@ cdef int link_set_rate(link_dir *d, uint64_t rate) noexcept nogil:
     d.remainder = 0
     if d.queue_packets == 0:
         return 0
+    break_row(d)
     end = queue_at(d, 0).start          # of the transmission that goes on
     d.last_arrival = queue_at(d, 0).before
     d.n.busy_ns -= <uint64_t>(d.busy_until - end)

@@ -1,7 +1,14 @@
 """A world of ports, links and switches."""
-from usnet.backends.sim.journal cimport world
+from libc.stdint cimport uint8_t
+
+from usnet.backends.sim.journal cimport happening, world
 from usnet.backends.sim.host cimport SimClock, SimHost
 from usnet.backends.sim.scheduler cimport Scheduler
+
+
+cdef class FrameTap:
+    """A tap in native code: no object is made of a frame for it. `p`: its bytes, until it returns."""
+    cdef int happens(self, object link, const happening *h, const uint8_t *p) except -1
 
 
 cdef class Network:

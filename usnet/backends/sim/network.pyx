@@ -30,12 +30,24 @@ header; 3, both."""
 cdef void call_taps(void *owner, const happening *h, const uint8_t *p) noexcept with gil:
     cdef Network net = <Network>owner
     try:
-        seen = Happening(h.time, net.by_number[h.link], h.direction, WHAT[h.what], CAUSE[h.cause], h.index, h.length,
-                         h.queue_packets, h.queue_bytes, h.altered, p[:h.length])
+        link, seen = net.by_number[h.link], None
         for tap in net.taps:
+            if isinstance(tap, FrameTap):
+                (<FrameTap>tap).happens(link, h, p)
+                continue
+            if seen is None:
+                seen = Happening(h.time, link, h.direction, WHAT[h.what], CAUSE[h.cause], h.index, h.length,
+                                 h.queue_packets, h.queue_bytes, h.altered, p[:h.length])
             tap(seen)
     except BaseException as e:
         keep_failure(&net.scheduler.s, e)
+
+
+cdef class FrameTap:
+    """Base of taps in native code (Network.tap takes them as it takes functions)."""
+
+    cdef int happens(self, object link, const happening *h, const uint8_t *p) except -1:
+        return 0
 
 
 cdef class Network:

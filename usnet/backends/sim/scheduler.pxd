@@ -97,6 +97,9 @@ cdef struct scheduler:
 # What a Python callback raised, for the run to raise.
 cdef void keep_failure(scheduler *s, object e) noexcept
 cdef int sched_push(scheduler *s, int64_t t, uint32_t kind, uint64_t arg) noexcept nogil
+# The same in two steps, for what knows already what comes behind what: the place among ties is taken when it becomes known, and the event
+# is put in with it when nothing of its own comes before it any more. A long row of such costs one event in the heap.
+cdef int sched_push_at(scheduler *s, int64_t t, uint64_t order, uint32_t kind, uint64_t arg) noexcept nogil
 # Kind number, or -ENOMEM.
 cdef int sched_register(scheduler *s, event_handler handler, event_stale stale, event_dropped dropped, void *ctx) noexcept nogil
 # Time of the next thing to do (an event that is not out of date, or `now` while a host is due); INT64_MAX: nothing.
@@ -114,6 +117,12 @@ cdef void alarm_free(alarm *a) noexcept nogil
 cdef void host_touch(host *h) noexcept nogil
 # The host's next deadline, in ns of its own clock, after calls that changed it.
 cdef void host_arm(host *h, int64_t deadline) noexcept nogil
+
+
+cdef inline uint64_t sched_place(scheduler *s) noexcept nogil:
+    """The next place among ties, for sched_push_at()."""
+    s.next_order += 1
+    return s.next_order - 1
 
 
 cdef inline int64_t clock_floor(int64_t t, int64_t granularity) noexcept nogil:

@@ -69,12 +69,15 @@ cdef void pop_event(scheduler *s, event *out) noexcept nogil:
 
 cdef int sched_push(scheduler *s, int64_t t, uint32_t kind, uint64_t arg) noexcept nogil:
     """0 or -ENOMEM. A time that has passed means now."""
+    return sched_push_at(s, t if t > s.now else s.now, sched_place(s), kind, arg)
+
+
+cdef int sched_push_at(scheduler *s, int64_t t, uint64_t order, uint32_t kind, uint64_t arg) noexcept nogil:
     cdef event e
-    e.t = t if t > s.now else s.now
-    e.order = s.next_order
+    e.t = t
+    e.order = order
     e.kind = kind
     e.arg = arg
-    s.next_order += 1
     return push_event(s, &e)
 
 

@@ -1,6 +1,7 @@
 """A learning bridge (IEEE 802.1D without a spanning tree): frames leave through the link of the port behind which their destination was last heard."""
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from usnet.backends.sim.frames cimport frame
 from usnet.backends.sim.link cimport link_dir
 
 cdef struct mac_entry:
@@ -27,7 +28,7 @@ cdef struct switch_state:
 
 # frame_sink, and what it goes on to.
 cdef int switch_accept(void *ctx, uint32_t number, const uint8_t *p, uint32_t length, int64_t now) noexcept nogil
-cdef int switch_forward(void *ctx, uint32_t number, const uint8_t *p, uint32_t length, int64_t now) noexcept nogil
+cdef bint switch_forward(void *ctx, uint32_t number, frame *f, int64_t now) noexcept nogil
 
 
 cdef class Switch:

@@ -1,7 +1,8 @@
 """A learning bridge."""
 from libc.stdlib cimport free, malloc, realloc
 
-from usnet.backends.sim.link cimport link_send
+from usnet.backends.sim.frames cimport frame, frame_bytes
+from usnet.backends.sim.link cimport link_forward, link_send
 from usnet.wire.eth cimport ETH_HLEN
 from usnet.wire.peek cimport eth_dst, eth_src, mac_is_group, mac_number
 
@@ -58,13 +59,14 @@ cdef int switch_accept(void *ctx, uint32_t number, const uint8_t *p, uint32_t le
     return 0
 
 
-cdef int switch_forward(void *ctx, uint32_t number, const uint8_t *p, uint32_t length, int64_t now) noexcept nogil:
+cdef bint switch_forward(void *ctx, uint32_t number, frame *f, int64_t now) noexcept nogil:
     cdef switch_state *w = <switch_state *>ctx
+    cdef const uint8_t *p = frame_bytes(f)
     cdef mac_entry *e
     cdef uint32_t i
-    if length < ETH_HLEN:
+    if f.length < ETH_HLEN:
         w.n.too_short += 1
-        return 0
+        return False
     if not mac_is_group(eth_src(p)):
         learn(w, mac_number(eth_src(p)), number, now)
     if not mac_is_group(eth_dst(p)):
@@ -74,13 +76,13 @@ cdef int switch_forward(void *ctx, uint32_t number, const uint8_t *p, uint32_t l
                 w.n.filtered += 1
             elif w.out[e.number] != NULL:
                 w.n.forwarded += 1
-                link_send(w.out[e.number], p, length)
-            return 0
+                return link_forward(w.out[e.number], f)
+            return False
     w.n.flooded += 1
     for i in range(w.n_ports):
         if i != number and w.out[i] != NULL:
-            link_send(w.out[i], p, length)
-    return 0
+            link_send(w.out[i], p, f.length)
+    return False
 
 
 cdef class Switch:

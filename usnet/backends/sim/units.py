@@ -26,6 +26,8 @@ def _whole(value, number, what, least):
 
 
 def _parse(value, factors, what, unit, example, least):
+    if type(value) is int and value >= least:
+        return value
     if isinstance(value, str):
         number, name = _split(value, what, example)
         if name not in factors:
@@ -61,6 +63,8 @@ def size(value):
 
 def probability(value):
     """A Fraction from 0 to 1: 0, 1, 0.01 (as it is written in decimal), "0.1%", a Fraction."""
+    if type(value) is Fraction and 0 <= value <= 1:
+        return value
     if isinstance(value, str):
         number, name = _split(value, "probability", "0.1%")
         if name not in ("", "%"):

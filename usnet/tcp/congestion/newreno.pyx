@@ -1,10 +1,7 @@
 """NewReno: how much may fly. What is lost is decided in tcp/recovery."""
 from libc.stdint cimport int64_t, uint32_t
 
-from usnet.tcp.congestion.ops cimport cc_state
-
-cdef enum:
-    WINDOW_LIMIT = 1 << 30      # bytes: the largest window that RFC 7323 can express
+from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_state
 
 
 cdef uint32_t initial_window(uint32_t mss) noexcept nogil:

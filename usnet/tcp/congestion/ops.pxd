@@ -7,10 +7,11 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 cdef enum:
     CC_NEWRENO = 0
     CC_COUNT = 1
+    WINDOW_LIMIT = 1 << 30      # bytes: the largest window that RFC 7323 can express
 
 cdef struct cc_state:
     uint32_t cwnd               # bytes; never below one segment
-    uint32_t ssthresh           # bytes; never below two segments once set
+    uint32_t ssthresh           # bytes; WINDOW_LIMIT before the first loss, then never below two segments
     uint32_t mss                # bytes: sender maximum segment size (SMSS)
     uint32_t acked              # bytes acknowledged since cwnd last grew in congestion avoidance (RFC 3465)
     uint64_t priv[2]            # the controller's own

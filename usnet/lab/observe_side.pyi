@@ -1,0 +1,3 @@
+from usnet.lab.observe_end import End
+
+class Side(End): ...

@@ -1,0 +1,416 @@
+"""Connections awake and at rest: what goes into a record, what comes out of it, and who rests when."""
+from libc.errno cimport ENOMEM
+from libc.stdint cimport INT32_MAX, INT32_MIN, UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+from usnet.memory.arena cimport NONE, arena_at, arena_free, arena_give, arena_init, arena_reset, arena_take
+from usnet.memory.hash cimport hash_first, hash_free, hash_init, hash_insert, hash_next, hash_remove, hash_reset, siphash
+from usnet.memory.mapping cimport map_release, map_reserve, page_round
+from usnet.memory.pieces cimport piece_queue, queue_init
+from usnet.memory.wheel cimport wheel_deadline
+from usnet.tcp.record cimport (
+    REST_KEEP, REST_LATER, REST_LINGER, REST_RECOVER, REST_STATE, history, record, terms,
+)
+from usnet.tcp.tcb cimport (
+    T_DELACK, T_KEEP, T_LINGER, T_REXMT, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_2, TCPS_TIME_WAIT,
+    TF_ACK_NOW, TF_DELACK, TF_FIN_HELD, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, tcb,
+)
+from usnet.tcp.congestion.ops cimport WINDOW_LIMIT
+
+cdef enum:
+    MAX_TERMS = 65535           # record.terms has 16 bits
+    LINE = 64
+    RESTLESS = TF_ACK_NOW | TF_DELACK | TF_FIN_HELD | TF_PROBE | TF_RECOVERY | TF_REXMT_NOW | TF_RTT_TIMED
+
+
+cdef inline size_t terms_bytes() noexcept nogil:
+    """Of those that are compared."""
+    cdef const terms *m = NULL
+    return <size_t>&m.refs
+
+
+cdef int rest_init(tcp_state *t, uint32_t max_connections) noexcept nogil:
+    t.oldest = t.newest = NONE
+    t.whole = <uint64_t *>map_reserve(page_round(<uint64_t>max_connections * sizeof(uint64_t)))
+    if (t.whole == NULL or arena_init(&t.records, sizeof(record), max_connections, 64)
+            or arena_init(&t.tcbs, sizeof(tcb), max_connections, LINE) or arena_init(&t.terms, sizeof(terms), MAX_TERMS, 8)
+            or hash_init(&t.agreed, MAX_TERMS) or arena_init(&t.histories, sizeof(history), max_connections, 8)):
+        return -ENOMEM
+    t.tcb_base = t.tcbs.base - LINE
+    return 0
+
+
+cdef void rest_free(tcp_state *t) noexcept nogil:
+    map_release(t.whole, page_round(<uint64_t>t.records.capacity * sizeof(uint64_t)))
+    arena_free(&t.records)
+    arena_free(&t.tcbs)
+    arena_free(&t.terms)
+    arena_free(&t.histories)
+    hash_free(&t.agreed)
+
+
+cdef void rest_reset(tcp_state *t) noexcept nogil:
+    memset(t.whole, 0, t.records.used * sizeof(uint64_t))
+    arena_reset(&t.records)
+    arena_reset(&t.tcbs)
+    arena_reset(&t.terms)
+    arena_reset(&t.histories)
+    hash_reset(&t.agreed)
+    t.oldest = t.newest = NONE
+    t.looks = 0
+
+
+# --- Who is awake -----------------------------------------------------------------------------------------------------------
+
+cdef void enlist(tcp_state *t, tcb *k) noexcept nogil:
+    k.newer = NONE
+    k.older = t.newest
+    if t.newest != NONE:
+        tcb_at(t, t.newest).newer = k.id
+    else:
+        t.oldest = k.id
+    t.newest = k.id
+
+
+cdef void delist(tcp_state *t, tcb *k) noexcept nogil:
+    if k.older != NONE:
+        tcb_at(t, k.older).newer = k.newer
+    else:
+        t.oldest = k.newer
+    if k.newer != NONE:
+        tcb_at(t, k.newer).older = k.older
+    else:
+        t.newest = k.older
+
+
+cdef tcb *tcb_begin(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef uint32_t at = arena_take(&t.tcbs)          # as many as records
+    cdef tcb *k
+    if at == NONE:
+        return NULL
+    t.whole[c] = <uint64_t>at * t.tcbs.item_size + LINE
+    k = tcb_at(t, c)
+    k.id = c
+    k.terms = NONE
+    enlist(t, k)
+    t.looks += 2
+    return k
+
+
+cdef void give_tcb(tcp_state *t, tcb *k) noexcept nogil:
+    cdef uint32_t at = <uint32_t>((t.whole[k.id] - LINE) // t.tcbs.item_size)
+    delist(t, k)
+    t.whole[k.id] = 0
+    arena_give(&t.tcbs, at)
+
+
+cdef void tcb_finish(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    leave_terms(t, k.terms)
+    give_tcb(t, k)
+
+
+cdef tcb *tcb_wake(tcp_state *t, uint32_t c) noexcept nogil:
+    cdef record *r = record_at(t, c)
+    cdef tcb *k = tcb_begin(t, c)
+    cdef uint32_t older = k.older
+    unpack(t, r, k)
+    k.id, k.older, k.newer = c, older, NONE
+    if r.history != NONE:
+        arena_give(&t.histories, r.history)
+        r.history = NONE
+    return k
+
+
+cdef void tcb_unpack(tcp_state *t, uint32_t c, tcb *out) noexcept nogil:
+    memset(out, 0, sizeof(tcb))
+    unpack(t, record_at(t, c), out)
+    out.id = c
+    out.older = out.newer = NONE
+
+
+cdef void tcp_tend(tcp_state *t) noexcept nogil:
+    """A second chance for whoever did something since it was last looked at. What cannot rest is looked at again when its turn comes."""
+    cdef uint32_t left = t.looks + 1
+    cdef bint all_of_them = t.config.working_set == 0
+    cdef uint32_t mark
+    cdef tcb *k
+    t.looks = 0
+    if all_of_them:
+        left = t.tcbs.live
+    while left and t.tcbs.live > t.config.working_set:
+        left -= 1
+        k = tcb_at(t, t.oldest)
+        mark = <uint32_t>k.last_recv ^ k.snd_max
+        if (mark == k.mark or all_of_them) and rest(t, k):
+            continue
+        k.mark = mark
+        delist(t, k)
+        enlist(t, k)
+
+
+cdef bint rest_unarmed(tcp_state *t, uint32_t c) noexcept nogil:
+    if t.whole[c]:
+        t.looks += 1                                # it may have been the last that it waited for
+        return False
+    if record_at(t, c).state & (REST_KEEP | REST_LINGER):
+        return False
+    record_at(t, c).timer = NONE
+    return True
+
+
+# --- Terms ------------------------------------------------------------------------------------------------------------------
+
+cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
+    memset(m, 0, sizeof(terms))
+    m.laddr = k.laddr
+    m.keep_idle = k.keep_idle
+    m.keep_interval = k.keep_interval
+    m.user_timeout = k.user_timeout
+    m.sndbuf = k.sndbuf
+    m.rcvbuf = k.rcvbuf
+    m.cc_mss = k.cc.mss
+    m.mss = k.mss
+    m.peer_mss = k.peer_mss
+    m.user_mss = k.user_mss
+    m.snd_wscale = k.snd_wscale
+    m.rcv_wscale = k.rcv_wscale
+    m.cc_ops = k.cc_ops
+    m.netif = k.netif
+    m.syn_retries = k.syn_retries
+    m.keep_count = k.keep_count
+    m.ttl = k.ttl
+    m.tos = k.tos
+
+
+cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
+    k.laddr = m.laddr
+    k.keep_idle = m.keep_idle
+    k.keep_interval = m.keep_interval
+    k.user_timeout = m.user_timeout
+    k.sndbuf = m.sndbuf
+    k.rcvbuf = m.rcvbuf
+    k.cc.mss = m.cc_mss
+    k.mss = m.mss
+    k.peer_mss = m.peer_mss
+    k.user_mss = m.user_mss
+    k.snd_wscale = m.snd_wscale
+    k.rcv_wscale = m.rcv_wscale
+    k.cc_ops = m.cc_ops
+    k.netif = m.netif
+    k.syn_retries = m.syn_retries
+    k.keep_count = m.keep_count
+    k.ttl = m.ttl
+    k.tos = m.tos
+
+
+cdef void leave_terms(tcp_state *t, uint32_t i) noexcept nogil:
+    cdef terms *m
+    if i == NONE:
+        return
+    m = terms_at(t, i)
+    m.refs -= 1
+    if m.refs == 0:
+        hash_remove(&t.agreed, m.tag, i)
+        arena_give(&t.terms, i)
+
+
+cdef uint32_t find_terms(tcp_state *t, const terms *m, uint32_t tag) noexcept nogil:
+    cdef uint32_t pos = hash_first(&t.agreed, tag)
+    while pos != NONE:
+        if memcmp(m, terms_at(t, t.agreed.entries[pos].index), terms_bytes()) == 0:
+            return t.agreed.entries[pos].index
+        pos = hash_next(&t.agreed, tag, pos)
+    return NONE
+
+
+cdef bint agree(tcp_state *t, tcb *k) noexcept nogil:
+    """Sees to it that k.terms are those that it has now. False: there are too many different ones."""
+    cdef terms m
+    cdef uint32_t tag, i
+    terms_of(k, &m)
+    if k.terms != NONE and memcmp(&m, terms_at(t, k.terms), terms_bytes()) == 0:
+        return True
+    leave_terms(t, k.terms)
+    tag = <uint32_t>siphash(t.hash_key, <const uint8_t *>&m, terms_bytes())
+    k.terms = i = find_terms(t, &m, tag)
+    if i == NONE:
+        k.terms = i = arena_take(&t.terms)
+        if i == NONE:
+            return False
+        m.tag = tag
+        memcpy(terms_at(t, i), &m, sizeof(terms))
+        hash_insert(&t.agreed, tag, i)
+    terms_at(t, i).refs += 1
+    return True
+
+
+# --- Rest -------------------------------------------------------------------------------------------------------------------
+
+cdef inline bint is_empty(const piece_queue *q) noexcept nogil:
+    return q.span == 0 and q.c.first == NONE and q.first == NONE
+
+
+cdef inline bint fits(int64_t x) noexcept nogil:
+    return 0 <= x and x <= UINT32_MAX
+
+
+cdef bint may_rest(const tcp_state *t, const tcb *k) noexcept nogil:
+    """Whether nothing of it is under way, and a record can say all that there is."""
+    if k.state != TCPS_ESTABLISHED and k.state != TCPS_CLOSE_WAIT and k.state != TCPS_FIN_WAIT_2 and k.state != TCPS_TIME_WAIT:
+        return False
+    if k.flags & RESTLESS or k.snd_una != k.snd_max or k.snd_nxt != k.snd_max or k.last_ack_sent != k.rcv_nxt:
+        return False
+    if (k.rcv_ready or k.ooo != NONE or k.board != NONE or not is_empty(&k.snd) or not is_empty(&k.rcv) or k.deadline[T_REXMT]
+            or k.deadline[T_DELACK] or (k.deadline[T_KEEP] and k.deadline[T_LINGER]) or t.output.member[k.id]):
+        return False
+    if k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE:
+        return False
+    if k.dupacks or k.backoff or k.delack_segs or k.keep_probes or k.unanswered or k.stalled_since or k.error:
+        return False
+    return fits(k.srtt) and fits(k.rttvar) and fits(k.min_rtt) and fits(k.rto) and fits(k.cc.priv[0]) and k.cc.priv[1] == 0
+
+
+cdef bint is_plain(const tcp_state *t, const tcb *k) noexcept nogil:
+    """Whether its record says it all, without a history."""
+    cdef int64_t sent = k.last_recv - k.last_send, deadline = k.deadline[T_KEEP] | k.deadline[T_LINGER]
+    return (k.cc.ssthresh == WINDOW_LIMIT and k.cc.acked == 0 and k.cc.priv[0] == 0 and k.retransmits == 0 and k.rexmt_at == 0
+            and k.last_oow_ack == 0 and (k.recover == k.snd_una or k.recover == k.snd_una - 1)
+            and k.rcv_nxt - k.snd_wl1 <= 0xffff and k.snd_wl2 == k.snd_una and k.ts_recent_at == k.last_recv
+            and INT32_MIN <= sent and sent <= INT32_MAX and k.rcv_pos == <uint32_t>(k.rcv_nxt - k.irs - 1)
+            and (deadline == 0 or (k.timer != NONE and deadline == k.timer_at)))
+
+
+cdef bint rest(tcp_state *t, tcb *k) noexcept nogil:
+    """Puts k to rest. False if it cannot: then nothing has changed."""
+    cdef record *r = record_at(t, k.id)
+    cdef uint32_t told = NONE
+    if not may_rest(t, k) or not agree(t, k):
+        return False
+    if not is_plain(t, k):
+        told = arena_take(&t.histories)         # as many as connections
+        tell(k, <history *>arena_at(&t.histories, told))
+    pack(k, r)
+    r.history = told
+    give_tcb(t, k)
+    return True
+
+
+cdef void pack(const tcb *k, record *r) noexcept nogil:
+    r.flags = k.flags
+    r.owner = k.owner
+    r.timer = k.timer
+    r.lport = k.lport
+    r.rport = k.rport
+    r.terms = <uint16_t>k.terms
+    r.state = k.state
+    if k.deadline[T_KEEP]:
+        r.state |= REST_KEEP | (REST_LATER if k.deadline[T_KEEP] != k.timer_at else 0)
+    if k.deadline[T_LINGER]:
+        r.state |= REST_LINGER | (REST_LATER if k.deadline[T_LINGER] != k.timer_at else 0)
+    if k.recover == k.snd_una - 1:
+        r.state |= REST_RECOVER
+    r.quick = k.quick
+    r.raddr = k.raddr
+    r.snd_nxt = k.snd_nxt
+    r.rcv_nxt = k.rcv_nxt
+    r.snd_wnd = k.snd_wnd
+    r.rcv_adv = k.rcv_adv
+    r.ts_recent = k.ts_recent
+    r.ts_offset = k.ts_offset
+    r.iss = k.iss
+    r.irs = k.irs
+    r.max_window = k.max_window
+    r.cwnd = k.cc.cwnd
+    r.srtt = <uint32_t>k.srtt
+    r.rttvar = <uint32_t>k.rttvar
+    r.min_rtt = <uint32_t>k.min_rtt
+    r.rto = <uint32_t>k.rto
+    r.way = k.way
+    r.hop = k.hop
+    r.rcv_mss = k.rcv_mss
+    r.wl1_before = <uint16_t>(k.rcv_nxt - k.snd_wl1)
+    r.sent_before = <int32_t>(k.last_recv - k.last_send)
+    r.last_recv = k.last_recv
+
+
+cdef void tell(const tcb *k, history *h) noexcept nogil:
+    h.ssthresh = k.cc.ssthresh
+    h.acked = k.cc.acked
+    h.behind_timeout = <uint32_t>k.cc.priv[0]
+    h.recover = k.recover
+    h.snd_wl1 = k.snd_wl1
+    h.snd_wl2 = k.snd_wl2
+    h.rcv_pos = k.rcv_pos
+    h.retransmits = k.retransmits
+    h.rexmt_at = k.rexmt_at
+    h.last_oow_ack = k.last_oow_ack
+    h.last_send = k.last_send
+    h.ts_recent_at = k.ts_recent_at
+    h.deadline = k.deadline[T_KEEP] | k.deadline[T_LINGER]
+
+
+cdef void remember(const history *h, tcb *k) noexcept nogil:
+    k.cc.ssthresh = h.ssthresh
+    k.cc.acked = h.acked
+    k.cc.priv[0] = h.behind_timeout
+    k.recover = h.recover
+    k.snd_wl1 = h.snd_wl1
+    k.snd_wl2 = h.snd_wl2
+    k.rcv_pos = h.rcv_pos
+    k.retransmits = h.retransmits
+    k.rexmt_at = h.rexmt_at
+    k.last_oow_ack = h.last_oow_ack
+    k.last_send = h.last_send
+    k.ts_recent_at = h.ts_recent_at
+
+
+cdef void unpack(tcp_state *t, const record *r, tcb *k) noexcept nogil:
+    """Into a zeroed TCB."""
+    cdef int64_t deadline = 0
+    k.flags = r.flags
+    k.owner = r.owner
+    k.timer = r.timer
+    k.lport = r.lport
+    k.rport = r.rport
+    k.terms = r.terms
+    k.state = r.state & REST_STATE
+    k.quick = r.quick
+    k.raddr = r.raddr
+    k.snd_una = k.snd_nxt = k.snd_max = k.snd_wl2 = r.snd_nxt
+    k.rcv_nxt = k.last_ack_sent = r.rcv_nxt
+    k.snd_wnd = r.snd_wnd
+    k.rcv_adv = r.rcv_adv
+    k.ts_recent = r.ts_recent
+    k.ts_offset = r.ts_offset
+    k.iss = r.iss
+    k.irs = r.irs
+    k.max_window = r.max_window
+    k.cc.cwnd = r.cwnd
+    k.cc.ssthresh = WINDOW_LIMIT
+    k.srtt = r.srtt
+    k.rttvar = r.rttvar
+    k.min_rtt = r.min_rtt
+    k.rto = r.rto
+    k.way = r.way
+    k.hop = r.hop
+    k.rcv_mss = r.rcv_mss
+    k.snd_wl1 = r.rcv_nxt - r.wl1_before
+    k.last_recv = k.ts_recent_at = r.last_recv
+    k.last_send = r.last_recv - r.sent_before
+    k.rcv_pos = <uint32_t>(r.rcv_nxt - r.irs - 1)
+    k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
+    k.ooo = k.board = k.parent = k.next = k.prev = k.listener = NONE
+    queue_init(&k.snd)
+    queue_init(&k.rcv)
+    take_terms(terms_at(t, r.terms), k)
+    if r.timer != NONE:
+        k.timer_at = deadline = wheel_deadline(t.timers, r.timer)
+    if r.history != NONE:
+        remember(<const history *>arena_at(&t.histories, r.history), k)
+        if r.state & REST_LATER:
+            deadline = (<const history *>arena_at(&t.histories, r.history)).deadline
+    if r.state & REST_KEEP:
+        k.deadline[T_KEEP] = deadline
+    if r.state & REST_LINGER:
+        k.deadline[T_LINGER] = deadline
