@@ -407,6 +407,8 @@ cdef class StackCore:
         own = changed(self.s.config, settings, "stack")
         if max(tcp["sndbuf"], tcp["rcvbuf"]) > MOST_BUF:
             raise ValueError(f"a buffer has at most {MOST_BUF} bytes")
+        if not 1 <= tcp["delack_small"] <= 8:
+            raise ValueError("delack_small lies between 1 and 8")
         if tcp["option_layout"] >= LAYOUTS or tcp["window_scale"] > TCP_MAX_WSCALE:
             raise ValueError(f"option_layout is below {LAYOUTS}, and window_scale at most {TCP_MAX_WSCALE}")
         if not (0 < own["burst"] <= 65536 and 0 < own["rounds"] <= 65536 and own["tx_retry"]):

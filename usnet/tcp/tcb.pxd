@@ -112,6 +112,8 @@ cdef struct tcb:
     piece_queue snd             # bytes from snd_una on, unsent ones too
     piece_queue rcv             # bytes that the application has not read; its chain goes on with what arrived ahead, gaps included
     uint32_t rcv_ready          # bytes of rcv in order, that is, readable
+    uint32_t dsack_left         # what arrived twice and is to be reported by the next segment (RFC 2883): [dsack_left, dsack_right)
+    uint32_t dsack_right        # the same as dsack_left: nothing
     uint32_t ooo                # struct ranges of what arrived ahead (positions count from irs + 1), or NONE
     uint64_t rcv_pos            # position of rcv_nxt in the stream
     uint64_t fin_pos            # position of the peer's FIN while TF_FIN_HELD
