@@ -117,8 +117,6 @@ def read_tcp(match: re.Match[str], whole: str, info: dict[str, Any]) -> Written:
     bits = sum(BITS.get(letter, 0) for letter in flags if not letter.isdigit())
     if flags[-1].isdigit():
         bits |= int(flags[-1]) << ACE_SHIFT
-    if ("." in flags) != (match["ack"] is not None):
-        raise ScriptError(f"the ACK flag and `ack` go together: {whole}")
     options = None if match["options"] == "..." else tuple(read_options(match["options"] or "", whole))
     return Written(
         "tcp", whole, length, flags=bits, seq=None if seq == "..." else int(seq), absolute=match["absolute"] is not None,
