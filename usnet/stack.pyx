@@ -2,7 +2,7 @@
 
 stack_run is the whole of usnet's work at one instant: due timers, then rounds of receive, send and sync until the rings are quiet.
 """
-from libc.errno cimport EAGAIN
+from libc.errno cimport EAGAIN, ECONNABORTED
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
@@ -56,9 +56,10 @@ from usnet.tcp.icmp cimport tcp_icmp_error
 from usnet.tcp.input cimport tcp_input
 from usnet.tcp.output cimport tcp_output
 from usnet.tcp.predict cimport tcp_predict
-from usnet.tcp.state cimport tcb_live, tcb_seen, tcp_config, tcp_tend
+from usnet.tcp.state cimport tcb_at, tcb_live, tcb_seen, tcp_config, tcp_tend
 from usnet.tcp.tables cimport tcp_free, tcp_init, tcp_reset
-from usnet.tcp.tcb cimport tcb
+from usnet.tcp.tcb cimport TCPS_TIME_WAIT, tcb
+from usnet.tcp.teardown cimport tcp_end, tcp_end_reset
 from usnet.tcp.timeouts cimport tcp_timeout
 from usnet.wire.addr cimport ip_addr
 from usnet.wire.eth cimport ETH_ALEN, ETH_HLEN, VLAN_NONE
@@ -477,6 +478,15 @@ cdef class StackCore:
         fields["raddr"] = format_ip(&k.raddr)
         fields["state"] = STATE_NAMES[fields["state"]]
         return fields
+
+    def abort(self, conn):
+        """Ends a connection with ECONNABORTED and a RST to its peer; one in TIME-WAIT without. IndexError if there is none."""
+        if not tcb_live(&self.s.tcp, conn):
+            raise IndexError(f"no connection {conn}")
+        if tcb_at(&self.s.tcp, conn).state == TCPS_TIME_WAIT:
+            tcp_end(&self.s.tcp, conn, 0)
+        else:
+            tcp_end_reset(&self.s.tcp, conn, ECONNABORTED, self.s.now)
 
     def run(self, now):
         """stack_run at `now` (ns): the next deadline in ns, or None."""

@@ -96,6 +96,7 @@ class Tcp(Table):
     fin_again: bool = switch(False, "what acknowledges while our FIN is out carries it once more, as in FreeBSD")
     insecure_rst: bool = switch(False, "a RST anywhere in the window resets (RFC 793), not only at its beginning (RFC 5961)")
     insecure_syn: bool = switch(False, "a SYN in the window resets (RFC 793) instead of earning an ACK (RFC 5961)")
+    challenge_interval: int = time(500 * 10**6, 0, 60 * 10**9, "time between ACKs in answer to empty segments outside the window (RFC 5961)")
     cc: str = choice("newreno", CONTROLLERS, "congestion controller")
     rto_initial: int = time(10**9, 1, YEARS, "retransmission timeout before the first measurement (RFC 6298)")
     rto_min: int = time(200 * 10**6, 0, YEARS, "shortest retransmission timeout, and by how much it exceeds a longer round trip at least")

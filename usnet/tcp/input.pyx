@@ -38,7 +38,7 @@ from usnet.tcp.steps cimport DELACK_LIMIT, owe_ack, record_timestamp, take_ack, 
 from usnet.tcp.tables cimport tcb_find, tcb_find_listener, tcp_notify
 from usnet.tcp.tcb cimport (
     T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
-    TCPS_CLOSE_WAIT,
+    TCPS_CLOSE_WAIT, TCPS_CLOSING,
     TCPS_TIME_WAIT, TF_ACK_NOW, TF_ALL_ROOM, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_PROBE,
     TF_SACK, TF_TIMESTAMPS, tcb,
 )
@@ -67,7 +67,6 @@ from usnet.wire.tcp cimport (
 )
 
 cdef enum:
-    OOW_ACK_INTERVAL = 500000000        # ns between ACKs in answer to empty segments outside the window: no ACK storms
     PAWS_IDLE = 24 * 86400              # s after which ts_recent is too old to compare with (RFC 7323, section 5.5)
 
 cdef inline uint32_t text_len(const text *s) noexcept nogil:
@@ -93,7 +92,7 @@ cdef void answer_outside(tcp_state *t, uint32_t c, const text *s, int64_t now) n
     other busy."""
     cdef tcb *k = tcb_at(t, c)
     if s.n + s.fin == 0:
-        if k.last_oow_ack and now - k.last_oow_ack < OOW_ACK_INTERVAL:
+        if k.last_oow_ack and now - k.last_oow_ack < t.config.challenge_interval:
             return
         k.last_oow_ack = now
         t.counters.challenge_acks += 1
@@ -104,7 +103,7 @@ cdef bint acceptable(const tcb *k, const text *s) noexcept nogil:
     """RFC 9293, 3.10.7.4, first step: the four cases of window and length."""
     cdef uint32_t window = <uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt) if seq_gt(k.rcv_adv, k.rcv_nxt) else 0
     cdef uint32_t n = text_len(s)
-    if k.flags & TF_ALL_ROOM and k.rcvbuf > k.rcv_ready + window:
+    if k.flags & TF_ALL_ROOM and TCPS_ESTABLISHED <= k.state < TCPS_TIME_WAIT and k.rcvbuf > k.rcv_ready + window:
         window = k.rcvbuf - k.rcv_ready     # more than 16 bits could say
     if window == 0:
         return n == 0 and s.seq == k.rcv_nxt
@@ -146,8 +145,9 @@ cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
             timestamp(k, r, s, now)  # our ACK was lost: echoing the first copy would measure the wait for this one
     else:
         count_drop(t, TDROP_WINDOW)
-    if r.flags & TH_ACK and s.seq == k.rcv_nxt and k.state >= TCPS_ESTABLISHED and not check_ack(t, c, r, s, now):
-        return False                        # a probe into our closed window still carries a good ACK
+    if (r.flags & TH_ACK and (s.seq == k.rcv_nxt or (k.state == TCPS_CLOSING and s.fin)) and k.state >= TCPS_ESTABLISHED
+            and not check_ack(t, c, r, s, now)):
+        return False                        # a probe into our closed window still carries a good ACK, and so does their FIN when it comes again
     answer_outside(t, c, s, now)
     return False
 
@@ -376,6 +376,8 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
             return
     elif not check_ack(t, c, r, s, now):
         return
+    if k.state == TCPS_TIME_WAIT and (s.n or s.seq != k.rcv_nxt or r.ack != k.snd_max):
+        answer_outside(t, c, s, now)        # of an older or another connection; what only repeats our last ACK is not answered
     finish(t, c, s, now)
 
 

@@ -65,6 +65,7 @@ cdef struct tcp_config:
     uint8_t insecure_syn        # 1: a SYN in the window resets (RFC 793) instead of earning an ACK (RFC 5961, section 4)
     uint8_t cc                  # CC_*
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
+    int64_t challenge_interval  # ns between ACKs in answer to empty segments outside the window (RFC 5961, section 7); default 500 ms
     int64_t rto_initial         # ns; default 1 s (RFC 6298, 2.1)
     int64_t rto_min             # ns; default 200 ms (Linux's; RFC 6298, 2.4 says 1 s: an option); beyond SRTT where that is as long
     int64_t rto_max             # ns; default 60 s

@@ -37,6 +37,8 @@ class Host:
             self.sysctl(first[1:])
         elif name == "set_sysctls.py":
             self.sysctl([word.replace("/proc/sys/", "") for word in first[1:]])
+        elif name == "tcpdrop":
+            self.tcpdrop(first[1:])
         elif name == "sockstat":
             self.sockstat(first[1:], stages[1:], line)
         elif name not in WITHOUT_EFFECT or len(stages) > 1:
@@ -68,6 +70,15 @@ class Host:
                 lines = [str(len(lines))]
         if not lines:
             raise Wrong(f"`{line}` finds nothing: {self.connections()}")
+
+    def tcpdrop(self, words: list[str]) -> None:
+        """-s STATE: every connection in it ends, with a RST to its peer."""
+        if len(words) != 2 or words[0] != "-s":
+            raise Unsupported(f"tcpdrop {' '.join(words)}")
+        core = self.stack.core
+        for number in core.connections():
+            if core.snapshot(number)["state"].replace("-", "_") == words[1]:
+                core.abort(number)
 
     def connections(self) -> list[str]:
         core = self.stack.core

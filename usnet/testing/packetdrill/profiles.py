@@ -77,7 +77,7 @@ FREEBSD = Profile(
     config={
         "rcvbuf": 64 * KIB, "sndbuf": 32 * KIB, "rto_initial": SECOND, "rto_min": 230 * MS, "delack": 40 * MS, "syn_retries": 12,
         "synack_retries": 3, "option_layout": 1, "window_scale": 6, "round_rcvbuf": 1, "all_room": 1,
-        "dsack": 1, "delack_small": 4, "fin_again": 1,
+        "dsack": 1, "delack_small": 4, "fin_again": 1, "challenge_interval": 0,
     },
     defined=frozenset({"FreeBSD"}),
     names={"O_NONBLOCK": 4, "TCP_NODELAY": 1},
