@@ -97,6 +97,8 @@ class Tcp(Table):
     insecure_rst: bool = switch(False, "a RST anywhere in the window resets (RFC 793), not only at its beginning (RFC 5961)")
     insecure_syn: bool = switch(False, "a SYN in the window resets (RFC 793) instead of earning an ACK (RFC 5961)")
     challenge_interval: int = time(500 * 10**6, 0, 60 * 10**9, "time between ACKs in answer to empty segments outside the window (RFC 5961)")
+    drop_synfin: int = count(1, 0, 2, "SYN with FIN is dropped: 0 never, 1 by listeners, 2 always")
+    time_wait_quiet: bool = switch(False, "in TIME-WAIT only what has ACK is answered, as in FreeBSD")
     cc: str = choice("newreno", CONTROLLERS, "congestion controller")
     rto_initial: int = time(10**9, 1, YEARS, "retransmission timeout before the first measurement (RFC 6298)")
     rto_min: int = time(200 * 10**6, 0, YEARS, "shortest retransmission timeout, and by how much it exceeds a longer round trip at least")

@@ -202,7 +202,7 @@ cdef void handshake_listen(tcp_state *t, uint32_t parent, const packet *p, const
         count_drop(t, TDROP_LISTEN_FLAGS)
         segment_refuse(t, p, r, n, now)
         return
-    if not r.flags & TH_SYN or r.flags & TH_FIN:
+    if not r.flags & TH_SYN or (r.flags & TH_FIN and t.config.drop_synfin):
         count_drop(t, TDROP_LISTEN_FLAGS)
         return
     if q.n_ready > q.backlog:               # dropped, not refused: the peer tries again (as Linux and BSD do)

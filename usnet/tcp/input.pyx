@@ -18,6 +18,7 @@ from usnet.tcp.state cimport (
     TDROP_BAD_ACK,
     TDROP_CHECKSUM,
     TDROP_DUPLICATE,
+    TDROP_LISTEN_FLAGS,
     TDROP_NO_ACK,
     TDROP_NO_CONNECTION,
     TDROP_OFFSET,
@@ -354,6 +355,9 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     cdef tcb *k = tcb_at(t, c)
     if reuse_time_wait(t, c, p, r, s.n, now):
         return
+    if k.state == TCPS_TIME_WAIT and t.config.time_wait_quiet and not r.flags & TH_ACK:
+        count_drop(t, TDROP_TIME_WAIT)
+        return
     if k.state == TCPS_SYN_RECEIVED and r.flags & (TH_SYN | TH_RST) == TH_SYN:
         if not check_syn(t, c, r, s, now):
             return
@@ -399,6 +403,9 @@ cdef void finish(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
 
 cdef void dispatch(tcp_state *t, const packet *p, const tcp_repr *r, text *s, int64_t now) noexcept nogil:
     cdef uint32_t c = tcb_find(t, &p.dst, r.dst_port, &p.src, r.src_port)
+    if s.syn and s.fin and t.config.drop_synfin > 1:
+        count_drop(t, TDROP_LISTEN_FLAGS)
+        return
     if c == NONE:
         c = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
         if c != NONE:

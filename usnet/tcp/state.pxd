@@ -63,6 +63,8 @@ cdef struct tcp_config:
     uint8_t fin_again           # 1: what acknowledges while our FIN is out carries it once more, as in FreeBSD
     uint8_t insecure_rst        # 1: a RST anywhere in the window resets (RFC 793), not only at its beginning (RFC 5961, section 3)
     uint8_t insecure_syn        # 1: a SYN in the window resets (RFC 793) instead of earning an ACK (RFC 5961, section 4)
+    uint8_t drop_synfin         # SYN with FIN is dropped: 0 never, 1 by listeners (Linux), 2 always
+    uint8_t time_wait_quiet     # 1: in TIME-WAIT only what has ACK is answered, as in FreeBSD
     uint8_t cc                  # CC_*
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     int64_t challenge_interval  # ns between ACKs in answer to empty segments outside the window (RFC 5961, section 7); default 500 ms

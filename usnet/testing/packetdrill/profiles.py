@@ -77,7 +77,7 @@ FREEBSD = Profile(
     config={
         "rcvbuf": 64 * KIB, "sndbuf": 32 * KIB, "rto_initial": SECOND, "rto_min": 230 * MS, "delack": 40 * MS, "syn_retries": 12,
         "synack_retries": 3, "option_layout": 1, "window_scale": 6, "round_rcvbuf": 1, "all_room": 1,
-        "dsack": 1, "delack_small": 4, "fin_again": 1, "challenge_interval": 0,
+        "dsack": 1, "delack_small": 4, "fin_again": 1, "time_wait_quiet": 1, "drop_synfin": 0, "challenge_interval": 0,
     },
     defined=frozenset({"FreeBSD"}),
     names={"O_NONBLOCK": 4, "TCP_NODELAY": 1},
@@ -93,12 +93,13 @@ FREEBSD = Profile(
         "net.inet.tcp.keepintvl": number("keep_interval", MS),
         "net.inet.tcp.keepcnt": number("keep_count"),
         "net.inet.tcp.msl": number("msl", MS),
+        "net.inet.tcp.drop_synfin": lambda text: {"drop_synfin": 2 * (int(text) != 0)},
         "net.inet.tcp.insecure_rst": switch("insecure_rst"),
         "net.inet.tcp.insecure_syn": switch("insecure_syn"),
         "kern.ipc.maxsockbuf": lambda text: {"window_scale": next(s for s in range(15) if s == 14 or 65535 << s >= int(text))},
     },
     ignored=(
-        "net.inet.tcp.hostcache", "net.inet.tcp.ecn", "net.inet.tcp.blackhole", "net.inet.tcp.fastopen", "net.inet.tcp.rexmit_drop_options", "net.inet.tcp.drop_synfin",
+        "net.inet.tcp.hostcache", "net.inet.tcp.ecn", "net.inet.tcp.blackhole", "net.inet.tcp.fastopen", "net.inet.tcp.rexmit_drop_options",
         "net.inet.tcp.syncookies", "net.inet.tcp.keepinit", "net.inet.tcp.icmp_may_rst", "net.inet.tcp.pmtud", "net.inet.tcp.path_mtu",
         "net.inet.tcp.mssdflt", "net.inet.tcp.tolerate_missing_ts", "net.inet.tcp.v6",
     ),
