@@ -408,10 +408,8 @@ cdef class StackCore:
         own = changed(self.s.config, settings, "stack")
         if max(tcp["sndbuf"], tcp["rcvbuf"]) > MOST_BUF:
             raise ValueError(f"a buffer has at most {MOST_BUF} bytes")
-        if not 1 <= tcp["delack_small"] <= 8:
-            raise ValueError("delack_small lies between 1 and 8")
-        if tcp["option_layout"] >= LAYOUTS or tcp["window_scale"] > TCP_MAX_WSCALE:
-            raise ValueError(f"option_layout is below {LAYOUTS}, and window_scale at most {TCP_MAX_WSCALE}")
+        if not (1 <= tcp["delack_small"] <= 8 and tcp["option_layout"] < LAYOUTS and tcp["window_scale"] <= TCP_MAX_WSCALE):
+            raise ValueError(f"delack_small lies between 1 and 8, option_layout below {LAYOUTS}, window_scale up to {TCP_MAX_WSCALE}")
         if not (0 < own["burst"] <= 65536 and 0 < own["rounds"] <= 65536 and own["tx_retry"]):
             raise ValueError("burst and rounds lie between 1 and 65536, and tx_retry is longer than nothing")
         if settings:
@@ -480,7 +478,7 @@ cdef class StackCore:
         return fields
 
     def abort(self, conn):
-        """Ends a connection with ECONNABORTED and a RST to its peer; one in TIME-WAIT without. IndexError if there is none."""
+        """Ends a connection: ECONNABORTED, and a RST to its peer, but not from TIME-WAIT. IndexError if there is none."""
         if not tcb_live(&self.s.tcp, conn):
             raise IndexError(f"no connection {conn}")
         if tcb_at(&self.s.tcp, conn).state == TCPS_TIME_WAIT:

@@ -26,6 +26,8 @@ LEFT_OUT = ("TCP_FASTOPEN", "TCP_FASTOPEN_CONNECT", "TCP_FASTOPEN_KEY", "TCP_MD5
             "TCP_REMOTE_UDP_ENCAPS_PORT", "TCP_RACK_PACE_MAX_SEG", "TCP_RACK_PACE_RATE_SS", "TCP_RACK_PACE_ALWAYS", "IPV6_UNICAST_HOPS",
             "IPV6_TCLASS", "IPV6_USE_MIN_MTU", "MSG_FASTOPEN", "MSG_ZEROCOPY", "MSG_ERRQUEUE")  # fmt: skip
 FAR = 1 << 20
+Prepared = tuple[Callable[[], Any], bool]
+"""A function that raises BlockingIOError until the call can return, and whether the program waits for it."""
 
 
 class Wrong(AssertionError):  # noqa: N818
@@ -99,12 +101,14 @@ class Calls:
 
     # Calls: each gives a function that is called until it does not raise BlockingIOError, and whether the program waits meanwhile
 
-    def prepare(self, name: str, arguments: tuple[Any, ...], result: Any) -> tuple[Callable[[], Any], bool]:
+    def prepare(self, name: str, arguments: tuple[Any, ...], result: Any) -> Prepared:
         method = getattr(self, f"call_{name}", None)
         if method is None:
             raise Unsupported(f"{name}()")
+        given = (result, *arguments) if name in GIVES_DESCRIPTOR else arguments
         try:
-            return method(*arguments) if name not in GIVES_DESCRIPTOR else method(result, *arguments)
+            prepared: Prepared = method(*given)
+            return prepared
         except TypeError as error:
             raise ScriptError(f"{name}(): {error}") from error
 
@@ -115,10 +119,10 @@ class Calls:
         self.open[number] = Descriptor(thing)
         return number
 
-    def call_socket(self, result: Any, domain: Any, kind: Any, protocol: Any):
+    def call_socket(self, result: Any, domain: Any, kind: Any, protocol: Any) -> Prepared:
         type_ = self.value(kind)
 
-        def made():
+        def made() -> int:
             if type_ & ~(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) == socket.SOCK_STREAM and self.value(protocol) not in (0, socket.IPPROTO_TCP):
                 raise OSError(errno.EPROTONOSUPPORT, os.strerror(errno.EPROTONOSUPPORT))
             number = self.keep(result, self.stack.socket(socket.AF_INET, type_ & 0xF))
@@ -127,24 +131,24 @@ class Calls:
 
         return made, False
 
-    def call_bind(self, fd, address, length):
+    def call_bind(self, fd: Any, address: Any, length: Any) -> Prepared:
         return lambda: self.of(fd).bind(self.address(address, self.bind_address)), False
 
-    def call_listen(self, fd, backlog):
+    def call_listen(self, fd: Any, backlog: Any) -> Prepared:
         return lambda: self.of(fd).listen(self.number(backlog)), False
 
-    def call_accept(self, result, fd, address, length):
-        def accepted():
+    def call_accept(self, result: Any, fd: Any, address: Any, length: Any) -> Prepared:
+        def accepted() -> int:
             sock, _ = self.of(fd).accept()
             return self.keep(result, sock)
 
         return accepted, self.may_block((fd,))
 
-    def call_connect(self, fd, address, length):
+    def call_connect(self, fd: Any, address: Any, length: Any) -> Prepared:
         state = {"begun": False}
         waits = self.may_block((fd,))
 
-        def connected():
+        def connected() -> int:
             sock = self.of(fd)
             if state["begun"]:
                 if not writable(self.stack, sock):
@@ -163,25 +167,25 @@ class Calls:
 
         return connected, waits
 
-    def call_close(self, fd):
-        def closed():
+    def call_close(self, fd: Any) -> Prepared:
+        def closed() -> None:
             self.of(fd).close()
             del self.open[self.value(fd)]
 
         return closed, False
 
-    def call_shutdown(self, fd, how):
+    def call_shutdown(self, fd: Any, how: Any) -> Prepared:
         return lambda: self.of(fd).shutdown(self.number(how)), False
 
     # Data
 
-    def sender(self, fd, size: int, flags: int, address: Any = None):
+    def sender(self, fd: Any, size: int, flags: int, address: Any = None) -> Prepared:
         """All of it where the program may wait; what fits, else."""
         waits = self.may_block((fd,), flags)
         sent = [0]
         flags &= ~socket.MSG_DONTWAIT
 
-        def send():
+        def send() -> Any:
             sock = self.of(fd)
             if address is not None and sock.type == socket.SOCK_DGRAM:
                 return sock.sendto(bytes(size), flags, address)
@@ -199,49 +203,50 @@ class Calls:
 
         return send, waits
 
-    def call_write(self, fd, buffer, size):
+    def call_write(self, fd: Any, buffer: Any, size: Any) -> Prepared:
         return self.sender(fd, self.number(size), 0)
 
-    def call_send(self, fd, buffer, size, flags=0):
+    def call_send(self, fd: Any, buffer: Any, size: Any, flags: Any = 0) -> Prepared:
         return self.sender(fd, self.number(size), self.number(flags))
 
-    def call_sendto(self, fd, buffer, size, flags, address, length):
-        return self.sender(fd, self.number(size), self.number(flags), None if address == Word("NULL") else self.address(address, self.connect_address))
+    def call_sendto(self, fd: Any, buffer: Any, size: Any, flags: Any, address: Any, length: Any) -> Prepared:
+        to = None if address == Word("NULL") else self.address(address, self.connect_address)
+        return self.sender(fd, self.number(size), self.number(flags), to)
 
-    def call_writev(self, fd, vector, count):
+    def call_writev(self, fd: Any, vector: Any, count: Any) -> Prepared:
         return self.sender(fd, self.lengths(vector), 0)
 
-    def call_sendmsg(self, fd, message, flags):
+    def call_sendmsg(self, fd: Any, message: Any, flags: Any) -> Prepared:
         return self.sender(fd, self.lengths(part(message, "msg_iov")), self.number(flags))
 
     def lengths(self, vector: Any) -> int:
         return sum(self.number(one[1]) for one in vector)
 
-    def receiver(self, fd, size: int, flags: int):
+    def receiver(self, fd: Any, size: int, flags: int) -> Prepared:
         waits = self.may_block((fd,), flags)
         return lambda: len(self.of(fd).recv(size, flags & ~socket.MSG_DONTWAIT)), waits
 
-    def call_read(self, fd, buffer, size):
+    def call_read(self, fd: Any, buffer: Any, size: Any) -> Prepared:
         return self.receiver(fd, self.number(size), 0)
 
-    def call_recv(self, fd, buffer, size, flags=0):
+    def call_recv(self, fd: Any, buffer: Any, size: Any, flags: Any = 0) -> Prepared:
         return self.receiver(fd, self.number(size), self.number(flags))
 
-    def call_recvfrom(self, fd, buffer, size, flags, address, length):
+    def call_recvfrom(self, fd: Any, buffer: Any, size: Any, flags: Any, address: Any, length: Any) -> Prepared:
         return self.receiver(fd, self.number(size), self.number(flags))
 
-    def call_readv(self, fd, vector, count):
+    def call_readv(self, fd: Any, vector: Any, count: Any) -> Prepared:
         return self.receiver(fd, self.lengths(vector), 0)
 
-    def call_recvmsg(self, fd, message, flags):
+    def call_recvmsg(self, fd: Any, message: Any, flags: Any) -> Prepared:
         if part(message, "msg_control", None) is not None:
             raise Unsupported("control messages")
         return self.receiver(fd, self.lengths(part(message, "msg_iov")), self.number(flags))
 
     # Options
 
-    def call_fcntl(self, fd, command, value=0):
-        def controlled():
+    def call_fcntl(self, fd: Any, command: Any, value: Any = 0) -> Prepared:
+        def controlled() -> int:
             self.of(fd)
             one = self.open[self.value(fd)]
             nonblock = self.names["O_NONBLOCK"]
@@ -254,8 +259,8 @@ class Calls:
 
         return controlled, False
 
-    def call_setsockopt(self, fd, level, option, value, length):
-        def set_():
+    def call_setsockopt(self, fd: Any, level: Any, option: Any, value: Any, length: Any) -> Prepared:
+        def set_() -> Any:
             sock = self.of(fd)
             where, what = self.value(level), self.value(option)
             if isinstance(value, dict):
@@ -265,12 +270,13 @@ class Calls:
                 raise Unsupported(f"a structure for {option}")
             if isinstance(value, str):
                 return sock.setsockopt(where, what, value.encode())
-            return sock.setsockopt(where, what, self.number(value))
+            number = self.number(value)
+            return sock.setsockopt(where, what, number if number < 1 << 31 else number - (1 << 32))
 
         return set_, False
 
-    def call_getsockopt(self, fd, level, option, value, length):
-        def got():
+    def call_getsockopt(self, fd: Any, level: Any, option: Any, value: Any, length: Any) -> Prepared:
+        def got() -> int:
             found = self.of(fd).getsockopt(self.value(level), self.value(option))
             wanted = self.number(value) if value != ANY else found
             if found != wanted:
@@ -279,15 +285,15 @@ class Calls:
 
         return got, False
 
-    def call_ioctl(self, fd, request, value):
+    def call_ioctl(self, fd: Any, request: Any, value: Any) -> Prepared:
         raise Unsupported("ioctl()")
 
     # Readiness
 
-    def call_poll(self, entries, count, timeout):
+    def call_poll(self, entries: Any, count: Any, timeout: Any) -> Prepared:
         wait = self.number(timeout)
 
-        def polled():
+        def polled() -> int:
             ready = [(one, self.events(self.of(one["fd"])) & (self.value(one["events"]) | select.POLLERR | select.POLLHUP)) for one in entries]
             n = sum(1 for _, found in ready if found)
             if n == 0 and wait:
@@ -306,7 +312,7 @@ class Calls:
         return found[0][1] if found else 0
 
 
-class InProgress(OSError):
+class InProgress(OSError):  # noqa: N818
     """EINPROGRESS: an answer, not a reason to wait."""
 
     def __init__(self) -> None:

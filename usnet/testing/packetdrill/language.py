@@ -232,7 +232,8 @@ class _Reader:
         relative = self.mark("+")
         at = self.seconds()
         if self.mark("~"):
-            return Time(at, relative, *reversed((self.mark("+"), self.seconds())))
+            until_relative = self.mark("+")
+            return Time(at, relative, self.seconds(), until_relative)
         if self.mark("..."):
             return Time(at, relative, self.seconds(), relative)
         return Time(at, relative)

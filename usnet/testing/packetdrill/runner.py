@@ -1,7 +1,9 @@
 """Runs a script: each event at its time, each packet that leaves beside the one that is expected."""
 
+import contextlib
 import errno
 import os
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -208,7 +210,9 @@ class Run:
             self.machine.step(limit)
             self.poll()
         if self.pending is not None:
-            raise Failed(f"line {self.pending[0].line}: {self.pending[0].what.name}() has not returned")
+            event = self.pending[0]
+            assert isinstance(event.what, Call)
+            raise Failed(f"line {event.line}: {event.what.name}() has not returned")
 
     def returned(self, call: Call, result: Any, error: int) -> None:
         name = errno.errorcode.get(error, str(error)) if error else ""
@@ -267,14 +271,14 @@ class Run:
 
     def inject_icmp(self, written: Written) -> None:
         flow = self.flow or Flow(self.bind_port, self.connect_port)
+        ends, payload = (self.machine.local, self.machine.remote), bytes(written.length)
         if written.quoted == "udp":
-            quoted = UdpHeader(flow.local_port, flow.remote_port, 8 + written.length).to_bytes(bytes(written.length), self.machine.local, self.machine.remote)
-            proto = UDP
+            quoted = UdpHeader(flow.local_port, flow.remote_port, 8 + len(payload)).to_bytes(payload, *ends)
         else:
             seq = ((written.seq or 0) + flow.shift) & MASK
-            quoted = RawTcp(flow.local_port, flow.remote_port, seq, flags=ACK, payload=bytes(written.length)).to_bytes(self.machine.local, self.machine.remote)
-            proto = TCP
-        inner = Ipv4Header(self.machine.local, self.machine.remote, proto, total_len=20 + len(quoted), dont_fragment=True).to_bytes()
+            quoted = RawTcp(flow.local_port, flow.remote_port, seq, flags=ACK, payload=payload).to_bytes(*ends)
+        proto = UDP if written.quoted == "udp" else TCP
+        inner = Ipv4Header(*ends, proto, total_len=20 + len(quoted), dont_fragment=True).to_bytes()
         self.machine.put(ICMP, IcmpHeader(written.type, written.code, written.mtu).to_bytes((inner + quoted)[:548]))
 
     def expect(self, event: Event, start: int, written: Written) -> None:
@@ -340,7 +344,8 @@ class Run:
         self.names.update(variables(under_test[-1] if under_test else None))
         text = "\n".join(line.strip() if "\n" not in what.text.strip() else line for line in what.text.strip().split("\n"))
         try:
-            exec(compile(text, "code", "exec"), self.names)
+            with contextlib.redirect_stdout(sys.stderr):
+                exec(compile(text, "code", "exec"), self.names)
         except AssertionError as error:
             values = {name: value for name, value in self.names.items() if name.startswith("tcpi_") and name in text}
             raise Failed(f"line {self.line}: {text} does not hold: {error} {values}") from error
