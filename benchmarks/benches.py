@@ -35,6 +35,14 @@ BULK_FACTS = {
 FRAMES = {"frames/unit": lambda tally: tally["frames"] / tally["units"]}
 
 
+PYTHON_ECHO = (
+    Peer("select.epoll, one thread", python_echo.kernel_epoll, loopback.missing),
+    Peer("select.epoll, own process", partial(python_echo.own_process, python_echo.serve_epoll), loopback.missing),
+    Peer("asyncio, own process", partial(python_echo.own_process, python_echo.serve_asyncio), loopback.missing),
+    Peer("uvloop, own process", partial(python_echo.own_process, python_echo.serve_uvloop), python_echo.missing_uvloop),
+)
+
+
 def bulk_case(name, *peers, **how):
     return case(name, "segment", native.bulk, peers=peers, counted=4_000, facts=BULK_FACTS, **how)
 
@@ -95,12 +103,9 @@ CASES = {
         case("dumbbell of routers, bulk, SimPy processes", "link-packet", sim.bulk, True, peers=(NS3,), units=300_000, warm=10_000, counted=20_000),
     ],
     "python-echo": [
-        case("epoll server in Python, 64 connections", "message", python_echo.usnet_epoll, units=20_000, warm=5_000, counted=0, peers=(
-            Peer("select.epoll, one thread", python_echo.kernel_epoll, loopback.missing),
-            Peer("select.epoll, own process", partial(python_echo.own_process, python_echo.serve_epoll), loopback.missing),
-            Peer("asyncio, own process", partial(python_echo.own_process, python_echo.serve_asyncio), loopback.missing),
-            Peer("uvloop, own process", partial(python_echo.own_process, python_echo.serve_uvloop), python_echo.missing_uvloop),
-        )),
+        case("epoll server in Python, 64 connections", "message", python_echo.usnet_epoll, units=20_000, warm=5_000, counted=0, peers=PYTHON_ECHO),
+        case("the same with calls for many messages", "message", python_echo.usnet_epoll, True, units=20_000, warm=5_000, counted=0,
+             peers=PYTHON_ECHO[:1]),
     ],
     "property": [
         Case("handshake, 20 KB each way, faults, close", "example", example.run_plans, units=200, warm=20, missing=example.missing),

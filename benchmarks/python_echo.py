@@ -56,8 +56,16 @@ def echo(poll, connections):
     return turn
 
 
+def echo_many(receive, send):
+    """A turn of a server that asks for its messages, and hands over the answers, in one call each."""
+    def turn():
+        send(receive(ROOM, 0))
+
+    return turn
+
+
 @contextlib.contextmanager
-def usnet_epoll(check=False, step=0):
+def usnet_epoll(many=False, check=False, step=0):
     with native.joined(0, most=CONNECTIONS + 64, check=check, step=step) as both, contextlib.ExitStack() as opened:
         far = both.far
         listener = opened.enter_context(far.create_server(("", PORT)))
@@ -72,7 +80,7 @@ def usnet_epoll(check=False, step=0):
             connection.setblocking(False)
             poller.register(connection, select.EPOLLIN)
             connections[connection.fileno()] = connection
-        yield turns(both, echo(poller.poll, connections))
+        yield turns(both, echo_many(poller.recv_many, far.send_many) if many else echo(poller.poll, connections))
 
 
 @contextlib.contextmanager

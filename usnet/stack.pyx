@@ -465,6 +465,13 @@ cdef class StackCore:
         """Indices of all TCBs, listeners too."""
         return [c for c in range(self.s.tcp.records.used) if tcb_live(&self.s.tcp, c)]
 
+    def state_of(self, conn):
+        """The state of one connection, by its RFC name. IndexError if there is none."""
+        cdef tcb room
+        if not tcb_live(&self.s.tcp, conn):
+            raise IndexError(f"no connection {conn}")
+        return STATE_NAMES[tcb_seen(&self.s.tcp, conn, &room).state]
+
     def snapshot(self, conn):
         """All fields of one connection (tcp/tcb.pxd) by name; addresses as text, the state by its RFC name. IndexError if there is none."""
         if not tcb_live(&self.s.tcp, conn):

@@ -9,6 +9,7 @@ are ints in ns, or text with a unit.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +36,10 @@ ACTIONS: dict[str, dict[str, object]] = {
 }
 # what middleboxes rewrite -> the number that usnet.wire.mangle has for it, and the largest value (0: it has none)
 MANGLED = {"mss": (1, 65535), "wscale": (2, 255), "sack": (3, 0), "timestamps": (4, 0), "window": (5, 65535)}
+# flag -> letters that are set, and that are clear
+_IMPLIED = {"syn": ("S", "A"), "synack": ("SA", ""), "fin": ("F", ""), "rst": ("R", "")}
+_OF_TCP = ("syn", "synack", "ack", "data", "fin", "rst", "tcp")
+_FRAME_KINDS = {"data": 1, "ack": 2, "arp": 3, "icmp": 4}
 MATCH_KEYS = ("flag", "ip", "protocol", "flags", "not_flags", "size", "src_port", "dst_port", "bytes", "time", "nth",
               "every", "p")
 
@@ -56,6 +61,8 @@ def span(value: Range, key: str, low: int, high: int, number: Callable[[Any], in
     parts: Sequence[object]
     if value is None:
         return low, high
+    if type(value) is int and low <= value <= high:
+        return value, value
     if isinstance(value, str) and ".." in value:
         parts = value.split("..", 1)
     elif isinstance(value, (list, tuple)) and len(value) == 2:
@@ -76,6 +83,8 @@ def ordinals(value: Range) -> list[tuple[int, int]]:
     """The (first, last) ranges of `nth`; an empty list for all."""
     if value in (None, "all"):
         return []
+    if type(value) is int and 1 <= value <= FOREVER:
+        return [(value, value)]
     items: Sequence[Range] = [value] if not isinstance(value, (str, list, tuple)) else value
     if isinstance(value, str):
         items = value.split(",")
@@ -89,7 +98,15 @@ def ordinals(value: Range) -> list[tuple[int, int]]:
 
 def parse_action(text: object) -> tuple[str, dict[str, int]]:
     """ "dup(2, gap=1ms)" -> ("dup", {"n": 2, "gap": 1000000}). ValueError names what is wrong."""
-    found = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        raise ValueError(f"do: {text!r} is none of {', '.join(ACTIONS)}")
+    name, arguments = _parse_action(text)
+    return name, dict(arguments)
+
+
+@functools.lru_cache(4096)
+def _parse_action(text: str) -> tuple[str, dict[str, int]]:
+    found = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
     if not found or found[1] not in ACTIONS:
         raise ValueError(f"do: {text!r} is none of {', '.join(ACTIONS)}")
     name, known = found[1], ACTIONS[found[1]]
@@ -130,9 +147,11 @@ def _argument(label: str, key: str, value: Any) -> int:
 
 
 def _tcp_mask(value: str | None, key: str) -> int:
-    if any(letter not in TCP_LETTERS for letter in value or ""):
+    if not value:
+        return 0
+    if any(letter not in TCP_LETTERS for letter in value):
         raise ValueError(f"{key}: {value!r} has letters other than {TCP_LETTERS}")
-    return sum(1 << TCP_LETTERS.index(letter) for letter in set(value or ""))
+    return sum(1 << TCP_LETTERS.index(letter) for letter in set(value))
 
 
 @dataclass(frozen=True)
@@ -193,8 +212,8 @@ class Fate:
 
     def key(self, occurrence: int = 0) -> int:
         """Names the rule's draws: of 64 bits, the same for rules that differ only in probability or amount."""
-        match = {k: v for k, v in self.to_dict().get("match", {}).items() if k != "p"}
-        text = repr((self.at, self._rule["action"], sorted(match.items()), occurrence))  # type: ignore[attr-defined]
+        match = [(key, value) for key in _NAMING if (value := getattr(self, key)) != _DEFAULTS[key]]
+        text = repr((self.at, self._rule["action"], match, occurrence))  # type: ignore[attr-defined]
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") | 1 << 63
 
     def compiled(self) -> dict:
@@ -229,16 +248,14 @@ class Fate:
             raise ValueError(f"protocol: {self.protocol!r} is neither 0 to 255 nor one of {', '.join(PROTOCOLS)}")
         if self.flag is not None and self.flag not in FLAGS:
             raise ValueError(f"flag: {self.flag!r} is none of {', '.join(FLAGS)}")
-        masks = {"syn": ("S", "A"), "synack": ("SA", ""), "fin": ("F", ""), "rst": ("R", "")}
-        implied, clear = masks.get(self.flag or "", ("", ""))
-        tcp = bool(self.flags or self.not_flags) or self.flag in ("syn", "synack", "ack", "data", "fin", "rst",
-                                                                  "tcp") or self.bytes is not None
+        implied, clear = _IMPLIED.get(self.flag or "", ("", ""))
+        tcp = bool(self.flags or self.not_flags) or self.flag in _OF_TCP or self.bytes is not None
         if tcp and protocol not in (None, 6):
             raise ValueError(f"protocol: {self.protocol!r} does not go with conditions on TCP")
         if self.flag == "udp":
             protocol = 17
         return {
-            "kind": {"data": 1, "ack": 2, "arp": 3, "icmp": 4}.get(self.flag or "", 0),
+            "kind": _FRAME_KINDS.get(self.flag or "", 0),
             "protocol": 6 if tcp else -1 if protocol is None else protocol,
             "flags_set": _tcp_mask(self.flags, "flags") | _tcp_mask(implied, ""),
             "flags_clear": _tcp_mask(self.not_flags, "not_flags") | _tcp_mask(clear, ""),
@@ -257,6 +274,7 @@ class Fate:
         return int(p * 2**64)
 
 
+_NAMING = sorted(set(MATCH_KEYS) - {"p"})
 _DEFAULTS = {f.name: f.default for f in dataclasses.fields(Fate)}
 
 

@@ -12,16 +12,14 @@ then the hosts that have become due; then SimPy's other events, by (priority, or
 going first again after each. So whoever looks sees a network that has settled.
 """
 import operator
-from heapq import heappush
 
 import simpy
 from simpy.core import EmptySchedule, StopSimulation
-from simpy.events import NORMAL, URGENT, Event
+from simpy.events import URGENT, Event
 
 from usnet.backends.sim import units
 from usnet.backends.sim.network import Network
-
-FOREVER = 2**63 - 1
+from usnet.lab.drive import drive, network_limit, schedule
 
 
 class SimulationStalled(RuntimeError):  # noqa: N818
@@ -50,6 +48,11 @@ class Environment(simpy.Environment):
         network.environment = self
 
     @property
+    def now(self):
+        """Virtual time, ns."""
+        return self._scheduler.now
+
+    @property
     def _now(self):
         return self._scheduler.now
 
@@ -62,20 +65,7 @@ class Environment(simpy.Environment):
         """Whether run() or step() is under way: whoever asks is called from it."""
         return self._running
 
-    def schedule(self, event, priority=NORMAL, delay=0):
-        """Schedules an event `delay` ns from now."""
-        try:
-            t = self._scheduler.now + operator.index(delay)
-        except TypeError:
-            raise TypeError(f"delays are int nanoseconds, not {delay!r}") from None
-        heappush(self._queue, (t, priority, next(self._eid), event))
-
-    def _limit(self):
-        """Up to when the network may run before SimPy's next event."""
-        if not self._queue:
-            return FOREVER
-        t, priority = self._queue[0][:2]
-        return t if priority < NORMAL else t + 1
+    schedule = schedule
 
     def peek(self):
         """Time of the next event of either kind in ns; SimPy's Infinity when there is none."""
@@ -86,7 +76,7 @@ class Environment(simpy.Environment):
         """Processes the next event of either kind. EmptySchedule when none is left."""
         was, self._running = self._running, True
         try:
-            if not self._scheduler.step(self._limit()):
+            if not self._scheduler.step(network_limit(self._queue)):
                 super().step()
         finally:
             self._running = was
@@ -131,18 +121,14 @@ class Environment(simpy.Environment):
         return event
 
     def _run(self):
-        run_before, process = self._scheduler.run_before, super().step
-        while True:
-            while run_before(self._limit()):
-                pass
-            process()
+        drive(self._scheduler, self._queue, super().step)
 
     def go_on(self):
         """Lets the network run until Python is called, or processes SimPy's next event. EmptySchedule when nothing is
         left."""
         was, self._running = self._running, True
         try:
-            if not self._scheduler.run_before(self._limit()):
+            if not self._scheduler.run_before(network_limit(self._queue)):
                 super().step()
         finally:
             self._running = was

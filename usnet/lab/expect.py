@@ -63,6 +63,13 @@ class Run:
         self.ends: list[int] = []  # when events that last a while end
         self.boots: list[int] = []  # of them, when hosts come back
         self.flight: Flight | None = None
+        self._settings: dict[str, dict[str, int]] = {}
+
+    def settings(self, host: str) -> dict[str, int]:
+        """Of its stack, as they are when they are first asked for: when the programs have ended."""
+        if host not in self._settings:
+            self._settings[host] = self.world.hosts[host].stack.core.configuration()
+        return self._settings[host]
 
     def connections(self, host: str) -> Iterator[dict[str, Any]]:
         """Snapshots of a host's connections that are past their handshake."""
@@ -171,7 +178,7 @@ def check_model(run: Run) -> Iterator[str]:
     lost = sum(sum(way["dropped"].values()) for link in run.statistics["links"].values() for way in link.values())
     if any(event.do == "crash" for event in run.scenario.table.events):
         lost += GIVE_UP_AFTER               # a host that forgets all may end any connection
-    stacks = {name: host.stack.core.configuration() for name, host in run.world.hosts.items()}
+    stacks = {name: run.settings(name) for name in run.world.hosts}
     buffers = {} if {"sndbuf", "rcvbuf"} & run.scenario.options else {name: (c["sndbuf"], c["rcvbuf"]) for name, c in stacks.items()}
     model = Model(delay, lost + run.observer.altered, buffers)
     model.judge(run.ledger.calls, list(run.ledger.pending.values()))

@@ -5,6 +5,7 @@
 
 What the rules found is in `Observer.violations`, by rule; each end of a connection is a Side (observe_side).
 """
+import functools
 import ipaddress
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -52,6 +53,16 @@ cdef enum:
 NAMES = (*KINDS, "syn", "synack", "fin", "rst", "data", "ack")
 
 
+@functools.lru_cache(1024)
+def number_of(address):
+    """Of "10.0.0.1/24", without its prefix."""
+    return int(ipaddress.IPv4Address(address.split("/")[0]))
+
+
+cdef str text_of(uint64_t a):
+    return f"{a >> 24 & 255}.{a >> 16 & 255}.{a >> 8 & 255}.{a & 255}"
+
+
 cdef class Seen:
     """What was seen of a host, beside its connections."""
     cdef str name
@@ -63,7 +74,7 @@ cdef class Seen:
 
     def __init__(self, str name, addresses):
         self.name = name
-        self.addresses = {int(ipaddress.ip_address(a.split("/")[0])) for a in addresses}
+        self.addresses = {number_of(a) for a in addresses}
         self.arp_sent = self.arp_heard = -1
 
 
@@ -197,8 +208,7 @@ cdef class Observer(FrameTap):
                 self.past.append(side)
                 side = None
         if side is None:
-            mine, its = ipaddress.IPv4Address(laddr), ipaddress.IPv4Address(raddr)
-            side = self.sides[key] = Side(self, host.name, f"{host.name} ({mine}:{lport} to {its}:{rport})")
+            side = self.sides[key] = Side(self, host.name, f"{host.name} ({text_of(laddr)}:{lport} to {text_of(raddr)}:{rport})")
         return side
 
     def crashed(self, str host, int64_t t):

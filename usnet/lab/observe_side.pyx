@@ -15,7 +15,12 @@ cdef enum:
     OVERRIDE = 100_000_000
     KEPT = 1 << 20              # bytes behind what is acknowledged
 
-cdef object make_sent = Sent
+cdef object new_tuple = tuple.__new__
+
+
+cdef object make_sent(int64_t t, int64_t start, int64_t length, bint again, int64_t una, bint forced):
+    """A Sent, without the way through Python that a NamedTuple takes."""
+    return new_tuple(Sent, (t, start, length, bool(again), una, bool(forced)))
 
 
 cdef int64_t shift_of(Side e, int flags, const seen_options *o) noexcept:
@@ -180,7 +185,7 @@ cdef int data_leaves(Side e, int64_t t, Segment seg, int64_t start) except -1:
             check_size(e, t, start, n, fin)
     if again and not syn:
         sack_check_again(e, t, seg, start, end)
-    e.log.append(make_sent(t, start, end - start, bool(again), e.una))
+    e.log.append(make_sent(t, start, end - start, again, e.una, False))
     if e.una <= 1 and n and not again:
         e.first_flight += 1
     if fin:
@@ -217,7 +222,7 @@ cdef int check_size(Side e, int64_t t, int64_t start, int64_t n, bint fin) excep
         return 0
     probe = n == 1 and start >= e.right - 1
     forced = e.una == start and t - max(e.acked_at, e.log[len(e.log) - 1].t if e.log else 0) >= OVERRIDE
-    e.small.append(make_sent(t, start, n, bool(probe), e.una, bool(forced)))
+    e.small.append(make_sent(t, start, n, probe, e.una, forced))
     if e.una < e.sent_max and not fin and not probe and n < e.largest_window // 2 and e.host not in e.observer.nodelay:
         e.wrong("nagle", t, f"{n} bytes leave at offset {start} while {e.sent_max - e.una} are unacknowledged")
     return 0

@@ -238,6 +238,12 @@ class SimPoller(Poller):
         if host is not None:
             self._listen(host)
 
+    def reset(self, env):
+        """As new, in another environment of the same network: nobody waits."""
+        self.env = env
+        self._waiters, self._seen, self._news, self._timed_out = {}, {}, 0, False
+        self._alarm.clear()
+
     def _listen(self, host):
         self._hosts.append(host)
         host.add_listener(self._host_news)

@@ -20,11 +20,12 @@ from usnet.lab.captures import Captures
 from usnet.lab.expect import Run
 from usnet.lab.expect_wire import Flight
 from usnet.lab.observe import Observer
+from usnet.lab.reuse import Worlds
 from usnet.lab.scenario_check import Scenario, from_tables
 from usnet.lab.scenario_events import plan
 from usnet.lab.scenario_format import ScenarioError, read, table, variants
 from usnet.lab.scenario_ledger import Did, Ledger
-from usnet.lab.scenario_play import Sampler, build, play
+from usnet.lab.scenario_play import Sampler, play
 from usnet.lab.watch import Watch
 from usnet.lab.world import World
 
@@ -85,19 +86,20 @@ def run(
     rings: str = "own",
     spares: int = 64,
     progress: Callable[[World], None] | None = None,
+    worlds: Worlds | None = None,
 ) -> Outcome:
     """Runs a scenario (all cases of it) and judges it.
 
     seed: instead of the file's. pcap_dir: a pcapng of each end of each link goes there. rings, spares: of all ports, as World() takes them.
-    progress: called with each world before it runs.
+    progress: called with each world before it runs. worlds: where its worlds come from and go to, to be used again; None: each is new.
     """
     if scenario.cases:
-        return _sum_up(scenario, seed, [run(case, seed, pcap_dir, rings=rings, spares=spares, progress=progress) for case in scenario.cases])
+        done = [run(case, seed, pcap_dir, rings=rings, spares=spares, progress=progress, worlds=worlds) for case in scenario.cases]
+        return _sum_up(scenario, seed, done)
     used = scenario.table.seed if seed is None else seed
     began = time.process_time()
     with ExitStack() as stack:
-        world = World(used, rings, spares)
-        made = build(scenario, world)
+        world, made = (worlds or Worlds(0)).take(scenario, used, rings, spares)
         observer = Observer(world, frozenset(host for host, spec in scenario.apps if spec.options.get("nodelay")))
         judged = Run(scenario, world, Ledger(world), observer, Watch(world))
         plan(judged, made)
@@ -125,8 +127,10 @@ def run(
             statistics=judged.statistics | {"watch": {"looks": judged.watch.looks, "largest_gap": judged.watch.largest_gap}},
             calls=judged.ledger.calls,
         )
-        for host in world.hosts.values():
-            host.stack.close(linger=0)
+        if worlds is not None:
+            worlds.give(world, made)
+        else:
+            world.close()
     outcome.cpu_seconds = time.process_time() - began
     return outcome
 

@@ -4,7 +4,7 @@ import errno
 import hashlib
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 PERIOD = 65521
 """Bytes after which a pattern repeats: a prime, so that no shift by whole segments looks right."""
@@ -14,9 +14,9 @@ Stream = tuple[tuple[str, int], tuple[str, int]]
 
 
 @lru_cache(64)
-def _table(stream: str) -> memoryview:
+def _table(stream: str) -> bytes:
     """The pattern, twice."""
-    return memoryview(hashlib.shake_128(stream.encode()).digest(PERIOD) * 2)
+    return hashlib.shake_128(stream.encode()).digest(PERIOD) * 2
 
 
 class Pattern:
@@ -24,17 +24,19 @@ class Pattern:
 
     def __init__(self, stream: Stream):
         self._table = _table(repr(stream))
+        self._view = memoryview(self._table)
 
     def at(self, offset: int, length: int) -> memoryview:
         """Up to `length` bytes from `offset` on; at most PERIOD."""
         start = offset % PERIOD
-        return self._table[start : start + min(length, PERIOD)]
+        return self._view[start : start + min(length, PERIOD)]
 
     def mismatch(self, offset: int, data: bytes) -> int | None:
         """The offset of the first byte that is not the pattern's; None when all are."""
         for done in range(0, len(data), PERIOD):
             part = data[done : done + PERIOD]
-            wanted = self.at(offset + done, len(part))
+            start = (offset + done) % PERIOD
+            wanted = self._table[start : start + len(part)]
             if part != wanted:
                 return offset + done + next(i for i, (a, b) in enumerate(zip(part, wanted, strict=True)) if a != b)
         return None
@@ -72,8 +74,7 @@ class Failed:
     t: int
 
 
-@dataclass(frozen=True)
-class Did:
+class Did(NamedTuple):
     """A call that a program of steps made, and what it gave: a number, or an errno's name; "" when it has not returned."""
 
     end: tuple[str, int]                    # host, and the server's port
@@ -142,10 +143,6 @@ class Ledger:
         name = error_name(error)
         self.errors.append(Failed(host, call, name, self.world.now))
         self.note(host, call, name)
-
-    def did(self, did: Did) -> None:
-        self.calls.append(did)
-        self.note(did.end[0], did.call, did.result)
 
     def took(self, host: str, what: str, began: int) -> None:
         self.times.append(Took(host, what, began, self.world.now))

@@ -7,7 +7,7 @@ from usnet.lab.expect import Run
 from usnet.lab.observe_side import Side
 from usnet.lab.scenario_check import Scenario
 from usnet.lab.scenario_events import start_programs
-from usnet.lab.scenario_format import ScenarioTable
+from usnet.lab.scenario_format import LinkTable, ScenarioTable
 from usnet.lab.world import World
 from usnet.wire.observe import parse_tcp
 
@@ -50,10 +50,16 @@ def build(scenario: Scenario, world: World) -> list[Any]:
     for link, ways, fates in zip(t.links, scenario.links, scenario.fates, strict=True):
         rings = {"mtu": link.ports.mtu, "slots": (link.ports.tx_slots, link.ports.rx_slots), "fifo": link.ports.fifo}
         made.append(world.link(ends[link.a], ends[link.b], ports=rings, name=link.name, fates=fates, **ways))
-        if link.neighbours == "known":
-            ends[link.a].learn(ends[link.b])
-            ends[link.b].learn(ends[link.a])
+        link_ends(world, link)
     return made
+
+
+def link_ends(world: World, link: LinkTable) -> None:
+    """What the hosts at a link's ends know of each other from the start."""
+    if link.neighbours == "known":
+        a, b = world.hosts[link.a], world.hosts[link.b]
+        a.learn(b)
+        b.learn(a)
 
 
 def play(scenario: Scenario, judged: Run) -> None:
@@ -73,10 +79,6 @@ def play(scenario: Scenario, judged: Run) -> None:
         program.kill()
     _rest(judged)
     judged.observer.finish(world.now)
-    judged.statistics = {
-        "hosts": {name: host.statistics() for name, host in world.hosts.items()},
-        **world.network.statistics(),
-    }
 
 
 def _run_until(judged: Run, deadline: int) -> None:
@@ -110,7 +112,7 @@ def _round_trip(world: World) -> int:
 def _states(host: Any) -> list[str]:
     """Of the host's connections, listeners left out."""
     core = host.stack.core
-    found = [core.snapshot(number)["state"] for number in core.connections()]
+    found = [core.state_of(number) for number in core.connections()]
     return [state for state in found if state != "LISTEN"]
 
 
@@ -119,7 +121,7 @@ def _rest(judged: Run) -> None:
     world = judged.world
     settle = 0
     for host in world.hosts.values():
-        c = host.stack.core.configuration()
+        c = judged.settings(host.name)
         settle = max(settle, 2 * c["msl"] + c["fin_wait_2"] + 4 * c["rto_max"])
     world.run(until=world.now + settle)
 
@@ -131,8 +133,9 @@ def _rest(judged: Run) -> None:
     world.network.tap(sent_at_rest)
     world.run(until=world.now + REST)
     world.network.untap(sent_at_rest)
-    for name, host in world.hosts.items():
-        memory = host.stack.statistics()["memory"]
+    judged.statistics = {"hosts": {name: host.statistics() for name, host in world.hosts.items()}, **world.network.statistics()}
+    for name, statistics in judged.statistics["hosts"].items():
+        memory = statistics["memory"]
         judged.at_rest[name] = {
             key: memory[key] for key in ("connections", "chunks", "out_of_order", "scoreboards", "reassemblies", "listeners")
         }

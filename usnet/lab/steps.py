@@ -7,13 +7,12 @@ Each call that such a program makes is written down with its times and its resul
 import re
 import socket as std
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from usnet.backends.sim import units
-from usnet.lab.scenario_ledger import Did, error_name
+from usnet.lab.doing import Doing
 
 CHUNK = 1 << 16
 SHAPES = ("write N", "read N", "drain", "pause T", "shut", "close", "reset")
@@ -55,6 +54,7 @@ def parse_steps(text: str) -> tuple[Step, ...]:
     return tuple(_step(part.strip()) for part in text.split(";") if part.strip())
 
 
+@lru_cache(4096)
 def _step(text: str) -> Step:
     found = _STEP.fullmatch(text)
     takes = next((shape for shape in SHAPES if found and shape.split()[0] == found[1]), None)
@@ -78,24 +78,8 @@ class Actor:
         self.app, self.end = app, (app.host.name, app.option("port", 7777))
         self.sock: Any = None
 
-    @contextmanager
-    def doing(self, call: str, asked: int) -> Iterator[Callable[[int], None]]:
-        """Writes a call down when it returns, and that it has not until then. An OSError is its result."""
-        ledger, began = self.app.ledger, self.app.now
-        ledger.pending[self.end] = Did(self.end, call, asked, began, began, "")
-        results: list[int | str] = [0]
-
-        def returned(result: int) -> None:
-            results[0] = result
-
-        try:
-            yield returned
-        except OSError as error:
-            results[0] = error_name(error)
-        except BaseException:                   # the program was ended where it waits
-            raise
-        del ledger.pending[self.end]
-        ledger.did(Did(self.end, call, asked, began, self.app.now, results[0]))
+    def doing(self, call: str, asked: int) -> Doing:
+        return Doing(self.app.ledger, self.app.world.network, self.end, call, asked)
 
     def connect(self) -> bool:
         app = self.app

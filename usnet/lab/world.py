@@ -26,6 +26,7 @@ from usnet.sockets.aio import run as run_coroutine
 from usnet.sockets.aio_policy import installed
 from usnet.sockets.context import use
 from usnet.sockets.host import Stack
+from usnet.stack import StackCore
 
 DEFAULT_PREFIX = 24
 
@@ -34,6 +35,12 @@ DEFAULT_PREFIX = 24
 def _interface(address):
     text = str(address)
     return ipaddress.ip_interface(text if "/" in text else f"{text}/{DEFAULT_PREFIX}")
+
+
+@functools.cache
+def _defaults():
+    """The settings of a new stack."""
+    return StackCore(0, 16, 16, 16).configuration()
 
 
 def _plain(address):
@@ -87,6 +94,13 @@ class Host:
     def address(self):
         """The first address, without its prefix."""
         return _plain(self.addresses[0])
+
+    def configure(self, settings):
+        """Settings of its stack by name; all others are as a new stack has them."""
+        core = self.stack.core
+        now, wanted = core.configuration(), _defaults() | settings
+        if now != wanted:
+            core.configure(**{name: value for name, value in wanted.items() if value != now[name]})
 
     def new_port(self, **rings):
         """A port for one more link, with the next address that the host was given (none when they are used up)."""
@@ -215,8 +229,12 @@ class World:
 
     def seed_for(self, name):
         """The seed of a host's own draws: from the world's seed and the host's name, whatever else the world holds."""
+        return self._seed_for(self.seed, name)
+
+    @staticmethod
+    def _seed_for(seed, name):
         digest = 0xCBF29CE484222325
-        for byte in f"{self.seed}/{name}".encode():
+        for byte in f"{seed}/{name}".encode():
             digest = (digest ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
         return digest
 
@@ -339,6 +357,30 @@ class World:
                 ending.callback(program.kill)
             if self.scripts:
                 ending.callback(self.watch.stop)
+
+    def reset(self, seed):
+        """As new, at 0 ns, with another seed, and with the same hosts, their settings and links, these without fates: programs end, connections are
+        forgotten. A run is then the same as in a new world. False: it cannot be used again (scripts ran in it, a socket was not closed, a port has
+        vanished), and is closed."""
+        if self.env.running:
+            raise RuntimeError("a world cannot be reset by what runs in it")
+        for program in reversed(list(self.env.programs.values())):
+            program.kill()
+        if self.scripts or any(host.stack.closed or host.stack.descriptors for host in self.hosts.values()):
+            self.close()
+            return False
+        for host in self.hosts.values():
+            host.stack.reset(self._seed_for(seed, host.name))
+        if not self.network.reset(seed):
+            self.close()
+            return False
+        self.seed = seed
+        self.env = self._environment()
+        for host in self.hosts.values():
+            host.stack.poller.reset(self.env)
+            host.programs, host.crashes, host.daemon = [], 0, False
+        self.change, self.failures, self.programs_ended, self.last_turn = None, [], False, 0
+        return True
 
     def __enter__(self):
         return self

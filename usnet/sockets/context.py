@@ -27,11 +27,15 @@ def reset_current(token):
     _current.reset(token)
 
 
-@contextlib.contextmanager
-def use(stack):
+class use(contextlib.ContextDecorator):  # noqa: N801
     """Makes `stack` the current one inside the block. It is not closed at the end."""
-    token = _current.set(stack)
-    try:
-        yield stack
-    finally:
-        _current.reset(token)
+
+    def __init__(self, stack):
+        self._stack, self._tokens = stack, []
+
+    def __enter__(self):
+        self._tokens.append(_current.set(self._stack))
+        return self._stack
+
+    def __exit__(self, *exception):
+        _current.reset(self._tokens.pop())

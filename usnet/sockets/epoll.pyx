@@ -7,8 +7,9 @@ from libc.errno cimport EBADF, EINVAL
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 
-from usnet.ip.state cimport READY_IN
+from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_RDHUP
 from usnet.sockets.api cimport usn_close, usn_epoll_create, usn_epoll_ctl, usn_epoll_wait, usn_ready
+from usnet.sockets.batch cimport receive_one
 from usnet.sockets.convert cimport os_error
 from usnet.sockets.host cimport Stack
 from usnet.sockets.ready cimport CTL_ADD, CTL_DEL, CTL_MOD, usn_epoll_event
@@ -19,7 +20,7 @@ from usnet.sockets import context
 from usnet.sockets.host import seconds_to_ns
 
 cdef enum:
-    ON_STACK = 64               # events of one poll that need no allocation
+    ON_STACK = 96               # events of one poll that need no allocation
     DEFAULT_MAX = 1023          # as select.epoll: FD_SETSIZE - 1
 
 
@@ -114,18 +115,34 @@ cdef class epoll:
         """Waits up to `timeout` seconds (None or negative: for ever) for events: a list of (descriptor, mask), those
         that waited longest first.
         """
-        cdef int64_t deadline = INT64_MAX, now
-        self.enter()
-        now = self.stack_.now()
-        if timeout is not None:
-            if isinstance(timeout, float) and math.isnan(timeout):
-                raise ValueError("Invalid value NaN (not a number)")
-            if timeout >= 0 and timeout < (INT64_MAX - now) // 1_000_000_000:
-                deadline = now + seconds_to_ns(timeout)
-        return self.poll_until(deadline, maxevents)
+        return self.report(self.deadline_in(timeout), maxevents, -1)
 
     def poll_until(self, int64_t deadline, maxevents=-1):
         """poll() up to a reading of the stack's clock, ns; a time that has passed: at once."""
+        return self.report(deadline, maxevents, -1)
+
+    def recv_many(self, Py_ssize_t bufsize, timeout=None, maxevents=-1):
+        """poll() that reads: a list of (descriptor, what there is), up to `bufsize` bytes of each, as Stack.recv_many() says of sockets. None also of
+        those that are reported for something else than reading, and of listeners, which have somebody to accept.
+        """
+        if bufsize < 0:
+            raise ValueError("negative buffersize in recv_many")
+        return self.report(self.deadline_in(timeout), maxevents, bufsize)
+
+    cdef int64_t deadline_in(self, timeout) except -1:
+        cdef int64_t now
+        self.enter()
+        if timeout is None:
+            return INT64_MAX
+        now = self.stack_.now()
+        if isinstance(timeout, float) and math.isnan(timeout):
+            raise ValueError("Invalid value NaN (not a number)")
+        if timeout >= 0 and timeout < (INT64_MAX - now) // 1_000_000_000:
+            return now + <int64_t>seconds_to_ns(timeout)
+        return INT64_MAX
+
+    cdef list report(self, int64_t deadline, maxevents, Py_ssize_t bufsize):
+        """Events; or what can be read, where bufsize is not negative."""
         cdef int most = DEFAULT_MAX if maxevents == -1 else maxevents
         cdef int n
         cdef usn_epoll_event few[ON_STACK]
@@ -133,16 +150,32 @@ cdef class epoll:
         self.enter()
         if most <= 0:
             raise ValueError(f"maxevents must be greater than 0, got {maxevents}")
+        most = min(most, <int>self.stack_.n.n_socks)     # no more can have any
         if most > ON_STACK:
             events = <usn_epoll_event *>malloc(most * sizeof(usn_epoll_event))
             if events == NULL:
                 raise MemoryError
         try:
             n = self.wait(events, most, deadline)
-            return [(events[i].fd, events[i].events) for i in range(n)]
+            if bufsize < 0:
+                return [(events[i].fd, events[i].events) for i in range(n)]
+            return self.read(events, n, bufsize)
         finally:
             if events != few:
                 free(events)
+
+    cdef list read(self, const usn_epoll_event *events, int n, Py_ssize_t bufsize):
+        cdef int64_t now = self.stack_.now()
+        cdef list found = []
+        cdef int i
+        for i in range(n):
+            if events[i].events & (READY_IN | READY_RDHUP | READY_HUP | READY_ERR):
+                found.append((events[i].fd, receive_one(self.stack_, events[i].fd, bufsize, now)))
+            else:
+                found.append((events[i].fd, None))
+        if self.stack_.n.s.tcp.output.count:
+            self.stack_.flush_at(now)           # windows may have opened
+        return found
 
     cdef int wait(self, usn_epoll_event *events, int most, int64_t deadline) except -1:
         cdef int n

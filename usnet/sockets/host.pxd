@@ -47,6 +47,7 @@ cdef class Stack:
     # After a run: the control socket gets its turn. The deadline, or an earlier one that it needs.
     cdef int64_t attend(self, int64_t now, int64_t deadline) except -1
     cdef int flush(self) except -1      # after calls that queued output
+    cdef int flush_at(self, int64_t now) except -1      # the same for who has read the clock
     cdef int tell(self) except -1       # after calls that may have made news: whoever else waits on this stack is woken
     cdef bint look(self) except -1      # before a call says EAGAIN: whether there was anything newer to look at
     # From any thread: a block() that waits returns 1 though nothing happened. Where a scheduler drives: who waits for fd.

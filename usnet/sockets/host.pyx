@@ -186,6 +186,11 @@ cdef class Stack:
     def closed(self):
         return not self.is_open
 
+    @property
+    def descriptors(self):
+        """How many are open."""
+        return self.n.n_socks
+
     def statistics(self):
         """Counters of every layer, as nested dicts; under "memory", what is held now, descriptors too."""
         found = self.core.statistics()
@@ -240,6 +245,21 @@ cdef class Stack:
         from usnet.sockets.helpers import create_server
         return create_server(*args, stack=self, **kwargs)
 
+    # Many messages a call
+
+    def recv_many(self, fds, bufsize, /):
+        """What there is of many sockets (objects or descriptors), up to `bufsize` bytes of each, without waiting: a list with bytes for each of them
+        (b"": the end of the stream), None where nothing is there now, as of listeners always, or the OSError that its recv() would have raised.
+        """
+        return batch().recv_many(self, fds, bufsize)
+
+    def send_many(self, messages, /):
+        """Sends (socket or descriptor, data) pairs, in their order, without waiting: a list with the bytes that were taken of each, which may be
+        fewer than there are, None where nothing can be taken now, or the OSError that its send() would have raised. What is not a pair, or no data,
+        is TypeError or ValueError, and what stands before it is sent.
+        """
+        return batch().send_many(self, messages)
+
     # Driving
 
     cdef void attach(self, deadline_hook hook, void *ctx) noexcept:
@@ -276,7 +296,10 @@ cdef class Stack:
         return min(deadline, self.door_look) if self.door_busy else deadline
 
     cdef int flush(self) except -1:
-        cdef int64_t deadline = usn_flush(&self.n, self.now())
+        return self.flush_at(self.now())
+
+    cdef int flush_at(self, int64_t now) except -1:
+        cdef int64_t deadline = usn_flush(&self.n, now)
         if self.hook != NULL:
             self.hook(self.hook_ctx, deadline)
             self.tell()
@@ -443,6 +466,17 @@ cdef class Stack:
     def __exit__(self, kind, *exc):
         context.reset_current(self.tokens.pop())
         self.close(linger=1.0 if kind is None else 0)
+
+
+cdef object batch_module = None
+
+
+cdef object batch():
+    """The calls for many messages, which are above this module: looked up once."""
+    global batch_module
+    if batch_module is None:
+        from usnet.sockets import batch as batch_module
+    return batch_module
 
 
 def open_backend(backend):

@@ -18,6 +18,7 @@ from usnet.ip.state cimport READY_ERR, READY_IN, READY_OUT, READY_RDHUP
 from usnet.sockets.api cimport (
     usn_accept, usn_close, usn_connect, usn_listen, usn_ready, usn_recvfrom, usn_sendto, usn_shutdown,
 )
+from usnet.sockets.batch cimport stream_ready
 from usnet.sockets.constants cimport MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, SHUT_WR, SOCK_STREAM
 from usnet.sockets.convert cimport format_address, os_error, parse_address
 from usnet.sockets.endpoint cimport FOREVER
@@ -26,7 +27,11 @@ from usnet.sockets.messages cimport Messages
 from usnet.sockets.table cimport SF_LINGER, sock_at
 from usnet.wire.addr cimport ip_addr
 
+cdef enum:
+    NOT_BEGUN = -1              # the deadline of a call that has not waited yet: it is worked out when it does
+
 cdef extern from "Python.h":
+    bint PyBytes_CheckExact(object b)
     PyObject *PyBytes_FromStringAndSize(const char *p, Py_ssize_t n) except NULL
     char *PyBytes_AS_STRING(PyObject *b)
     int _PyBytes_Resize(PyObject **b, Py_ssize_t n) except -1
@@ -126,11 +131,15 @@ cdef class socket(Messages):
         cdef int64_t done, had = 0
         cdef bint waited = False, on
         cdef bint whole = self.type_ == SOCK_STREAM and self.timeout_ns == FOREVER and not flags & MSG_DONTWAIT
+        cdef int64_t now
         while True:
             if had > 0 and usn_ready(&self.stack_.n, self.fd) & READY_ERR:
                 return had
-            done = usn_sendto(&self.stack_.n, self.fd, p + had, n - had, flags, addr, port, self.stack_.now())
-            self.stack_.flush()
+            now = self.stack_.now()
+            done = usn_sendto(&self.stack_.n, self.fd, p + had, n - had, flags, addr, port, now)
+            self.stack_.flush_at(now)
+            if deadline == NOT_BEGUN and (done < 0 or (whole and had + done < n)):
+                deadline = self.start(True)
             if done >= 0:
                 had += done
                 if not whole or had >= n:
@@ -154,9 +163,11 @@ cdef class socket(Messages):
         """Sends what fits, or all of it where a stream blocks without a timeout; returns how many bytes that was."""
         cdef Py_buffer b
         self.enter()
+        if PyBytes_CheckExact(data):
+            return self.transmit(<const uint8_t *>PyBytes_AS_STRING(<PyObject *>data), len(<bytes>data), flags, NULL, 0, NOT_BEGUN)
         PyObject_GetBuffer(data, &b, PyBUF_SIMPLE)
         try:
-            return self.transmit(<const uint8_t *>b.buf, b.len, flags, NULL, 0, self.start(True))
+            return self.transmit(<const uint8_t *>b.buf, b.len, flags, NULL, 0, NOT_BEGUN)
         finally:
             PyBuffer_Release(&b)
 
@@ -202,7 +213,7 @@ cdef class socket(Messages):
         """Bytes received, once there are some (or the end of the stream). An error behind some is left for the next
         call.
         """
-        cdef int64_t done, deadline = self.start(False)
+        cdef int64_t done, deadline = NOT_BEGUN
         cdef Py_ssize_t had = 0
         cdef bint waited = False, peek = flags & MSG_PEEK != 0
         cdef bint whole = flags & MSG_WAITALL and self.type_ == SOCK_STREAM and self.timeout_ns == FOREVER and not flags & MSG_DONTWAIT
@@ -216,11 +227,15 @@ cdef class socket(Messages):
                 had += done
                 if done == 0 or had >= n or not whole:
                     return had
+                if deadline == NOT_BEGUN:
+                    deadline = self.start(False)
                 if peek:                        # the same bytes again, once there are more
                     if usn_ready(&self.stack_.n, self.fd) & READY_RDHUP or not self.pause(deadline, True):
                         return had
                     had = 0
                 continue
+            if deadline == NOT_BEGUN:
+                deadline = self.start(False)
             if had > 0:
                 if done != -EAGAIN:
                     return had
@@ -241,9 +256,13 @@ cdef class socket(Messages):
                 and usn_ready(&self.stack_.n, self.fd) & READY_RDHUP != 0)
 
     cdef object receive_bytes(self, Py_ssize_t n, int flags, ip_addr *addr, uint16_t *port):
-        cdef PyObject *b = PyBytes_FromStringAndSize(NULL, n)
+        cdef uint32_t ready = stream_ready(&self.stack_.n, self.fd)
+        cdef PyObject *b
         cdef int64_t got
         cdef object result
+        if 0 < ready < n and not flags & MSG_WAITALL:
+            n = ready                           # no more will come in this call: no bytes are made to be cut off
+        b = PyBytes_FromStringAndSize(NULL, n)
         try:
             got = self.receive(<uint8_t *>PyBytes_AS_STRING(b), n, flags, addr, port)
             if got < n:

@@ -7,12 +7,17 @@
 import hashlib
 from pathlib import Path
 
+from usnet.lab.reuse import Worlds
 from usnet.lab.scenario import Outcome, from_tables, run
 from usnet.lab.world import World
 from usnet.testing.plans import Plan, plan_to_scenario, to_toml
 
 INSTANT_LIMIT = 100_000
 """Events at one instant, without a delay, that no plan needs."""
+
+
+WORLDS = Worlds()
+"""Those of plans: they differ in little but what befalls them."""
 
 
 class PlanFailed(AssertionError):  # noqa: N818
@@ -24,7 +29,7 @@ def run_plan(plan: Plan) -> Outcome:
 
     The run is that of the plan's scenario, so its digest is that of `usnet replay` with the saved file."""
     try:
-        return run(from_tables(Path("plan.toml"), plan_to_scenario(plan)), progress=_limit)
+        return run(from_tables(Path("plan.toml"), plan_to_scenario(plan)), progress=_limit, worlds=WORLDS)
     except RuntimeError as error:           # no time passes, or nothing is left to happen
         return Outcome("plan", plan.seed, False, "", [f"liveness: {error}"], 0, 0.0, 0.0)
 

@@ -96,6 +96,12 @@ cdef class SimHost:
         self.keep = keep
         host_touch(&self.h)
 
+    def reset(self):
+        """As new, with the same functions: it runs, and is due. Where a host of the network listens, it listens on."""
+        self.h.state = HOST_RUNS
+        self.h.runs = 0
+        host_touch(&self.h)
+
     def touch(self):
         """Has the host run at this instant: after calls that may have left it something to do."""
         host_touch(&self.h)

@@ -94,6 +94,8 @@ cdef struct link_dir:
 
 cdef int link_dir_init(link_dir *d, world *w, uint32_t link, uint32_t direction) noexcept nogil
 cdef void link_dir_free(link_dir *d) noexcept nogil
+# As new, with the same model: what was under way goes back to the pool. Its events are the caller's to drop, all of them, right behind this.
+cdef void link_dir_reset(link_dir *d) noexcept nogil
 # Offers a frame to the link at this instant.
 cdef void link_send(link_dir *d, const uint8_t *p, uint32_t length) noexcept nogil
 # The same for one that has arrived over another link, whose bytes need not be copied: True when it is this link's now.

@@ -41,6 +41,28 @@ cdef void link_dir_free(link_dir *d) noexcept nogil:
     d.queue = NULL
 
 
+cdef void link_dir_reset(link_dir *d) noexcept nogil:
+    cdef frame *f
+    cdef size_t i
+    while d.row != NULL:
+        f = d.row
+        d.row = f.next
+        if f.events == 0:
+            frame_give(&d.w.frames, f)
+    for i in range(d.w.s.n):
+        if d.w.s.heap[i].kind == d.kind:
+            f = <frame *>d.w.s.heap[i].arg
+            f.events -= 1
+            if f.events == 0:
+                frame_give(&d.w.frames, f)
+    d.held = NULL
+    d.up = True
+    d.index = d.remainder = d.last_delivered = d.queue_bytes = 0
+    d.epoch = d.queue_first = d.queue_packets = 0
+    d.busy_until = d.last_arrival = 0
+    memset(&d.n, 0, sizeof(link_counters))
+
+
 cdef void note(
     link_dir *d, int what, int cause, uint64_t index, const uint8_t *p, uint32_t length, uint8_t altered,
 ) noexcept nogil:

@@ -140,6 +140,34 @@ cdef class Network:
         self.links[name] = new
         return new
 
+    def reset(self, seed):
+        """As new, at 0 ns, with another seed and the same hosts, ports, switches and links, these without fates; whatever was to happen will not. No
+        environment belongs to it, and nobody taps it. Stacks and their pollers are to be reset before, by who owns them. False: this network cannot be
+        used again, and nothing is to be done with it any more."""
+        cdef Link link
+        cdef SimPort port
+        if self.environment is not None and self.environment.running:
+            raise RuntimeError("a network cannot be reset by what runs in it")
+        if self.w.log.views:
+            return False
+        for link in self.by_number:
+            link.reset()
+        self.scheduler.reset()
+        self.seed = self.w.seed = seed
+        digest_start(&self.w.digest, self.w.seed)
+        self.w.log.n, self.w.log.on = 0, False
+        self.taps, self.w.tap, self.environment = [], NULL, None
+        for switch in self.switches.values():
+            (<Switch>switch).reset()
+        for host in self.hosts.values():
+            host.reset()
+        for port in self.ports.values():
+            if not port.reset():
+                return False
+        for link in self.by_number:
+            link.show()
+        return True
+
     def join(self, name, **settings):
         """A new port on the switch `name` (made if need be), over a link without limits: what open_port("sim:NAME")
         does. `settings` are those of port()."""
@@ -216,6 +244,10 @@ cdef class Network:
         self.w.tap = call_taps
         return function
 
+    def forget_taps(self):
+        """Takes all taps away."""
+        self.taps, self.w.tap = [], NULL
+
     def untap(self, function):
         self.taps.remove(function)
         if not self.taps:
@@ -251,11 +283,10 @@ cdef class Network:
 
     def digest_update(self, data):
         """Feeds bytes into the digest, with the time: results of calls, say."""
-        cdef const uint8_t[::1] view = data
-        if view.shape[0] >= 1 << 32:
+        cdef bytes fed = data if type(data) is bytes else bytes(memoryview(data))
+        if len(fed) >= 1 << 32:
             raise ValueError("at most 4 GiB at once")
-        digest_feed(&self.w.digest, <uint64_t>self.scheduler.s.now, <uint64_t>1 << 63 | <uint64_t>view.shape[0],
-                    &view[0] if view.shape[0] else NULL, <uint32_t>view.shape[0])
+        digest_feed(&self.w.digest, <uint64_t>self.scheduler.s.now, <uint64_t>1 << 63 | <uint64_t>len(fed), fed, <uint32_t>len(fed))
 
     def statistics(self):
         """All counters: {"now", "events", "frames_in_flight", "links": {name: {"up", "down"}}, "ports": {name: ...},

@@ -22,3 +22,4 @@ cdef class Link:
     cdef int start(self, world *w, dict up, dict down, rules, object seed) except -1
     cdef int connect(self, object end, Direction out, Direction back) except -1
     cdef int show(self) except -1
+    cdef int reset(self) except -1

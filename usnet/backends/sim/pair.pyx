@@ -2,7 +2,7 @@
 from usnet.backends.fates cimport Fates
 from usnet.backends.ring cimport LINK_DOWN, LINK_UP
 from usnet.backends.sim.link cimport (
-    chance, link_dir_free, link_dir_init, link_set_rate, link_set_up, link_update_queue,
+    chance, link_dir_free, link_dir_init, link_dir_reset, link_set_rate, link_set_up, link_update_queue,
 )
 from usnet.backends.sim.port cimport SimPort, port_deliver
 from usnet.backends.sim.switch cimport Switch, switch_accept, switch_forward
@@ -140,6 +140,13 @@ cdef class Link:
         self.connect(self.a, self.up, self.down)
         self.connect(self.b, self.down, self.up)
         return self.show()
+
+    cdef int reset(self) except -1:
+        """As new, without fates and with the same model; the ports' links are shown anew (show())."""
+        link_dir_reset(&self.up.d)
+        link_dir_reset(&self.down.d)
+        self.set_fates(())
+        return 0
 
     def set_fates(self, rules, seed=0):
         """Other fates (usnet.backends.fates) from now on, which count frames from 1."""

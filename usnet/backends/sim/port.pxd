@@ -50,6 +50,7 @@ cdef class Rings:
     cdef readonly uint32_t buf_size
     cdef readonly uint32_t spares
     cdef int attach(self, SimPort port) except -1      # fills port.p and port.e: rings, syncs, put
+    cdef bint reset(self, SimPort port) except -1      # all transmit slots free, all receive slots empty; False: it cannot
 
 
 cdef class OwnRings(Rings):
@@ -63,3 +64,4 @@ cdef class SimPort(Port):
     cdef readonly SimHost host
     cdef readonly object network
     cdef void set_link(self, int state)
+    cdef bint reset(self) except -1

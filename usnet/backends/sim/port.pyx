@@ -1,12 +1,12 @@
 """Ports of the simulator."""
 from libc.errno cimport EHOSTDOWN, EINVAL, ENOBUFS, ENXIO
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from usnet.backends.ring cimport (
-    LINK_DOWN, LINK_GONE, LINK_UP, META_CSUM_NEEDED, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_VNET_HDR, RING_RX, RING_TX, slot_meta,
+    LINK_DOWN, LINK_GONE, LINK_UP, META_CSUM_NEEDED, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_VNET_HDR, RING_RX, RING_TX, port_stats, slot_meta,
 )
-from usnet.backends.ring_memory cimport FRAME_MAX, ring_check, ring_put, ring_take, ring_taken
+from usnet.backends.ring_memory cimport FRAME_MAX, ring_check, ring_put, ring_reset, ring_side, ring_take, ring_taken
 from usnet.backends.sim.frames cimport frame, frame_bytes, frame_give, frame_take
 from usnet.backends.sim.link cimport link_send
 from usnet.backends.sim.scheduler cimport HOST_OFF, HOST_STALLED, host_clock, host_touch
@@ -160,6 +160,9 @@ cdef class Rings:
     cdef int attach(self, SimPort port) except -1:
         raise NotImplementedError
 
+    cdef bint reset(self, SimPort port) except -1:
+        return False
+
 
 cdef class OwnRings(Rings):
     cdef int attach(self, SimPort port) except -1:
@@ -172,6 +175,20 @@ cdef class OwnRings(Rings):
         port.p.tx_sync = sim_tx_sync
         port.p.rx_sync = sim_rx_sync
         return 0
+
+    cdef bint reset(self, SimPort port) except -1:
+        reset_side(port.e.tx)
+        reset_side(port.e.rx)
+        port.e.shown = port.e.rx.tail
+        return True
+
+
+cdef void reset_side(ring_side *k) noexcept:
+    """The user has all buffers that it swapped into slots: those are the slots' from now on."""
+    cdef uint32_t i
+    for i in range(k.num_slots):
+        k.good[i] = k.r.slots[i].buf_idx
+    ring_reset(k)
 
 
 cdef class SimPort(Port):
@@ -219,6 +236,20 @@ cdef class SimPort(Port):
         if self.p.link != LINK_GONE and self.p.link != state:
             self.p.link = state
             host_touch(&self.host.h)
+
+    cdef bint reset(self) except -1:
+        """As new, without a link yet. False: it cannot be, it has vanished or is none of ours alone."""
+        cdef frame *f
+        while self.e.fifo_first != NULL:
+            f = self.e.fifo_first
+            self.e.fifo_first = f.next
+            frame_give(self.e.frames, f)
+        self.e.fifo_frames = 0
+        if self.p.link == LINK_GONE or not self.rings.reset(self):
+            return False
+        self.p.link = LINK_DOWN
+        memset(&self.p.stats, 0, sizeof(port_stats))
+        return True
 
     def vanish(self):
         """The device goes away under its user: every sync says so from now on (ENXIO), and the host runs to see it."""

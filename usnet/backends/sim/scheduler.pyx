@@ -346,6 +346,29 @@ cdef class Scheduler:
         free(self.s.heap)
         free(self.s.kinds)
 
+    def reset(self):
+        """As new, at 0 ns: nothing is to happen, no alarm is set, no call is to come. Hosts and the kinds of events stay."""
+        cdef host *h = self.s.due_first
+        cdef size_t i
+        while h != NULL:
+            h.due = False
+            h = h.next_due
+        for i in range(self.s.n):
+            if self.s.heap[i].kind == KIND_ALARM:
+                forget_alarm(<alarm *>self.s.heap[i].arg)
+        for entry in self.calls:
+            if entry is not None:
+                (<Call>entry[0]).slot = -1
+        self.calls, self.free_calls, self.failure = [], [], None
+        self.s.n = 0
+        self.s.now = 0
+        self.s.next_order = self.s.executed = self.s.at_instant = 0
+        self.s.due_first = self.s.due_last = self.s.last_run = NULL
+        self.s.interrupted = False
+        self.s.error = 0
+        self.s.instant_limit = INSTANT_LIMIT
+        self.s.watch = NULL
+
     @property
     def now(self):
         """Virtual time, ns."""
@@ -443,6 +466,12 @@ cdef class Scheduler:
         if self.s.error:
             raise MemoryError("an event was lost: the run is void")
         return 0
+
+
+cdef void forget_alarm(alarm *a) noexcept:
+    """One of its events goes, and it is not set any more."""
+    a.t = a.armed_t = INT64_MAX
+    drop_alarm_event(a)
 
 
 cdef void drop_alarm_event(alarm *a) noexcept:

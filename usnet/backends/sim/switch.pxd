@@ -35,4 +35,5 @@ cdef class Switch:
     cdef switch_state w
     cdef readonly str name
     cdef readonly object network
+    cdef void reset(self) noexcept
     cdef int add_port(self, link_dir *out) except -1

@@ -1,5 +1,6 @@
 """A learning bridge."""
 from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memset
 
 from usnet.backends.sim.frames cimport frame, frame_bytes
 from usnet.backends.sim.link cimport link_forward, link_send
@@ -105,6 +106,14 @@ cdef class Switch:
     def __dealloc__(self):
         free(self.w.table)
         free(self.w.out)
+
+    cdef void reset(self) noexcept:
+        """It has learned nothing yet."""
+        cdef uint32_t i
+        for i in range(self.w.table_room):
+            self.w.table[i].mac = UNUSED
+        self.w.table_used = 0
+        memset(&self.w.n, 0, sizeof(switch_counters))
 
     cdef int add_port(self, link_dir *out) except -1:
         """Number of a new port that sends into `out`."""

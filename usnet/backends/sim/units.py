@@ -1,5 +1,6 @@
 """Rates, times, sizes and probabilities as people write them: "10Mbit", "20ms", "64KiB", "0.1%". Exact: no number
 passes through a float."""
+import functools
 import operator
 import re
 from fractions import Fraction
@@ -7,6 +8,8 @@ from fractions import Fraction
 _RATES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
 _SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_FACTORS = {"rate": _RATES, "time": _TIMES, "size": _SIZES}
+_NEVER = Fraction(0)
 _NUMBER = re.compile(r"\s*(-?[0-9]+(?:\.[0-9]+)?)\s*([^\s0-9.]*)\s*")
 
 
@@ -25,19 +28,25 @@ def _whole(value, number, what, least):
     return int(number)
 
 
-def _parse(value, factors, what, unit, example, least):
+def _parse(value, what, unit, example, least):
     if type(value) is int and value >= least:
         return value
     if isinstance(value, str):
-        number, name = _split(value, what, example)
-        if name not in factors:
-            names = ", ".join(filter(None, factors))
-            raise ValueError(f"{value!r}: a {what} ends in one of {names} (such as {example})")
-        return _whole(value, number * factors[name], unit, least)
+        return _parse_text(value, what, unit, example, least)
     try:
         return _whole(value, Fraction(operator.index(value)), unit, least)
     except TypeError:
         raise ValueError(f"{value!r} is not a {what}: an int of {unit}, or a string such as {example}") from None
+
+
+@functools.lru_cache(4096)
+def _parse_text(value, what, unit, example, least):
+    number, name = _split(value, what, example)
+    factors = _FACTORS[what]
+    if name not in factors:
+        names = ", ".join(filter(None, factors))
+        raise ValueError(f"{value!r}: a {what} ends in one of {names} (such as {example})")
+    return _whole(value, number * factors[name], unit, least)
 
 
 def rate(value):
@@ -48,21 +57,23 @@ def rate(value):
         value = re.sub(r"(bit(/s)?|bps)\s*$", "", value) if re.search(r"(bit(/s)?|bps)\s*$", value) else value + "?"
         if value.endswith("?"):
             raise ValueError(f"{value[:-1]!r}: a rate ends in bit, bit/s or bps, with k, M, G or T (such as 10Mbit)")
-    return _parse(value, _RATES, "rate", "bits a second", "10Mbit", 0)
+    return _parse(value, "rate", "bits a second", "10Mbit", 0)
 
 
 def time(value):
     """Nanoseconds: an int, "20ms", "1.5us", "2min". Never negative."""
-    return _parse(value, _TIMES, "time", "nanoseconds", "20ms", 0)
+    return _parse(value, "time", "nanoseconds", "20ms", 0)
 
 
 def size(value):
     """Bytes: an int, "1500B", "64KiB", "1MB"."""
-    return _parse(value, _SIZES, "size", "bytes", "64KiB", 0)
+    return _parse(value, "size", "bytes", "64KiB", 0)
 
 
 def probability(value):
     """A Fraction from 0 to 1: 0, 1, 0.01 (as it is written in decimal), "0.1%", a Fraction."""
+    if type(value) is int and value == 0:
+        return _NEVER
     if type(value) is Fraction and 0 <= value <= 1:
         return value
     if isinstance(value, str):
