@@ -66,7 +66,6 @@ from usnet.wire.eth cimport ETH_ALEN, ETH_HLEN, VLAN_NONE
 from usnet.wire.flow cimport flow, flow_parse
 from usnet.wire.ipv4 cimport IPV4_HLEN
 from usnet.wire.peek cimport eth_dst, eth_src, mac_is_group
-from usnet.wire.tcp cimport LAYOUTS, TCP_MAX_WSCALE
 
 import functools
 import ipaddress
@@ -74,6 +73,7 @@ import ipaddress
 cimport cython
 
 from usnet.ip import names as ip_names
+from usnet.tcp import limits as tcp_limits
 from usnet.tcp import names as tcp_names
 from usnet.tcp.states import NAMES as STATE_NAMES
 
@@ -259,7 +259,6 @@ cdef int prefix128(object address, object prefix) except -1:
 
 
 MOST = 10 ** 18                 # of any setting: ns of 31 years, twice which can still be added to a clock
-MOST_BUF = 1 << 30              # bytes of a send or receive buffer: the largest window (RFC 7323, section 2.3)
 
 
 cdef dict changed(dict current, dict settings, str what):
@@ -406,10 +405,7 @@ cdef class StackCore:
         tcp = changed(self.s.tcp.config, settings, "tcp")
         ip = changed(self.s.ip.config, settings, "ip")
         own = changed(self.s.config, settings, "stack")
-        if max(tcp["sndbuf"], tcp["rcvbuf"]) > MOST_BUF:
-            raise ValueError(f"a buffer has at most {MOST_BUF} bytes")
-        if not (1 <= tcp["delack_small"] <= 8 and tcp["option_layout"] < LAYOUTS and tcp["window_scale"] <= TCP_MAX_WSCALE):
-            raise ValueError(f"delack_small lies between 1 and 8, option_layout below {LAYOUTS}, window_scale up to {TCP_MAX_WSCALE}")
+        tcp_limits.check(tcp)
         if not (0 < own["burst"] <= 65536 and 0 < own["rounds"] <= 65536 and own["tx_retry"]):
             raise ValueError("burst and rounds lie between 1 and 65536, and tx_retry is longer than nothing")
         if settings:
@@ -418,9 +414,7 @@ cdef class StackCore:
         cdef ip_config new_ip
         cdef stack_config new_own
         try:
-            new_tcp = tcp
-            new_ip = ip
-            new_own = own
+            new_tcp, new_ip, new_own = tcp, ip, own
         except OverflowError as error:
             raise ValueError(f"a setting is too large: {error}") from None
         self.s.tcp.config = new_tcp

@@ -380,7 +380,7 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
             return
     elif not check_ack(t, c, r, s, now):
         return
-    if k.state == TCPS_TIME_WAIT and (s.n or s.seq != k.rcv_nxt or r.ack != k.snd_max):
+    if k.state == TCPS_TIME_WAIT and s.n == 0 and (s.seq != k.rcv_nxt or r.ack != k.snd_max):
         answer_outside(t, c, s, now)        # of an older or another connection; what only repeats our last ACK is not answered
     finish(t, c, s, now)
 
