@@ -7,7 +7,7 @@ ahead); pieces are only ever added at the end.
 from libc.errno cimport ENOBUFS
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from usnet.memory.arena cimport NONE, arena, arena_at
+from usnet.memory.arena cimport NONE, arena
 from usnet.memory.buffers cimport buffers
 from usnet.memory.chunks cimport chain, chain_drop, chain_peek, chain_take, chain_write, chunk_pool
 
@@ -92,7 +92,7 @@ cdef uint32_t queue_read(piece_pool *pool, piece_queue *q, uint8_t *dst, uint32_
 
 
 cdef inline piece *piece_at(piece_pool *pool, uint32_t i) noexcept nogil:
-    return <piece *>arena_at(&pool.items, i)
+    return <piece *>pool.items.base + i      # as arena_at, whose items are no larger: a size that the compiler knows
 
 
 cdef inline uint32_t queue_chained(const piece_queue *q) noexcept nogil:

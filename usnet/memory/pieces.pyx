@@ -5,7 +5,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from usnet.memory.arena cimport (
-    NONE, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take,
+    NONE, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take_any,
 )
 from usnet.memory.buffers cimport buffer_at, buffer_release, buffer_take
 from usnet.memory.chunks cimport (
@@ -19,7 +19,9 @@ cdef int pieces_init(piece_pool *pool, chunk_pool *chunks, uint32_t max_pieces) 
     pool.chunks = chunks
     pool.given = NONE
     forget_ages(pool)
-    return -ENOMEM if arena_init(&pool.items, sizeof(piece), max_pieces, 8) else 0
+    if arena_init(&pool.items, sizeof(piece), max_pieces, 8) or pool.items.item_size != sizeof(piece):
+        return -ENOMEM
+    return 0
 
 
 cdef void free_heap(piece_pool *pool) noexcept nogil:
@@ -126,16 +128,19 @@ cdef uint32_t pieces_leave(piece_pool *pool, uint32_t number, uint64_t *copied) 
 # --- Pieces -----------------------------------------------------------------------------------------------------------------
 
 cdef uint32_t piece_over(piece_pool *pool, uint32_t where, uint32_t buf, uint8_t *p, uint32_t n) noexcept nogil:
-    cdef uint32_t i = arena_take(&pool.items)
+    cdef uint32_t i = arena_take_any(&pool.items)
     cdef piece *made
     if i == NONE:
         return NONE
     made = piece_at(pool, i)
     made.bytes = p
+    made.sum = 0
+    made.next = made.older = made.newer = NONE
+    made.pos = made.before = made.room = made.head = made.slot = made.owner = 0
     made.length = n
-    made.next = NONE
     made.where = <uint8_t>where
     made.buf = buf
+    made.flags = 0
     return i
 
 

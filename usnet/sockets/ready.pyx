@@ -74,7 +74,10 @@ cdef inline uint32_t wanted(uint32_t events) noexcept nogil:
 
 cdef inline uint32_t told(uint32_t ready, uint32_t events) noexcept nogil:
     """What ep_wait says: the ready bits that are wanted, under the names that were asked for."""
-    cdef uint32_t out = ready & wanted(events)
+    cdef uint32_t out
+    if not events & (EV_OFF | EV_RDNORM | EV_WRNORM):
+        return ready & (events | READY_ERR | READY_HUP)
+    out = ready & wanted(events)
     if out & READY_IN:
         out = (out & ~<uint32_t>READY_IN) | (events & (READY_IN | EV_RDNORM))
     if out & READY_OUT:

@@ -6,8 +6,8 @@ closed, failed) puts its owner into the stack's notify set; tcp_ready says how t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
-from usnet.tcp.state cimport listener_at, tcb_awake, tcp_state
-from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_RCV_SHUT, tcb
+from usnet.tcp.state cimport tcb_awake, tcp_state
+from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_RCV_SHUT, tcb
 from usnet.wire.addr cimport ip_addr
 
 cdef uint32_t tcp_open(tcp_state *t, uint32_t owner) noexcept nogil                 # index of a CLOSED TCB, or NONE
@@ -34,29 +34,19 @@ cdef int tcp_peer(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexc
 cdef int64_t tcp_send_status(tcp_state *t, tcb *k) noexcept nogil
 cdef bint tcp_may_hold(const tcp_state *t, const tcb *k, uint32_t n) noexcept nogil
 cdef void tcp_read_done(tcp_state *t, uint32_t c, uint32_t n) noexcept nogil
+cdef uint32_t tcb_ready_else(tcp_state *t, const tcb *k) noexcept nogil
 cdef uint32_t tcp_ready_at_rest(tcp_state *t, uint32_t c) noexcept nogil        # without waking it
 
 
+cdef inline uint32_t ready_both(const tcb *k) noexcept nogil:
+    """What may be read, and what may be written, where neither has ended."""
+    return (READY_IN if k.rcv_ready else 0) | (READY_OUT if k.snd.span * 3 <= k.sndbuf * 2 else 0)
+
+
 cdef inline uint32_t tcb_ready(tcp_state *t, const tcb *k) noexcept nogil:
-    cdef uint32_t ready = READY_ERR if k.error else 0
-    if k.state == TCPS_LISTEN:
-        return ready | (READY_IN if listener_at(t, k.listener).n_ready else 0)
-    if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
-        return ready
-    if k.state == TCPS_CLOSED:              # never connected, or over: nothing would block
-        ready |= READY_OUT | READY_HUP
-        if k.flags & TF_RCV_SHUT:           # tcp_end sets it
-            ready |= READY_IN | READY_RDHUP
-        return ready
-    if k.rcv_ready or k.flags & (TF_FIN_RECEIVED | TF_RCV_SHUT):
-        ready |= READY_IN
-    if k.flags & (TF_FIN_RECEIVED | TF_RCV_SHUT):
-        ready |= READY_RDHUP
-        if k.flags & TF_FIN_QUEUED:
-            ready |= READY_HUP
-    if k.flags & TF_FIN_QUEUED or k.snd.span * 3 <= k.sndbuf * 2:
-        ready |= READY_OUT
-    return ready
+    if k.state == TCPS_ESTABLISHED and not (k.error or k.flags & (TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_RCV_SHUT)):
+        return ready_both(k)
+    return tcb_ready_else(t, k)
 
 
 cdef inline uint32_t tcp_ready(tcp_state *t, uint32_t c) noexcept nogil:

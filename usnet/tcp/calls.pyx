@@ -15,10 +15,12 @@ from libc.errno cimport (
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint8_t
 
 from usnet.ip.config cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_source
+from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.memory.chunks cimport CHUNK_BYTES
 from usnet.memory.pieces cimport queue_read, queue_take, queue_write
 from usnet.tcp.handshake cimport handshake_start
+from usnet.tcp.calls cimport ready_both, tcb_ready
 from usnet.tcp.lend cimport lend_fill, lend_may
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.segment cimport segment_window
@@ -349,6 +351,26 @@ cdef int32_t tcp_take_error(tcp_state *t, uint32_t c) noexcept nogil:
     cdef int32_t err = k.error
     k.error = 0
     return err
+
+
+cdef uint32_t tcb_ready_else(tcp_state *t, const tcb *k) noexcept nogil:
+    cdef uint32_t ready = READY_ERR if k.error else 0
+    if k.state == TCPS_LISTEN:
+        return ready | (READY_IN if listener_at(t, k.listener).n_ready else 0)
+    if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
+        return ready
+    if k.state == TCPS_CLOSED:              # never connected, or over: nothing would block
+        ready |= READY_OUT | READY_HUP
+        if k.flags & TF_RCV_SHUT:           # tcp_end sets it
+            ready |= READY_IN | READY_RDHUP
+        return ready
+    if k.flags & (TF_FIN_RECEIVED | TF_RCV_SHUT):
+        ready |= READY_IN | READY_RDHUP
+        if k.flags & TF_FIN_QUEUED:
+            ready |= READY_HUP
+    if k.flags & TF_FIN_QUEUED:
+        ready |= READY_OUT
+    return ready | ready_both(k)
 
 
 cdef uint32_t tcp_ready_at_rest(tcp_state *t, uint32_t c) noexcept nogil:

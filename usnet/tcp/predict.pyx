@@ -10,7 +10,8 @@ from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.steps cimport owe_ack, record_timestamp, take_ack, tell_room, update_window
 from usnet.tcp.tables cimport tcb_find_flow, tcp_notify
 from usnet.tcp.tcb cimport (
-    TCPS_ESTABLISHED, TCPS_SYN_SENT, TF_ACK_NOW, TF_FIN_HELD, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_PROBE, TF_RCV_SHUT, TF_RECOVERY, TF_REXMT_NOW, TF_TIMESTAMPS, tcb,
+    TCPS_ESTABLISHED, TCPS_SYN_SENT, TF_ACK_NOW, TF_FIN_HELD, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_PROBE, TF_RCV_SHUT, TF_RECOVERY, TF_REXMT_NOW,
+    TF_TIMESTAMPS, tcb,
 )
 from usnet.wire.flow cimport flow, flow_verify
 from usnet.wire.seq cimport seq_ge, seq_gt, seq_le
