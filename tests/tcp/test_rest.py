@@ -225,7 +225,7 @@ def test_settings_of_a_connection_survive(two):
 
 def test_nothing_is_left_however_many_come_and_go(two):
     """The long form: ten million connections, `both.open_and_close` of benchmarks/drivers."""
-    two = two(1, working_set=2, msl=10**6)
+    two = two(4, working_set=2, msl=10**6)
     left = []
     for _ in range(60):
         clients = [two.near.socket() for _ in range(4)]
@@ -242,4 +242,4 @@ def test_nothing_is_left_however_many_come_and_go(two):
         two.turn(3 * 10**9)
         left.append([stack.core.statistics()["memory"] for stack in (two.near, two.far)])
     assert left[0] == left[-1]
-    assert [memory["connections"] for memory in left[-1]] == [1, 2]
+    assert [memory["connections"] for memory in left[-1]] == [4, 5]
