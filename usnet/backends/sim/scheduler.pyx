@@ -376,7 +376,7 @@ cdef class Scheduler:
             h = h.next_due
         for i in range(self.s.n):
             if self.s.heap[i].kind == KIND_ALARM:
-                forget_alarm(<alarm *>self.s.heap[i].arg)
+                drop_alarm_event(<alarm *>self.s.heap[i].arg)
         for entry in self.calls:
             if entry is not None:
                 (<Call>entry[0]).slot = -1
@@ -489,13 +489,9 @@ cdef class Scheduler:
         return 0
 
 
-cdef void forget_alarm(alarm *a) noexcept:
+cdef void drop_alarm_event(alarm *a) noexcept:
     """One of its events goes, and it is not set any more."""
     a.t = a.armed_t = INT64_MAX
-    drop_alarm_event(a)
-
-
-cdef void drop_alarm_event(alarm *a) noexcept:
     a.events -= 1
     if a.dead and a.events == 0:
         free(a)
