@@ -40,6 +40,7 @@ from usnet.ip.state cimport (
     TIMER_NEIGHBOUR,
     TIMER_REASSEMBLY,
     TIMER_TCP,
+    ip_changed,
     ip_config,
     packet,
 )
@@ -61,7 +62,7 @@ from usnet.tcp.tcb cimport tcb
 from usnet.tcp.timeouts cimport tcp_timeout
 from usnet.wire.addr cimport ip_addr
 from usnet.wire.eth cimport ETH_ALEN, ETH_HLEN, VLAN_NONE
-from usnet.wire.flow cimport flow, flow_parse, flow_verify
+from usnet.wire.flow cimport flow, flow_parse
 from usnet.wire.ipv4 cimport IPV4_HLEN
 from usnet.wire.peek cimport eth_dst, eth_src, mac_is_group
 
@@ -118,9 +119,7 @@ cdef bint predicted(stack *s, uint32_t number, const uint8_t *frame, uint32_t le
     cdef flow f
     if meta.flags or meta.gso_type or n.vlan != VLAN_NONE or length > ETH_HLEN + n.link.mtu or not flow_parse(frame, length, &f):
         return False
-    if memcmp(eth_dst(frame), n.mac, ETH_ALEN) != 0 or mac_is_group(eth_src(frame)) or (s.ip.config.verify_checksums and not flow_verify(&f)):
-        return False
-    if not tcp_predict(&s.tcp, &f, now):
+    if memcmp(eth_dst(frame), n.mac, ETH_ALEN) != 0 or mac_is_group(eth_src(frame)) or not tcp_predict(&s.tcp, &f, now):
         return False
     s.ip.counters.rx_packets += 1
     s.ip.counters.rx_bytes += IPV4_HLEN + <uint32_t>(f.payload - f.l4) + f.n
@@ -423,6 +422,7 @@ cdef class StackCore:
         self.s.tcp.config = new_tcp
         self.s.ip.config = new_ip
         self.s.config = new_own
+        ip_changed(&self.s.ip)              # as far as frames' forms go
 
     def configuration(self):
         """All settings by name."""

@@ -1,5 +1,7 @@
 """Bytes copied per byte delivered, by the stack's own counters; buffers in the application's hands; and what little messages can pin."""
 
+import contextlib
+
 import pytest
 
 import usnet
@@ -101,10 +103,10 @@ class Lab:
         self.world.close()
 
 
-def make(kind, spares=1024):
+def make(kind, spares=1024, **config):
     clock = ManualClock(1_000_000_000)
     if kind == "pair":
-        return Cable(*make_pair(clock=clock, spares=spares), clock)
+        return Cable(*make_pair(clock=clock, spares=spares), clock, **config)
     if kind == "pipe":
         device = StandIn(buf_num=8192)
         device.nic("em0")
@@ -182,6 +184,38 @@ def test_a_send_from_a_buffer_filled_in_place_copies_nothing(cables, kind):
     cable.transfer(place, read)
     assert per_byte(cable.near_stack, OUT) == 0
     assert copies(cable.near_stack)["out_lent"] == copies(cable.near_stack)["out_committed"] == TOTAL
+
+
+def until_it_blocks(step):
+    with contextlib.suppress(BlockingIOError):
+        while step():
+            pass
+
+
+def test_buffers_begin_where_segments_do_although_the_send_buffer_is_no_multiple_of_them(cables):
+    cable, got, at = cables("pair", sndbuf=20_000), bytearray(), 0
+
+    def put():
+        nonlocal at
+        at += place(cable.near, at)
+        return at < TOTAL
+
+    while len(got) < TOTAL:
+        if at < TOTAL:
+            until_it_blocks(put)
+        cable.near_stack.run_once()
+        cable.far_stack.run_once()
+        until_it_blocks(lambda: got.extend(read(cable.far)) or True)
+        cable.clock.advance(MS)  # there is always something under way
+    assert bytes(got) == SAID[:TOTAL]
+    assert copies(cable.near_stack)["out_lent"] == copies(cable.near_stack)["out_committed"] == TOTAL
+    assert per_byte(cable.near_stack, OUT) == 0
+
+
+def test_a_send_buffer_smaller_than_a_segment_is_still_used(cables):
+    cable = cables("pair", sndbuf=1000)
+    cable.transfer(place, read)
+    assert copies(cable.near_stack)["out_committed"] == TOTAL
 
 
 def test_a_pipe_of_netmaps_takes_buffers_away_so_what_may_be_needed_again_is_copied(cables):

@@ -1,8 +1,10 @@
 """Rings and buffers laid out as netmap lays them out, for every port that has no memory of its own; and the checks
 that a sync begins with."""
+from libc.errno cimport ENOBUFS
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
-from usnet.backends.ring cimport port, port_stats, ring, slot_meta
+from usnet.backends.ring cimport NS_MOREFRAG, port, port_stats, ring, ring_next, slot_meta
 
 cdef enum:
     # bytes of the largest frame that crosses a ring: a 65535-byte packet, Ethernet header, tags
@@ -35,18 +37,12 @@ cdef bint ring_keeps_rules(const ring *r, uint32_t num_slots, uint32_t buf_size,
 cdef int ring_check(ring_side *k, port_stats *st) noexcept nogil
 # All transmit slots free, all receive slots empty; every slot has a good buffer
 cdef void ring_reset(ring_side *k) noexcept nogil
-# Receive side: puts one frame at side.tail, over as many slots as it needs. 0; -ENOBUFS: no room now (nothing counted:
-# wait or count rx_overruns); -EMSGSIZE: the ring can never hold it (rx_too_long counted)
-cdef int ring_put(ring_side *k, const uint8_t *frame, uint32_t length, int64_t time_ns, port_stats *st) noexcept nogil
-# The frame that begins at at[0], which moves behind it; `end`: where to stop (ring.head of a transmit ring). A frame
-# of one slot is pointed to where it lies, others are gathered in `scratch` (FRAME_MAX bytes). Right after ring_check,
-# or for a ring that belongs to the caller. 1: a frame; 0: none left; -EMSGSIZE: longer than FRAME_MAX: skipped
-cdef int ring_take(ring *r, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame,
-                   uint32_t *length) noexcept nogil
-# The same for slots that stayed in the port between syncs, where the user may have written into them: goes by what was
-# checked
-cdef int side_take(ring_side *k, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame,
-                   uint32_t *length) noexcept nogil
+# Frames that may need several slots: see ring_put, ring_take, side_take
+cdef int ring_put_spanning(ring_side *k, const uint8_t *frame, uint32_t length, int64_t time_ns, port_stats *st) noexcept nogil
+cdef int ring_take_spanning(ring *r, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame,
+                            uint32_t *length) noexcept nogil
+cdef int side_take_spanning(ring_side *k, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame,
+                            uint32_t *length) noexcept nogil
 # Transmit side: takes over what the user handed over ([.., ring.head)) and gives back what has left ([.., side.done))
 cdef void ring_settle(ring_side *k) noexcept nogil
 # The same when everything has left
@@ -70,6 +66,60 @@ cdef inline uint8_t *side_buf(const ring_side *k, uint32_t i) noexcept nogil:
 cdef inline uint32_t side_len(const ring_side *k, uint32_t i) noexcept nogil:
     """The length of a slot that is the port's, never beyond its buffer."""
     return k.r.slots[i].len if k.r.slots[i].len < k.buf_size else k.buf_size
+
+
+cdef inline void side_fill(ring_side *k, const uint8_t *p, uint32_t n, uint16_t flags, int64_t time_ns) noexcept nogil:
+    """Puts n bytes, no more than a buffer holds, into the slot at side.tail, which the caller knows to be free."""
+    cdef uint32_t i = k.tail
+    memcpy(side_buf(k, i), p, n)
+    k.r.slots[i].buf_idx = k.good[i]
+    k.r.slots[i].len = <uint16_t>n
+    k.r.slots[i].flags = flags
+    memset(&k.meta[i], 0, sizeof(slot_meta))
+    k.meta[i].time_ns = time_ns
+    k.tail = side_next(k, i)
+    k.r.tail = k.tail
+
+
+cdef inline int ring_put(ring_side *k, const uint8_t *frame, uint32_t length, int64_t time_ns, port_stats *st) noexcept nogil:
+    """Receive side: puts one frame at side.tail, over as many slots as it needs. 0; -ENOBUFS: no room now (nothing counted: wait or count
+    rx_overruns); -EMSGSIZE: the ring can never hold it (rx_too_long counted)."""
+    if length > k.buf_size:
+        return ring_put_spanning(k, frame, length, time_ns, st)
+    if side_room(k) == 0:
+        return -ENOBUFS
+    side_fill(k, frame, length, 0, time_ns)
+    st.rx_frames += 1
+    st.rx_bytes += length
+    return 0
+
+
+cdef inline int ring_take(ring *r, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame, uint32_t *length) noexcept nogil:
+    """The frame that begins at at[0], which moves behind it; `end`: where to stop (ring.head of a transmit ring). A frame of one slot is pointed to
+    where it lies, others are gathered in `scratch` (FRAME_MAX bytes). Right after ring_check, or for a ring that belongs to the caller. 1: a frame; 0:
+    none left; -EMSGSIZE: longer than FRAME_MAX: skipped."""
+    cdef uint32_t i = at[0]
+    if i == end:
+        return 0
+    if r.slots[i].flags & NS_MOREFRAG:
+        return ring_take_spanning(r, at, end, scratch, frame, length)
+    frame[0] = <uint8_t *>r + r.buf_ofs + <uint64_t>r.slots[i].buf_idx * r.nr_buf_size
+    length[0] = r.slots[i].len if r.slots[i].len < r.nr_buf_size else r.nr_buf_size
+    at[0] = ring_next(r, i)
+    return 1
+
+
+cdef inline int side_take(ring_side *k, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame, uint32_t *length) noexcept nogil:
+    """The same for slots that stayed in the port between syncs, where the user may have written into them: goes by what was checked."""
+    cdef uint32_t i = at[0]
+    if i == end:
+        return 0
+    if k.r.slots[i].flags & NS_MOREFRAG:
+        return side_take_spanning(k, at, end, scratch, frame, length)
+    frame[0] = side_buf(k, i)
+    length[0] = side_len(k, i)
+    at[0] = side_next(k, i)
+    return 1
 
 
 cdef class RingMemory:

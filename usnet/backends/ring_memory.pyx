@@ -50,38 +50,45 @@ cdef void ring_reset(ring_side *k) noexcept nogil:
     restore_header(k)
 
 
-cdef bint ring_keeps_rules(const ring *r, uint32_t num_slots, uint32_t buf_size, uint32_t n_bufs,
-                           uint64_t offset_mask, uint32_t old_head, uint32_t tail, bint tx) noexcept nogil:
-    cdef uint32_t head = r.head
-    cdef uint32_t cur = r.cur
-    cdef uint32_t to_head, to_cur, to_tail
-    cdef uint32_t i = old_head
-    cdef uint64_t offset
-    cdef bint more = False
-    cdef const slot *s
+cdef inline bint order_kept(const ring *r, uint32_t num_slots, uint32_t old_head, uint32_t tail) noexcept nogil:
+    """Whether old head <= head <= cur <= tail."""
+    cdef uint32_t head = r.head, cur = r.cur
     if head >= num_slots or cur >= num_slots:
         return False
-    to_head = head - old_head if head >= old_head else head + num_slots - old_head
-    to_cur = cur - old_head if cur >= old_head else cur + num_slots - old_head
-    to_tail = tail - old_head if tail >= old_head else tail + num_slots - old_head
-    if not to_head <= to_cur <= to_tail:
+    head = head - old_head if head >= old_head else head + num_slots - old_head
+    cur = cur - old_head if cur >= old_head else cur + num_slots - old_head
+    tail = tail - old_head if tail >= old_head else tail + num_slots - old_head
+    return head <= cur <= tail
+
+
+cdef inline bint slot_good(const slot *s, uint32_t buf_size, uint32_t n_bufs, uint64_t offset_mask, bint tx) noexcept nogil:
+    cdef uint64_t offset = s.ptr & offset_mask
+    if s.buf_idx - FIRST_BUFFER >= n_bufs - FIRST_BUFFER or (tx and s.len > buf_size):
         return False
-    while i != head:
-        s = &r.slots[i]
-        if s.buf_idx < FIRST_BUFFER or s.buf_idx >= n_bufs or (tx and s.len > buf_size):
+    return offset_mask == 0 or (offset <= buf_size and not (tx and offset + s.len > buf_size))
+
+
+cdef inline bint slots_good(const ring *r, uint32_t num_slots, uint32_t buf_size, uint32_t n_bufs, uint64_t offset_mask, uint32_t i,
+                            bint tx) noexcept nogil:
+    """Those from i to head, and a transmit ring's last one ends a frame."""
+    cdef uint32_t more = 0
+    while i != r.head:
+        if not slot_good(&r.slots[i], buf_size, n_bufs, offset_mask, tx):
             return False
-        offset = s.ptr & offset_mask
-        if offset > buf_size or (tx and offset + s.len > buf_size):
-            return False
-        more = tx and (s.flags & NS_MOREFRAG) != 0
+        more = r.slots[i].flags
         i = 0 if i + 1 == num_slots else i + 1
-    return not more
+    return not (tx and more & NS_MOREFRAG)
+
+
+cdef bint ring_keeps_rules(const ring *r, uint32_t num_slots, uint32_t buf_size, uint32_t n_bufs,
+                           uint64_t offset_mask, uint32_t old_head, uint32_t tail, bint tx) noexcept nogil:
+    return order_kept(r, num_slots, old_head, tail) and slots_good(r, num_slots, buf_size, n_bufs, offset_mask, old_head, tx)
 
 
 cdef int ring_check(ring_side *k, port_stats *st) noexcept nogil:
-    cdef uint32_t i = k.head
-    if ring_keeps_rules(k.r, k.num_slots, k.buf_size, k.n_bufs, 0, k.head, k.tail, k.dir == RING_TX):
-        while i != k.r.head:
+    cdef uint32_t i = k.head, head = k.r.head
+    if order_kept(k.r, k.num_slots, i, k.tail) and slots_good(k.r, k.num_slots, k.buf_size, k.n_bufs, 0, i, k.dir == RING_TX):
+        while i != head:
             k.good[i] = k.r.slots[i].buf_idx
             i = side_next(k, i)
         restore_header(k)
@@ -91,50 +98,32 @@ cdef int ring_check(ring_side *k, port_stats *st) noexcept nogil:
     return -EINVAL
 
 
-cdef int ring_put(ring_side *k, const uint8_t *frame, uint32_t length, int64_t time_ns, port_stats *st) noexcept nogil:
+cdef int ring_put_spanning(ring_side *k, const uint8_t *frame, uint32_t length, int64_t time_ns, port_stats *st) noexcept nogil:
     cdef uint32_t size = k.buf_size
-    cdef uint32_t need = 1 if length <= size else (length + size - 1) // size
-    cdef uint32_t left = length
+    cdef uint32_t need = (length + size - 1) // size
     cdef uint32_t part
-    cdef slot *s
     if need > k.num_slots - 1:
         st.rx_too_long += 1
         return -EMSGSIZE
     if need > side_room(k):
         return -ENOBUFS
-    while True:
-        s = &k.r.slots[k.tail]
-        part = left if left < size else size
-        memcpy(side_buf(k, k.tail), frame + (length - left), part)
-        left -= part
-        s.buf_idx = k.good[k.tail]
-        s.len = <uint16_t>part
-        s.flags = NS_MOREFRAG if left else 0
-        memset(&k.meta[k.tail], 0, sizeof(slot_meta))
-        k.meta[k.tail].time_ns = time_ns
-        k.tail = side_next(k, k.tail)
-        if left == 0:
-            break
-    k.r.tail = k.tail
     st.rx_frames += 1
     st.rx_bytes += length
+    while length:
+        part = length if length < size else size
+        length -= part
+        side_fill(k, frame, part, NS_MOREFRAG if length else 0, time_ns)
+        frame += part
     return 0
 
 
-cdef int side_take(ring_side *k, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame,
-                   uint32_t *length) noexcept nogil:
+cdef int side_take_spanning(ring_side *k, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame,
+                            uint32_t *length) noexcept nogil:
     cdef uint32_t i = at[0]
     cdef uint32_t total = 0
     cdef uint32_t part
     cdef bint more = True
     cdef bint fits = True
-    if i == end:
-        return 0
-    if not k.r.slots[i].flags & NS_MOREFRAG:
-        frame[0] = side_buf(k, i)
-        length[0] = side_len(k, i)
-        at[0] = side_next(k, i)
-        return 1
     while more and i != end:
         part = side_len(k, i)
         if fits and total + part <= FRAME_MAX:
@@ -150,15 +139,15 @@ cdef int side_take(ring_side *k, uint32_t *at, uint32_t end, uint8_t *scratch, c
     return 1 if fits else -EMSGSIZE
 
 
-cdef int ring_take(ring *r, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame,
-                   uint32_t *length) noexcept nogil:
+cdef int ring_take_spanning(ring *r, uint32_t *at, uint32_t end, uint8_t *scratch, const uint8_t **frame,
+                            uint32_t *length) noexcept nogil:
     cdef ring_side k
     k.r = r
     k.good = NULL               # believe the slots
     k.num_slots = r.num_slots
     k.buf_size = r.nr_buf_size
     k.buf_ofs = r.buf_ofs
-    return side_take(&k, at, end, scratch, frame, length)
+    return side_take_spanning(&k, at, end, scratch, frame, length)
 
 
 cdef void ring_settle(ring_side *k) noexcept nogil:

@@ -58,7 +58,7 @@ cdef int fragment_send(ip_state *ip, uint32_t number, const uint8_t *mac, const 
         head = link_header(&ip.netifs[number], l2, mac, ETH_P_IP)
         ipv4_emit(l2 + head, IPV4_HLEN, &f)
         memcpy(l2 + head + IPV4_HLEN, l4 + at, size)
-        link_close(ip, number, head + IPV4_HLEN + size)
+        link_close(&ip.netifs[number], head + IPV4_HLEN + size)
         ip.counters.tx_packets += 1
         ip.counters.tx_bytes += IPV4_HLEN + size
         ip.counters.fragments_out += 1
@@ -100,7 +100,7 @@ cdef int packet_send(ip_state *ip, uint32_t number, const uint8_t *mac, const ui
         return -EAGAIN
     head = link_header(nif, l2, mac, ETH_P_IP)
     memcpy(l2 + head, l3, n)
-    link_close(ip, number, head + n)
+    link_close(&ip.netifs[number], head + n)
     ip.counters.tx_packets += 1
     ip.counters.tx_bytes += n
     return 0

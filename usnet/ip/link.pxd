@@ -1,7 +1,8 @@
 """Frames in rings: out into slots of ring 0 of an interface's port, with the Ethernet header in front; in from several slots."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.string cimport memset
 
-from usnet.backends.ring cimport ring, slot_meta
+from usnet.backends.ring cimport NS_BUF_CHANGED, ring, ring_next, slot_meta
 from usnet.ip.state cimport ip_state, link_cursor, netif
 from usnet.wire.eth cimport ETH_HLEN, ETH_VLAN_HLEN, VLAN_NONE
 
@@ -18,9 +19,7 @@ cdef bint link_free(ip_state *ip, uint32_t number, uint32_t count) noexcept nogi
 cdef int link_fits(ip_state *ip, uint32_t number, uint32_t length) noexcept nogil
 # Start of the first free slot's buffer, or NULL: full.
 cdef uint8_t *link_open(ip_state *ip, uint32_t number) noexcept nogil
-# Hands the first free slot over with a frame of `length` bytes in it; it leaves at the next flush.
-cdef void link_close(ip_state *ip, uint32_t number, uint32_t length) noexcept nogil
-# The same with its offload header (NULL: none); a frame that is longer than the slot goes on in those behind, which the caller has filled.
+# Hands over as link_close does, with its offload header (NULL: none); a frame that is longer than the slot goes on in those behind, which the caller has filled.
 cdef void link_close_as(ip_state *ip, uint32_t number, uint32_t length, const slot_meta *meta) noexcept nogil
 # Writes n bytes at a place in the slots that are free, and moves it behind them.
 cdef void link_put(const netif *n, link_cursor *at, const uint8_t *p, uint32_t length) noexcept nogil
@@ -37,3 +36,16 @@ cdef uint32_t link_header(const netif *n, uint8_t *l2, const uint8_t *dst, uint1
 
 cdef inline uint32_t link_header_len(const netif *n) noexcept nogil:
     return ETH_HLEN if n.vlan == VLAN_NONE else ETH_VLAN_HLEN
+
+
+cdef inline void link_close(netif *n, uint32_t length) noexcept nogil:
+    """Hands the first free slot over with a frame of `length` bytes in it; it leaves at the next flush."""
+    cdef ring *r = n.link.tx[0]
+    cdef uint32_t i = r.head
+    r.slots[i].len = <uint16_t>length
+    r.slots[i].flags &= NS_BUF_CHANGED
+    if n.link.tx_meta[0] != NULL:
+        memset(&n.link.tx_meta[0][i], 0, sizeof(slot_meta))
+    r.head = ring_next(r, i)
+    r.cur = r.head
+    n.tx_pending += 1

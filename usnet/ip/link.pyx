@@ -1,7 +1,7 @@
 """Frames in rings: out into slots of ring 0 of an interface's port, with the Ethernet header in front; in from several slots."""
 from libc.errno cimport EAGAIN, EMSGSIZE
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from usnet.backends.ring cimport NS_BUF_CHANGED, NS_MOREFRAG, ring, ring_buf, ring_next, ring_room, ring_space, slot_meta
 from usnet.ip.state cimport ip_state, link_cursor, netif
@@ -82,19 +82,6 @@ cdef bint link_queued(const netif *n, uint32_t slot) noexcept nogil:
     return (slot - r.head if slot >= r.head else slot + r.num_slots - r.head) > ring_space(r)
 
 
-cdef void link_close(ip_state *ip, uint32_t number, uint32_t length) noexcept nogil:
-    cdef netif *n = &ip.netifs[number]
-    cdef ring *r = n.link.tx[0]
-    cdef uint32_t i = r.head
-    r.slots[i].len = <uint16_t>length
-    r.slots[i].flags &= NS_BUF_CHANGED
-    if n.link.tx_meta[0] != NULL:
-        memset(&n.link.tx_meta[0][i], 0, sizeof(slot_meta))
-    r.head = ring_next(r, i)
-    r.cur = r.head
-    n.tx_pending += 1
-
-
 cdef void link_close_as(ip_state *ip, uint32_t number, uint32_t length, const slot_meta *meta) noexcept nogil:
     cdef netif *n = &ip.netifs[number]
     cdef ring *r = n.link.tx[0]
@@ -108,7 +95,7 @@ cdef void link_close_as(ip_state *ip, uint32_t number, uint32_t length, const sl
         r.slots[r.head].flags = (r.slots[r.head].flags & NS_BUF_CHANGED) | NS_MOREFRAG
         r.head = ring_next(r, r.head)
         length -= room
-    link_close(ip, number, length)
+    link_close(&ip.netifs[number], length)
     if first != NULL and meta != NULL:
         first[0] = meta[0]
 

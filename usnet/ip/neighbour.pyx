@@ -189,7 +189,7 @@ cdef void arp_send(ip_state *ip, uint32_t number, const uint8_t *to, const arp_r
         return
     head = link_header(&ip.netifs[number], l2, to, ETH_P_ARP)
     arp_emit(l2 + head, ARP_LEN, r)
-    link_close(ip, number, head + ARP_LEN)
+    link_close(&ip.netifs[number], head + ARP_LEN)
     if r.op == ARP_REQUEST:
         ip.counters.arp_requests_out += 1
     else:

@@ -268,7 +268,7 @@ cdef void ip_tx_close(ip_state *ip, tx_frame *f, uint32_t l4_len, int64_t now) n
         offload_meta(f, &meta)
         link_close_as(ip, f.netif, <uint32_t>(l3 - f.l2) + total, &meta)
     else:
-        link_close(ip, f.netif, <uint32_t>(l3 - f.l2) + total)
+        link_close(&ip.netifs[f.netif], <uint32_t>(l3 - f.l2) + total)
     sent(ip, total)
 
 
@@ -291,7 +291,7 @@ cdef int send_ready(ip_state *ip, const hop *h, const ipv4_repr *r, const uint8_
     head = link_header(&ip.netifs[h.netif], l2, h.mac, ETH_P_IP)
     ipv4_emit(l2 + head, IPV4_HLEN, r)
     memcpy(l2 + head + IPV4_HLEN, l4, n)
-    link_close(ip, h.netif, head + IPV4_HLEN + n)
+    link_close(&ip.netifs[h.netif], head + IPV4_HLEN + n)
     sent(ip, IPV4_HLEN + n)
     return 0
 

@@ -26,6 +26,8 @@ cdef void arena_free(arena *a) noexcept nogil                       # gives the 
 # Forgets all items; generations go on, so old handles stay stale.
 cdef void arena_reset(arena *a) noexcept nogil
 cdef uint32_t arena_take(arena *a) noexcept nogil                   # index of a zeroed item, or NONE when full
+# The same, but what lies in the item may be anything: for those who write all of it.
+cdef uint32_t arena_take_any(arena *a) noexcept nogil
 # The item is free; giving a free one back is a bug and changes nothing.
 cdef void arena_give(arena *a, uint32_t index) noexcept nogil
 

@@ -69,6 +69,17 @@ cdef uint32_t arena_take(arena *a) noexcept nogil:
     return index
 
 
+cdef uint32_t arena_take_any(arena *a) noexcept nogil:
+    cdef uint32_t index = a.free_head
+    if index == NONE:
+        return arena_take(a)
+    a.free_head = (<uint32_t *>arena_at(a, index))[0]
+    unpoison(arena_at(a, index), a.item_size)
+    a.generation[index] += 1
+    a.live += 1
+    return index
+
+
 cdef void arena_give(arena *a, uint32_t index) noexcept nogil:
     if not arena_live(a, index):
         return

@@ -65,10 +65,13 @@ cdef inline void buffer_release(buffers *b, uint32_t index) noexcept nogil:
 
 
 cdef inline void buffer_lend(buffers *b, uint32_t index, uint32_t instead) noexcept nogil:
-    """A held buffer goes into a transmit slot; the one that was in it becomes spare."""
-    buffer_spare(b, instead)
+    """A held buffer goes into a transmit slot; the one that was in it becomes spare, unless it is held too."""
     b.state[index] |= BUF_SENT
-    b.lent += 1
+    if b.state[instead] & BUF_HELD:
+        b.state[instead] = BUF_HELD
+    else:
+        buffer_spare(b, instead)
+        b.lent += 1
 
 
 cdef inline uint32_t buffer_replace(buffers *b, uint32_t index) noexcept nogil:

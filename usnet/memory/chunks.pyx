@@ -3,7 +3,7 @@ from libc.errno cimport ENOBUFS, ENOMEM
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from usnet.memory.arena cimport (NONE, arena_at, arena_free, arena_give, arena_init, arena_reset, arena_take)
+from usnet.memory.arena cimport (NONE, arena_free, arena_give, arena_init, arena_reset, arena_take_any)
 from usnet.memory.mapping cimport map_release, map_reserve, page_round
 from usnet.memory.poison cimport poison, unpoison
 
@@ -11,18 +11,10 @@ cdef enum:
     SPAN_MAX = 0x7fffffff   # bytes of a chain at most, so that no sum of positions overflows
 
 
-cdef inline uint32_t *next_of(chunk_pool *pool, uint32_t chunk) noexcept nogil:
-    return <uint32_t *>arena_at(&pool.heads, chunk)
-
-
-cdef inline uint8_t *bytes_of(chunk_pool *pool, uint32_t chunk) noexcept nogil:
-    return pool.bytes + <uint64_t>chunk * CHUNK_BYTES
-
-
 cdef int chunks_init(chunk_pool *pool, uint32_t max_chunks) noexcept nogil:
     cdef int status
     memset(pool, 0, sizeof(chunk_pool))
-    status = arena_init(&pool.heads, 8, max_chunks, 8)
+    status = arena_init(&pool.heads, HEAD_BYTES, max_chunks, 8)
     if status:
         return -ENOMEM
     pool.mapped = page_round(<uint64_t>max_chunks * CHUNK_BYTES)
@@ -58,14 +50,14 @@ cdef void chain_init(chain *c) noexcept nogil:
 
 
 cdef inline void give(chunk_pool *pool, uint32_t chunk) noexcept nogil:
-    poison(bytes_of(pool, chunk), CHUNK_BYTES)
+    poison(chunk_bytes(pool, chunk), CHUNK_BYTES)
     arena_give(&pool.heads, chunk)
 
 
 cdef uint32_t chunk_take(chunk_pool *pool) noexcept nogil:
-    cdef uint32_t chunk = arena_take(&pool.heads)
+    cdef uint32_t chunk = arena_take_any(&pool.heads)
     if chunk != NONE:
-        unpoison(bytes_of(pool, chunk), CHUNK_BYTES)
+        unpoison(chunk_bytes(pool, chunk), CHUNK_BYTES)
     return chunk
 
 
@@ -73,15 +65,11 @@ cdef void chunk_give(chunk_pool *pool, uint32_t chunk) noexcept nogil:
     give(pool, chunk)
 
 
-cdef uint8_t *chunk_bytes(chunk_pool *pool, uint32_t chunk) noexcept nogil:
-    return bytes_of(pool, chunk)
-
-
 cdef void give_from(chunk_pool *pool, uint32_t chunk) noexcept nogil:
     """Gives back `chunk` and all that follow it."""
     cdef uint32_t following
     while chunk != NONE:
-        following = next_of(pool, chunk)[0]
+        following = chunk_next(pool, chunk)[0]
         give(pool, chunk)
         chunk = following
 
@@ -91,37 +79,32 @@ cdef void chain_clear(chunk_pool *pool, chain *c) noexcept nogil:
     chain_init(c)
 
 
-cdef int grow(chunk_pool *pool, chain *c, uint32_t n_chunks) noexcept nogil:
+cdef inline int grow(chunk_pool *pool, chain *c, uint32_t n_chunks) noexcept nogil:
     """Appends chunks until there are n_chunks: 0, or -ENOBUFS and nothing changed."""
     cdef uint32_t chunk
-    if n_chunks <= c.n_chunks:
-        return 0
     if n_chunks - c.n_chunks > pool.heads.capacity - pool.heads.live:
         return -ENOBUFS
     while c.n_chunks < n_chunks:
-        chunk = arena_take(&pool.heads)
-        unpoison(bytes_of(pool, chunk), CHUNK_BYTES)
-        next_of(pool, chunk)[0] = NONE
+        chunk = arena_take_any(&pool.heads)
+        unpoison(chunk_bytes(pool, chunk), CHUNK_BYTES)
+        chunk_next(pool, chunk)[0] = NONE
         if c.first == NONE:
             c.first = chunk
         else:
-            next_of(pool, c.last)[0] = chunk
+            chunk_next(pool, c.last)[0] = chunk
         c.last = chunk
         c.n_chunks += 1
     return 0
 
 
-cdef uint32_t chunk_at(chunk_pool *pool, chain *c, uint32_t number) noexcept nogil:
-    """The chunk with `number` < n_chunks others before it. The last one and those from the cursor on are near."""
+cdef uint32_t chunk_seek(chunk_pool *pool, chain *c, uint32_t number) noexcept nogil:
     cdef uint32_t chunk = c.first
     cdef uint32_t i = 0
-    if number + 1 == c.n_chunks:
-        return c.last
     if c.cursor != NONE and c.cursor_no <= number:
         chunk = c.cursor
         i = c.cursor_no
     while i < number:
-        chunk = next_of(pool, chunk)[0]
+        chunk = chunk_next(pool, chunk)[0]
         i += 1
     c.cursor = chunk
     c.cursor_no = number
@@ -130,10 +113,11 @@ cdef uint32_t chunk_at(chunk_pool *pool, chain *c, uint32_t number) noexcept nog
 
 cdef int chain_write(chunk_pool *pool, chain *c, uint32_t at, const uint8_t *src, uint32_t n) noexcept nogil:
     cdef uint64_t end = <uint64_t>at + n
+    cdef uint32_t need = <uint32_t>((c.offset + end + CHUNK_BYTES - 1) // CHUNK_BYTES)
     cdef uint32_t chunk, inside, piece
     if n == 0:
         return 0
-    if end > SPAN_MAX or grow(pool, c, <uint32_t>((c.offset + end + CHUNK_BYTES - 1) // CHUNK_BYTES)) != 0:
+    if end > SPAN_MAX or (need > c.n_chunks and grow(pool, c, need) != 0):
         return -ENOBUFS
     if end > c.span:
         c.span = <uint32_t>end
@@ -142,27 +126,13 @@ cdef int chain_write(chunk_pool *pool, chain *c, uint32_t at, const uint8_t *src
     while True:
         piece = CHUNK_BYTES - inside
         if piece >= n:
-            memcpy(bytes_of(pool, chunk) + inside, src, n)
+            memcpy(chunk_bytes(pool, chunk) + inside, src, n)
             return 0
-        memcpy(bytes_of(pool, chunk) + inside, src, piece)
+        memcpy(chunk_bytes(pool, chunk) + inside, src, piece)
         src += piece
         n -= piece
         inside = 0
-        chunk = next_of(pool, chunk)[0]
-
-
-cdef uint8_t *chain_peek(chunk_pool *pool, const chain *c, uint32_t at, uint32_t *n) noexcept nogil:
-    cdef uint32_t position, inside
-    if at >= c.span:
-        n[0] = 0
-        return NULL
-    position = c.offset + at
-    inside = position % CHUNK_BYTES
-    n[0] = CHUNK_BYTES - inside
-    if n[0] > c.span - at:
-        n[0] = c.span - at
-    # Only the cursor changes, which is a matter of speed: for the caller the chain stays as it is.
-    return bytes_of(pool, chunk_at(pool, <chain *>c, position // CHUNK_BYTES)) + inside
+        chunk = chunk_next(pool, chunk)[0]
 
 
 cdef void chain_read(chunk_pool *pool, const chain *c, uint32_t at, uint8_t *dst, uint32_t n) noexcept nogil:
@@ -196,9 +166,34 @@ cdef void chain_drop(chunk_pool *pool, chain *c, uint32_t n) noexcept nogil:
         c.cursor_no -= gone
     while gone:
         chunk = c.first
-        c.first = next_of(pool, chunk)[0]
+        c.first = chunk_next(pool, chunk)[0]
         give(pool, chunk)
         gone -= 1
+
+
+cdef void chain_take(chunk_pool *pool, chain *c, uint8_t *dst, uint32_t n) noexcept nogil:
+    cdef uint32_t run, chunk
+    c.span -= n
+    while True:
+        chunk = c.first
+        run = CHUNK_BYTES - c.offset
+        if run > n:
+            memcpy(dst, chunk_bytes(pool, chunk) + c.offset, n)
+            c.offset += n
+            break
+        memcpy(dst, chunk_bytes(pool, chunk) + c.offset, run)
+        dst += run
+        n -= run
+        c.offset = 0
+        c.first = chunk_next(pool, chunk)[0]
+        c.n_chunks -= 1
+        c.cursor = NONE if c.cursor_no == 0 else c.cursor
+        c.cursor_no -= c.cursor_no != 0
+        give(pool, chunk)
+        if n == 0:
+            break
+    if c.span == 0:
+        chain_clear(pool, c)
 
 
 cdef void chain_truncate(chunk_pool *pool, chain *c, uint32_t span) noexcept nogil:
@@ -213,8 +208,8 @@ cdef void chain_truncate(chunk_pool *pool, chain *c, uint32_t span) noexcept nog
     if keep == c.n_chunks:
         return
     chunk = chunk_at(pool, c, keep - 1)     # also the chunk found last from now on, which stays
-    give_from(pool, next_of(pool, chunk)[0])
-    next_of(pool, chunk)[0] = NONE
+    give_from(pool, chunk_next(pool, chunk)[0])
+    chunk_next(pool, chunk)[0] = NONE
     c.last = chunk
     c.n_chunks = keep
 

@@ -5,6 +5,8 @@ back, growth by doubling inside address space reserved at creation.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from usnet.memory.arena cimport NONE
+
 cdef uint64_t siphash(const uint64_t key[2], const uint8_t *p, size_t n) noexcept nogil
 
 
@@ -33,7 +35,21 @@ cdef void hash_free(hash_table *t) noexcept nogil
 cdef void hash_reset(hash_table *t) noexcept nogil
 cdef int hash_insert(hash_table *t, uint32_t tag, uint32_t index) noexcept nogil    # 0, or -ENOSPC beyond max_items
 cdef int hash_remove(hash_table *t, uint32_t tag, uint32_t index) noexcept nogil    # 0 or -ENOENT
+
+
+cdef inline uint32_t hash_seek(const hash_table *t, uint32_t tag, uint32_t pos) noexcept nogil:
+    while t.entries[pos].index != NONE:
+        if t.entries[pos].tag == tag:
+            return pos
+        pos = (pos + 1) & t.mask
+    return NONE
+
+
 # Walk of the candidates:
 # pos = hash_first(t, tag); while pos != NONE: t.entries[pos].index ...; pos = hash_next(t, tag, pos)
-cdef uint32_t hash_first(hash_table *t, uint32_t tag) noexcept nogil
-cdef uint32_t hash_next(hash_table *t, uint32_t tag, uint32_t pos) noexcept nogil
+cdef inline uint32_t hash_first(const hash_table *t, uint32_t tag) noexcept nogil:
+    return hash_seek(t, tag, tag & t.mask)
+
+
+cdef inline uint32_t hash_next(const hash_table *t, uint32_t tag, uint32_t pos) noexcept nogil:
+    return hash_seek(t, tag, (pos + 1) & t.mask)

@@ -152,22 +152,6 @@ cdef int hash_remove(hash_table *t, uint32_t tag, uint32_t index) noexcept nogil
     return 0
 
 
-cdef inline uint32_t seek(hash_table *t, uint32_t tag, uint32_t pos) noexcept nogil:
-    while t.entries[pos].index != NONE:
-        if t.entries[pos].tag == tag:
-            return pos
-        pos = (pos + 1) & t.mask
-    return NONE
-
-
-cdef uint32_t hash_first(hash_table *t, uint32_t tag) noexcept nogil:
-    return seek(t, tag, tag & t.mask)
-
-
-cdef uint32_t hash_next(hash_table *t, uint32_t tag, uint32_t pos) noexcept nogil:
-    return seek(t, tag, (pos + 1) & t.mask)
-
-
 def siphash24(bytes key not None, bytes data not None):
     """SipHash-2-4 of `data` under a key of 16 bytes, as a number."""
     cdef uint64_t k[2]

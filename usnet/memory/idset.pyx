@@ -33,33 +33,6 @@ cdef void idset_reset(idset *s) noexcept nogil:
     s.head = 0
 
 
-cdef bint idset_push(idset *s, uint32_t id) noexcept nogil:
-    cdef uint64_t position
-    if id >= s.capacity or s.member[id]:
-        return False
-    position = <uint64_t>s.head + s.count
-    if position >= s.capacity:
-        position -= s.capacity
-    s.ring[position] = id
-    s.member[id] = 1
-    s.count += 1
-    return True
-
-
-cdef uint32_t idset_pop(idset *s) noexcept nogil:
-    cdef uint32_t id
-    if s.count == 0:
-        return NONE
-    id = s.ring[s.head]
-    s.member[id] = 0
-    s.count -= 1
-    s.head += 1
-    # An empty queue starts again in front, so that a short one never touches more than its first page.
-    if s.head == s.capacity or s.count == 0:
-        s.head = 0
-    return id
-
-
 cdef class IdSet:
     """An idset for tests, tools and the REPL: `IdSet(capacity)` holds ids below capacity."""
     cdef idset s

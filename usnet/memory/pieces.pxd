@@ -4,11 +4,12 @@ them.
 The bytes of a queue in their order are those of its chain with the pieces between them. A chain may go on behind the queue's end (with what arrived
 ahead); pieces are only ever added at the end.
 """
+from libc.errno cimport ENOBUFS
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from usnet.memory.arena cimport arena, arena_at
+from usnet.memory.arena cimport NONE, arena
 from usnet.memory.buffers cimport buffers
-from usnet.memory.chunks cimport chain, chunk_pool
+from usnet.memory.chunks cimport chain, chain_drop, chain_peek, chain_take, chain_write, chunk_pool
 
 cdef enum:
     SETS = 8                    # of buffers a stack
@@ -76,8 +77,6 @@ cdef void piece_release(piece_pool *pool, uint32_t i) noexcept nogil
 
 cdef void queue_init(piece_queue *q) noexcept nogil
 cdef void queue_clear(piece_pool *pool, piece_queue *q) noexcept nogil
-# Appends bytes to the chain, which must end with the queue. 0 or -ENOBUFS.
-cdef int queue_write(piece_pool *pool, piece_queue *q, const uint8_t *src, uint32_t n) noexcept nogil
 cdef void queue_add(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil
 # Copies what piece i of the queue has in a port's buffer to chunks, and gives the buffer back. 0, or -ENOBUFS: then nothing happened.
 cdef int queue_aside(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil
@@ -85,17 +84,62 @@ cdef int queue_aside(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogi
 cdef void queue_shift(piece_pool *pool, piece_queue *q) noexcept nogil
 # The last piece that begins at or before `at` bytes behind the front, or NONE.
 cdef uint32_t queue_find(piece_pool *pool, piece_queue *q, uint32_t at) noexcept nogil
-# The longest run at `at`; *n is its length (0 at the end).
-cdef uint8_t *queue_peek(piece_pool *pool, piece_queue *q, uint32_t at, uint32_t *n) noexcept nogil
+# For queue_peek and queue_drop, where there are pieces.
+cdef uint8_t *queue_peek_pieces(piece_pool *pool, piece_queue *q, uint32_t at, uint32_t *n) noexcept nogil
+cdef void queue_drop_pieces(piece_pool *pool, piece_queue *q, uint32_t n) noexcept nogil
 # Copies n <= span bytes from the front; returns how many of them lay in pieces.
 cdef uint32_t queue_read(piece_pool *pool, piece_queue *q, uint8_t *dst, uint32_t n) noexcept nogil
-cdef void queue_drop(piece_pool *pool, piece_queue *q, uint32_t n) noexcept nogil
 
 
 cdef inline piece *piece_at(piece_pool *pool, uint32_t i) noexcept nogil:
-    return <piece *>arena_at(&pool.items, i)
+    return <piece *>pool.items.base + i      # as arena_at, whose items are no larger: a size that the compiler knows
 
 
 cdef inline uint32_t queue_chained(const piece_queue *q) noexcept nogil:
     """Bytes of the queue in its chain: whatever the chain has behind them is not the queue's yet."""
     return q.span - q.placed
+
+
+cdef inline uint8_t *queue_peek(piece_pool *pool, piece_queue *q, uint32_t at, uint32_t *n) noexcept nogil:
+    """The longest run at `at`; *n is its length (0 at the end)."""
+    cdef uint8_t *run
+    if q.first != NONE:
+        return queue_peek_pieces(pool, q, at, n)
+    n[0] = 0
+    if at >= q.span:
+        return NULL
+    run = chain_peek(pool.chunks, &q.c, at, n)
+    if n[0] > q.span - at:
+        n[0] = q.span - at
+    return run
+
+
+cdef inline void queue_drop(piece_pool *pool, piece_queue *q, uint32_t n) noexcept nogil:
+    """The n <= span bytes at the front are done with."""
+    if q.first != NONE:
+        queue_drop_pieces(pool, q, n)
+        return
+    chain_drop(pool.chunks, &q.c, n)
+    q.front += n
+    q.span -= n
+
+
+cdef inline uint32_t queue_take(piece_pool *pool, piece_queue *q, uint8_t *dst, uint32_t n) noexcept nogil:
+    """Both: copies 0 < n <= span bytes from the front, with which it is done then; how many of them lay in pieces."""
+    cdef uint32_t placed
+    if q.first != NONE:
+        placed = queue_read(pool, q, dst, n)
+        queue_drop_pieces(pool, q, n)
+        return placed
+    chain_take(pool.chunks, &q.c, dst, n)
+    q.front += n
+    q.span -= n
+    return 0
+
+
+cdef inline int queue_write(piece_pool *pool, piece_queue *q, const uint8_t *src, uint32_t n) noexcept nogil:
+    """Appends bytes to the chain, which must end with the queue. 0 or -ENOBUFS."""
+    if chain_write(pool.chunks, &q.c, queue_chained(q), src, n):
+        return -ENOBUFS
+    q.span += n
+    return 0

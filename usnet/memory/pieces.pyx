@@ -5,11 +5,11 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from usnet.memory.arena cimport (
-    NONE, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take,
+    NONE, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take_any,
 )
 from usnet.memory.buffers cimport buffer_at, buffer_release, buffer_take
 from usnet.memory.chunks cimport (
-    CHUNK_BYTES, chain_clear, chain_drop, chain_init, chain_peek, chain_write, chunk_bytes, chunk_give, chunk_pool,
+    CHUNK_BYTES, chain_clear, chain_drop, chain_init, chain_peek, chunk_bytes, chunk_give, chunk_pool,
     chunk_take,
 )
 
@@ -19,7 +19,9 @@ cdef int pieces_init(piece_pool *pool, chunk_pool *chunks, uint32_t max_pieces) 
     pool.chunks = chunks
     pool.given = NONE
     forget_ages(pool)
-    return -ENOMEM if arena_init(&pool.items, sizeof(piece), max_pieces, 8) else 0
+    if arena_init(&pool.items, sizeof(piece), max_pieces, 8) or pool.items.item_size != sizeof(piece):
+        return -ENOMEM
+    return 0
 
 
 cdef void free_heap(piece_pool *pool) noexcept nogil:
@@ -126,16 +128,19 @@ cdef uint32_t pieces_leave(piece_pool *pool, uint32_t number, uint64_t *copied) 
 # --- Pieces -----------------------------------------------------------------------------------------------------------------
 
 cdef uint32_t piece_over(piece_pool *pool, uint32_t where, uint32_t buf, uint8_t *p, uint32_t n) noexcept nogil:
-    cdef uint32_t i = arena_take(&pool.items)
+    cdef uint32_t i = arena_take_any(&pool.items)
     cdef piece *made
     if i == NONE:
         return NONE
     made = piece_at(pool, i)
     made.bytes = p
+    made.sum = 0
+    made.next = made.older = made.newer = NONE
+    made.pos = made.before = made.room = made.head = made.slot = made.owner = 0
     made.length = n
-    made.next = NONE
     made.where = <uint8_t>where
     made.buf = buf
+    made.flags = 0
     return i
 
 
@@ -186,13 +191,6 @@ cdef void queue_clear(piece_pool *pool, piece_queue *q) noexcept nogil:
         i = following
     chain_clear(pool.chunks, &q.c)
     queue_init(q)
-
-
-cdef int queue_write(piece_pool *pool, piece_queue *q, const uint8_t *src, uint32_t n) noexcept nogil:
-    if chain_write(pool.chunks, &q.c, queue_chained(q), src, n):
-        return -ENOBUFS
-    q.span += n
-    return 0
 
 
 cdef uint32_t true_size(const piece_pool *pool, const piece *p) noexcept nogil:
@@ -292,7 +290,7 @@ cdef uint32_t queue_find(piece_pool *pool, piece_queue *q, uint32_t at) noexcept
     return i
 
 
-cdef uint8_t *queue_peek(piece_pool *pool, piece_queue *q, uint32_t at, uint32_t *n) noexcept nogil:
+cdef uint8_t *queue_peek_pieces(piece_pool *pool, piece_queue *q, uint32_t at, uint32_t *n) noexcept nogil:
     cdef uint32_t i, following, inside, placed = 0, left
     cdef uint8_t *run
     cdef piece *p = NULL
@@ -352,7 +350,7 @@ cdef void cut_front(piece_queue *q, piece *p, uint32_t n) noexcept nogil:
     q.placed -= n
 
 
-cdef void queue_drop(piece_pool *pool, piece_queue *q, uint32_t n) noexcept nogil:
+cdef void queue_drop_pieces(piece_pool *pool, piece_queue *q, uint32_t n) noexcept nogil:
     cdef uint32_t i, run
     cdef piece *p
     while n:

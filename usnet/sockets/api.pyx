@@ -26,7 +26,7 @@ from usnet.sockets.table cimport (
 )
 from usnet.stack cimport stack_flush, stack_run
 from usnet.tcp.calls cimport (
-    tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_listen, tcp_local, tcp_more, tcp_open, tcp_peer, tcp_recv,
+    tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_listen, tcp_local, tcp_open, tcp_peer, tcp_recv,
     tcp_send, tcp_shutdown, tcp_take_error,
 )
 from usnet.tcp.options cimport OPT_STATE, tcp_get
@@ -282,9 +282,7 @@ cdef int64_t do_sendto(net *n, int fd, const uint8_t *p, size_t length, int flag
         done = udp_send(&n.s.ip, so.pcb, p, <uint32_t>length, addr, port, now)
         news_consumed(n, fd, READY_OUT | READY_ERR)
         return done
-    done = tcp_send(&n.s.tcp, so.pcb, p, <uint32_t>length, now)
-    if done > 0:
-        tcp_more(&n.s.tcp, so.pcb, flags & MSG_MORE != 0)
+    done = tcp_send(&n.s.tcp, so.pcb, p, <uint32_t>length, flags & MSG_MORE != 0, now)
     news_consumed(n, fd, READY_OUT)
     return done
 

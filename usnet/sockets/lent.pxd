@@ -20,6 +20,7 @@ cdef int64_t usn_recv_buffer(net *n, int fd, usn_buffer *b, int64_t now) noexcep
 # 0; -EINVAL: it was given back already.
 cdef int usn_give_buffer(net *n, usn_buffer *b) noexcept nogil
 # Room to fill for at most `want` bytes, and for no more than one segment takes: how many (b.n), or -errno as usn_send; -ENOBUFS.
+# While the socket is not writable (epoll) it is a whole segment, or -EAGAIN.
 cdef int64_t usn_send_buffer_get(net *n, int fd, uint32_t want, usn_buffer *b, int64_t now) noexcept nogil
 # Sends the first `length` of them on that socket, and takes the buffer back: length, or -errno as usn_send. -EINVAL: longer than the buffer, not that
 # socket's, or given back already: nothing happened. To send nothing: usn_give_buffer.

@@ -3,6 +3,7 @@ epoll(7).
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from usnet.memory.arena cimport NONE
 from usnet.sockets.table cimport net
 
 # Event bits beside READY_* (ip/state), with Linux's numbers.
@@ -39,8 +40,8 @@ cdef uint32_t fd_ready(net *n, uint32_t fd) noexcept nogil
 cdef void news_drain(net *n) noexcept nogil
 # One descriptor may have changed: tells its registrations and its waiters.
 cdef void news_of(net *n, uint32_t fd) noexcept nogil
-# A call used readiness up (it met EAGAIN, or took the last of it): what comes next is new again.
-cdef void news_consumed(net *n, uint32_t fd, uint32_t bits) noexcept nogil
+# For news_consumed.
+cdef void news_used(net *n, uint32_t fd, uint32_t bits) noexcept nogil
 
 cdef int ep_create(net *n) noexcept nogil                                           # descriptor, or -EMFILE, -ENOMEM
 # 0, -EBADF, -EINVAL, -EEXIST, -ENOENT, -ENOSPC (as many registrations as can be), -ELOOP (instances in a circle, or
@@ -60,3 +61,9 @@ cdef uint32_t waiter_add(net *n, uint32_t fd, uint32_t mask) noexcept nogil
 cdef void waiter_drop(net *n, uint32_t w) noexcept nogil
 # Those who wait for fd look again, whatever it is.
 cdef void waiters_wake(net *n, uint32_t fd) noexcept nogil
+
+
+cdef inline void news_consumed(net *n, uint32_t fd, uint32_t bits) noexcept nogil:
+    """A call used readiness up (it met EAGAIN, or took the last of it): what comes next is new again."""
+    if n.socks[fd].seen & bits and n.socks[fd].items != NONE:
+        news_used(n, fd, bits)

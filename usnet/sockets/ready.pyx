@@ -24,11 +24,9 @@ cdef enum:
     EXCLUSIVE_MAY = READY_IN | READY_OUT | READY_ERR | READY_HUP | EV_ET | EV_EXCLUSIVE
 
 
-cdef uint32_t fd_ready(net *n, uint32_t fd) noexcept nogil:
-    cdef sock *so = &n.socks[fd]
+cdef uint32_t other_ready(net *n, const sock *so) noexcept nogil:
+    """What is not TCP's."""
     cdef uint32_t bits
-    if so.kind == KIND_TCP:
-        return tcp_ready(&n.s.tcp, so.pcb)
     if so.kind == KIND_UDP:
         bits = udp_ready(&n.s.ip, so.pcb)
         if so.flags & SF_SHUT_RD:
@@ -41,11 +39,17 @@ cdef uint32_t fd_ready(net *n, uint32_t fd) noexcept nogil:
     return 0
 
 
-cdef uint32_t read_mark(net *n, sock *so) noexcept nogil:
+cdef inline uint32_t sock_ready(net *n, const sock *so) noexcept nogil:
+    return tcp_ready(&n.s.tcp, so.pcb) if so.kind == KIND_TCP else other_ready(n, so)
+
+
+cdef uint32_t fd_ready(net *n, uint32_t fd) noexcept nogil:
+    return sock_ready(n, &n.socks[fd])
+
+
+cdef inline uint32_t read_mark(net *n, const sock *so) noexcept nogil:
     """A number that changes when more can be read than before (sock.mark)."""
     cdef const tcb *c
-    if so.kind == KIND_UDP:
-        return (<udp_pcb *>arena_at(&n.s.ip.udp, so.pcb)).n_queued
     if so.kind == KIND_TCP:
         c = tcb_awake(&n.s.tcp, so.pcb)
         if c == NULL:
@@ -53,10 +57,10 @@ cdef uint32_t read_mark(net *n, sock *so) noexcept nogil:
         if c.state == TCPS_LISTEN and c.listener != NONE:
             return listener_at(&n.s.tcp, c.listener).n_ready
         return c.rcv_nxt
-    return 0
+    return (<udp_pcb *>arena_at(&n.s.ip.udp, so.pcb)).n_queued if so.kind == KIND_UDP else 0
 
 
-cdef uint32_t wanted(uint32_t events) noexcept nogil:
+cdef inline uint32_t wanted(uint32_t events) noexcept nogil:
     """The READY_* that a registration is told of. One that ONESHOT has switched off is told of nothing."""
     cdef uint32_t mask = events & ~<uint32_t>(EV_PRIVATE | EV_QUEUED)
     if events & EV_OFF:
@@ -68,9 +72,12 @@ cdef uint32_t wanted(uint32_t events) noexcept nogil:
     return mask | READY_ERR | READY_HUP
 
 
-cdef uint32_t told(uint32_t ready, uint32_t events) noexcept nogil:
+cdef inline uint32_t told(uint32_t ready, uint32_t events) noexcept nogil:
     """What ep_wait says: the ready bits that are wanted, under the names that were asked for."""
-    cdef uint32_t out = ready & wanted(events)
+    cdef uint32_t out
+    if not events & (EV_OFF | EV_RDNORM | EV_WRNORM):
+        return ready & (events | READY_ERR | READY_HUP)
+    out = ready & wanted(events)
     if out & READY_IN:
         out = (out & ~<uint32_t>READY_IN) | (events & (READY_IN | EV_RDNORM))
     if out & READY_OUT:
@@ -97,7 +104,7 @@ cdef void news_of(net *n, uint32_t fd) noexcept nogil:
         return                                  # closed since; the number may be another's by now
     if so.items == NONE and so.waiters == NONE:
         return                                  # nobody asks; whoever comes later looks for himself
-    ready = fd_ready(n, fd)
+    ready = sock_ready(n, so)
     fresh = ready & ~<uint32_t>so.seen
     mark = read_mark(n, so)
     if mark != so.mark:
@@ -117,7 +124,8 @@ cdef void news_of(net *n, uint32_t fd) noexcept nogil:
             ready_append(n, i)                  # nothing new, but it holds
             wake(n, &n.socks[ep_at(n, item.ep).fd], READY_IN)
         i = item.sock_next
-    wake(n, so, ready)
+    if so.waiters != NONE:
+        wake(n, so, ready)
 
 
 cdef bint sleeper(net *n, uint32_t ep_index) noexcept nogil:
@@ -130,7 +138,8 @@ cdef void item_ready(net *n, uint32_t i) noexcept nogil:
     cdef uint32_t fd = ep_at(n, item_at(n, i).ep).fd, outer
     cdef ep_item *item
     ready_append(n, i)
-    wake(n, &n.socks[fd], READY_IN)
+    if n.socks[fd].waiters != NONE:
+        wake(n, &n.socks[fd], READY_IN)
     outer = n.socks[fd].items
     while outer != NONE:
         item = item_at(n, outer)
@@ -139,9 +148,9 @@ cdef void item_ready(net *n, uint32_t i) noexcept nogil:
         outer = item.sock_next
 
 
-cdef void news_consumed(net *n, uint32_t fd, uint32_t bits) noexcept nogil:
+cdef void news_used(net *n, uint32_t fd, uint32_t bits) noexcept nogil:
     cdef sock *so = &n.socks[fd]
-    if so.items != NONE and bits & ~fd_ready(n, fd):
+    if bits & ~sock_ready(n, so):
         so.seen &= <unsigned short>~bits
 
 
@@ -197,7 +206,7 @@ cdef void waiter_drop(net *n, uint32_t w) noexcept nogil:
 
 # --- ready lists ---
 
-cdef void ready_append(net *n, uint32_t i) noexcept nogil:
+cdef inline void ready_append(net *n, uint32_t i) noexcept nogil:
     cdef ep_item *item = item_at(n, i)
     cdef ep *e = ep_at(n, item.ep)
     if item.events & EV_QUEUED:
@@ -409,9 +418,15 @@ cdef int ep_wait(net *n, int epfd, usn_epoll_event *events, int max_events) noex
     while left > 0 and count < max_events:
         left -= 1
         i = e.ready_head
-        ready_remove(n, i)
         item = item_at(n, i)
-        bits = told(fd_ready(n, item.fd), item.events)
+        e.n_ready -= 1
+        e.ready_head = item.ready_next
+        if e.ready_head == NONE:
+            e.ready_tail = NONE
+        else:
+            item_at(n, e.ready_head).ready_prev = NONE
+        item.events &= ~<uint32_t>EV_QUEUED
+        bits = told(sock_ready(n, &n.socks[item.fd]), item.events)
         if bits == 0:
             continue
         events[count].events = bits

@@ -6,8 +6,8 @@ closed, failed) puts its owner into the stack's notify set; tcp_ready says how t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
-from usnet.tcp.state cimport listener_at, tcb_awake, tcp_state
-from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_RCV_SHUT, tcb
+from usnet.tcp.state cimport tcb_awake, tcp_state
+from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_RCV_SHUT, tcb
 from usnet.wire.addr cimport ip_addr
 
 cdef uint32_t tcp_open(tcp_state *t, uint32_t owner) noexcept nogil                 # index of a CLOSED TCB, or NONE
@@ -17,10 +17,9 @@ cdef int tcp_accept(tcp_state *t, uint32_t c, uint32_t owner, uint32_t *conn) no
 # 0: under way (TCPS_SYN_SENT). -EALREADY, -EISCONN, -ENETUNREACH (also a group or broadcast address), -EADDRNOTAVAIL (no free port), -EINVAL, -EISCONN (listening too).
 cdef int tcp_connect(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil
 # Bytes taken (at least 1 of n > 0), or -EAGAIN (connecting, or the send buffer is full), -ENOBUFS (the stack's memory is), -EPIPE (never connected,
-# listening, after shutdown or the connection's end), or the pending error.
-cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, int64_t now) noexcept nogil
-# Whether more follows the next bytes at once: until there was a call without it, they are held back as by TCP_CORK.
-cdef void tcp_more(tcp_state *t, uint32_t c, bint more) noexcept nogil
+# listening, after shutdown or the connection's end), or the pending error. more: the next bytes follow at once; until there was a call without it, these
+# are held back as by TCP_CORK.
+cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more, int64_t now) noexcept nogil
 # Bytes given, 0 at the end of the stream, or -EAGAIN, -ENOTCONN, or the pending error.
 cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint peek, int64_t now) noexcept nogil
 cdef int tcp_shutdown(tcp_state *t, uint32_t c, bint receive, bint send, int64_t now) noexcept nogil    # -ENOTCONN; ends listening and connecting
@@ -35,29 +34,19 @@ cdef int tcp_peer(tcp_state *t, uint32_t c, ip_addr *addr, uint16_t *port) noexc
 cdef int64_t tcp_send_status(tcp_state *t, tcb *k) noexcept nogil
 cdef bint tcp_may_hold(const tcp_state *t, const tcb *k, uint32_t n) noexcept nogil
 cdef void tcp_read_done(tcp_state *t, uint32_t c, uint32_t n) noexcept nogil
+cdef uint32_t tcb_ready_else(tcp_state *t, const tcb *k) noexcept nogil
 cdef uint32_t tcp_ready_at_rest(tcp_state *t, uint32_t c) noexcept nogil        # without waking it
 
 
+cdef inline uint32_t ready_both(const tcb *k) noexcept nogil:
+    """What may be read, and what may be written, where neither has ended."""
+    return (READY_IN if k.rcv_ready else 0) | (READY_OUT if k.snd.span * 3 <= k.sndbuf * 2 else 0)
+
+
 cdef inline uint32_t tcb_ready(tcp_state *t, const tcb *k) noexcept nogil:
-    cdef uint32_t ready = READY_ERR if k.error else 0
-    if k.state == TCPS_LISTEN:
-        return ready | (READY_IN if listener_at(t, k.listener).n_ready else 0)
-    if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
-        return ready
-    if k.state == TCPS_CLOSED:              # never connected, or over: nothing would block
-        ready |= READY_OUT | READY_HUP
-        if k.flags & TF_RCV_SHUT:           # tcp_end sets it
-            ready |= READY_IN | READY_RDHUP
-        return ready
-    if k.rcv_ready or k.flags & (TF_FIN_RECEIVED | TF_RCV_SHUT):
-        ready |= READY_IN
-    if k.flags & (TF_FIN_RECEIVED | TF_RCV_SHUT):
-        ready |= READY_RDHUP
-        if k.flags & TF_FIN_QUEUED:
-            ready |= READY_HUP
-    if k.flags & TF_FIN_QUEUED or k.snd.span * 3 <= k.sndbuf * 2:
-        ready |= READY_OUT
-    return ready
+    if k.state == TCPS_ESTABLISHED and not (k.error or k.flags & (TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_RCV_SHUT)):
+        return ready_both(k)
+    return tcb_ready_else(t, k)
 
 
 cdef inline uint32_t tcp_ready(tcp_state *t, uint32_t c) noexcept nogil:

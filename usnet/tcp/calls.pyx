@@ -15,11 +15,13 @@ from libc.errno cimport (
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint8_t
 
 from usnet.ip.config cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_source
+from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.memory.chunks cimport CHUNK_BYTES
-from usnet.memory.pieces cimport queue_drop, queue_read, queue_write
+from usnet.memory.pieces cimport queue_read, queue_take, queue_write
 from usnet.tcp.handshake cimport handshake_start
-from usnet.tcp.lend cimport lend_fill
+from usnet.tcp.calls cimport ready_both, tcb_ready
+from usnet.tcp.lend cimport lend_fill, lend_may
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.segment cimport segment_window
 from usnet.tcp.state cimport listener, listener_at, tcb_at, tcb_seen, tcp_state
@@ -191,7 +193,7 @@ cdef uint32_t put_chunks(tcp_state *t, tcb *k, const uint8_t *p, uint32_t n) noe
     return n
 
 
-cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, int64_t now) noexcept nogil:
+cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t room, done = 0, took, apart
     cdef int64_t status = tcp_send_status(t, k)
@@ -204,7 +206,7 @@ cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, in
         return -EAGAIN
     while done < n:
         apart = n - done
-        took = lend_fill(t, c, p + done, n - done, &apart)
+        took = lend_fill(t, c, p + done, n - done, &apart) if lend_may(t, k) else 0
         if took == 0:
             took = put_chunks(t, k, p + done, apart)
         done += took
@@ -212,15 +214,9 @@ cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, in
             break
     if done == 0:
         return -ENOBUFS                     # nobody would be told when there is some again
+    k.flags = k.flags | TF_MORE if more else k.flags & ~<uint32_t>TF_MORE
     tcp_want_output(t, c)
     return done
-
-
-cdef void tcp_more(tcp_state *t, uint32_t c, bint more) noexcept nogil:
-    if more:
-        tcb_at(t, c).flags |= TF_MORE
-    else:
-        tcb_at(t, c).flags &= ~<uint32_t>TF_MORE
 
 
 cdef bint window_worth_telling(const tcb *k) noexcept nogil:
@@ -247,11 +243,10 @@ cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint pee
     if n > k.rcv_ready:
         n = k.rcv_ready
     if n:
-        placed = queue_read(t.pieces, &k.rcv, p, n)
+        placed = queue_read(t.pieces, &k.rcv, p, n) if peek else queue_take(t.pieces, &k.rcv, p, n)
         t.copies.in_read += placed
         t.copies.in_read_chunk += n - placed
         if not peek:
-            queue_drop(t.pieces, &k.rcv, n)
             tcp_read_done(t, c, n)
         return n
     if k.rcv_ready:                         # nothing was asked for
@@ -356,6 +351,26 @@ cdef int32_t tcp_take_error(tcp_state *t, uint32_t c) noexcept nogil:
     cdef int32_t err = k.error
     k.error = 0
     return err
+
+
+cdef uint32_t tcb_ready_else(tcp_state *t, const tcb *k) noexcept nogil:
+    cdef uint32_t ready = READY_ERR if k.error else 0
+    if k.state == TCPS_LISTEN:
+        return ready | (READY_IN if listener_at(t, k.listener).n_ready else 0)
+    if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
+        return ready
+    if k.state == TCPS_CLOSED:              # never connected, or over: nothing would block
+        ready |= READY_OUT | READY_HUP
+        if k.flags & TF_RCV_SHUT:           # tcp_end sets it
+            ready |= READY_IN | READY_RDHUP
+        return ready
+    if k.flags & (TF_FIN_RECEIVED | TF_RCV_SHUT):
+        ready |= READY_IN | READY_RDHUP
+        if k.flags & TF_FIN_QUEUED:
+            ready |= READY_HUP
+    if k.flags & TF_FIN_QUEUED:
+        ready |= READY_OUT
+    return ready | ready_both(k)
 
 
 cdef uint32_t tcp_ready_at_rest(tcp_state *t, uint32_t c) noexcept nogil:

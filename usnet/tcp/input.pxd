@@ -3,8 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.ip.state cimport packet
 from usnet.tcp.state cimport tcp_state
-from usnet.tcp.tcb cimport tcb
-from usnet.wire.tcp cimport tcp_repr
+from usnet.wire.flow cimport flow
 
 # What is left of a segment while it goes through the steps.
 cdef struct text:
@@ -16,9 +15,5 @@ cdef struct text:
     uint8_t syn
 
 cdef void tcp_input(tcp_state *t, const packet *p, int64_t now) noexcept nogil
-
-# Steps that tcp/predict takes alone.
-cdef void record_timestamp(tcb *k, const tcp_repr *r, const text *s, int64_t now) noexcept nogil
-cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil
-cdef bint update_window(tcb *k, const tcp_repr *r) noexcept nogil
-cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil
+# The same, but for what its parsing and looking up would say: a segment other than a SYN, whole and summed, for c, which is past SYN-SENT.
+cdef void tcp_known(tcp_state *t, uint32_t c, const flow *f, int64_t now) noexcept nogil

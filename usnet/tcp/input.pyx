@@ -1,17 +1,16 @@
 """An arriving segment (RFC 9293, section 3.10.7.4). The parent, `synchronized`, holds the order of the steps; each step is a function that says
 whether to go on."""
 from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
-from usnet.memory.pieces cimport queue_drop
 from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_number_above, handshake_syn_sent
 from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
 from usnet.tcp.receive cimport receive_text
 from usnet.tcp.recovery.newreno cimport recovery_ack, recovery_dupack
 from usnet.tcp.recovery.sack cimport sack_ack, sack_dupack
-from usnet.tcp.rtt cimport tcp_rtt_sample, tcp_ts_now
 from usnet.tcp.segment cimport segment_refuse
 from usnet.tcp.state cimport (
     TDROP_AFTER_FIN,
@@ -34,11 +33,12 @@ from usnet.tcp.state cimport (
     tcb_at,
     tcp_state,
 )
+from usnet.tcp.steps cimport DELACK_LIMIT, owe_ack, record_timestamp, take_ack, tell_room, update_window
 from usnet.tcp.tables cimport tcb_find, tcb_find_listener, tcp_notify
 from usnet.tcp.tcb cimport (
-    T_DELACK, T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
+    T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
     TCPS_CLOSE_WAIT,
-    TCPS_TIME_WAIT, TF_ACK_NOW, TF_DELACK, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_PROBE, TF_RTT_TIMED,
+    TCPS_TIME_WAIT, TF_ACK_NOW, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_PROBE,
     TF_SACK, TF_TIMESTAMPS, tcb,
 )
 from usnet.tcp.teardown cimport (
@@ -48,7 +48,8 @@ from usnet.tcp.teardown cimport (
     tcp_fin_acked,
     tcp_fin_received,
 )
-from usnet.tcp.timers cimport tcp_arm, tcp_disarm
+from usnet.tcp.timers cimport tcp_disarm
+from usnet.wire.flow cimport flow
 from usnet.wire.seq cimport seq_diff, seq_ge, seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
     TCP_CHECKSUM,
@@ -66,7 +67,6 @@ from usnet.wire.tcp cimport (
 
 cdef enum:
     OOW_ACK_INTERVAL = 500000000        # ns between ACKs in answer to empty segments outside the window: no ACK storms
-    DELACK_LIMIT = 8                    # a full segment weighs 4, a small one 1: every second full one, also within a burst
     PAWS_IDLE = 24 * 86400              # s after which ts_recent is too old to compare with (RFC 7323, section 5.5)
 
 cdef inline uint32_t text_len(const text *s) noexcept nogil:
@@ -121,12 +121,9 @@ cdef bint spans_window(const tcb *k, const text *s) noexcept nogil:
     return text_len(s) > 0 and seq_lt(s.seq, k.rcv_nxt) and seq_gt(s.seq + text_len(s), k.rcv_adv) and seq_gt(k.rcv_adv, k.rcv_nxt)
 
 
-cdef void record_timestamp(tcb *k, const tcp_repr *r, const text *s, int64_t now) noexcept nogil:
-    """RFC 7323, section 4.3: the TSval to echo is that of the segment that the next ACK answers first."""
-    if (k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and seq_le(s.seq, k.last_ack_sent)
-            and seq_ge(r.ts_val, k.ts_recent)):
-        k.ts_recent = r.ts_val
-        k.ts_recent_at = now
+cdef inline void timestamp(tcb *k, const tcp_repr *r, const text *s, int64_t now) noexcept nogil:
+    if k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP:
+        record_timestamp(k, s.seq, r.ts_val, now)
 
 
 cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_t now) noexcept nogil:
@@ -141,7 +138,7 @@ cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
     if seq_le(s.seq + text_len(s), k.rcv_nxt) and text_len(s):
         count_drop(t, TDROP_DUPLICATE)
         if seq_ge(s.seq + text_len(s), k.last_ack_sent):
-            record_timestamp(k, r, s, now)  # our ACK was lost: echoing the first copy would measure the wait for this one
+            timestamp(k, r, s, now)  # our ACK was lost: echoing the first copy would measure the wait for this one
     else:
         count_drop(t, TDROP_WINDOW)
     if r.flags & TH_ACK and s.seq == k.rcv_nxt and k.state >= TCPS_ESTABLISHED and not check_ack(t, c, r, s, now):
@@ -185,66 +182,18 @@ cdef bint check_syn(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
     return False
 
 
-cdef bint update_window(tcb *k, const tcp_repr *r) noexcept nogil:
-    """RFC 9293, 3.10.7.4: SND.WND from the newest segment only. True if it changed."""
-    cdef uint32_t window = <uint32_t>r.window << k.snd_wscale
-    cdef bint changed = False
-    if seq_lt(k.snd_wl1, r.seq) or (k.snd_wl1 == r.seq and seq_le(k.snd_wl2, r.ack)):
-        changed = window != k.snd_wnd
-        k.snd_wnd = window
-        k.snd_wl1 = r.seq
-        k.snd_wl2 = r.ack
-        if window > k.max_window:
-            k.max_window = window
-    return changed
-
-
-cdef bint echoes_lost_ack(tcp_state *t, const tcb *k, int64_t rtt, int64_t now) noexcept nogil:
-    """Whether that time began before the last retransmission although the answer may well be to it: the first copy had arrived, its ACK was lost, and
-    what was measured is how long we waited."""
-    cdef int64_t since = now - k.rexmt_at
-    return k.rexmt_at != 0 and rtt > since + t.config.granularity and since >= k.min_rtt // 2
-
-
-cdef void sample_rtt(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noexcept nogil:
-    """Karn's rule: a timed segment if nothing was sent twice, else timestamps (RFC 7323, section 4). Only a measurement ends the backoff."""
-    cdef int32_t echo
-    if k.flags & TF_RTT_TIMED and seq_ge(r.ack, k.rtt_seq):
-        k.flags &= ~<uint32_t>TF_RTT_TIMED
-        tcp_rtt_sample(t, k, now - k.rtt_start)
-        k.backoff = 0
-    elif k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP and r.ts_ecr and (k.backoff or not k.flags & TF_RTT_TIMED):
-        echo = seq_diff(tcp_ts_now(k, now), r.ts_ecr)
-        if echo >= 0 and not echoes_lost_ack(t, k, <int64_t>echo * 1000000, now):
-            tcp_rtt_sample(t, k, <int64_t>echo * 1000000)
-            k.backoff = 0
-
-
 cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil:
     """snd_una moves on. False if the connection is gone (LAST-ACK)."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t acked = r.ack - k.snd_una, flight = tcp_flight(k), data = acked
+    cdef uint32_t acked = r.ack - k.snd_una, flight = tcp_flight(k)
     cdef bint was_full = k.snd.span >= k.sndbuf
-    cdef bint fin_acked = False
-    if data > k.snd.span:                   # the FIN's number is acknowledged with the rest
-        data = k.snd.span
-        fin_acked = True
-    sample_rtt(t, k, r, now)
-    queue_drop(t.pieces, &k.snd, data)
-    k.snd_una = r.ack
-    if seq_lt(k.snd_nxt, k.snd_una):
-        k.snd_nxt = k.snd_una
-    k.snd_wnd = k.snd_wnd - acked if k.snd_wnd > acked else 0
-    k.unanswered = 0
-    k.stalled_since = 0
+    cdef bint stamped = k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP
+    cdef bint fin_acked = take_ack(t, k, r.ack, r.ts_ecr if stamped else 0, now) < acked     # the FIN's number, with the rest
     if k.flags & TF_SACK:
         sack_ack(t, c, r, acked, flight, now)
     else:
         recovery_ack(t, c, acked, flight, now)
-    if was_full or k.snd.span * 3 < k.sndbuf * 2:
-        tcp_notify(t, k)
-    if tcp_may_send(k):
-        tcp_want_output(t, c)
+    tell_room(t, c, k, was_full)
     return not (fin_acked and tcp_fin_acked(t, c, now))
 
 
@@ -264,9 +213,9 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
     if seq_gt(r.ack, k.snd_una):
         if not new_ack(t, c, r, now):
             return False
-        update_window(k, r)
+        update_window(k, r.seq, r.ack, r.window)
     elif r.ack == k.snd_una:                # an older one says nothing about the window of today
-        window_changed = update_window(k, r)
+        window_changed = update_window(k, r.seq, r.ack, r.window)
         if (text_len(s) == 0 and not window_changed and k.snd_max != k.snd_una and old_window
                 and not r.flags & (TH_SYN | TH_FIN)):
             t.counters.dupacks_in += 1
@@ -294,14 +243,6 @@ cdef inline uint8_t weight(const tcb *k, const text *s) noexcept nogil:
     if s.n < k.rcv_mss:
         return 1
     return DELACK_LIMIT if s.size < s.n and s.n >= 2 * <uint32_t>k.rcv_mss else 4
-
-
-cdef inline bint goes_quickly(tcb *k) noexcept nogil:
-    """Whether TCP_QUICKACK asks for an ACK at once, which uses one of its number up."""
-    if k.quick == 0:
-        return False
-    k.quick -= 1
-    return True
 
 
 cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
@@ -342,11 +283,7 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
                 s.fin = 0
             at_once = True
         else:
-            k.flags |= TF_DELACK
-            k.delack_segs += weight(k, s)
-            at_once = goes_quickly(k) or k.delack_segs >= DELACK_LIMIT
-            if not at_once and not k.deadline[T_DELACK]:
-                tcp_arm(t, c, T_DELACK, now + t.config.delack)
+            at_once = owe_ack(t, c, k, weight(k, s), now)
     return at_once
 
 
@@ -417,7 +354,7 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     if not r.flags & TH_ACK:
         count_drop(t, TDROP_NO_ACK)
         return
-    record_timestamp(k, r, s, now)
+    timestamp(k, r, s, now)
     k.last_recv = now
     k.keep_probes = 0
     if k.state == TCPS_SYN_RECEIVED:
@@ -487,3 +424,25 @@ cdef void tcp_input(tcp_state *t, const packet *p, int64_t now) noexcept nogil:
     s.fin = 1 if r.flags & TH_FIN else 0
     s.syn = 1 if r.flags & TH_SYN else 0
     dispatch(t, p, &r, &s, now)
+
+
+cdef void tcp_known(tcp_state *t, uint32_t c, const flow *f, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef packet p
+    cdef tcp_repr r
+    cdef text s
+    memset(&p, 0, sizeof(p))
+    memset(&r, 0, sizeof(r))
+    p.src, p.dst = k.raddr, k.laddr
+    r.src_port, r.dst_port = f.src_port, f.dst_port
+    r.seq, r.ack, r.window, r.flags = f.seq, f.ack, f.window, f.flags
+    if f.timestamps:
+        r.options = TCPO_TIMESTAMP
+        r.ts_val, r.ts_ecr = f.ts_val, f.ts_ecr
+    s.p = f.payload
+    s.n = s.size = f.n
+    s.seq = f.seq
+    s.fin = f.flags & TH_FIN != 0
+    s.syn = 0
+    t.counters.segments_in += 1
+    synchronized(t, c, &p, &r, &s, now)

@@ -6,22 +6,39 @@ no spares, or none left, all of it does nothing, and payload goes through chunks
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from usnet.ip.state cimport tx_frame
+from usnet.ip.state cimport NETIF_LOOPBACK, tx_frame
+from usnet.memory.arena cimport NONE
+from usnet.memory.buffers cimport NO_SET
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport tcb
 
-# n bytes in order: keeps the buffer of the frame that they came in, if that is worth it. Else 0, and they are to be copied.
-cdef bint lend_received(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n) noexcept nogil
+# For lend_received, where the frame lies in one buffer.
+cdef bint lend_slot(tcp_state *t, uint32_t c, tcb *k, const uint8_t *p, uint32_t n) noexcept nogil
 # Puts bytes into pieces at the end of the send queue; how many. When that is 0, *apart bytes go into the chain before it is worth asking again.
 cdef uint32_t lend_fill(tcp_state *t, uint32_t c, const uint8_t *src, uint32_t n, uint32_t *apart) noexcept nogil
 # The piece that is exactly those n bytes of the send queue, or NONE.
 cdef uint32_t lend_find(tcp_state *t, tcb *k, uint32_t at, uint32_t n) noexcept nogil
 # Whether its frame still waits in the transmit ring.
 cdef bint lend_queued(tcp_state *t, tcb *k, uint32_t i) noexcept nogil
-# Sends it as it lies: its buffer goes into the slot of f, which is filled in anew, and *total is the sum of the payload. 0: that cannot be.
-cdef bint lend_send(tcp_state *t, uint32_t i, tx_frame *f, uint32_t header, uint32_t n, uint64_t *total) noexcept nogil
+# Whether it can be sent as it lies through that interface, behind a TCP header of so many bytes.
+cdef bint lend_fits(tcp_state *t, uint32_t i, uint32_t number, uint32_t header) noexcept nogil
+# Does so, when it fits: its buffer goes into the next slot, which the caller knows to be free. Where the frame begins; *total is the sum of the payload.
+cdef uint8_t *lend_put(tcp_state *t, uint32_t i, uint32_t number, uint64_t *total) noexcept nogil
 # Remembers which way a segment went.
 cdef void lend_way(tcp_state *t, tcb *k, const tx_frame *f) noexcept nogil
 
 # An empty piece over a spare of the interface that k sends through, with room for one segment and its headers; NONE: there is none.
 cdef uint32_t lend_empty(tcp_state *t, tcb *k) noexcept nogil
+
+
+cdef inline bint lend_received(tcp_state *t, uint32_t c, tcb *k, const uint8_t *p, uint32_t n) noexcept nogil:
+    """n bytes in order: keeps the buffer of the frame that they came in, if that is worth it. Else 0, and they are to be copied."""
+    if t.ip.now_in.r != NULL:
+        return lend_slot(t, c, k, p, n)
+    t.copies.in_apart += n
+    return False
+
+
+cdef inline bint lend_may(const tcp_state *t, const tcb *k) noexcept nogil:
+    """Whether lend_fill could have a place for what k sends."""
+    return k.snd.last != NONE or (k.netif != NETIF_LOOPBACK and t.ip.netifs[k.netif].bufs != NO_SET)

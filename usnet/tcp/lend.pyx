@@ -66,14 +66,10 @@ cdef inline uint32_t spare(tcp_state *t, uint32_t set_) noexcept nogil:
 
 # --- In ---------------------------------------------------------------------------------------------------------------------
 
-cdef bint lend_received(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
+cdef bint lend_slot(tcp_state *t, uint32_t c, tcb *k, const uint8_t *p, uint32_t n) noexcept nogil:
     cdef buffers *b
     cdef uint8_t *base
     cdef uint32_t old, instead
-    if t.ip.now_in.r == NULL:
-        t.copies.in_apart += n
-        return False
     b = &t.pieces.sets[t.ip.now_in.bufs]
     if n * 2 < b.size:
         t.copies.in_small += n
@@ -209,25 +205,20 @@ cdef bint lend_queued(tcp_state *t, tcb *k, uint32_t i) noexcept nogil:
     return False
 
 
-cdef bint lend_send(tcp_state *t, uint32_t i, tx_frame *f, uint32_t header, uint32_t n, uint64_t *total) noexcept nogil:
+cdef bint lend_fits(tcp_state *t, uint32_t i, uint32_t number, uint32_t header) noexcept nogil:
+    cdef const piece *p = piece_at(t.pieces, i)
+    cdef const netif *way = &t.ip.netifs[number]
+    return (not p.flags & PIECE_SENT and way.bufs == p.where and p.head == link_header_len(way) + IPV4_HLEN + header
+            and p.bytes - p.head - buffer_at(&t.pieces.sets[p.where], p.buf) == link_frame_at(way))
+
+
+cdef uint8_t *lend_put(tcp_state *t, uint32_t i, uint32_t number, uint64_t *total) noexcept nogil:
     cdef piece *p = piece_at(t.pieces, i)
-    cdef netif *way
-    cdef uint32_t ahead
-    if f.ring_slot == NONE or p.flags & PIECE_SENT:
-        return False
-    way = &t.ip.netifs[f.netif]
-    ahead = link_header_len(way) + IPV4_HLEN
-    if way.bufs != p.where or p.head != ahead + header:
-        return False
-    if p.bytes - p.head - buffer_at(&t.pieces.sets[p.where], p.buf) != link_frame_at(way):
-        return False
-    p.slot = link_lend(t.ip, f.netif, p.buf)
+    p.slot = link_lend(t.ip, number, p.buf)
     p.flags |= PIECE_SENT
-    f.l2 = p.bytes - p.head
-    f.l4 = f.l2 + ahead
     total[0] = p.sum
-    t.copies.out_lent += n
-    return True
+    t.copies.out_lent += p.length
+    return p.bytes - p.head
 
 
 cdef void lend_way(tcp_state *t, tcb *k, const tx_frame *f) noexcept nogil:

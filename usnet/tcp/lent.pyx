@@ -59,10 +59,12 @@ cdef int64_t tcp_send_lent(tcp_state *t, uint32_t c, uint32_t want, tcp_lent *b,
         return -EINVAL
     if k.snd.span >= k.sndbuf:
         return -EAGAIN
-    if want > k.sndbuf - k.snd.span:
-        want = k.sndbuf - k.snd.span
     if want > k.mss:
         want = k.mss
+    if want > k.sndbuf - k.snd.span:
+        if k.snd.span * 3 > k.sndbuf * 2:   # not writable (tcp_ready): behind less than a segment no other would lie as it is sent
+            return -EAGAIN
+        want = k.sndbuf - k.snd.span
     i = lend_empty(t, k)
     if i == NONE:
         want = CHUNK_BYTES if want > CHUNK_BYTES else want

@@ -121,8 +121,10 @@ cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept n
         return set_maxseg(k, value)
     elif option == OPT_TTL:
         k.ttl = <uint8_t>value
+        k.form.way = 0
     elif option == OPT_TOS:
         k.tos = <uint8_t>value & 0xfc
+        k.form.way = 0
     else:
         return -ENOPROTOOPT
     return 0

@@ -1,6 +1,7 @@
 """What may leave now: the sender's side of RFC 9293 (3.8.6), Nagle, silly windows, delayed ACKs, FIN, probes."""
 from libc.stdint cimport int64_t, uint32_t
 
+from usnet.memory.idset cimport idset_push
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport TF_ACK_NOW, TF_CORK, TF_FIN_QUEUED, TF_FORCE, TF_MORE, TF_RECOVERY, TF_REXMT_NOW, tcb
 
@@ -14,8 +15,11 @@ cdef int tcp_resend_first(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 cdef void tcp_send_probe(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 # A keepalive probe: an empty segment from before the window (RFC 9293, 3.8.4).
 cdef void tcp_send_keepalive(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
-# Says that c may have something to send: stack_run and stack_flush will call tcp_output.
-cdef void tcp_want_output(tcp_state *t, uint32_t c) noexcept nogil
+
+
+cdef inline void tcp_want_output(tcp_state *t, uint32_t c) noexcept nogil:
+    """Says that c may have something to send: stack_run and stack_flush will call tcp_output."""
+    idset_push(&t.output, c)
 
 
 cdef inline bint tcp_may_send(const tcb *k) noexcept nogil:

@@ -3,7 +3,6 @@ from libc.errno cimport EAGAIN, EALREADY, EHOSTUNREACH, ENETUNREACH
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.memory.arena cimport NONE
-from usnet.memory.idset cimport idset_push
 from usnet.tcp.blocks cimport blocks_due, blocks_fit
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.recovery.scoreboard cimport (
@@ -17,6 +16,7 @@ from usnet.tcp.recovery.scoreboard cimport (
     board_top,
     scoreboard,
 )
+from usnet.tcp.output cimport tcp_corked, tcp_want_output
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
@@ -44,10 +44,6 @@ from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH
 
 cdef enum:
     CORK_LIMIT = 200000000              # ns that TCP_CORK holds data back while nothing is out, as in Linux
-
-
-cdef void tcp_want_output(tcp_state *t, uint32_t c) noexcept nogil:
-    idset_push(&t.output, c)
 
 
 cdef uint32_t send_window(tcp_state *t, const tcb *k) noexcept nogil:
@@ -80,7 +76,7 @@ cdef bint worth_sending(const tcb *k, uint32_t n, uint32_t left) noexcept nogil:
     return n >= k.max_window // 2 and n < left     # the window, not the data, is what is small
 
 
-cdef void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_seq, uint32_t n, int64_t now) noexcept nogil:
+cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_seq, uint32_t n, int64_t now) noexcept nogil:
     """n_seq sequence numbers from seq on are out now, n of them bytes: snd_max, RTT timing, the retransmission timer."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t old = 0                   # of them were out before
@@ -109,7 +105,7 @@ cdef void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_seq, uint
         tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))
 
 
-cdef void note_acked(tcb *k) noexcept nogil:
+cdef inline void note_acked(tcb *k) noexcept nogil:
     """A segment with our newest rcv_nxt left: no ACK is owed."""
     k.flags &= ~<uint32_t>(TF_ACK_NOW | TF_DELACK)
     k.delack_segs = 0
@@ -162,7 +158,7 @@ cdef int output_syn(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
 cdef void watch_window(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """Data waits and nothing is out: only a timer can find out that the window has opened (RFC 9293, 3.8.6.1), or ends the patience with a cork."""
     cdef tcb *k = tcb_at(t, c)
-    if k.snd_max == k.snd_una and k.snd.span and not k.deadline[T_REXMT]:
+    if k.snd.span and not k.deadline[T_REXMT]:
         k.flags |= TF_PROBE
         tcp_arm(t, c, T_REXMT, now + (CORK_LIMIT if tcp_corked(k) and k.snd_wnd else tcp_rto(t, k)))
 
@@ -195,6 +191,8 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         if out > k.snd.span:                # the FIN is out
             return 0
         left = k.snd.span - out
+        if left == 0 and not k.flags & TF_FIN_QUEUED:
+            break
         window = send_window(t, k)
         n = window - out if window > out else 0
         n = left if left < n else n
@@ -210,7 +208,8 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
             return -EAGAIN
         k.flags &= ~<uint32_t>TF_FORCE
         k.snd_nxt += n + fin_due
-    watch_window(t, c, now)
+    if k.snd_max == k.snd_una:
+        watch_window(t, c, now)
     return 0
 
 

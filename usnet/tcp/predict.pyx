@@ -1,26 +1,29 @@
 """Header prediction."""
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from usnet.memory.arena cimport NONE
-from usnet.tcp.input cimport accept_text, new_ack, record_timestamp, text, update_window
-from usnet.tcp.output cimport tcp_ack_now
+from usnet.tcp.input cimport tcp_known
+from usnet.tcp.output cimport tcp_ack_now, tcp_flight
+from usnet.tcp.receive cimport receive_next
+from usnet.tcp.recovery.newreno cimport recovery_calm
 from usnet.tcp.state cimport tcb_at, tcp_state
-from usnet.tcp.tables cimport tcb_find_flow
+from usnet.tcp.steps cimport owe_ack, record_timestamp, take_ack, tell_room, update_window
+from usnet.tcp.tables cimport tcb_find_flow, tcp_notify
 from usnet.tcp.tcb cimport (
-    TCPS_ESTABLISHED, TF_FIN_HELD, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_PROBE, TF_RCV_SHUT, TF_RECOVERY, TF_REXMT_NOW, TF_TIMESTAMPS, tcb,
+    TCPS_ESTABLISHED, TCPS_SYN_SENT, TF_ACK_NOW, TF_FIN_HELD, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_PROBE, TF_RCV_SHUT, TF_RECOVERY, TF_REXMT_NOW,
+    TF_TIMESTAMPS, tcb,
 )
-from usnet.wire.flow cimport flow
+from usnet.wire.flow cimport flow, flow_verify
 from usnet.wire.seq cimport seq_ge, seq_gt, seq_le
-from usnet.wire.tcp cimport TCPO_TIMESTAMP, TH_ACK, TH_PSH, tcp_repr
+from usnet.wire.tcp cimport TH_ACK, TH_PSH, TH_SYN
 
 cdef enum:
     UNUSUAL = TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_FIN_HELD | TF_RCV_SHUT
 
 
-cdef inline bint expected(const tcp_state *t, const tcb *k, const flow *f) noexcept nogil:
+cdef inline bint expected(const tcb *k, const flow *f) noexcept nogil:
     """Whether it is the next in order, or acknowledges something, and no step of RFC 9293, 3.10.7.4 would do anything but go on."""
-    if (k.state != TCPS_ESTABLISHED or k.way != t.ip.ways or f.flags & ~<uint32_t>TH_PSH != TH_ACK
-            or k.flags & UNUSUAL or k.board != NONE or k.ooo != NONE or k.dupacks):
+    if (k.state != TCPS_ESTABLISHED or f.flags & ~<uint32_t>TH_PSH != TH_ACK or k.flags & UNUSUAL or k.board != NONE or k.ooo != NONE or k.dupacks):
         return False
     if f.timestamps != (k.flags & TF_TIMESTAMPS != 0) or (f.timestamps and not seq_ge(f.ts_val, k.ts_recent)):
         return False
@@ -31,35 +34,46 @@ cdef inline bint expected(const tcp_state *t, const tcb *k, const flow *f) noexc
     return seq_ge(f.ack, k.snd_una) and seq_le(f.ack, k.snd_max) and f.window != 0 and k.snd_wnd != 0
 
 
+cdef inline void next_text(tcp_state *t, uint32_t c, tcb *k, const flow *f, int64_t now) noexcept nogil:
+    """What is next in order: kept, told of, and acknowledged now or later."""
+    cdef int status
+    if f.n > k.rcv_mss:
+        k.rcv_mss = <uint16_t>f.n if f.n < 65535 else 65535
+    status = receive_next(t, c, k, f.payload, f.n)
+    if status < 0:
+        k.flags |= TF_ACK_NOW
+        tcp_ack_now(t, c, now)
+        return
+    tcp_notify(t, k)
+    if owe_ack(t, c, k, 1 if f.n < k.rcv_mss else 4, now):
+        tcp_ack_now(t, c, now)
+
+
 cdef bint tcp_predict(tcp_state *t, const flow *f, int64_t now) noexcept nogil:
-    cdef uint32_t c = tcb_find_flow(t, f)
+    cdef uint32_t c = tcb_find_flow(t, f), acked, flight
     cdef tcb *k
-    cdef tcp_repr r
-    cdef text s
+    cdef bint was_full
     if c == NONE:
         return False
     k = tcb_at(t, c)
-    if not expected(t, k, f):
+    if k.way != t.ip.ways or k.state <= TCPS_SYN_SENT or f.flags & TH_SYN or (t.ip.config.verify_checksums and not flow_verify(f)):
         return False
+    if not expected(k, f):
+        tcp_known(t, c, f, now)
+        return True
     t.counters.segments_in += 1
-    r.flags = f.flags
-    r.seq = f.seq
-    r.ack = f.ack
-    r.window = f.window
-    r.options = TCPO_TIMESTAMP if f.timestamps else 0
-    r.ts_val = f.ts_val
-    r.ts_ecr = f.ts_ecr
-    r.n_sack = 0
-    s.p = f.payload
-    s.n = s.size = f.n
-    s.seq = f.seq
-    s.fin = s.syn = 0
-    record_timestamp(k, &r, &s, now)
+    if f.timestamps:
+        record_timestamp(k, f.seq, f.ts_val, now)
     k.last_recv = now
     k.keep_probes = 0
-    if f.ack != k.snd_una:
-        new_ack(t, c, &r, now)              # the connection stays: no FIN of ours is out
-    update_window(k, &r)
-    if s.n and accept_text(t, c, &s, now):
-        tcp_ack_now(t, c, now)
+    acked = f.ack - k.snd_una
+    if acked:                               # the connection stays: no FIN of ours is out
+        flight = tcp_flight(k)
+        was_full = k.snd.span >= k.sndbuf
+        take_ack(t, k, f.ack, f.ts_ecr if f.timestamps else 0, now)
+        recovery_calm(t, c, k, acked, flight, now)
+        tell_room(t, c, k, was_full)
+    update_window(k, f.seq, f.ack, f.window)
+    if f.n:
+        next_text(t, c, k, f, now)
     return True

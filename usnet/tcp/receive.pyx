@@ -7,18 +7,9 @@ from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_take
 from usnet.memory.chunks cimport chain_write
 from usnet.memory.pieces cimport queue_chained
 from usnet.memory.ranges cimport ranges, ranges_add, ranges_end, ranges_init, ranges_trim
-from usnet.tcp.lend cimport lend_received
+from usnet.tcp.receive cimport advance, receive_next
 from usnet.tcp.state cimport TDROP_DUPLICATE, TDROP_NO_MEMORY, TDROP_OOO_LIMIT, count_drop, tcb_at, tcp_state
 from usnet.tcp.tcb cimport tcb
-
-
-cdef void advance(tcp_state *t, tcb *k, uint32_t n) noexcept nogil:
-    """n more bytes are in order."""
-    k.rcv_nxt += n
-    k.rcv_pos += n
-    k.rcv_ready += n
-    k.rcv.span = k.rcv_ready
-    t.counters.bytes_in += n
 
 
 cdef int write_gaps(tcp_state *t, tcb *k, const ranges *have, uint64_t start, uint64_t end, const uint8_t *p) noexcept nogil:
@@ -74,10 +65,4 @@ cdef int receive_text(tcp_state *t, uint32_t c, uint32_t ahead, const uint8_t *p
     cdef tcb *k = tcb_at(t, c)
     if ahead or k.ooo != NONE:
         return receive_gapped(t, k, ahead, p, n)
-    if lend_received(t, c, p, n):
-        t.copies.in_kept += n
-    elif chain_write(t.chunks, &k.rcv.c, queue_chained(&k.rcv), p, n):
-        count_drop(t, TDROP_NO_MEMORY)
-        return -ENOBUFS
-    advance(t, k, n)
-    return 1
+    return receive_next(t, c, k, p, n)

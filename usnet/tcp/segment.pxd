@@ -3,8 +3,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.ip.state cimport packet
 from usnet.tcp.state cimport tcp_state
-from usnet.tcp.tcb cimport tcb
-from usnet.wire.seq cimport seq_le
+from usnet.tcp.tcb cimport TF_WSCALE, tcb
+from usnet.wire.seq cimport seq_diff, seq_le
 from usnet.wire.tcp cimport tcp_repr
 
 # Sends seq, flags and n bytes of the send queue from `at` bytes behind its front. 0, -EAGAIN (ring full: nothing happened), -EALREADY (just
@@ -21,11 +21,24 @@ cdef void segment_refuse(tcp_state *t, const packet *p, const tcp_repr *r, uint3
 cdef void segment_reset(tcp_state *t, tcb *k, int64_t now) noexcept nogil
 # Largest MSS that we can take from the peer of k: interface MTU less 40 (RFC 9293, 3.7.1).
 cdef uint32_t segment_our_mss(tcp_state *t, const tcb *k) noexcept nogil
-# The window to promise now: never retracts, and grows by whole steps only (RFC 9293, 3.8.6.2.2).
-cdef uint32_t segment_window(const tcb *k) noexcept nogil
 
 
 cdef inline uint32_t segment_seq(const tcb *k) noexcept nogil:
     """The number that a segment without data carries: the newest one that the peer's window still takes (RFC 9293, 3.10.7.4: it checks)."""
     cdef uint32_t edge = k.snd_una + k.snd_wnd
     return k.snd_max if seq_le(k.snd_max, edge) else edge
+
+
+cdef inline uint32_t segment_window(const tcb *k) noexcept nogil:
+    """The window to promise now: never retracts, and grows by whole steps only (RFC 9293, 3.8.6.2.2)."""
+    cdef uint32_t promised = <uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt)
+    cdef uint32_t room = k.rcvbuf - k.rcv_ready if k.rcvbuf > k.rcv_ready else 0
+    cdef uint32_t step = k.rcvbuf // 2 if k.rcvbuf // 2 < k.rcv_mss else k.rcv_mss
+    cdef uint32_t most = <uint32_t>65535 << (k.rcv_wscale if k.flags & TF_WSCALE else 0)     # that the field can say
+    if seq_diff(k.rcv_adv, k.rcv_nxt) < 0:
+        promised = 0
+    if room > most:
+        room = most
+    if room < promised + step:              # silly-window avoidance: the edge moves by at least a step, and never back
+        return promised
+    return room

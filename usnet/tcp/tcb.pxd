@@ -8,6 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from usnet.memory.pieces cimport piece_queue
 from usnet.tcp.congestion.ops cimport cc_state
 from usnet.wire.addr cimport ip_addr
+from usnet.wire.flow cimport flow_form
 from usnet.wire.tcp cimport TCP_HLEN, TCPOLEN_TSTAMP_APPA
 
 # RFC 9293, section 3.3.2. Legal transitions: tcp/states.pyx.
@@ -147,6 +148,7 @@ cdef struct tcb:
     int64_t keep_interval       # ns
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
     uint64_t retransmits        # segments sent again
+    flow_form form              # of its frames, while form.way is `way` (tcp/segment)
     # Among those that are awake (tcp/record.pxd)
     uint32_t older              # in the order in which they woke, or were last seen to have done something; NONE
     uint32_t newer

@@ -8,19 +8,12 @@ from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tcb cimport T_COUNT, tcb
 
 
-cdef void hang_up(tcp_state *t, uint32_t c, int64_t deadline) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
+cdef void timer_hang(tcp_state *t, tcb *k, uint32_t c, int64_t deadline) noexcept nogil:
     if k.timer == NONE:
         k.timer = wheel_add(t.timers, deadline, TIMER_TCP, c)   # the wheel holds a timer for each connection: it cannot run out
-        k.timer_at = deadline
-    elif deadline < k.timer_at:
+    else:
         wheel_move(t.timers, k.timer, deadline)
-        k.timer_at = deadline
-
-
-cdef void tcp_arm(tcp_state *t, uint32_t c, int which, int64_t deadline) noexcept nogil:
-    tcb_at(t, c).deadline[which] = deadline
-    hang_up(t, c, deadline)
+    k.timer_at = deadline
 
 
 cdef void tcp_rearm(tcp_state *t, uint32_t c) noexcept nogil:
@@ -30,20 +23,11 @@ cdef void tcp_rearm(tcp_state *t, uint32_t c) noexcept nogil:
     for i in range(T_COUNT):
         if k.deadline[i] and k.deadline[i] < earliest:
             earliest = k.deadline[i]
-    if earliest != INT64_MAX:
-        hang_up(t, c, earliest)
+    if earliest != INT64_MAX and (k.timer == NONE or earliest < k.timer_at):
+        timer_hang(t, k, c, earliest)
 
 
-cdef int64_t tcp_patience(const tcp_state *t, const tcb *k, int64_t now) noexcept nogil:
-    cdef int64_t rto = tcp_rto(t, k), left
-    if k.user_timeout and k.stalled_since:
-        left = k.stalled_since + k.user_timeout - now
-        if left < rto:
-            rto = left if left > 0 else 1
-    return now + rto
-
-
-cdef int64_t tcp_rto(const tcp_state *t, const tcb *k) noexcept nogil:
+cdef int64_t tcp_rto_backed_off(const tcp_state *t, const tcb *k) noexcept nogil:
     cdef int64_t rto = k.rto
     cdef int _i
     for _i in range(k.backoff):

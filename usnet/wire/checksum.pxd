@@ -33,10 +33,12 @@ cdef inline uint64_t csum_pseudo(const ip_addr *src, const ip_addr *dst, uint32_
     return csum_addr(src) + csum_addr(dst) + csum_number(proto) + csum_number(length & 0xffff) + csum_number(length >> 16)
 
 
+cdef inline uint16_t csum_sum(uint64_t partial) noexcept nogil:
+    """16 bits as they stand in memory, not complemented: 0xffff over a correct packet. Each half is added to the other with its carry."""
+    cdef uint32_t half = <uint32_t>((partial + (partial << 32 | partial >> 32)) >> 32)
+    return <uint16_t>((half + (half << 16 | half >> 16)) >> 16)
+
+
 cdef inline uint32_t csum_fold(uint64_t partial) noexcept nogil:
     """16 bits, complemented, ready for store16; 0 over a correct packet."""
-    partial = (partial & <uint64_t>0xffffffff) + (partial >> 32)
-    partial = (partial & 0xffff) + (partial >> 16)
-    partial = (partial & 0xffff) + (partial >> 16)
-    partial = (partial & 0xffff) + (partial >> 16)
-    return ntohs(<uint16_t>(partial ^ 0xffff))
+    return ntohs(<uint16_t>~csum_sum(partial))

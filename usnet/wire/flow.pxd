@@ -5,18 +5,18 @@ these agree with to the bit.
 Addresses stay as they lie on the wire, in a uint32_t that is no number; ports and TCP's fields are numbers.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
-from usnet.wire.bytes cimport load16, load32, ntohl, ntohs, store16
-from usnet.wire.checksum cimport csum_add, csum_fold, csum_number, csum_words
+from usnet.wire.bytes cimport load16, load32, ntohl, store16
+from usnet.wire.checksum cimport csum_add, csum_number, csum_sum, csum_words
 from usnet.wire.eth cimport ETH_HLEN, ETH_P_IP
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
 from usnet.wire.tcp cimport TCP_HLEN
 
 cdef enum:
     FLOW_TIMESTAMPS = 12        # bytes of the option with the NOPs in front
-    FLOW_HEADERS = 66           # bytes of all headers, timestamps included
     TIMESTAMP_WORD = 0x0101080a
+    TIMESTAMP_SUM = 0x0101 + 0x080a
     PLAIN_WORD = 0x4500         # version 4, five words, TOS 0
     DONT_FRAGMENT = 0x4000
     FRAGMENT = 0x3fff           # more fragments, or an offset
@@ -37,23 +37,13 @@ cdef struct flow:
     uint8_t flags               # TH_*
     bint timestamps
 
-# What is written in front of a payload.
-cdef struct flow_head:
-    const uint8_t *to           # station
-    const uint8_t *sender
-    uint32_t src                # as on the wire
-    uint32_t dst
-    uint32_t seq
-    uint32_t ack
-    uint32_t ts_val             # with timestamps
-    uint32_t ts_ecr
-    uint16_t src_port
-    uint16_t dst_port
-    uint16_t window
-    uint8_t flags
-    uint8_t tos
-    uint8_t ttl
-    bint timestamps
+# The headers that all frames of a connection begin with: what changes from one to the next is zero in them.
+cdef struct flow_form:
+    uint8_t bytes[54]           # Ethernet's without its destination, IP's, TCP's without options
+    uint16_t tcp_len            # bytes of the TCP header
+    uint32_t way                # the user's own: what it was made for
+    uint32_t ip_sum             # partial, of the IP header
+    uint32_t tcp_sum            # partial, of pseudo header and TCP header; folded once
 
 
 cdef inline uint32_t as_it_lies(const uint8_t *p) noexcept nogil:
@@ -109,9 +99,9 @@ cdef inline bint flow_verify(const flow *f) noexcept nogil:
     """Both checksums."""
     cdef const uint8_t *l3 = f.l4 - IPV4_HLEN
     cdef uint32_t l4_len = <uint32_t>(f.payload - f.l4) + f.n
-    if csum_fold(csum_words(eight_of(l3)) + csum_words(eight_of(l3 + 8)) + as_it_lies(l3 + 16)) != 0:
+    if csum_sum(csum_words(eight_of(l3)) + csum_words(eight_of(l3 + 8)) + as_it_lies(l3 + 16)) != 0xffff:
         return False
-    return csum_fold(csum_add(flow_pseudo(f.src, f.dst, l4_len), f.l4, l4_len)) == 0
+    return csum_sum(csum_add(flow_pseudo(f.src, f.dst, l4_len), f.l4, l4_len)) == 0xffff
 
 
 cdef inline uint64_t put32(uint8_t *p, uint32_t number) noexcept nogil:
@@ -121,33 +111,53 @@ cdef inline uint64_t put32(uint8_t *p, uint32_t number) noexcept nogil:
     return x
 
 
-cdef inline uint32_t flow_head_len(bint timestamps) noexcept nogil:
-    return FLOW_HEADERS if timestamps else FLOW_HEADERS - FLOW_TIMESTAMPS
+cdef inline void put_sum(uint8_t *p, uint64_t total) noexcept nogil:
+    cdef uint16_t x = <uint16_t>~csum_sum(total)
+    memcpy(p, &x, 2)
 
 
-cdef inline void flow_emit(uint8_t *p, const flow_head *h, uint32_t n, uint64_t payload_sum) noexcept nogil:
-    """Writes all headers in front of n bytes of payload whose partial sum that is."""
-    cdef uint8_t *l3 = p + ETH_HLEN
+cdef inline uint32_t flow_head_len(const flow_form *m) noexcept nogil:
+    """Bytes of all headers."""
+    return ETH_HLEN + IPV4_HLEN + m.tcp_len
+
+
+cdef inline void flow_prepare(flow_form *m, const uint8_t *sender, uint32_t src, uint32_t dst, uint16_t src_port, uint16_t dst_port, uint8_t tos, uint8_t ttl,
+                              bint timestamps) noexcept nogil:
+    """Addresses are as they lie on the wire. All but `way`."""
+    cdef uint8_t *l3 = &m.bytes[ETH_HLEN]
     cdef uint8_t *l4 = l3 + IPV4_HLEN
-    cdef uint32_t l4_len = flow_head_len(h.timestamps) - ETH_HLEN - IPV4_HLEN + n
     cdef uint64_t total
-    memcpy(p, h.to, 6)
-    memcpy(p + 6, h.sender, 6)
-    store16(p + 12, ETH_P_IP)
-    total = <uint64_t>h.src + h.dst
-    total += put32(l3, (PLAIN_WORD | h.tos) << 16 | (IPV4_HLEN + l4_len))
+    memset(m.bytes, 0, sizeof(m.bytes))
+    memcpy(&m.bytes[6], sender, 6)
+    store16(&m.bytes[12], ETH_P_IP)
+    total = put32(l3, (PLAIN_WORD | tos) << 16)
     total += put32(l3 + 4, DONT_FRAGMENT)
-    total += put32(l3 + 8, <uint32_t>h.ttl << 24 | IPPROTO_TCP << 16)
-    store16(l3 + 10, csum_fold(total))
-    memcpy(l3 + 12, &h.src, 4)
-    memcpy(l3 + 16, &h.dst, 4)
-    total = payload_sum + flow_pseudo(h.src, h.dst, l4_len)
-    total += put32(l4, <uint32_t>h.src_port << 16 | h.dst_port)
-    total += put32(l4 + 4, h.seq)
-    total += put32(l4 + 8, h.ack)
-    total += put32(l4 + 12, ((l4_len - n) << 26) | <uint32_t>h.flags << 16 | h.window)
-    if h.timestamps:
-        total += put32(l4 + 20, TIMESTAMP_WORD)
-        total += put32(l4 + 24, h.ts_val)
-        total += put32(l4 + 28, h.ts_ecr)
-    put32(l4 + 16, csum_fold(total) << 16)
+    total += put32(l3 + 8, <uint32_t>ttl << 24 | IPPROTO_TCP << 16)
+    memcpy(l3 + 12, &src, 4)
+    memcpy(l3 + 16, &dst, 4)
+    m.ip_sum = csum_sum(total + src + dst)
+    total = flow_pseudo(src, dst, 0) + put32(l4, <uint32_t>src_port << 16 | dst_port)
+    if timestamps:
+        total += csum_number(TIMESTAMP_SUM)
+    m.tcp_sum = csum_sum(total)
+    m.tcp_len = TCP_HLEN + FLOW_TIMESTAMPS if timestamps else TCP_HLEN
+
+
+cdef inline void flow_emit(uint8_t *p, const flow_form *m, const uint8_t *to, uint32_t seq, uint32_t ack, uint8_t flags, uint16_t window, uint32_t ts_val,
+                           uint32_t ts_ecr, uint32_t n, uint64_t payload_sum) noexcept nogil:
+    """Writes all headers in front of n bytes of payload whose partial sum that is. to: the station."""
+    cdef uint8_t *l4 = p + ETH_HLEN + IPV4_HLEN
+    cdef uint32_t l4_len = m.tcp_len + n, length = csum_number(IPV4_HLEN + l4_len)
+    cdef uint64_t total = payload_sum + m.tcp_sum + csum_number(l4_len)
+    memcpy(p, m.bytes, sizeof(m.bytes))
+    memcpy(p, to, 6)
+    memcpy(p + 16, &length, 2)
+    put_sum(p + 24, <uint64_t>m.ip_sum + length)
+    total += put32(l4 + 4, seq)
+    total += put32(l4 + 8, ack)
+    total += put32(l4 + 12, <uint32_t>m.tcp_len << 26 | <uint32_t>flags << 16 | window)
+    if m.tcp_len != TCP_HLEN:
+        put32(l4 + 20, TIMESTAMP_WORD)
+        total += put32(l4 + 24, ts_val)
+        total += put32(l4 + 28, ts_ecr)
+    put_sum(l4 + 16, total)

@@ -16,13 +16,18 @@ typedef uint64_t (*usnet_sum_copy_fn)(uint8_t *dst, const uint8_t *src, size_t n
 
 static inline uint64_t usnet_sum_tail(const uint8_t *p, size_t n)
 {
-    uint64_t total = 0;
+    uint64_t total = 0, eight;
     uint32_t word;
     uint16_t half;
     uint8_t last[2] = {0, 0};
-    for (; n >= 4; p += 4, n -= 4) {
+    for (; n >= 8; p += 8, n -= 8) {
+        memcpy(&eight, p, 8);
+        total += (uint32_t)eight + (eight >> 32);
+    }
+    if (n & 4) {
         memcpy(&word, p, 4);
         total += word;
+        p += 4;
     }
     if (n & 2) {
         memcpy(&half, p, 2);
@@ -35,6 +40,24 @@ static inline uint64_t usnet_sum_tail(const uint8_t *p, size_t n)
         total += half;
     }
     return total;
+}
+
+/* The same with a copy; no more than a vector. */
+static inline uint64_t usnet_sum_copy_tail(uint8_t *dst, const uint8_t *src, size_t n)
+{
+    uint64_t total = 0, eight;
+    for (; n >= 8; src += 8, dst += 8, n -= 8) {
+        memcpy(&eight, src, 8);
+        memcpy(dst, &eight, 8);
+        total += (uint32_t)eight + (eight >> 32);
+    }
+    if (n & 4)
+        memcpy(dst, src, 4);
+    if (n & 2)
+        memcpy(dst + (n & 4), src + (n & 4), 2);
+    if (n & 1)
+        dst[n - 1] = src[n - 1];
+    return total + usnet_sum_tail(src, n);
 }
 
 /* The twin without vectors. */
@@ -79,24 +102,26 @@ static uint64_t usnet_sum_copy_scalar(uint8_t *dst, const uint8_t *src, size_t n
     }                                                                                                    \
     target static uint64_t usnet_sum_copy##width(uint8_t *dst, const uint8_t *src, size_t n)             \
     {                                                                                                    \
-        usnet_vec##width a, b, whole = {0}, upper = {0};                                                 \
-        for (; n >= 2 * bytes; src += 2 * bytes, dst += 2 * bytes, n -= 2 * bytes) {                     \
+        usnet_vec##width a, b, c, d, whole = {0}, upper = {0};                                           \
+        for (; n >= 4 * bytes; src += 4 * bytes, dst += 4 * bytes, n -= 4 * bytes) {                     \
             memcpy(&a, src, bytes);                                                                      \
             memcpy(&b, src + bytes, bytes);                                                              \
+            memcpy(&c, src + 2 * bytes, bytes);                                                          \
+            memcpy(&d, src + 3 * bytes, bytes);                                                          \
             memcpy(dst, &a, bytes);                                                                      \
             memcpy(dst + bytes, &b, bytes);                                                              \
-            whole += a + b;                                                                              \
-            upper += (a >> 32) + (b >> 32);                                                              \
+            memcpy(dst + 2 * bytes, &c, bytes);                                                          \
+            memcpy(dst + 3 * bytes, &d, bytes);                                                          \
+            whole += a + b + c + d;                                                                      \
+            upper += (a >> 32) + (b >> 32) + (c >> 32) + (d >> 32);                                      \
         }                                                                                                \
-        if (n >= bytes) {                                                                                \
+        for (; n >= bytes; src += bytes, dst += bytes, n -= bytes) {                                     \
             memcpy(&a, src, bytes);                                                                      \
             memcpy(dst, &a, bytes);                                                                      \
             whole += a;                                                                                  \
             upper += a >> 32;                                                                            \
-            src += bytes, dst += bytes, n -= bytes;                                                      \
         }                                                                                                \
-        memcpy(dst, src, n);                                                                             \
-        return usnet_lanes##width(whole, upper) + usnet_sum_tail(src, n);                                \
+        return usnet_lanes##width(whole, upper) + usnet_sum_copy_tail(dst, src, n);                      \
     }
 
 USNET_SUM_WIDTH(16, 16, )

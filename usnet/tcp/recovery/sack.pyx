@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.output cimport tcp_want_output
-from usnet.tcp.recovery.newreno cimport recovery_flight, recovery_grow, recovery_restart_timer
+from usnet.tcp.recovery.newreno cimport recovery_calm, recovery_flight, recovery_grow, recovery_restart_timer
 from usnet.tcp.recovery.scoreboard cimport (
     DUPTHRESH,
     board_add,
@@ -111,6 +111,9 @@ cdef void reneged(tcp_state *t, tcb *k) noexcept nogil:
 cdef void sack_ack(tcp_state *t, uint32_t c, const tcp_repr *r, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t news
+    if k.board == NONE and not (k.flags & TF_RECOVERY or r.options & TCPO_SACK):
+        recovery_calm(t, c, k, acked, flight, now)
+        return
     k.dupacks = 0
     recovery_restart_timer(t, c, now)
     if k.board != NONE and not board_trim(board_at(t, k), k.snd_una):
