@@ -2,7 +2,7 @@
 .ONESHELL:
 .SHELLFLAGS := -ec
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench sanitize test-netmap record-netmap clean setup build packages
+.PHONY: help demo test lint bench packetdrill sanitize test-netmap record-netmap clean setup build packages
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -31,6 +31,7 @@ help:
 	echo 'make test    sets up, builds, and runs the linters and all tests'
 	echo 'make lint    ruff, cython-lint and mypy'
 	echo 'make bench   the benchmarks (python -m benchmarks)'
+	echo 'make packetdrill SCRIPTS=DIR   a public corpus of packetdrill scripts, by folder; what passed once must pass'
 	echo 'make sanitize  builds beside with AddressSanitizer and UBSan (gcc), and runs the tests on that'
 	echo 'make test-netmap    the tests on the real netmap module, in a virtual machine (NETMAP_VM, NETMAP_KO)'
 	echo 'make record-netmap  records the traces of the real module anew, in the same way'
@@ -62,6 +63,12 @@ lint: build
 # BENCH: what it is called with: names, --json, --runs 3 ...
 bench: build
 	@$(PY) -m benchmarks $(BENCH)
+
+# SCRIPTS: a clone of google/packetdrill or of freebsd-net/tcp-testsuite. What is listed in tests/conformance/passing must pass.
+SCRIPTS ?=
+packetdrill: build
+	@[ -n "$(SCRIPTS)" ] || { echo 'make packetdrill SCRIPTS=DIRECTORY' >&2; exit 2; }
+	$(PY) -m tests.conformance.corpus $(SCRIPTS)
 
 # Its own build and environment, which borrows the packages of .venv. ASAN_STACK=1 checks arrays on the stack too; greenlets, which copy stacks, then
 # look like errors. Other programs (curl) do not run with the sanitizer loaded.

@@ -2,7 +2,7 @@
 
 stack_run is the whole of usnet's work at one instant: due timers, then rounds of receive, send and sync until the rings are quiet.
 """
-from libc.errno cimport EAGAIN
+from libc.errno cimport EAGAIN, ECONNABORTED
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
@@ -56,9 +56,10 @@ from usnet.tcp.icmp cimport tcp_icmp_error
 from usnet.tcp.input cimport tcp_input
 from usnet.tcp.output cimport tcp_output
 from usnet.tcp.predict cimport tcp_predict
-from usnet.tcp.state cimport tcb_live, tcb_seen, tcp_config, tcp_tend
+from usnet.tcp.state cimport tcb_at, tcb_live, tcb_seen, tcp_config, tcp_tend
 from usnet.tcp.tables cimport tcp_free, tcp_init, tcp_reset
-from usnet.tcp.tcb cimport tcb
+from usnet.tcp.tcb cimport TCPS_TIME_WAIT, tcb
+from usnet.tcp.teardown cimport tcp_end, tcp_end_reset
 from usnet.tcp.timeouts cimport tcp_timeout
 from usnet.wire.addr cimport ip_addr
 from usnet.wire.eth cimport ETH_ALEN, ETH_HLEN, VLAN_NONE
@@ -72,6 +73,7 @@ import ipaddress
 cimport cython
 
 from usnet.ip import names as ip_names
+from usnet.tcp import limits as tcp_limits
 from usnet.tcp import names as tcp_names
 from usnet.tcp.states import NAMES as STATE_NAMES
 
@@ -257,7 +259,6 @@ cdef int prefix128(object address, object prefix) except -1:
 
 
 MOST = 10 ** 18                 # of any setting: ns of 31 years, twice which can still be added to a clock
-MOST_BUF = 1 << 30              # bytes of a send or receive buffer: the largest window (RFC 7323, section 2.3)
 
 
 cdef dict changed(dict current, dict settings, str what):
@@ -404,8 +405,7 @@ cdef class StackCore:
         tcp = changed(self.s.tcp.config, settings, "tcp")
         ip = changed(self.s.ip.config, settings, "ip")
         own = changed(self.s.config, settings, "stack")
-        if max(tcp["sndbuf"], tcp["rcvbuf"]) > MOST_BUF:
-            raise ValueError(f"a buffer has at most {MOST_BUF} bytes")
+        tcp_limits.check(tcp)
         if not (0 < own["burst"] <= 65536 and 0 < own["rounds"] <= 65536 and own["tx_retry"]):
             raise ValueError("burst and rounds lie between 1 and 65536, and tx_retry is longer than nothing")
         if settings:
@@ -414,9 +414,7 @@ cdef class StackCore:
         cdef ip_config new_ip
         cdef stack_config new_own
         try:
-            new_tcp = tcp
-            new_ip = ip
-            new_own = own
+            new_tcp, new_ip, new_own = tcp, ip, own
         except OverflowError as error:
             raise ValueError(f"a setting is too large: {error}") from None
         self.s.tcp.config = new_tcp
@@ -479,6 +477,15 @@ cdef class StackCore:
         fields["raddr"] = format_ip(&k.raddr)
         fields["state"] = STATE_NAMES[fields["state"]]
         return fields
+
+    def abort(self, conn):
+        """Ends a connection: ECONNABORTED, and a RST to its peer, but not from TIME-WAIT. IndexError if there is none."""
+        if not tcb_live(&self.s.tcp, conn):
+            raise IndexError(f"no connection {conn}")
+        if tcb_at(&self.s.tcp, conn).state == TCPS_TIME_WAIT:
+            tcp_end(&self.s.tcp, conn, 0)
+        else:
+            tcp_end_reset(&self.s.tcp, conn, ECONNABORTED, self.s.now)
 
     def run(self, now):
         """stack_run at `now` (ns): the next deadline in ns, or None."""

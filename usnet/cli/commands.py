@@ -30,6 +30,7 @@ Examples:
 COMMANDS = {
     "demo": "usnet.cli.demo",
     "replay": "usnet.cli.replay",
+    "packetdrill": "usnet.cli.packetdrill",
     "run": "usnet.cli.run",
     "serve": "usnet.cli.serve",
     "ss": "usnet.cli.ss",

@@ -36,6 +36,8 @@ from usnet.sockets.setting_kinds import (
     toml_value,
 )
 
+LAYOUTS = ("aligned", "packed")
+"""Orders of a SYN's options, by their numbers (LAYOUT_* of usnet.wire.tcp)."""
 CONTROLLERS = ("newreno",)
 """Congestion controllers, by their numbers (CC_* of usnet.tcp.congestion.ops)."""
 UNITS = {"time": ["ns"], "size": ["bytes"]}
@@ -85,6 +87,18 @@ class Tcp(Table):
     window_scaling: bool = switch(True, "window scaling is offered (RFC 7323)")
     sack: bool = switch(True, "selective acknowledgements are offered (RFC 2018)")
     short_way: bool = switch(True, "expected segments take a short way; nothing but speed depends on it")
+    option_layout: str = choice("aligned", LAYOUTS, "order of a SYN's options: Linux's (aligned) or FreeBSD's (packed)")
+    window_scale: int = count(0, 0, 14, "least shift of the offered window: room for buffers that are made larger later")
+    round_rcvbuf: bool = switch(False, "receive buffers are rounded up to full segments, as in FreeBSD")
+    all_room: bool = switch(False, "windows say all the room there is, as in FreeBSD; otherwise their edge moves by segments (RFC 9293, 3.8.6.2.2)")
+    dsack: bool = switch(False, "what arrives twice is reported to the sender (RFC 2883)")
+    delack_small: int = count(1, 1, 8, "weight of a small segment towards the next ACK; a full one's is 4, and 8 make it due")
+    fin_again: bool = switch(False, "what acknowledges while our FIN is out carries it once more, as in FreeBSD")
+    insecure_rst: bool = switch(False, "a RST anywhere in the window resets (RFC 793), not only at its beginning (RFC 5961)")
+    insecure_syn: bool = switch(False, "a SYN in the window resets (RFC 793) instead of earning an ACK (RFC 5961)")
+    challenge_interval: int = time(500 * 10**6, 0, 60 * 10**9, "time between ACKs in answer to empty segments outside the window (RFC 5961)")
+    drop_synfin: int = count(1, 0, 2, "SYN with FIN is dropped: 0 never, 1 by listeners, 2 always")
+    time_wait_quiet: bool = switch(False, "in TIME-WAIT only what has ACK is answered, as in FreeBSD")
     cc: str = choice("newreno", CONTROLLERS, "congestion controller")
     rto_initial: int = time(10**9, 1, YEARS, "retransmission timeout before the first measurement (RFC 6298)")
     rto_min: int = time(200 * 10**6, 0, YEARS, "shortest retransmission timeout, and by how much it exceeds a longer round trip at least")
@@ -263,6 +277,7 @@ class Settings:
         driver = {name: getattr(self.driver, name) for name in ("burst", "rounds", "tx_retry")}
         values = {**dataclasses.asdict(self.tcp), **dataclasses.asdict(self.ip), **driver}
         values["cc"] = CONTROLLERS.index(values["cc"])
+        values["option_layout"] = LAYOUTS.index(values["option_layout"])
         return {name: int(value) for name, value in values.items()}
 
 

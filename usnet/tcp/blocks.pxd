@@ -6,8 +6,8 @@ from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, tcb
 from usnet.wire.tcp cimport tcp_repr
 
-# Puts those blocks into r that fit beside n bytes of payload. Something must lie out of order.
-cdef void blocks_report(tcp_state *t, const tcb *k, uint32_t n, tcp_repr *r) noexcept nogil
+# Puts those blocks into r that fit beside n bytes of payload. Something must be due.
+cdef void blocks_report(tcp_state *t, tcb *k, uint32_t n, tcp_repr *r) noexcept nogil
 
 
 cdef inline uint32_t blocks_fit(const tcb *k, uint32_t n) noexcept nogil:
@@ -21,4 +21,11 @@ cdef inline uint32_t blocks_fit(const tcb *k, uint32_t n) noexcept nogil:
 
 cdef inline bint blocks_due(const tcb *k) noexcept nogil:
     """Whether what leaves should report something."""
-    return k.ooo != NONE and k.flags & TF_SACK
+    return (k.ooo != NONE or k.dsack_left != k.dsack_right) and k.flags & TF_SACK
+
+
+cdef inline void blocks_twice(tcp_state *t, tcb *k, uint32_t left, uint32_t right) noexcept nogil:
+    """[left, right) has arrived twice: told of by the next segment, of several the first (RFC 2883, section 4)."""
+    if t.config.dsack and k.dsack_left == k.dsack_right:
+        k.dsack_left = left
+        k.dsack_right = right

@@ -1,7 +1,7 @@
 """Which blocks a segment reports: the one that grew last, then those that grew before it, each as it is now."""
 from libc.stdint cimport uint32_t, uint64_t
 
-from usnet.memory.arena cimport arena_at
+from usnet.memory.arena cimport NONE, arena_at
 from usnet.memory.ranges cimport byte_range, ranges
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport TF_FIN_HELD, tcb
@@ -22,15 +22,27 @@ cdef const byte_range *newest_before(const ranges *have, uint32_t age) noexcept 
     return best
 
 
-cdef void blocks_report(tcp_state *t, const tcb *k, uint32_t n, tcp_repr *r) noexcept nogil:
-    """A FIN that waits behind the last byte of a block counts with it: it is held, and will not be dropped."""
-    cdef const ranges *have = <const ranges *>arena_at(&t.ooos, k.ooo)
-    cdef const byte_range *one = newest_before(have, have.stamp + 1)
+cdef void put(tcp_repr *r, uint32_t left, uint32_t right) noexcept nogil:
+    r.sack[r.n_sack].left = left
+    r.sack[r.n_sack].right = right
+    r.n_sack += 1
+
+
+cdef void blocks_report(tcp_state *t, tcb *k, uint32_t n, tcp_repr *r) noexcept nogil:
+    """What arrived twice goes first (RFC 2883, section 4), once. A FIN that waits behind the last byte of a block counts with it: it is held, and
+    will not be dropped."""
+    cdef const ranges *have
+    cdef const byte_range *one
     cdef uint32_t fit = blocks_fit(k, n)
-    while one != NULL and r.n_sack < fit:
-        r.sack[r.n_sack].left = number(k, one.start)
-        r.sack[r.n_sack].right = number(k, one.end) + (1 if k.flags & TF_FIN_HELD and one.end == k.fin_pos else 0)
-        r.n_sack += 1
-        one = newest_before(have, one.age)
+    if k.dsack_left != k.dsack_right and fit:
+        put(r, k.dsack_left, k.dsack_right)
+        k.dsack_left = k.dsack_right
+        t.counters.dsacks_out += 1
+    if k.ooo != NONE:
+        have = <const ranges *>arena_at(&t.ooos, k.ooo)
+        one = newest_before(have, have.stamp + 1)
+        while one != NULL and r.n_sack < fit:
+            put(r, number(k, one.start), number(k, one.end) + (1 if k.flags & TF_FIN_HELD and one.end == k.fin_pos else 0))
+            one = newest_before(have, one.age)
     if r.n_sack:
         r.options |= TCPO_SACK

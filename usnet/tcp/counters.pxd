@@ -18,6 +18,7 @@ cdef struct tcp_counters:
     uint64_t sacks_full         # blocks that would have made one range too many of a scoreboard
     uint64_t sacks_reneged      # times that a peer turned out not to have what it had reported
     uint64_t dsacks_in          # blocks that report what arrived twice (RFC 2883)
+    uint64_t dsacks_out         # segments sent that report what arrived twice (RFC 2883)
     uint64_t rescues            # retransmissions by rule 4 of RFC 6675's NextSeg
     uint64_t acks_out           # pure ACKs
     uint64_t rsts_out

@@ -32,6 +32,7 @@ from usnet.tcp.tcb cimport (
     TCPS_SYN_RECEIVED,
     TCPS_SYN_SENT,
     TF_ACK_NOW,
+    TF_ALL_ROOM,
     TF_CONNECTED,
     TF_CORK,
     TF_FIN_QUEUED,
@@ -83,8 +84,10 @@ cdef uint8_t scale_for(uint32_t rcvbuf) noexcept nogil:
 cdef void offer(tcp_state *t, tcb *k) noexcept nogil:
     """What our SYN offers; the answer takes away what the peer does not."""
     k.flags |= (TF_TIMESTAMPS if t.config.timestamps else 0) | (TF_WSCALE if t.config.window_scaling else 0)
-    k.flags |= TF_SACK if t.config.sack else 0
+    k.flags |= (TF_SACK if t.config.sack else 0) | (TF_ALL_ROOM if t.config.all_room else 0)
     k.rcv_wscale = scale_for(k.rcvbuf) if t.config.window_scaling else 0
+    if t.config.window_scaling and k.rcv_wscale < t.config.window_scale:
+        k.rcv_wscale = t.config.window_scale
     k.ts_offset = tcp_ts_offset(t, k)
 
 
@@ -109,6 +112,8 @@ cdef void take_options(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noe
     mss = segment_our_mss(t, k)
     if k.peer_mss < mss:
         mss = k.peer_mss
+    if t.config.round_rcvbuf and mss and k.rcvbuf > mss:
+        k.rcvbuf += (mss - k.rcvbuf % mss) % mss
     options = tcb_header_len(k) - TCP_HLEN
     if options < mss < k.rcv_mss + options:         # the peer's full segments are no longer than ours may be
         k.rcv_mss = <uint16_t>(mss - options)
@@ -197,7 +202,7 @@ cdef void handshake_listen(tcp_state *t, uint32_t parent, const packet *p, const
         count_drop(t, TDROP_LISTEN_FLAGS)
         segment_refuse(t, p, r, n, now)
         return
-    if not r.flags & TH_SYN or r.flags & TH_FIN:
+    if not r.flags & TH_SYN or (r.flags & TH_FIN and t.config.drop_synfin):
         count_drop(t, TDROP_LISTEN_FLAGS)
         return
     if q.n_ready > q.backlog:               # dropped, not refused: the peer tries again (as Linux and BSD do)

@@ -6,6 +6,7 @@ from libc.string cimport memset
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
+from usnet.tcp.blocks cimport blocks_twice
 from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_number_above, handshake_syn_sent
 from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
 from usnet.tcp.receive cimport receive_text
@@ -17,6 +18,7 @@ from usnet.tcp.state cimport (
     TDROP_BAD_ACK,
     TDROP_CHECKSUM,
     TDROP_DUPLICATE,
+    TDROP_LISTEN_FLAGS,
     TDROP_NO_ACK,
     TDROP_NO_CONNECTION,
     TDROP_OFFSET,
@@ -37,8 +39,8 @@ from usnet.tcp.steps cimport DELACK_LIMIT, owe_ack, record_timestamp, take_ack, 
 from usnet.tcp.tables cimport tcb_find, tcb_find_listener, tcp_notify
 from usnet.tcp.tcb cimport (
     T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
-    TCPS_CLOSE_WAIT,
-    TCPS_TIME_WAIT, TF_ACK_NOW, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_PROBE,
+    TCPS_CLOSE_WAIT, TCPS_CLOSING,
+    TCPS_TIME_WAIT, TF_ACK_NOW, TF_ALL_ROOM, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_PROBE,
     TF_SACK, TF_TIMESTAMPS, tcb,
 )
 from usnet.tcp.teardown cimport (
@@ -66,7 +68,6 @@ from usnet.wire.tcp cimport (
 )
 
 cdef enum:
-    OOW_ACK_INTERVAL = 500000000        # ns between ACKs in answer to empty segments outside the window: no ACK storms
     PAWS_IDLE = 24 * 86400              # s after which ts_recent is too old to compare with (RFC 7323, section 5.5)
 
 cdef inline uint32_t text_len(const text *s) noexcept nogil:
@@ -92,7 +93,7 @@ cdef void answer_outside(tcp_state *t, uint32_t c, const text *s, int64_t now) n
     other busy."""
     cdef tcb *k = tcb_at(t, c)
     if s.n + s.fin == 0:
-        if k.last_oow_ack and now - k.last_oow_ack < OOW_ACK_INTERVAL:
+        if k.last_oow_ack and now - k.last_oow_ack < t.config.challenge_interval:
             return
         k.last_oow_ack = now
         t.counters.challenge_acks += 1
@@ -103,6 +104,8 @@ cdef bint acceptable(const tcb *k, const text *s) noexcept nogil:
     """RFC 9293, 3.10.7.4, first step: the four cases of window and length."""
     cdef uint32_t window = <uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt) if seq_gt(k.rcv_adv, k.rcv_nxt) else 0
     cdef uint32_t n = text_len(s)
+    if k.flags & TF_ALL_ROOM and TCPS_ESTABLISHED <= k.state < TCPS_TIME_WAIT and k.rcvbuf > k.rcv_ready + window:
+        window = k.rcvbuf - k.rcv_ready     # more than 16 bits could say
     if window == 0:
         return n == 0 and s.seq == k.rcv_nxt
     if seq_ge(s.seq, k.rcv_nxt) and seq_lt(s.seq, k.rcv_nxt + window):
@@ -137,12 +140,15 @@ cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
         tcp_enter_time_wait(t, c, now)      # the peer did not get our last ACK: 2 MSL begin again (RFC 9293, 3.10.7.4, eighth step)
     if seq_le(s.seq + text_len(s), k.rcv_nxt) and text_len(s):
         count_drop(t, TDROP_DUPLICATE)
+        if s.n:
+            blocks_twice(t, k, s.seq, s.seq + s.n)
         if seq_ge(s.seq + text_len(s), k.last_ack_sent):
             timestamp(k, r, s, now)  # our ACK was lost: echoing the first copy would measure the wait for this one
     else:
         count_drop(t, TDROP_WINDOW)
-    if r.flags & TH_ACK and s.seq == k.rcv_nxt and k.state >= TCPS_ESTABLISHED and not check_ack(t, c, r, s, now):
-        return False                        # a probe into our closed window still carries a good ACK
+    if (r.flags & TH_ACK and (s.seq == k.rcv_nxt or (k.state == TCPS_CLOSING and s.fin)) and k.state >= TCPS_ESTABLISHED
+            and not check_ack(t, c, r, s, now)):
+        return False                        # a probe into our closed window still carries a good ACK, and so does their FIN when it comes again
     answer_outside(t, c, s, now)
     return False
 
@@ -154,7 +160,7 @@ cdef bint check_rst(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
         return True
     if k.state == TCPS_TIME_WAIT:           # RFC 1337
         count_drop(t, TDROP_TIME_WAIT)
-    elif r.seq == k.rcv_nxt:
+    elif r.seq == k.rcv_nxt or t.config.insecure_rst:
         t.counters.rsts_in += 1
         tcp_end(t, c, ECONNREFUSED if k.state == TCPS_SYN_RECEIVED and k.parent == NONE
                 else (EPIPE if k.state == TCPS_CLOSE_WAIT else ECONNRESET))     # all was heard: only writing fails, as in Linux
@@ -178,6 +184,9 @@ cdef bint check_syn(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
         s.syn = 0
         return True
     count_drop(t, TDROP_SYN_IN_WINDOW)
+    if t.config.insecure_syn and k.state != TCPS_TIME_WAIT:
+        tcp_end_reset(t, c, ECONNRESET, now)
+        return False
     answer_outside(t, c, s, now)
     return False
 
@@ -238,10 +247,10 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
     return True
 
 
-cdef inline uint8_t weight(const tcb *k, const text *s) noexcept nogil:
+cdef inline uint8_t weight(const tcp_state *t, const tcb *k, const text *s) noexcept nogil:
     """What an arrival adds towards DELACK_LIMIT: several full segments in one are one arrival, and reach it alone."""
     if s.n < k.rcv_mss:
-        return 1
+        return t.config.delack_small
     return DELACK_LIMIT if s.size < s.n and s.n >= 2 * <uint32_t>k.rcv_mss else 4
 
 
@@ -254,6 +263,8 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
     if seq_lt(s.seq, k.rcv_nxt):
         skip = <uint32_t>seq_diff(k.rcv_nxt, s.seq)
         skip = s.n if s.n < skip else skip
+        if skip:
+            blocks_twice(t, k, s.seq, s.seq + skip)
         s.p += skip
         s.n -= skip
         s.seq += skip
@@ -283,7 +294,7 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
                 s.fin = 0
             at_once = True
         else:
-            at_once = owe_ack(t, c, k, weight(k, s), now)
+            at_once = owe_ack(t, c, k, weight(t, k, s), now)
     return at_once
 
 
@@ -311,7 +322,7 @@ cdef bint reuse_time_wait(tcp_state *t, uint32_t c, const packet *p, const tcp_r
     """A SYN that must be new (RFC 9293, 3.6.1; RFC 6191) takes the place of a connection in TIME-WAIT. True if it did."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t heir, after
-    if k.state != TCPS_TIME_WAIT or r.flags & (TH_SYN | TH_ACK | TH_RST) != TH_SYN or k.flags & TF_HELD:
+    if k.state != TCPS_TIME_WAIT or r.flags & (TH_SYN | TH_ACK | TH_RST) != TH_SYN:
         return False
     if k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP:
         if not (seq_gt(r.ts_val, k.ts_recent) or (r.ts_val == k.ts_recent and seq_gt(r.seq, k.rcv_nxt))):
@@ -344,6 +355,9 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     cdef tcb *k = tcb_at(t, c)
     if reuse_time_wait(t, c, p, r, s.n, now):
         return
+    if k.state == TCPS_TIME_WAIT and t.config.time_wait_quiet and not r.flags & TH_ACK:
+        count_drop(t, TDROP_TIME_WAIT)
+        return
     if k.state == TCPS_SYN_RECEIVED and r.flags & (TH_SYN | TH_RST) == TH_SYN:
         if not check_syn(t, c, r, s, now):
             return
@@ -366,6 +380,8 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
             return
     elif not check_ack(t, c, r, s, now):
         return
+    if k.state == TCPS_TIME_WAIT and s.n == 0 and (s.seq != k.rcv_nxt or r.ack != k.snd_max):
+        answer_outside(t, c, s, now)        # of an older or another connection; what only repeats our last ACK is not answered
     finish(t, c, s, now)
 
 
@@ -387,6 +403,9 @@ cdef void finish(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
 
 cdef void dispatch(tcp_state *t, const packet *p, const tcp_repr *r, text *s, int64_t now) noexcept nogil:
     cdef uint32_t c = tcb_find(t, &p.dst, r.dst_port, &p.src, r.src_port)
+    if s.syn and s.fin and t.config.drop_synfin > 1:
+        count_drop(t, TDROP_LISTEN_FLAGS)
+        return
     if c == NONE:
         c = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
         if c != NONE:

@@ -297,6 +297,15 @@ cdef int resend_entry(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     return 0
 
 
+cdef int fin_once_more(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """The ACK that is owed, with our FIN, which is out. 0 or -EAGAIN."""
+    cdef tcb *k = tcb_at(t, c)
+    if segment_send(t, k, k.snd_max - 1, TH_ACK | TH_FIN, 0, 0, now) == -EAGAIN:
+        return -EAGAIN
+    note_acked(k)
+    return 0
+
+
 cdef int tcp_ack_now(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     if segment_send(t, k, segment_seq(k), TH_ACK, 0, 0, now) == -EAGAIN:
@@ -328,7 +337,10 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     if status == 0 and repair:
         status = resend_holes(t, c, True, now)
     if status == 0 and k.flags & TF_ACK_NOW:
-        status = tcp_ack_now(t, c, now)
+        if t.config.fin_again and k.flags & TF_FIN_SENT and k.snd_una != k.snd_max and k.snd_nxt == k.snd_max:
+            status = fin_once_more(t, c, now)
+        else:
+            status = tcp_ack_now(t, c, now)
     if status == 0 and k.flags & TF_DELACK and not k.deadline[T_DELACK]:
         tcp_arm(t, c, T_DELACK, now + t.config.delack)
     return status

@@ -45,7 +45,7 @@ cdef inline void next_text(tcp_state *t, uint32_t c, tcb *k, const flow *f, int6
         tcp_ack_now(t, c, now)
         return
     tcp_notify(t, k)
-    if owe_ack(t, c, k, 1 if f.n < k.rcv_mss else 4, now):
+    if owe_ack(t, c, k, t.config.delack_small if f.n < k.rcv_mss else 4, now):
         tcp_ack_now(t, c, now)
 
 

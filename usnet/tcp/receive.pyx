@@ -7,6 +7,7 @@ from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_take
 from usnet.memory.chunks cimport chain_write
 from usnet.memory.pieces cimport queue_chained
 from usnet.memory.ranges cimport ranges, ranges_add, ranges_end, ranges_init, ranges_trim
+from usnet.tcp.blocks cimport blocks_twice
 from usnet.tcp.receive cimport advance, receive_next
 from usnet.tcp.state cimport TDROP_DUPLICATE, TDROP_NO_MEMORY, TDROP_OOO_LIMIT, count_drop, tcb_at, tcp_state
 from usnet.tcp.tcb cimport tcb
@@ -31,6 +32,18 @@ cdef int write_gaps(tcp_state *t, tcb *k, const ranges *have, uint64_t start, ui
     return 0
 
 
+cdef void tell_twice(tcp_state *t, tcb *k, const ranges *have, uint64_t start, uint64_t end) noexcept nogil:
+    """The first part of [start, end) that is here already."""
+    cdef uint32_t i
+    cdef uint64_t a, b
+    for i in range(have.n):
+        a = have.r[i].start if have.r[i].start > start else start
+        b = have.r[i].end if have.r[i].end < end else end
+        if a < b:
+            blocks_twice(t, k, k.rcv_nxt + <uint32_t>(a - k.rcv_pos), k.rcv_nxt + <uint32_t>(b - k.rcv_pos))
+            return
+
+
 cdef int receive_gapped(tcp_state *t, tcb *k, uint32_t ahead, const uint8_t *p, uint32_t n) noexcept nogil:
     """Something is missing before or behind: the set of ranges knows what is here."""
     cdef uint64_t start = k.rcv_pos + ahead, end = start + n, fresh = 0
@@ -42,6 +55,7 @@ cdef int receive_gapped(tcp_state *t, tcb *k, uint32_t ahead, const uint8_t *p, 
             return -ENOBUFS
         ranges_init(<ranges *>arena_at(&t.ooos, k.ooo))
     have = <ranges *>arena_at(&t.ooos, k.ooo)
+    tell_twice(t, k, have, start, end)
     if write_gaps(t, k, have, start, end, p):
         count_drop(t, TDROP_NO_MEMORY)
         return -ENOBUFS

@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.ip.state cimport packet
 from usnet.tcp.state cimport tcp_state
-from usnet.tcp.tcb cimport TF_WSCALE, tcb
+from usnet.tcp.tcb cimport TF_ALL_ROOM, TF_WSCALE, tcb
 from usnet.wire.seq cimport seq_diff, seq_le
 from usnet.wire.tcp cimport tcp_repr
 
@@ -30,7 +30,7 @@ cdef inline uint32_t segment_seq(const tcb *k) noexcept nogil:
 
 
 cdef inline uint32_t segment_window(const tcb *k) noexcept nogil:
-    """The window to promise now: never retracts, and grows by whole steps only (RFC 9293, 3.8.6.2.2)."""
+    """The window to promise now: never retracts, and grows by whole steps only (RFC 9293, 3.8.6.2.2), with TF_ALL_ROOM unless it is small."""
     cdef uint32_t promised = <uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt)
     cdef uint32_t room = k.rcvbuf - k.rcv_ready if k.rcvbuf > k.rcv_ready else 0
     cdef uint32_t step = k.rcvbuf // 2 if k.rcvbuf // 2 < k.rcv_mss else k.rcv_mss
@@ -40,5 +40,7 @@ cdef inline uint32_t segment_window(const tcb *k) noexcept nogil:
     if room > most:
         room = most
     if room < promised + step:              # silly-window avoidance: the edge moves by at least a step, and never back
+        if k.flags & TF_ALL_ROOM and room > promised and (room >= k.rcvbuf // 4 or room >= k.rcv_mss):
+            return room
         return promised
     return room

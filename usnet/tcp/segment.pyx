@@ -251,6 +251,7 @@ cdef int segment_send_syn(tcp_state *t, tcb *k, bint ack, int64_t now) noexcept 
     cdef int status
     fill(k, &r, k.iss, TH_SYN | (TH_ACK if ack else 0), now)
     r.options |= TCPO_MSS
+    r.layout = t.config.option_layout
     r.mss = <uint16_t>segment_our_mss(t, k)
     if k.flags & TF_WSCALE:
         r.options |= TCPO_WSCALE

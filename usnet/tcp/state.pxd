@@ -54,8 +54,20 @@ cdef struct tcp_config:
     uint8_t window_scaling      # 1: offered
     uint8_t sack                # 1: offered
     uint8_t short_way           # 1: expected segments take it (tcp/predict, ip/way); the same ones leave and arrive without
+    uint8_t option_layout       # LAYOUT_* (wire/tcp.pxd): in which order a SYN has its options
+    uint8_t window_scale        # least shift of our window, 0 to 14: room for buffers that are made larger later
+    uint8_t round_rcvbuf        # 1: a receive buffer is rounded up to full segments when their size is known
+    uint8_t all_room            # 1: windows say all the room there is, as in FreeBSD; 0: the edge moves by segments (RFC 9293, 3.8.6.2.2)
+    uint8_t dsack               # 1: what arrives twice is reported (RFC 2883)
+    uint8_t delack_small        # weight of a small segment towards the next ACK, 1 to 8; a full one's is 4, and 8 make an ACK due
+    uint8_t fin_again           # 1: what acknowledges while our FIN is out carries it once more, as in FreeBSD
+    uint8_t insecure_rst        # 1: a RST anywhere in the window resets (RFC 793), not only at its beginning (RFC 5961, section 3)
+    uint8_t insecure_syn        # 1: a SYN in the window resets (RFC 793) instead of earning an ACK (RFC 5961, section 4)
+    uint8_t drop_synfin         # SYN with FIN is dropped: 0 never, 1 by listeners (Linux), 2 always
+    uint8_t time_wait_quiet     # 1: in TIME-WAIT only what has ACK is answered, as in FreeBSD
     uint8_t cc                  # CC_*
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
+    int64_t challenge_interval  # ns between ACKs in answer to empty segments outside the window (RFC 5961, section 7); default 500 ms
     int64_t rto_initial         # ns; default 1 s (RFC 6298, 2.1)
     int64_t rto_min             # ns; default 200 ms (Linux's; RFC 6298, 2.4 says 1 s: an option); beyond SRTT where that is as long
     int64_t rto_max             # ns; default 60 s

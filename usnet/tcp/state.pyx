@@ -266,7 +266,7 @@ cdef bint may_rest(const tcp_state *t, const tcb *k) noexcept nogil:
         return False
     if k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE:
         return False
-    if k.dupacks or k.backoff or k.delack_segs or k.keep_probes or k.unanswered or k.stalled_since or k.error:
+    if k.dsack_left != k.dsack_right or k.dupacks or k.backoff or k.delack_segs or k.keep_probes or k.unanswered or k.stalled_since or k.error:
         return False
     return fits(k.srtt) and fits(k.rttvar) and fits(k.min_rtt) and fits(k.rto) and fits(k.cc.priv[0]) and k.cc.priv[1] == 0
 

@@ -48,6 +48,7 @@ cdef enum:
     TF_RCV_SHUT = 0x20000       # the application will read no more
     TF_MORE = 0x40000           # MSG_MORE: the same until the next call
     TF_FORCE = 0x80000          # the next output may send a small segment (probe, override of SWS)
+    TF_ALL_ROOM = 0x100000      # each segment's window is all the room there is, but a little (tcp_config.all_room)
     TF_REUSEPORT = 0x800000
     TF_REXMT_NOW = 0x1000000    # recovery asks for the segment at snd_una to be sent again
     TF_FIN_HELD = 0x2000000     # a FIN arrived ahead of data that is missing: fin_pos is valid
@@ -111,6 +112,8 @@ cdef struct tcb:
     piece_queue snd             # bytes from snd_una on, unsent ones too
     piece_queue rcv             # bytes that the application has not read; its chain goes on with what arrived ahead, gaps included
     uint32_t rcv_ready          # bytes of rcv in order, that is, readable
+    uint32_t dsack_left         # what arrived twice and is to be reported by the next segment (RFC 2883): [dsack_left, dsack_right)
+    uint32_t dsack_right        # the same as dsack_left: nothing
     uint32_t ooo                # struct ranges of what arrived ahead (positions count from irs + 1), or NONE
     uint64_t rcv_pos            # position of rcv_nxt in the stream
     uint64_t fin_pos            # position of the peer's FIN while TF_FIN_HELD

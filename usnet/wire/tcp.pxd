@@ -26,6 +26,11 @@ cdef enum:
     TCP_MAX_WSCALE = 14     # RFC 7323, section 2.3
     TCP_MAX_SACK = 4        # blocks in one header
 
+cdef enum tcp_layout:       # of a SYN's options; peers, and those who look at them, tell stacks apart by it
+    LAYOUT_ALIGNED = 0      # Linux's: MSS, SACK-permitted, timestamps, window scale, each where it fills whole words with the NOPs before it
+    LAYOUT_PACKED = 1       # FreeBSD's: MSS, window scale, SACK-permitted, timestamps; the end is padded
+    LAYOUTS = 2
+
 cdef enum tcp_status:
     TCP_OK = 0
     TCP_SHORT = -1          # fewer than 20 bytes
@@ -49,6 +54,7 @@ cdef struct tcp_repr:
     uint8_t wscale          # shift as sent, 0 to 255; users clamp it to TCP_MAX_WSCALE
     uint16_t mss
     uint8_t n_sack          # blocks in sack[]
+    uint8_t layout          # LAYOUT_*: how a SYN's options are laid out by tcp_emit
     uint32_t ts_val
     uint32_t ts_ecr
     sack_block sack[4]
@@ -60,10 +66,8 @@ cdef int tcp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_ad
                    bint verify) noexcept nogil
 # Bytes that the header takes with r.options (and n_sack blocks), a multiple of 4.
 cdef uint32_t tcp_header_len(const tcp_repr *r) noexcept nogil
-# Writes header and options, with a zero checksum field, and returns their length, or -ENOBUFS. Order on the wire: MSS,
-# SACK-permitted, timestamps, NOP, window scale on SYN; NOP, NOP, timestamps, then NOP, NOP, SACK elsewhere. On SYN two
-# NOPs stand in for a missing one of SACK-permitted and timestamps. With timestamps only three blocks fit: a fourth is
-# left out.
+# Writes header and options, with a zero checksum field, and returns their length, or -ENOBUFS. Order on the wire: r.layout's
+# on SYN; NOP, NOP, timestamps, then NOP, NOP, SACK elsewhere. With timestamps only three blocks fit: a fourth is left out.
 cdef int tcp_emit(uint8_t *p, uint32_t room, const tcp_repr *r) noexcept nogil
 # Ends a segment: sum of pseudo header, header and payload into the checksum field. `payload_sum` is the partial sum of
 # the payload (csum_copy while it was copied); header_len is even, so the two sums may be taken apart.

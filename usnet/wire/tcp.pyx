@@ -104,23 +104,6 @@ cdef inline uint32_t sack_room(const tcp_repr *r) noexcept nogil:
     return r.n_sack if r.n_sack < fit else fit
 
 
-cdef uint32_t tcp_header_len(const tcp_repr *r) noexcept nogil:
-    cdef uint32_t n = TCP_HLEN
-    cdef uint32_t blocks = sack_room(r)
-    if r.flags & TH_SYN:
-        if r.options & TCPO_MSS:
-            n += 4
-        if r.options & TCPO_WSCALE:
-            n += 4
-        if r.options & TCPO_SACK_OK and not r.options & TCPO_TIMESTAMP:
-            n += 4
-    if r.options & TCPO_TIMESTAMP:
-        n += TCPOLEN_TSTAMP_APPA
-    if blocks:
-        n += 4 + 8 * blocks
-    return n
-
-
 cdef inline uint8_t *put_pair(uint8_t *q, uint8_t a, uint8_t b) noexcept nogil:
     q[0] = a
     q[1] = b
@@ -134,25 +117,64 @@ cdef uint8_t *put_timestamps(uint8_t *q, const tcp_repr *r) noexcept nogil:
     return q + 8
 
 
-cdef uint8_t *put_syn_options(uint8_t *q, const tcp_repr *r) noexcept nogil:
-    if r.options & TCPO_MSS:
-        q = put_pair(q, KIND_MSS, 4)
-        store16(q, r.mss)
-        q += 2
-    # SACK-permitted and timestamps make 12 bytes together; where one is missing, two NOPs stand in front of the other.
-    if r.options & (TCPO_SACK_OK | TCPO_TIMESTAMP):
-        if r.options & TCPO_SACK_OK and r.options & TCPO_TIMESTAMP:
-            q = put_pair(q, KIND_SACK_OK, 2)
-        elif r.options & TCPO_SACK_OK:
-            q = put_pair(put_pair(q, KIND_NOP, KIND_NOP), KIND_SACK_OK, 2)
-        else:
-            q = put_pair(q, KIND_NOP, KIND_NOP)
-        if r.options & TCPO_TIMESTAMP:
-            q = put_timestamps(q, r)
-    if r.options & TCPO_WSCALE:
-        q = put_pair(q, KIND_NOP, KIND_WSCALE)
-        q = put_pair(q, 3, r.wscale)
-    return q
+cdef struct placed:             # an option of a SYN
+    uint8_t option              # TCPO_*
+    uint8_t size                # bytes
+    uint8_t every               # it begins where the offset, divided by this,
+    uint8_t rest                # leaves that; NOPs stand before it
+
+# [layout]: the order. In LAYOUT_ALIGNED SACK-permitted shares its word with the NOPs before it, or with the timestamps behind it.
+cdef placed ORDERS[2][4]
+ORDERS[<int>LAYOUT_ALIGNED][:] = [placed(TCPO_MSS, 4, 1, 0), placed(TCPO_SACK_OK, 2, 4, 2), placed(TCPO_TIMESTAMP, 10, 4, 2), placed(TCPO_WSCALE, 3, 4, 1)]
+ORDERS[<int>LAYOUT_PACKED][:] = [placed(TCPO_MSS, 4, 1, 0), placed(TCPO_WSCALE, 3, 2, 1), placed(TCPO_SACK_OK, 2, 2, 0), placed(TCPO_TIMESTAMP, 10, 4, 2)]
+
+
+cdef void put_syn_option(uint8_t *q, uint8_t option, const tcp_repr *r) noexcept nogil:
+    if option == TCPO_MSS:
+        store16(put_pair(q, KIND_MSS, 4), r.mss)
+    elif option == TCPO_SACK_OK:
+        put_pair(q, KIND_SACK_OK, 2)
+    elif option == TCPO_TIMESTAMP:
+        put_timestamps(q, r)
+    else:
+        put_pair(q, KIND_WSCALE, 3)[0] = r.wscale
+
+
+cdef uint32_t lay_syn_options(uint8_t *q, const tcp_repr *r) noexcept nogil:
+    """How many bytes a SYN's options take, a multiple of 4; where q is not NULL they are written there."""
+    cdef uint32_t n = 0, i, rest
+    cdef const placed *one
+    for i in range(4):
+        one = &ORDERS[r.layout][i]
+        if not r.options & one.option:
+            continue
+        rest = one.rest
+        if one.option == TCPO_SACK_OK and r.layout == LAYOUT_ALIGNED and r.options & TCPO_TIMESTAMP:
+            rest = 0
+        while n % one.every != rest:
+            if q != NULL:
+                q[n] = KIND_NOP
+            n += 1
+        if q != NULL:
+            put_syn_option(q + n, one.option, r)
+        n += one.size
+    while n % 4:
+        if q != NULL:
+            q[n] = KIND_END
+        n += 1
+    return n
+
+
+cdef uint32_t tcp_header_len(const tcp_repr *r) noexcept nogil:
+    cdef uint32_t n = TCP_HLEN
+    cdef uint32_t blocks = sack_room(r)
+    if r.flags & TH_SYN:
+        return n + lay_syn_options(NULL, r)
+    if r.options & TCPO_TIMESTAMP:
+        n += TCPOLEN_TSTAMP_APPA
+    if blocks:
+        n += 4 + 8 * blocks
+    return n
 
 
 cdef void put_options(uint8_t *q, const tcp_repr *r) noexcept nogil:
@@ -183,7 +205,7 @@ cdef int tcp_emit(uint8_t *p, uint32_t room, const tcp_repr *r) noexcept nogil:
     store16(p + 16, 0)
     store16(p + 18, r.urgent)
     if r.flags & TH_SYN:
-        put_syn_options(p + TCP_HLEN, r)
+        lay_syn_options(p + TCP_HLEN, r)
     else:
         put_options(p + TCP_HLEN, r)
     return <int>length

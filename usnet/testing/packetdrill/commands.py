@@ -1,0 +1,91 @@
+"""Commands of a script's host, understood instead of executed: settings, and questions about connections."""
+
+import re
+import shlex
+from typing import Any
+
+from usnet.testing.packetdrill.calls import Wrong
+from usnet.testing.packetdrill.packets import Unsupported
+from usnet.testing.packetdrill.profiles import Profile
+
+SETTING = re.compile(r"([a-z0-9_./]+)=(.*)", re.DOTALL)
+SOCKSTAT_STATES = {"SYN_RECEIVED": "SYN_RCVD"}
+WITHOUT_EFFECT = ("tc", "nstat", "ip", "true", "sleep", "echo", "export", "cd", ":")
+SPLIT = re.compile(r"\n|;|&&")
+
+
+class Host:
+    """The machine that a script believes to be on."""
+
+    def __init__(self, profile: Profile, stack: Any, calls: Any):
+        self.profile, self.stack, self.calls = profile, stack, calls
+
+    def run(self, text: str) -> None:
+        """Wrong when the command says no; Unsupported for one that is not understood."""
+        for line in SPLIT.split(text.replace("\\\n", " ")):
+            line = line.split("#")[0].strip()
+            if line:
+                self.line(line)
+
+    def line(self, line: str) -> None:
+        stages = [shlex.split(stage) for stage in line.split("|")]
+        first = [word for word in stages[0] if word not in (">", "/dev/null", "2>&1", ">/dev/null")]
+        name = first[0].rpartition("/")[2]
+        if name in ("defaults.sh", "sh", "bash") or name.startswith("sysctl_restore"):
+            return
+        if name == "sysctl":
+            self.sysctl(first[1:])
+        elif name == "set_sysctls.py":
+            self.sysctl([word.replace("/proc/sys/", "") for word in first[1:]])
+        elif name == "tcpdrop":
+            self.tcpdrop(first[1:])
+        elif name == "sockstat":
+            self.sockstat(first[1:], stages[1:], line)
+        elif name not in WITHOUT_EFFECT or len(stages) > 1:
+            raise Unsupported(f"the command {name}")
+
+    def sysctl(self, words: list[str]) -> None:
+        for word in words:
+            if word.startswith("-"):
+                continue
+            match = SETTING.fullmatch(word)
+            if match is None:
+                raise Unsupported(f"sysctl {word}")
+            name, value = match[1].replace("/", "."), match[2].strip()
+            if name in self.profile.sysctls:
+                self.stack.configure(**self.profile.sysctls[name](value))
+            elif not name.startswith(self.profile.ignored):
+                raise Unsupported(f"the sysctl {name}")
+
+    def sockstat(self, words: list[str], filters: list[list[str]], line: str) -> None:
+        """The connections, a line each, through the greps behind it; the last one must find something."""
+        port = words[words.index("-p") + 1] if "-p" in words else None
+        lines = [text for text in self.connections() if port is None or f":{port} " in text]
+        for words in filters:
+            pattern = re.compile(words[-1])
+            if words[0] != "grep":
+                raise Unsupported(f"the command {words[0]}")
+            lines = [text for text in lines if pattern.search(text)]
+            if "-c" in words:
+                lines = [str(len(lines))]
+        if not lines:
+            raise Wrong(f"`{line}` finds nothing: {self.connections()}")
+
+    def tcpdrop(self, words: list[str]) -> None:
+        """-s STATE: every connection in it ends, with a RST to its peer."""
+        if len(words) != 2 or words[0] != "-s":
+            raise Unsupported(f"tcpdrop {' '.join(words)}")
+        core = self.stack.core
+        for number in core.connections():
+            if core.snapshot(number)["state"].replace("-", "_") == words[1]:
+                core.abort(number)
+
+    def connections(self) -> list[str]:
+        core = self.stack.core
+        found = []
+        for number in core.connections():
+            one = core.snapshot(number)
+            state = SOCKSTAT_STATES.get(one["state"].replace("-", "_"), one["state"].replace("-", "_"))
+            owner = "packetdril" if one["owner"] != 0xFFFFFFFF else "?"
+            found.append(f"root {owner} tcp4 {one['laddr']}:{one['lport']} {one['raddr']}:{one['rport']} {state}")
+        return found

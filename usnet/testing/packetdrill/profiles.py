@@ -1,0 +1,108 @@
+"""What differs between the systems that scripts were written for, as data: settings of the stack, constants, names of sysctls.
+
+A sysctl leads to settings of usnet (`Sysctl.settings`), or is without meaning here, and says so by being in `ignored`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+MS = 1_000_000
+SECOND = 1_000_000_000
+KIB = 1024
+
+
+@dataclass(frozen=True)
+class Profile:
+    """config: settings of the stack at the start. defined: names for `#ifdef`. names: constants that have other values there. sysctls: name ->
+    function from its value to settings. ignored: names, or beginnings of names, that change nothing here."""
+
+    name: str
+    config: dict[str, Any] = field(default_factory=dict)
+    defined: frozenset[str] = frozenset()
+    names: dict[str, int] = field(default_factory=dict)
+    sysctls: dict[str, Callable[[str], dict[str, Any]]] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+
+
+def number(name: str, unit: int = 1) -> Callable[[str], dict[str, Any]]:
+    return lambda text: {name: int(text, 0) * unit}
+
+
+def switch(name: str) -> Callable[[str], dict[str, Any]]:
+    return lambda text: {name: int(text, 0) != 0}
+
+
+def third(name: str) -> Callable[[str], dict[str, Any]]:
+    """The largest of "least default most": what a buffer may grow to is what it has here."""
+    return lambda text: {name: int(text.split()[2])}
+
+
+def default_of(name: str) -> Callable[[str], dict[str, Any]]:
+    return lambda text: {name: int(text.split()[1])}
+
+
+RFC = Profile("rfc", defined=frozenset({"STANDARD"}))
+
+LINUX = Profile(
+    "linux",
+    config={"rcvbuf": 15 * KIB * KIB, "sndbuf": 256 * KIB, "syn_retries": 5, "synack_retries": 5, "rto_initial": SECOND, "rto_min": 200 * MS},
+    defined=frozenset({"Linux"}),
+    sysctls={
+        "net.ipv4.tcp_timestamps": switch("timestamps"),
+        "net.ipv4.tcp_sack": switch("sack"),
+        "net.ipv4.tcp_window_scaling": switch("window_scaling"),
+        "net.ipv4.tcp_syn_retries": number("syn_retries"),
+        "net.ipv4.tcp_synack_retries": number("synack_retries"),
+        "net.ipv4.tcp_retries2": number("data_retries"),
+        "net.ipv4.tcp_fin_timeout": number("fin_wait_2", SECOND),
+        "net.ipv4.tcp_keepalive_time": number("keep_idle", SECOND),
+        "net.ipv4.tcp_keepalive_intvl": number("keep_interval", SECOND),
+        "net.ipv4.tcp_keepalive_probes": number("keep_count"),
+        "net.ipv4.tcp_rmem": third("rcvbuf"),
+        "net.ipv4.tcp_wmem": default_of("sndbuf"),
+    },
+    ignored=(
+        "net.ipv4.tcp_frto", "net.ipv4.tcp_dsack", "net.ipv4.tcp_fack", "net.ipv4.tcp_reordering", "net.ipv4.tcp_congestion_control",
+        "net.ipv4.tcp_slow_start_after_idle", "net.ipv4.tcp_early_retrans", "net.ipv4.tcp_recovery", "net.ipv4.tcp_tso_win_divisor",
+        "net.ipv4.tcp_min_tso_segs", "net.ipv4.tcp_ecn", "net.ipv4.tcp_pacing", "net.ipv4.tcp_notsent_lowat", "net.ipv4.tcp_fastopen",
+        "net.ipv4.tcp_syncookies", "net.ipv4.tcp_moderate_rcvbuf", "net.ipv4.tcp_no_metrics_save", "net.ipv4.tcp_autocorking",
+        "net.ipv4.tcp_limit_output_bytes", "net.ipv4.tcp_mtu_probing", "net.ipv4.tcp_base_mss", "net.ipv4.tcp_min_snd_mss",
+        "net.ipv4.tcp_rto_min_us", "net.ipv4.tcp_invalid_ratelimit", "net.ipv4.tcp_abort_on_overflow", "net.core.",
+    ),
+)  # fmt: skip
+
+FREEBSD = Profile(
+    "freebsd",
+    config={
+        "rcvbuf": 64 * KIB, "sndbuf": 32 * KIB, "rto_initial": SECOND, "rto_min": 230 * MS, "delack": 40 * MS, "syn_retries": 12,
+        "synack_retries": 3, "option_layout": 1, "window_scale": 6, "round_rcvbuf": 1, "all_room": 1,
+        "dsack": 1, "delack_small": 4, "fin_again": 1, "time_wait_quiet": 1, "drop_synfin": 0, "challenge_interval": 0,
+    },
+    defined=frozenset({"FreeBSD"}),
+    names={"O_NONBLOCK": 4, "TCP_NODELAY": 1},
+    sysctls={
+        "net.inet.tcp.rfc1323": lambda text: {"timestamps": text != "0", "window_scaling": text != "0"},
+        "net.inet.tcp.sack.enable": switch("sack"),
+        "net.inet.tcp.recvspace": number("rcvbuf"),
+        "net.inet.tcp.sendspace": number("sndbuf"),
+        "net.inet.tcp.rexmit_initial": number("rto_initial", MS),
+        "net.inet.tcp.rexmit_slop": number("rto_min", MS),
+        "net.inet.tcp.delacktime": number("delack", MS),
+        "net.inet.tcp.keepidle": number("keep_idle", MS),
+        "net.inet.tcp.keepintvl": number("keep_interval", MS),
+        "net.inet.tcp.keepcnt": number("keep_count"),
+        "net.inet.tcp.msl": number("msl", MS),
+        "net.inet.tcp.drop_synfin": lambda text: {"drop_synfin": 2 * (int(text) != 0)},
+        "net.inet.tcp.insecure_rst": switch("insecure_rst"),
+        "net.inet.tcp.insecure_syn": switch("insecure_syn"),
+        "kern.ipc.maxsockbuf": lambda text: {"window_scale": next(s for s in range(15) if s == 14 or 65535 << s >= int(text))},
+    },
+    ignored=(
+        "net.inet.tcp.hostcache", "net.inet.tcp.ecn", "net.inet.tcp.blackhole", "net.inet.tcp.fastopen", "net.inet.tcp.rexmit_drop_options",
+        "net.inet.tcp.syncookies", "net.inet.tcp.keepinit", "net.inet.tcp.icmp_may_rst", "net.inet.tcp.pmtud", "net.inet.tcp.path_mtu",
+        "net.inet.tcp.mssdflt", "net.inet.tcp.tolerate_missing_ts", "net.inet.tcp.v6",
+    ),
+)  # fmt: skip
+
+PROFILES = {profile.name: profile for profile in (RFC, LINUX, FREEBSD)}
