@@ -267,6 +267,20 @@ def test_a_new_rate_holds_for_the_frames_that_still_wait():
     assert link.up.statistics()["busy_ns"] == 220_000
 
 
+def test_frames_that_a_new_rate_moves_take_their_places_among_ties_anew():
+    net, a, _, link, _ = pair(rate="8Mbit", delay="1ms")
+    c, d = net.port("c"), net.port("d")
+    other = net.link(c, d, delay=1_098_400)
+    net.logging = True
+    send_each(net, a, [0] * 6)
+    send_each(net, c, [100_000])
+    net.call_at(150_000, lambda: link.up.change(rate="80Mbit"))
+    net.run()
+    delivered = [(int(row["time"]), int(row["link"])) for row in net.event_log() if row["what"] == 1]
+    assert delivered[3:5] == [(1_198_400, other.number), (1_198_400, link.number)]
+    assert [t for t, n in delivered if n == link.number] == [1_064_000, 1_128_000, 1_192_000, 1_198_400, 1_204_800, 1_211_200]
+
+
 def test_a_lower_rate_makes_the_waiting_frames_later():
     net, a, _, link, arrivals = pair(rate="8Mbit", delay="1ms")
     for n in range(3):

@@ -64,7 +64,9 @@ def _fit(scenario: Scenario, world: World, links: list[Any]) -> None:
         forwards = {"forward": 1} if name in scenario.table.routers else {}
         world.hosts[name].configure(scenario.stacks[name] | forwards)
     for link, table, ways, fates in zip(links, scenario.table.links, scenario.links, scenario.fates, strict=True):
-        link.up.change(**(MODEL | ways["up"]))
-        link.down.change(**(MODEL | ways["down"]))
+        for way, model in ((link.up, ways["up"]), (link.down, ways["down"])):
+            now, wanted = way.settings, MODEL | model
+            if now != wanted:
+                way.change(**{key: value for key, value in wanted.items() if value != now[key]})
         link.set_fates(fates, world.seed)
         link_ends(world, table)

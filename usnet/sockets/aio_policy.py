@@ -5,7 +5,6 @@ said there, the policy that was in force before answers.
 """
 
 import asyncio
-import contextlib
 import contextvars
 from asyncio import events
 from typing import Any
@@ -73,16 +72,19 @@ def _install():
         cls.__new__ = _selector_loop
 
 
-@contextlib.contextmanager
-def installed(stack=None, *, socket=None):
+class installed:  # noqa: N801
     """Inside, asyncio.run(), asyncio.new_event_loop(), asyncio.SelectorEventLoop() and what is built on them make loops of usnet's, on `stack` or
     on the current one; in this thread, task or program alone. Programs on hosts of a World have this already. `socket`: the class of sockets
     that these loops make, derived from usnet.socket."""
-    _install()
-    token = _here.set(EventLoopPolicy(stack))
-    made_with = socket_class.set(socket or socket_class.get())
-    try:
-        yield
-    finally:
-        socket_class.reset(made_with)
-        _here.reset(token)
+
+    def __init__(self, stack=None, *, socket=None):
+        self._stack, self._socket = stack, socket
+
+    def __enter__(self):
+        _install()
+        self._token = _here.set(EventLoopPolicy(self._stack))
+        self._made_with = socket_class.set(self._socket or socket_class.get())
+
+    def __exit__(self, *exception):
+        socket_class.reset(self._made_with)
+        _here.reset(self._token)

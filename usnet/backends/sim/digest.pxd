@@ -23,6 +23,12 @@ cdef void digest_feed(digest128 *d, uint64_t word0, uint64_t word1, const uint8_
 cdef void digest_result(const digest128 *d, uint64_t *a, uint64_t *b) noexcept nogil
 
 
+cdef inline void digest_words(digest128 *d, uint64_t word0, uint64_t word1) noexcept nogil:
+    """digest_feed() of the two words alone."""
+    d.blocks += 1
+    digest_block(&d.a, &d.b, word0, word1)
+
+
 cdef inline void digest_block(uint64_t *a, uint64_t *b, uint64_t x, uint64_t y) noexcept nogil:
     a[0] = (a[0] ^ x) * <uint64_t>0x9fb21c651e98df25
     b[0] = (b[0] ^ y) * <uint64_t>0xd6e8feb86659fd93

@@ -9,7 +9,7 @@ cdef void digest_start(digest128 *d, uint64_t seed) noexcept nogil:
     digest_block(&d.a, &d.b, seed, seed >> 32)
 
 
-cdef inline void digest_words(uint64_t *a, uint64_t *b, const uint8_t *p) noexcept nogil:
+cdef inline void digest_piece(uint64_t *a, uint64_t *b, const uint8_t *p) noexcept nogil:
     cdef uint64_t words[2]
     memcpy(words, p, 16)
     digest_block(a, b, le64toh(words[0]), le64toh(words[1]))
@@ -22,20 +22,20 @@ cdef void digest_feed(digest128 *d, uint64_t word0, uint64_t word1, const uint8_
     d.blocks += 1 + ((n + 15) >> 4)
     digest_block(&a, &b, word0, word1)
     while n >= 64:
-        digest_words(&a, &b, p)
-        digest_words(&a, &b, p + 16)
-        digest_words(&a, &b, p + 32)
-        digest_words(&a, &b, p + 48)
+        digest_piece(&a, &b, p)
+        digest_piece(&a, &b, p + 16)
+        digest_piece(&a, &b, p + 32)
+        digest_piece(&a, &b, p + 48)
         p += 64
         n -= 64
     while n >= 16:
-        digest_words(&a, &b, p)
+        digest_piece(&a, &b, p)
         p += 16
         n -= 16
     if n:
         memset(padded, 0, 16)
         memcpy(padded, p, n)
-        digest_words(&a, &b, padded)
+        digest_piece(&a, &b, padded)
     d.a = a
     d.b = b
 

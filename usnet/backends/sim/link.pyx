@@ -10,7 +10,7 @@ from usnet.backends.sim.journal cimport (
     ALTERED_BITS, ALTERED_BY_RULE, DROP_DOWN, DROP_FATE, DROP_LOSS, DROP_MTU, DROP_NONE, DROP_OVERRUN, DROP_QUEUE, FRAME_DELIVERED, FRAME_DROPPED,
     FRAME_SENT, happening, observe,
 )
-from usnet.backends.sim.scheduler cimport event, sched_place, sched_push, sched_push_at, sched_register
+from usnet.backends.sim.scheduler cimport event, sched_place, sched_pop, sched_push, sched_push_at, sched_register, sched_replace
 from usnet.wire.eth cimport ETH_HLEN
 from usnet.wire.peek cimport eth_header_len
 
@@ -33,6 +33,7 @@ cdef int link_dir_init(link_dir *d, world *w, uint32_t link, uint32_t direction)
     if kind < 0:
         return kind
     d.kind = <uint32_t>kind
+    w.s.kinds[kind].takes = True
     return 0
 
 
@@ -182,6 +183,13 @@ cdef inline bint too_large(link_dir *d, const uint8_t *p, uint32_t length) noexc
     return length > eth_header_len(p) + d.mtu
 
 
+cdef inline void nothing_befalls(fate *f) noexcept nogil:
+    """What is read of a fate, and no more: this is for each frame."""
+    f.drop = False
+    f.copies = f.hold = f.n_bits = f.n_edits = 0
+    f.gap = f.delay = f.hold_ns = 0
+
+
 cdef void link_send(link_dir *d, const uint8_t *p, uint32_t length) noexcept nogil:
     send(d, p, length, NULL)
 
@@ -200,8 +208,9 @@ cdef bint send(link_dir *d, const uint8_t *p, uint32_t length, frame *given) noe
     d.n.sent_bytes += length
     link_update_queue(d)
     note(d, FRAME_SENT, DROP_NONE, index, p, length, 0)
-    memset(&f, 0, sizeof(fate))
-    if d.fates != NULL:
+    if d.fates == NULL:
+        nothing_befalls(&f)
+    else:
         fates_decide(d.fates, p, length, d.w.s.now, <int>d.direction, &f)
     if not d.up:
         cause = DROP_DOWN
@@ -329,12 +338,16 @@ cdef inline void push_first(link_dir *d) noexcept nogil:
 
 
 cdef inline void leave_row(link_dir *d) noexcept nogil:
-    """The first of the row arrives."""
-    d.row = d.row.next
-    if d.row != NULL:
-        push_first(d)
-        if d.row.next != NULL:
-            prefetch(d.row.next)
+    """The first of the row arrives: the next one's event takes the place of its own."""
+    cdef frame *f = d.row.next
+    d.row = f
+    if f == NULL:
+        sched_pop(d.w.s)
+        return
+    f.events += 1
+    sched_replace(d.w.s, f.due, f.order, d.kind, <uint64_t>f)
+    if f.next != NULL:
+        prefetch(f.next)
 
 
 cdef void break_row(link_dir *d) noexcept nogil:
@@ -392,6 +405,8 @@ cdef void frame_due(void *ctx, uint64_t arg, int64_t now) noexcept nogil:
     f.done = True
     if f.in_row:
         leave_row(d)
+    else:
+        sched_pop(d.w.s)
     if f.hold:
         forget_held(d, f)
     if not arrive(d, f, now) and f.events == 0:

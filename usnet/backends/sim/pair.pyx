@@ -79,6 +79,11 @@ cdef class Direction:
             value = d.reorder = bool(value)
         self.model[key] = value
 
+    @property
+    def settings(self):
+        """All attributes of MODEL, as they are."""
+        return dict(self.model)
+
     def __getattr__(self, key):
         if key in MODEL:
             return self.model[key]

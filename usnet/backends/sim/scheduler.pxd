@@ -41,6 +41,7 @@ cdef struct event_kind:
     event_stale stale       # NULL: never
     event_dropped dropped
     void *ctx
+    bint takes              # the handler takes its event out of the heap itself, before all else, by sched_pop() or sched_replace()
 
 cdef struct alarm:
     alarm_handler handler
@@ -117,6 +118,11 @@ cdef void alarm_free(alarm *a) noexcept nogil
 cdef void host_touch(host *h) noexcept nogil
 # The host's next deadline, in ns of its own clock, after calls that changed it.
 cdef void host_arm(host *h, int64_t deadline) noexcept nogil
+
+
+# The first event goes, and another comes: cheaper than one after the other.
+cdef void sched_pop(scheduler *s) noexcept nogil
+cdef void sched_replace(scheduler *s, int64_t t, uint64_t order, uint32_t kind, uint64_t arg) noexcept nogil
 
 
 cdef inline uint64_t sched_place(scheduler *s) noexcept nogil:

@@ -40,15 +40,19 @@ cdef int push_event(scheduler *s, const event *e) noexcept nogil:
 
 cdef void pop_event(scheduler *s, event *out) noexcept nogil:
     cdef event last
+    out[0] = s.heap[0]
+    s.n -= 1
+    if s.n:
+        last = s.heap[s.n]
+        put_first(s, &last)
+
+
+cdef void put_first(scheduler *s, const event *e) noexcept nogil:
+    """In place of the first event, and down from there to where it belongs."""
     cdef size_t i = 0
     cdef size_t child
     cdef size_t best
     cdef size_t end
-    out[0] = s.heap[0]
-    s.n -= 1
-    if s.n == 0:
-        return
-    last = s.heap[s.n]
     while True:
         child = 4 * i + 1
         if child >= s.n:
@@ -60,11 +64,25 @@ cdef void pop_event(scheduler *s, event *out) noexcept nogil:
             if before(&s.heap[child], &s.heap[best]):
                 best = child
             child += 1
-        if not before(&s.heap[best], &last):
+        if not before(&s.heap[best], e):
             break
         s.heap[i] = s.heap[best]
         i = best
-    s.heap[i] = last
+    s.heap[i] = e[0]
+
+
+cdef void sched_pop(scheduler *s) noexcept nogil:
+    cdef event e
+    pop_event(s, &e)
+
+
+cdef void sched_replace(scheduler *s, int64_t t, uint64_t order, uint32_t kind, uint64_t arg) noexcept nogil:
+    cdef event e
+    e.t = t
+    e.order = order
+    e.kind = kind
+    e.arg = arg
+    put_first(s, &e)
 
 
 cdef int sched_push(scheduler *s, int64_t t, uint32_t kind, uint64_t arg) noexcept nogil:
@@ -97,6 +115,7 @@ cdef int sched_register(
     s.kinds[s.n_kinds].stale = stale
     s.kinds[s.n_kinds].dropped = dropped
     s.kinds[s.n_kinds].ctx = ctx
+    s.kinds[s.n_kinds].takes = False
     s.n_kinds += 1
     return <int>s.n_kinds - 1
 
@@ -260,7 +279,9 @@ cdef int sched_step(scheduler *s, int64_t limit) noexcept nogil:
         s.at_instant = 0
     elif endless(s):
         return 0
-    pop_event(s, &e)
+    e = s.heap[0]
+    if not s.kinds[e.kind].takes:
+        pop_event(s, &e)
     s.now = e.t
     s.executed += 1
     s.kinds[e.kind].handler(s.kinds[e.kind].ctx, e.arg, e.t)
@@ -355,7 +376,7 @@ cdef class Scheduler:
             h = h.next_due
         for i in range(self.s.n):
             if self.s.heap[i].kind == KIND_ALARM:
-                forget_alarm(<alarm *>self.s.heap[i].arg)
+                drop_alarm_event(<alarm *>self.s.heap[i].arg)
         for entry in self.calls:
             if entry is not None:
                 (<Call>entry[0]).slot = -1
@@ -468,13 +489,9 @@ cdef class Scheduler:
         return 0
 
 
-cdef void forget_alarm(alarm *a) noexcept:
+cdef void drop_alarm_event(alarm *a) noexcept:
     """One of its events goes, and it is not set any more."""
     a.t = a.armed_t = INT64_MAX
-    drop_alarm_event(a)
-
-
-cdef void drop_alarm_event(alarm *a) noexcept:
     a.events -= 1
     if a.dead and a.events == 0:
         free(a)

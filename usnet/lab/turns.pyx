@@ -2,18 +2,20 @@
 
 import sys
 from asyncio import events, tasks
-from typing import Any
 
+cdef object running_loop = events._get_running_loop
+cdef object hooks_now = sys.get_asyncgen_hooks
+cdef object depth_now = sys.get_coroutine_origin_tracking_depth
 # Python 3.11 keeps the current task by its loop, which need not be taken away.
-_swap_current_task: Any = getattr(tasks, "_swap_current_task", None)
+cdef object _swap_current_task = getattr(tasks, "_swap_current_task", None)
 
 
 def set_aside():
     """Before others run: takes away the running loop, its task, the hooks of asynchronous generators and the tracking of coroutines. Returns what
     take_up() gives back; None when there was nothing."""
-    loop = events._get_running_loop()
-    hooks = sys.get_asyncgen_hooks()
-    depth = sys.get_coroutine_origin_tracking_depth()
+    loop = running_loop()
+    hooks = hooks_now()
+    depth = depth_now()
     if loop is None and hooks.firstiter is None and hooks.finalizer is None and not depth:
         return None
     task = None
