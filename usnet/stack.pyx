@@ -19,14 +19,7 @@ from usnet.backends.ring cimport (
     slot_meta,
 )
 from usnet.ip.config cimport (
-    MAX_NEIGHBOURS,
-    ip_add_addr,
-    ip_add_netif,
-    ip_add_route,
-    ip_del_addr,
-    ip_free,
-    ip_init,
-    ip_reset,
+    MAX_NEIGHBOURS, ip_add_addr, ip_add_netif, ip_add_route, ip_del_addr, ip_free, ip_init, ip_reset,
 )
 from usnet.ip.input cimport ip_input, ip_input_loopback
 from usnet.ip.link cimport LINK_FRAME_MAX, link_gather
