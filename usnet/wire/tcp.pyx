@@ -125,8 +125,12 @@ cdef struct placed:             # an option of a SYN
 
 # [layout]: the order. In LAYOUT_ALIGNED SACK-permitted shares its word with the NOPs before it, or with the timestamps behind it.
 cdef placed ORDERS[2][4]
-ORDERS[<int>LAYOUT_ALIGNED][:] = [placed(TCPO_MSS, 4, 1, 0), placed(TCPO_SACK_OK, 2, 4, 2), placed(TCPO_TIMESTAMP, 10, 4, 2), placed(TCPO_WSCALE, 3, 4, 1)]
-ORDERS[<int>LAYOUT_PACKED][:] = [placed(TCPO_MSS, 4, 1, 0), placed(TCPO_WSCALE, 3, 2, 1), placed(TCPO_SACK_OK, 2, 2, 0), placed(TCPO_TIMESTAMP, 10, 4, 2)]
+ORDERS[<int>LAYOUT_ALIGNED][:] = [
+    placed(TCPO_MSS, 4, 1, 0), placed(TCPO_SACK_OK, 2, 4, 2), placed(TCPO_TIMESTAMP, 10, 4, 2), placed(TCPO_WSCALE, 3, 4, 1),
+]
+ORDERS[<int>LAYOUT_PACKED][:] = [
+    placed(TCPO_MSS, 4, 1, 0), placed(TCPO_WSCALE, 3, 2, 1), placed(TCPO_SACK_OK, 2, 2, 0), placed(TCPO_TIMESTAMP, 10, 4, 2),
+]
 
 
 cdef void put_syn_option(uint8_t *q, uint8_t option, const tcp_repr *r) noexcept nogil:

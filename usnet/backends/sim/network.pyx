@@ -142,8 +142,8 @@ cdef class Network:
 
     def reset(self, seed):
         """As new, at 0 ns, with another seed and the same hosts, ports, switches and links, these without fates; whatever was to happen will not. No
-        environment belongs to it, and nobody taps it. Stacks and their pollers are to be reset before, by who owns them. False: this network cannot be
-        used again, and nothing is to be done with it any more."""
+        environment belongs to it, and nobody taps it. Stacks and their pollers are to be reset before, by who owns them. False: this network cannot
+        be used again, and nothing is to be done with it any more."""
         cdef Link link
         cdef SimPort port
         if self.environment is not None and self.environment.running:
