@@ -64,6 +64,13 @@ def test_all_arrives_and_what_was_lost_is_sent_again():
     assert outcome.statistics["watch"]["looks"] > outcome.packets
 
 
+def test_each_of_two_segments_of_one_instant_earns_its_own_reset():
+    """A FIN and an old SYN reach a host at once whose connection is gone."""
+    fates = (Mishap(kind="ack", nth=2), Mishap(do="reorder", kind="syn", amount=3), Mishap())
+    plan = Plan((Talk(steps("close"), steps("reset")),), fates, (Outage(lasts=1_000_000),), link=Link(rate=1_000_000_000))
+    assert run_plan(plan).failures == []
+
+
 @pytest.mark.parametrize("plan", [EXAMPLE, Plan(), Plan(fates=(Mishap(kind="syn"),), server=End(sack=False), outages=(Outage(5, 10),))])
 def test_a_saved_plan_replays_to_the_same_digest_in_another_process(plan, tmp_path):
     path = save_plan(plan, tmp_path)

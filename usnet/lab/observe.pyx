@@ -199,7 +199,7 @@ cdef class Observer(FrameTap):
         """The end that a segment belongs to. A SYN with a new number begins another when the old is over; so does any when it was reset, for then
         nobody knows the old number any more."""
         key = (host.name, laddr << 16 | lport, raddr << 16 | rport)
-        cdef Side side = self.sides.get(key)
+        cdef Side side = self.sides.get(key), before = side
         cdef bint over
         if side is not None and seg.flags & (SYN | ACK) == SYN:
             over = side.reset_at >= 0 or (side.fin_at >= 0 and side.una > side.fin_at) or (side.last is not None and side.last.flags & RST != 0)
@@ -209,6 +209,8 @@ cdef class Observer(FrameTap):
                 side = None
         if side is None:
             side = self.sides[key] = Side(self, host.name, f"{host.name} ({text_of(laddr)}:{lport} to {text_of(raddr)}:{rport})")
+            if before is not None:          # what reached it at this instant may yet be answered
+                side.recent, side.last_at = before.recent, before.last_at
         return side
 
     def crashed(self, str host, int64_t t):

@@ -41,6 +41,7 @@ cdef class End:
     cdef readonly int64_t doubled       # data segments of which all had arrived before
     cdef int64_t last_at                # time of the last arrival
     cdef Segment last                   # its numbers alone; its bytes are gone
+    cdef list recent                    # Segment: all that arrived then
     cdef readonly bint was_reset        # by a RST with the number that counts (RFC 5961)
     cdef list clipped                   # data that went beyond the window: when, from, to, with FIN
     cdef int64_t asked_at               # when something other than a RST reached it, or left it

@@ -28,6 +28,7 @@ cdef class End:
     def __init__(self, observer, str host, str name):
         self.observer, self.host, self.name = observer, host, name
         self.kept = bytearray()
+        self.recent = []
         self.kept_from = 1
         self.log, self.small, self.ahead, self.clipped, self.owed_full, self.unsaid, self.told = [], [], [], [], [], [], []
         self.iss = self.fin_at = self.last_tsval = self.reset_at = self.irs = self.peer_fin = self.last_at = self.asked_at = -1

@@ -34,6 +34,20 @@ cdef int64_t mss_of(const seen_options *o) noexcept:
     return o.mss if o.mss > 0 else 536
 
 
+cdef bint answers_one(Segment rst, list arrived) except -1:
+    """Whether a RST is what one of the last instant's arrivals earns (RFC 9293, 3.5.2)."""
+    cdef Segment was
+    cdef uint32_t after
+    for was in arrived:
+        after = was.seq + was.n + (was.flags & SYN != 0) + (was.flags & FIN != 0)
+        if was.flags & ACK:
+            if rst.seq == was.ack:
+                return True
+        elif rst.flags & ACK and rst.seq == 0 and rst.ack == after:
+            return True
+    return False
+
+
 cdef class Side(End):
     """One end of a connection. Offsets of what it sent count from its SYN, of what reached it from the peer's."""
 
@@ -64,17 +78,11 @@ cdef class Side(End):
         return 0
 
     cdef int check_reset(self, int64_t t, Segment seg) except -1:
-        cdef Segment was = self.last
         cdef int64_t offset = unwrapped(self.sent_max, seg.seq, self.iss)
         cdef bint own = self.iss >= 0 and 0 <= offset <= self.sent_max
-        cdef bint answers = False
-        cdef uint32_t after
-        if was is not None:
-            if self.last_at == t and was.flags & RST and self.asked_at != t:
-                self.wrong("rst", t, "a RST answers a RST")
-            after = was.seq + was.n + (was.flags & SYN != 0) + (was.flags & FIN != 0)
-            answers = seg.seq == was.ack if was.flags & ACK else (seg.flags & ACK and seg.seq == 0 and seg.ack == after)
-        if not own and not answers:
+        if self.last is not None and self.last_at == t and self.last.flags & RST and self.asked_at != t:
+            self.wrong("rst", t, "a RST answers a RST")
+        if not own and not answers_one(seg, self.recent):
             self.wrong("rst", t, f"a RST with sequence number {seg.seq}, which is neither its own nor that of an answer")
         if self.iss >= 0 and self.irs < 0:
             return 0  # SYN-SENT: the answer to a segment of another connection, and this one goes on
@@ -94,6 +102,9 @@ cdef class Side(End):
         self.check_owed(t)
         self.arrived += 1
         sack_arrives(self, t)
+        if self.last_at != t:
+            self.recent = []
+        self.recent.append(seg)
         self.last_at, self.last = t, seg
         if flags & RST:
             owes_nothing(self)
