@@ -28,8 +28,8 @@ cdef enum:
 
 cdef inline size_t terms_bytes() noexcept nogil:
     """Of those that are compared."""
-    cdef const terms *m = NULL
-    return <size_t>&m.refs
+    cdef terms m
+    return <size_t>(<const uint8_t *>&m.refs - <const uint8_t *>&m)
 
 
 cdef int rest_init(tcp_state *t, uint32_t max_connections) noexcept nogil:
