@@ -124,6 +124,8 @@ cdef struct tcp_state:
 
 # Gives a connection at rest its TCB again. No other connection goes to rest by it, so that pointers to TCBs stay good.
 cdef tcb *tcb_wake(tcp_state *t, uint32_t c) noexcept nogil
+# The same of one whose timer the wheel has just freed; awake, it is as it was.
+cdef tcb *tcb_fired(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 # The TCB that it would have, without waking it: for whoever only looks.
 cdef void tcb_unpack(tcp_state *t, uint32_t c, tcb *out) noexcept nogil
 # A new one joins those awake: its TCB, zeroed but for what links it; NULL when there is no room.

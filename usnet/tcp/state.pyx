@@ -125,6 +125,21 @@ cdef tcb *tcb_wake(tcp_state *t, uint32_t c) noexcept nogil:
     return k
 
 
+cdef tcb *tcb_fired(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """What it was armed for is due, if not for later; when exactly, the wheel does not know any more."""
+    cdef record *r = record_at(t, c)
+    cdef tcb *k
+    if t.whole[c]:
+        return tcb_at(t, c)
+    r.timer = NONE
+    k = tcb_wake(t, c)
+    if r.state & REST_KEEP and not k.deadline[T_KEEP]:
+        k.deadline[T_KEEP] = now
+    if r.state & REST_LINGER and not k.deadline[T_LINGER]:
+        k.deadline[T_LINGER] = now
+    return k
+
+
 cdef void tcb_unpack(tcp_state *t, uint32_t c, tcb *out) noexcept nogil:
     memset(out, 0, sizeof(tcb))
     unpack(t, record_at(t, c), out)

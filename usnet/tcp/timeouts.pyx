@@ -12,7 +12,7 @@ from usnet.tcp.output cimport (
 )
 from usnet.tcp.recovery.newreno cimport recovery_timeout
 from usnet.tcp.recovery.sack cimport sack_timeout
-from usnet.tcp.state cimport rest_unarmed, tcb_at, tcb_live, tcp_state
+from usnet.tcp.state cimport rest_unarmed, tcb_at, tcb_fired, tcb_live, tcp_state
 from usnet.tcp.tcb cimport (
     T_DELACK,
     T_KEEP,
@@ -129,7 +129,7 @@ cdef void tcp_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k
     if rest_unarmed(t, c):
         return
-    k = tcb_at(t, c)
+    k = tcb_fired(t, c, now)
     k.timer = NONE                          # the wheel freed it
     if take_due(k, T_LINGER, now):
         tcp_end(t, c, 0)                    # 2 MSL, or the patience with an orphan's peer, is over
