@@ -26,6 +26,6 @@ cdef inline bint blocks_due(const tcb *k) noexcept nogil:
 
 cdef inline void blocks_twice(tcp_state *t, tcb *k, uint32_t left, uint32_t right) noexcept nogil:
     """[left, right) has arrived twice: told of by the next segment, of several the first (RFC 2883, section 4)."""
-    if t.config.dsack and k.dsack_left == k.dsack_right:
+    if t.config.dsack and k.flags & TF_SACK and k.dsack_left == k.dsack_right:
         k.dsack_left = left
         k.dsack_right = right

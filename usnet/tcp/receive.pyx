@@ -55,7 +55,8 @@ cdef int receive_gapped(tcp_state *t, tcb *k, uint32_t ahead, const uint8_t *p, 
             return -ENOBUFS
         ranges_init(<ranges *>arena_at(&t.ooos, k.ooo))
     have = <ranges *>arena_at(&t.ooos, k.ooo)
-    tell_twice(t, k, have, start, end)
+    if t.config.dsack:
+        tell_twice(t, k, have, start, end)
     if write_gaps(t, k, have, start, end, p):
         count_drop(t, TDROP_NO_MEMORY)
         return -ENOBUFS

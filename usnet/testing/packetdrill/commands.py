@@ -10,15 +10,15 @@ from usnet.testing.packetdrill.profiles import Profile
 
 SETTING = re.compile(r"([a-z0-9_./]+)=(.*)", re.DOTALL)
 SOCKSTAT_STATES = {"SYN_RECEIVED": "SYN_RCVD"}
-WITHOUT_EFFECT = ("tc", "nstat", "ip", "true", "sleep", "echo", "export", "cd", ":")
+WITHOUT_EFFECT = ("tc", "nstat", "ip", "true", "echo", "export", "cd", ":")
 SPLIT = re.compile(r"\n|;|&&")
 
 
 class Host:
     """The machine that a script believes to be on."""
 
-    def __init__(self, profile: Profile, stack: Any, calls: Any):
-        self.profile, self.stack, self.calls = profile, stack, calls
+    def __init__(self, profile: Profile, stack: Any):
+        self.profile, self.stack = profile, stack
 
     def run(self, text: str) -> None:
         """Wrong when the command says no; Unsupported for one that is not understood."""

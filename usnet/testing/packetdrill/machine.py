@@ -6,8 +6,8 @@ from typing import Any
 
 from usnet.backends.clock import ManualClock
 from usnet.backends.pair import make_pair
-from usnet.backends.poller import Poller
 from usnet.sockets.host import Stack
+from usnet.testing.cable import Unblocked
 from usnet.testing.packetdrill.packets import Unsupported
 from usnet.wire.mirror import EthHeader, IcmpHeader, Ipv4Header, UdpHeader
 from usnet.wire.raw import RawTcp
@@ -16,16 +16,6 @@ START = 1_000_000_000  # ns: reading of the clock when a script begins
 MAC, PEER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 SPIN_LIMIT = 10_000
 TCP, UDP, ICMP = 6, 17, 1
-
-
-class Waitless(Poller):
-    """Nothing waits here: time moves on between events only."""
-
-    def add_port(self, port: Any) -> None:
-        pass
-
-    def wait(self, deadline: int) -> bool:
-        raise AssertionError("a call blocked")
 
 
 @dataclass
@@ -49,7 +39,7 @@ class Machine:
         self.port, self.wire = make_pair(slots=1024, mtu=mtu, mac=(MAC, PEER_MAC), clock=self.clock)
         gateway = ".".join([*local.split(".")[:3], "254"])
         self.stack = Stack(
-            self.port, f"{local}/24", gateway, seed=1, poller=Waitless(), config=config, max_connections=1024, max_chunks=65536, max_sockets=1024,
+            self.port, f"{local}/24", gateway, seed=1, poller=Unblocked(), config=config, max_connections=1024, max_chunks=65536, max_sockets=1024,
         )  # fmt: skip
         for neighbour in (gateway, remote):
             if neighbour.rpartition(".")[0] == local.rpartition(".")[0]:

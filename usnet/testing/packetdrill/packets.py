@@ -1,7 +1,7 @@
 """What a packet of a script says: read once, then built (inbound) or compared with what left (outbound)."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from usnet.testing.packetdrill.language import ScriptError
@@ -37,7 +37,7 @@ ICMP_CODES = {
         "packet_filtered", "precedence_violation", "precedence_cutoff"],
     11: ["ttl_exceeded_in_transit", "fragment_reassembly_exceeded"],
 }  # fmt: skip
-ALIASES = {"frag_needed": "frag_needed", "admin_prohibited": "packet_filtered"}
+ALIASES = {"admin_prohibited": "packet_filtered"}
 
 
 class Unsupported(Exception):  # noqa: N818
@@ -66,7 +66,6 @@ class Written:
     code: int = 0
     mtu: int = 0
     quoted: str = ""
-    fields: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 def read_packet(text: str, defines: dict[str, str]) -> Written:

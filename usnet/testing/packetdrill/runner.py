@@ -91,7 +91,7 @@ class Run:
         self.machine = Machine(local, remote, int(script.option("mtu", "1500")), dict(self.profile.config), capture)
         self.bind_port, self.connect_port = int(script.option("bind_port", "8080")), int(script.option("connect_port", "8080"))
         self.calls = Calls(self.machine.stack, (local, self.bind_port), (remote, self.connect_port), self.profile.names)
-        self.host = Host(self.profile, self.machine.stack, self.calls)
+        self.host = Host(self.profile, self.machine.stack)
         self.tolerance = int(script.option("tolerance_usecs", "4000")) * US
         self.percent = float(script.option("tolerance_percent", str(PERCENT)))
         self.joins = "strict_segments" not in script.options
