@@ -2,10 +2,11 @@
 them.
 
 The bytes of a queue in their order are those of its chain with the pieces between them. A chain may go on behind the queue's end (with what arrived
-ahead); pieces are only ever added at the end.
+ahead); pieces are only ever added at the end. A queue of a few bytes has them near, in itself: then it has no chunk and no piece.
 """
 from libc.errno cimport ENOBUFS
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from usnet.memory.arena cimport NONE, arena
 from usnet.memory.buffers cimport buffers
@@ -13,6 +14,7 @@ from usnet.memory.chunks cimport chain, chain_drop, chain_peek, chain_take, chai
 
 cdef enum:
     SETS = 8                    # of buffers a stack
+    NEAR_BYTES = 128            # of a queue that needs no chunk
     OWN_CHUNK = 254             # piece.where: a chunk of the stack
     OWN_HEAP = 255              # memory of its own, since its port is gone
     PIECE_WHOLE = 0x01          # nothing was cut off: `sum` is the sum of its bytes
@@ -57,6 +59,9 @@ cdef struct piece_queue:
     uint32_t first              # piece, or NONE
     uint32_t last
     uint32_t cursor             # piece found last, or NONE
+    uint16_t near               # bytes that are near: then these are all there are; 0: they are elsewhere
+    uint16_t near_at            # where they begin; 0 while there are none
+    uint64_t nearby[16]         # NEAR_BYTES bytes
 
 cdef int pieces_init(piece_pool *pool, chunk_pool *chunks, uint32_t max_pieces) noexcept nogil     # 0 or -ENOMEM
 cdef void pieces_free(piece_pool *pool) noexcept nogil
@@ -77,6 +82,9 @@ cdef void piece_release(piece_pool *pool, uint32_t i) noexcept nogil
 
 cdef void queue_init(piece_queue *q) noexcept nogil
 cdef void queue_clear(piece_pool *pool, piece_queue *q) noexcept nogil
+# What was near moves to the chain, as whoever adds to it by other ways than queue_write must have it. 0 or -ENOBUFS.
+cdef int queue_spill(piece_pool *pool, piece_queue *q) noexcept nogil
+# Appends a piece to a queue that has nothing near.
 cdef void queue_add(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil
 # Copies what piece i of the queue has in a port's buffer to chunks, and gives the buffer back. 0, or -ENOBUFS: then nothing happened.
 cdef int queue_aside(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil
@@ -95,14 +103,34 @@ cdef inline piece *piece_at(piece_pool *pool, uint32_t i) noexcept nogil:
     return <piece *>pool.items.base + i      # as arena_at, whose items are no larger: a size that the compiler knows
 
 
+cdef inline uint8_t *queue_near(piece_queue *q) noexcept nogil:
+    """Where the bytes that are near begin."""
+    return <uint8_t *>q.nearby + q.near_at
+
+
+cdef inline bint queue_fits_near(const piece_queue *q, uint32_t n) noexcept nogil:
+    """Whether n more bytes would be near."""
+    return q.near == q.span and q.c.first == NONE and n <= NEAR_BYTES - q.near_at - <uint32_t>q.near
+
+
 cdef inline uint32_t queue_chained(const piece_queue *q) noexcept nogil:
     """Bytes of the queue in its chain: whatever the chain has behind them is not the queue's yet."""
-    return q.span - q.placed
+    return q.span - q.placed - q.near
+
+
+cdef inline void drop_near(piece_queue *q, uint32_t n) noexcept nogil:
+    q.near -= n
+    q.near_at = 0 if q.near == 0 else q.near_at + n
+    q.front += n
+    q.span -= n
 
 
 cdef inline uint8_t *queue_peek(piece_pool *pool, piece_queue *q, uint32_t at, uint32_t *n) noexcept nogil:
     """The longest run at `at`; *n is its length (0 at the end)."""
     cdef uint8_t *run
+    if q.near:
+        n[0] = q.near - at if at < q.near else 0
+        return queue_near(q) + at
     if q.first != NONE:
         return queue_peek_pieces(pool, q, at, n)
     n[0] = 0
@@ -116,6 +144,9 @@ cdef inline uint8_t *queue_peek(piece_pool *pool, piece_queue *q, uint32_t at, u
 
 cdef inline void queue_drop(piece_pool *pool, piece_queue *q, uint32_t n) noexcept nogil:
     """The n <= span bytes at the front are done with."""
+    if q.near:
+        drop_near(q, n)
+        return
     if q.first != NONE:
         queue_drop_pieces(pool, q, n)
         return
@@ -127,6 +158,10 @@ cdef inline void queue_drop(piece_pool *pool, piece_queue *q, uint32_t n) noexce
 cdef inline uint32_t queue_take(piece_pool *pool, piece_queue *q, uint8_t *dst, uint32_t n) noexcept nogil:
     """Both: copies 0 < n <= span bytes from the front, with which it is done then; how many of them lay in pieces."""
     cdef uint32_t placed
+    if q.near:
+        memcpy(dst, queue_near(q), n)
+        drop_near(q, n)
+        return 0
     if q.first != NONE:
         placed = queue_read(pool, q, dst, n)
         queue_drop_pieces(pool, q, n)
@@ -137,9 +172,20 @@ cdef inline uint32_t queue_take(piece_pool *pool, piece_queue *q, uint8_t *dst, 
     return 0
 
 
+cdef inline int queue_put(piece_pool *pool, piece_queue *q, const uint8_t *src, uint32_t n) noexcept nogil:
+    """queue_write for those who keep the span themselves: they make it longer by n at once."""
+    if queue_fits_near(q, n):
+        memcpy(queue_near(q) + q.near, src, n)
+        q.near += n
+        return 0
+    if q.near and queue_spill(pool, q):
+        return -ENOBUFS
+    return chain_write(pool.chunks, &q.c, queue_chained(q), src, n)
+
+
 cdef inline int queue_write(piece_pool *pool, piece_queue *q, const uint8_t *src, uint32_t n) noexcept nogil:
-    """Appends bytes to the chain, which must end with the queue. 0 or -ENOBUFS."""
-    if chain_write(pool.chunks, &q.c, queue_chained(q), src, n):
+    """Appends bytes where nothing stands behind the queue's end. 0 or -ENOBUFS."""
+    if queue_put(pool, q, src, n):
         return -ENOBUFS
     q.span += n
     return 0

@@ -9,7 +9,7 @@ from usnet.memory.arena cimport (
 )
 from usnet.memory.buffers cimport buffer_at, buffer_release, buffer_take
 from usnet.memory.chunks cimport (
-    CHUNK_BYTES, chain_clear, chain_drop, chain_init, chain_peek, chunk_bytes, chunk_give, chunk_pool,
+    CHUNK_BYTES, chain_clear, chain_drop, chain_init, chain_peek, chain_write, chunk_bytes, chunk_give, chunk_pool,
     chunk_take,
 )
 
@@ -178,7 +178,7 @@ cdef void piece_release(piece_pool *pool, uint32_t i) noexcept nogil:
 # --- Queues -----------------------------------------------------------------------------------------------------------------
 
 cdef void queue_init(piece_queue *q) noexcept nogil:
-    memset(q, 0, sizeof(piece_queue))
+    memset(q, 0, sizeof(piece_queue) - NEAR_BYTES)
     chain_init(&q.c)
     q.first = q.last = q.cursor = NONE
 
@@ -191,6 +191,14 @@ cdef void queue_clear(piece_pool *pool, piece_queue *q) noexcept nogil:
         i = following
     chain_clear(pool.chunks, &q.c)
     queue_init(q)
+
+
+cdef int queue_spill(piece_pool *pool, piece_queue *q) noexcept nogil:
+    if q.near:
+        if chain_write(pool.chunks, &q.c, 0, queue_near(q), q.near):
+            return -ENOBUFS
+        q.near = q.near_at = 0
+    return 0
 
 
 cdef uint32_t true_size(const piece_pool *pool, const piece *p) noexcept nogil:

@@ -18,7 +18,7 @@ from usnet.ip.config cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_so
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.memory.chunks cimport CHUNK_BYTES
-from usnet.memory.pieces cimport queue_read, queue_take, queue_write
+from usnet.memory.pieces cimport queue_fits_near, queue_read, queue_take, queue_write
 from usnet.tcp.handshake cimport handshake_start
 from usnet.tcp.calls cimport ready_both, tcb_ready
 from usnet.tcp.lend cimport lend_fill, lend_may
@@ -169,7 +169,11 @@ cdef bint tcp_may_hold(const tcp_state *t, const tcb *k, uint32_t n) noexcept no
     """Whether n more bytes may wait to be sent. A quarter of the memory is for what arrives: two stacks full of what they want to say to each other
     could take nothing in, and would never say it."""
     cdef uint32_t tail = k.snd.c.n_chunks * CHUNK_BYTES - k.snd.c.offset - k.snd.c.span
-    cdef uint32_t fresh = (n - tail + CHUNK_BYTES - 1) // CHUNK_BYTES if n > tail else 0
+    cdef uint32_t fresh
+    if queue_fits_near(&k.snd, n):
+        return True
+    n += k.snd.near                         # which moves along
+    fresh = (n - tail + CHUNK_BYTES - 1) // CHUNK_BYTES if n > tail else 0
     return fresh == 0 or t.chunks.heads.live + fresh <= t.chunks.heads.capacity - t.chunks.heads.capacity // 4
 
 

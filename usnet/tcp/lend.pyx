@@ -4,10 +4,11 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from usnet.backends.ring cimport NS_BUF_CHANGED
 from usnet.ip.link cimport link_frame_at, link_header_len, link_lend, link_queued
 from usnet.ip.state cimport NETIF_LOOPBACK, netif, tx_frame
-from usnet.memory.arena cimport NONE
+from usnet.memory.arena cimport NONE, arena_give
 from usnet.memory.buffers cimport BUF_HELD, NO_SET, buffer_at, buffer_release, buffer_take, buffers
 from usnet.memory.pieces cimport (
-    PIECE_OUTBOUND, PIECE_SENT, PIECE_WHOLE, SETS, piece, piece_at, piece_over, piece_take, queue_add, queue_aside, queue_find,
+    PIECE_OUTBOUND, PIECE_SENT, PIECE_WHOLE, SETS, piece, piece_at, piece_over, piece_release, piece_take, queue_add, queue_aside,
+    queue_find, queue_spill,
 )
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tcb cimport tcb, tcb_header_len
@@ -101,6 +102,9 @@ cdef bint keep(tcp_state *t, uint32_t c, uint32_t buf, const uint8_t *p, uint32_
     cdef uint32_t i = piece_over(t.pieces, t.ip.now_in.bufs, buf, <uint8_t *>p, n)
     if i == NONE:
         return False
+    if queue_spill(t.pieces, &tcb_at(t, c).rcv):
+        arena_give(&t.pieces.items, i)
+        return False
     piece_at(t.pieces, i).owner = c
     queue_add(t.pieces, &tcb_at(t, c).rcv, i)
     return True
@@ -131,6 +135,9 @@ cdef uint32_t lend_fill(tcp_state *t, uint32_t c, const uint8_t *src, uint32_t n
             return fill(t, k, p, src, n)
     i = open_piece(t, k, n, apart)
     if i == NONE:
+        return 0
+    if queue_spill(t.pieces, &k.snd):
+        piece_release(t.pieces, i)
         return 0
     piece_at(t.pieces, i).owner = c
     queue_add(t.pieces, &k.snd, i)
