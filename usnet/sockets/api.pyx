@@ -17,7 +17,8 @@ from usnet.sockets.constants cimport (
 )
 from usnet.sockets.options cimport option_get, option_set
 from usnet.sockets.ready cimport (
-    ep_create, ep_ctl, ep_free, ep_wait, fd_forget, fd_ready, news_consumed, news_drain, news_of, usn_epoll_event,
+    ep_create, ep_ctl, ep_free, ep_wait, fd_forget, fd_ready, news_consumed, news_drain, news_of,
+    stream_consumed, usn_epoll_event,
 )
 from usnet.sockets.table cimport (
     CALL_ACCEPT, CALL_CLOSE, CALL_CONNECT, CALL_RECV, CALL_SEND, CALL_SHUTDOWN, KIND_EPOLL, KIND_TCP, KIND_UDP,
@@ -283,7 +284,7 @@ cdef int64_t do_sendto(net *n, int fd, const uint8_t *p, size_t length, int flag
         news_consumed(n, fd, READY_OUT | READY_ERR)
         return done
     done = tcp_send(&n.s.tcp, so.pcb, p, <uint32_t>length, flags & MSG_MORE != 0, now)
-    news_consumed(n, fd, READY_OUT)
+    stream_consumed(n, so, READY_OUT)
     return done
 
 
@@ -300,7 +301,7 @@ cdef int64_t do_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, i
     if so.kind == KIND_UDP:
         return recv_datagram(n, fd, so, p, <uint32_t>length, flags, addr, port)
     done = tcp_recv(&n.s.tcp, so.pcb, p, <uint32_t>length, flags & MSG_PEEK != 0, now)
-    news_consumed(n, fd, READY_IN | READY_ERR)
+    stream_consumed(n, so, READY_IN | READY_ERR)
     if done >= 0 and addr != NULL:
         tcp_peer(&n.s.tcp, so.pcb, addr, port)
     return done

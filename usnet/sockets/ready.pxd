@@ -4,7 +4,8 @@ epoll(7).
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from usnet.memory.arena cimport NONE
-from usnet.sockets.table cimport net
+from usnet.sockets.table cimport net, sock
+from usnet.tcp.calls cimport tcp_ready
 
 # Event bits beside READY_* (ip/state), with Linux's numbers.
 cdef enum:
@@ -67,3 +68,9 @@ cdef inline void news_consumed(net *n, uint32_t fd, uint32_t bits) noexcept nogi
     """A call used readiness up (it met EAGAIN, or took the last of it): what comes next is new again."""
     if n.socks[fd].seen & bits and n.socks[fd].items != NONE:
         news_used(n, fd, bits)
+
+
+cdef inline void stream_consumed(net *n, sock *so, uint32_t bits) noexcept nogil:
+    """The same of a TCP socket."""
+    if so.seen & bits and so.items != NONE and bits & ~tcp_ready(&n.s.tcp, so.pcb):
+        so.seen &= <unsigned short>~bits

@@ -20,7 +20,7 @@ from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.memory.chunks cimport CHUNK_BYTES
 from usnet.memory.pieces cimport queue_fits_near, queue_read, queue_take, queue_write
 from usnet.tcp.handshake cimport handshake_start
-from usnet.tcp.calls cimport ready_both, tcb_ready
+from usnet.tcp.calls cimport ready_both, tcb_ready, tcp_read_done
 from usnet.tcp.lend cimport lend_fill, lend_may
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.segment cimport segment_window
@@ -197,7 +197,7 @@ cdef uint32_t put_chunks(tcp_state *t, tcb *k, const uint8_t *p, uint32_t n) noe
     return n
 
 
-cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more, int64_t now) noexcept nogil:
+cdef int64_t tcp_send_else(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t room, done = 0, took, apart
     cdef int64_t status = tcp_send_status(t, k)
@@ -223,24 +223,17 @@ cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bi
     return done
 
 
-cdef bint window_worth_telling(const tcb *k) noexcept nogil:
-    """An ACK only to say that the window grew: for steps that matter, not for every read (RFC 9293, 3.8.6.2.2)."""
+cdef void tcp_tell_window(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     cdef uint32_t promised = <uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt)
     cdef uint32_t more = segment_window(k) - promised
-    if more >= k.rcvbuf // 2:
-        return True
-    return more >= 2 * <uint32_t>k.rcv_mss and (more >= k.rcvbuf // 4 or promised <= k.rcvbuf // 8)
-
-
-cdef void tcp_read_done(tcp_state *t, uint32_t c, uint32_t n) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
-    k.rcv_ready -= n
-    if k.state >= TCPS_ESTABLISHED and not k.flags & TF_FIN_RECEIVED and window_worth_telling(k):
+    if k.state < TCPS_ESTABLISHED or k.flags & TF_FIN_RECEIVED:
+        return
+    if more >= k.rcvbuf // 2 or (more >= 2 * <uint32_t>k.rcv_mss and (more >= k.rcvbuf // 4 or promised <= k.rcvbuf // 8)):
         k.flags |= TF_ACK_NOW
         tcp_want_output(t, c)
 
 
-cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint peek, int64_t now) noexcept nogil:
+cdef int64_t tcp_recv_else(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint peek) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef int32_t err
     cdef uint32_t placed
@@ -251,7 +244,7 @@ cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint pee
         t.copies.in_read += placed
         t.copies.in_read_chunk += n - placed
         if not peek:
-            tcp_read_done(t, c, n)
+            tcp_read_done(t, c, k, n)
         return n
     if k.rcv_ready:                         # nothing was asked for
         return 0
