@@ -125,6 +125,23 @@ cdef inline void drop_near(piece_queue *q, uint32_t n) noexcept nogil:
     q.span -= n
 
 
+cdef inline void queue_take_near(piece_queue *q, uint8_t *dst, uint32_t n) noexcept nogil:
+    """queue_take of a queue whose bytes are near."""
+    memcpy(dst, queue_near(q), n)
+    drop_near(q, n)
+
+
+cdef inline void put_near(piece_queue *q, const uint8_t *src, uint32_t n) noexcept nogil:
+    memcpy(queue_near(q) + q.near, src, n)
+    q.near += n
+
+
+cdef inline void queue_write_near(piece_queue *q, const uint8_t *src, uint32_t n) noexcept nogil:
+    """queue_write of what fits near."""
+    put_near(q, src, n)
+    q.span += n
+
+
 cdef inline uint8_t *queue_peek(piece_pool *pool, piece_queue *q, uint32_t at, uint32_t *n) noexcept nogil:
     """The longest run at `at`; *n is its length (0 at the end)."""
     cdef uint8_t *run
@@ -159,8 +176,7 @@ cdef inline uint32_t queue_take(piece_pool *pool, piece_queue *q, uint8_t *dst, 
     """Both: copies 0 < n <= span bytes from the front, with which it is done then; how many of them lay in pieces."""
     cdef uint32_t placed
     if q.near:
-        memcpy(dst, queue_near(q), n)
-        drop_near(q, n)
+        queue_take_near(q, dst, n)
         return 0
     if q.first != NONE:
         placed = queue_read(pool, q, dst, n)
@@ -175,8 +191,7 @@ cdef inline uint32_t queue_take(piece_pool *pool, piece_queue *q, uint8_t *dst, 
 cdef inline int queue_put(piece_pool *pool, piece_queue *q, const uint8_t *src, uint32_t n) noexcept nogil:
     """queue_write for those who keep the span themselves: they make it longer by n at once."""
     if queue_fits_near(q, n):
-        memcpy(queue_near(q) + q.near, src, n)
-        q.near += n
+        put_near(q, src, n)
         return 0
     if q.near and queue_spill(pool, q):
         return -ENOBUFS

@@ -3,9 +3,11 @@ epoll(7).
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from usnet.ip.state cimport READY_ERR, READY_IN, READY_OUT
 from usnet.memory.arena cimport NONE
 from usnet.sockets.table cimport net, sock
-from usnet.tcp.calls cimport tcp_ready
+from usnet.tcp.calls cimport still_writable
+from usnet.tcp.tcb cimport tcb
 
 # Event bits beside READY_* (ip/state), with Linux's numbers.
 cdef enum:
@@ -70,7 +72,15 @@ cdef inline void news_consumed(net *n, uint32_t fd, uint32_t bits) noexcept nogi
         news_used(n, fd, bits)
 
 
-cdef inline void stream_consumed(net *n, sock *so, uint32_t bits) noexcept nogil:
-    """The same of a TCP socket."""
-    if so.seen & bits and so.items != NONE and bits & ~tcp_ready(&n.s.tcp, so.pcb):
-        so.seen &= <unsigned short>~bits
+cdef inline void stream_read(net *n, uint32_t fd, sock *so, const tcb *k) noexcept nogil:
+    """A call read from a TCP socket, or tried to."""
+    if k.error:
+        news_consumed(n, fd, READY_IN | READY_ERR)
+    else:
+        so.seen &= <unsigned short>~(READY_IN | READY_ERR)
+
+
+cdef inline void stream_written(net *n, uint32_t fd, const tcb *k) noexcept nogil:
+    """The same of writing."""
+    if not still_writable(k):
+        news_consumed(n, fd, READY_OUT)

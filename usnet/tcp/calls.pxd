@@ -6,10 +6,10 @@ closed, failed) puts its owner into the stack's notify set; tcp_ready says how t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
-from usnet.memory.pieces cimport queue_fits_near, queue_take, queue_write
+from usnet.memory.pieces cimport queue_fits_near, queue_take_near, queue_write_near
 from usnet.tcp.lend cimport lend_may
 from usnet.tcp.output cimport tcp_want_output
-from usnet.tcp.state cimport tcb_at, tcb_awake, tcp_state
+from usnet.tcp.state cimport tcb_awake, tcp_state
 from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_MORE, TF_RCV_SHUT, tcb
 from usnet.wire.addr cimport ip_addr
 from usnet.wire.seq cimport seq_diff
@@ -50,6 +50,11 @@ cdef inline bint both_ways(const tcb *k) noexcept nogil:
     return k.state == TCPS_ESTABLISHED and not (k.error or k.flags & (TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_RCV_SHUT))
 
 
+cdef inline bint still_writable(const tcb *k) noexcept nogil:
+    """Whether tcb_ready says READY_OUT, or an end of something."""
+    return k.state >= TCPS_ESTABLISHED and k.snd.span * 3 <= k.sndbuf * 2
+
+
 cdef inline uint32_t tcb_ready(tcp_state *t, const tcb *k) noexcept nogil:
     return ready_both(k) if both_ways(k) else tcb_ready_else(t, k)
 
@@ -63,11 +68,10 @@ cdef inline uint32_t tcp_ready(tcp_state *t, uint32_t c) noexcept nogil:
 # Bytes taken (at least 1 of n > 0), or -EAGAIN (connecting, or the send buffer is full), -ENOBUFS (the stack's memory is), -EPIPE (never connected,
 # listening, after shutdown or the connection's end), or the pending error. more: the next bytes follow at once; until there was a call without it, these
 # are held back as by TCP_CORK.
-cdef inline int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more, int64_t now) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
+cdef inline int64_t tcp_send(tcp_state *t, uint32_t c, tcb *k, const uint8_t *p, uint32_t n, bint more) noexcept nogil:
     if n == 0 or not both_ways(k) or k.snd.span + n > k.sndbuf or not queue_fits_near(&k.snd, n) or lend_may(t, k):
         return tcp_send_else(t, c, p, n, more)
-    queue_write(t.pieces, &k.snd, p, n)
+    queue_write_near(&k.snd, p, n)
     t.copies.out_chunk += n
     k.flags = k.flags | TF_MORE if more else k.flags & ~<uint32_t>TF_MORE
     tcp_want_output(t, c)
@@ -84,13 +88,12 @@ cdef inline void tcp_read_done(tcp_state *t, uint32_t c, tcb *k, uint32_t n) noe
 
 
 # Bytes given, 0 at the end of the stream, or -EAGAIN, -ENOTCONN, or the pending error.
-cdef inline int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint peek, int64_t now) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
+cdef inline int64_t tcp_recv(tcp_state *t, uint32_t c, tcb *k, uint8_t *p, uint32_t n, bint peek) noexcept nogil:
     if peek or n == 0 or k.rcv.near == 0 or k.rcv.near != k.rcv_ready:
         return tcp_recv_else(t, c, p, n, peek)
     if n > k.rcv.near:
         n = k.rcv.near
-    queue_take(t.pieces, &k.rcv, p, n)
+    queue_take_near(&k.rcv, p, n)
     t.copies.in_read_chunk += n
     tcp_read_done(t, c, k, n)
     return n

@@ -8,14 +8,14 @@ from usnet.ip.output cimport ip_count_lost, ip_large_most, ip_tx_close, ip_tx_op
 from usnet.ip.state cimport packet, tx_frame
 from usnet.ip.way cimport way_close, way_of, way_open
 from usnet.memory.arena cimport NONE
-from usnet.memory.pieces cimport piece_pool, piece_queue, queue_peek
+from usnet.memory.pieces cimport piece_pool, piece_queue, queue_near, queue_peek
 from usnet.tcp.blocks cimport blocks_due, blocks_report
 from usnet.tcp.lend cimport lend_find, lend_fits, lend_put, lend_queued, lend_way
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, tcb, tcb_header_len
 from usnet.wire.addr cimport addr_as_it_lies
-from usnet.wire.checksum cimport csum_copy, csum_copy_at
+from usnet.wire.checksum cimport csum_copy, csum_copy_at, csum_copy_few
 from usnet.wire.eth cimport ETH_HLEN
 from usnet.wire.flow cimport flow_emit, flow_head_len, flow_prepare
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
@@ -216,7 +216,10 @@ cdef bint send_plain(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_t
     if lent:
         l2 = lend_put(t, whole, k.netif, &total)
     elif n:
-        total = copy_payload(t.pieces, &k.snd, at, l2 + header, n)
+        if k.snd.near:
+            total = csum_copy_few(l2 + header, queue_near(&k.snd) + at, n)
+        else:
+            total = copy_payload(t.pieces, &k.snd, at, l2 + header, n)
         count_copied(t, k, seq, n)
     flow_emit(l2, &k.form, to, seq, k.rcv_nxt, flags, window_field(k, k.rcv_wscale if k.flags & TF_WSCALE else 0), tcp_ts_now(k, now), k.ts_recent,
               n, total)
