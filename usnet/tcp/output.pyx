@@ -17,6 +17,7 @@ from usnet.tcp.recovery.scoreboard cimport (
     scoreboard,
 )
 from usnet.tcp.output cimport tcp_corked, tcp_want_output
+from usnet.tcp.plain cimport send_plain
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
@@ -38,7 +39,7 @@ from usnet.tcp.tcb cimport (
     TF_RTT_TIMED,
     tcb,
 )
-from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_patience, tcp_rto
+from usnet.tcp.timers cimport tcb_arm, tcp_arm, tcp_disarm, tcp_patience, tcp_rto
 from usnet.wire.seq cimport seq_gt, seq_lt, seq_max
 from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH
 
@@ -65,7 +66,7 @@ cdef inline bint tail_may_go(const tcb *k) noexcept nogil:
     return k.flags & TF_FIN_QUEUED or (k.flags & TF_NODELAY and not tcp_corked(k))
 
 
-cdef bint worth_sending(const tcb *k, uint32_t n, uint32_t left) noexcept nogil:
+cdef inline bint worth_sending(const tcb *k, uint32_t n, uint32_t left) noexcept nogil:
     """Whether n bytes, of `left` that wait, make a segment: RFC 9293, 3.8.6.2.1 (silly windows) and 3.7.4 (Nagle), and TCP_CORK."""
     if n >= k.mss or k.flags & TF_FORCE or seq_lt(k.snd_nxt, k.snd_max):
         return n > 0
@@ -86,7 +87,7 @@ cdef inline void note_new(tcp_state *t, uint32_t c, tcb *k, uint32_t seq, uint32
     k.snd_max = seq + n_seq
     k.last_send = now
     if not k.deadline[T_REXMT]:
-        tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))
+        tcb_arm(t, k, T_REXMT, tcp_patience(t, k, now))
 
 
 cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_seq, uint32_t n, int64_t now) noexcept nogil:
@@ -112,7 +113,7 @@ cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_se
     k.snd_max = seq_max(k.snd_max, seq + n_seq)
     k.last_send = now
     if not k.deadline[T_REXMT]:
-        tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))
+        tcb_arm(t, k, T_REXMT, tcp_patience(t, k, now))
 
 
 cdef inline void note_acked(tcb *k) noexcept nogil:
@@ -198,6 +199,7 @@ cdef int output_calm(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nog
     """output_data() of such a connection: only new data leaves, and the window stays what it is meanwhile. 0 or -EAGAIN."""
     cdef uint32_t window = k.cc.cwnd if k.cc.cwnd < k.snd_wnd else k.snd_wnd, out = k.snd_nxt - k.snd_una, left, n
     cdef bint large = t.ip.n_offload != 0
+    cdef uint8_t flags
     cdef int status
     while out < k.snd.span:
         left = k.snd.span - out
@@ -207,7 +209,8 @@ cdef int output_calm(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nog
             n = one_frame(t, k, n, left, now) if large else k.mss
         elif n < k.mss and not worth_sending(k, n, left):
             break
-        status = segment_send(t, k, k.snd_nxt, TH_ACK | (TH_PSH if n == left else 0), out, n, now)
+        flags = TH_ACK | TH_PSH if n == left else TH_ACK
+        status = 0 if send_plain(t, k, k.snd_nxt, flags, out, n, now) else segment_send(t, k, k.snd_nxt, flags, out, n, now)
         if status == -EAGAIN:
             return -EAGAIN
         if status != -EALREADY and (not blocks_due(k) or blocks_fit(k, n)):
@@ -342,7 +345,7 @@ cdef int resend_entry(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     if k.board != NONE:
         board_at(t, k).rescue = board_at(t, k).high_rxt
         if not k.flags & TF_PROBE:
-            tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))
+            tcb_arm(t, k, T_REXMT, tcp_patience(t, k, now))
     return 0
 
 
