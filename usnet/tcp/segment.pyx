@@ -1,6 +1,6 @@
 """One segment out. The payload is copied and summed in one pass from the send queue into the slot."""
 from libc.errno cimport EAGAIN, EALREADY
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.config cimport ip_mtu
