@@ -36,6 +36,7 @@ def test_a_byte_more_takes_one(cable):
 
 
 def test_what_was_near_moves_along(cable):
+    cable.near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for at in range(0, 300, 100):
         cable.near.send(SAID[at : at + 100])
         cable.settle()
@@ -69,7 +70,6 @@ def test_what_arrives_ahead_while_something_is_near(cables):  # noqa: F811
     cable.settle()
     cable.near_stack.ports[0].set_link(False)
     cable.near.send(SAID[40:80])
-    cable.near_stack.flush()
     cable.near_stack.ports[0].set_link(True)
     cable.near.send(SAID[80:120])
     cable.settle(500)
