@@ -81,7 +81,7 @@ class Tcp(Table):
     max_backlog: int = count(4096, 1, 1 << 26, "connections that may wait for accept, whatever listen() asks for")
     max_syn_queue: int = count(1024, 1, 1 << 26, "half-open connections of a listener")
     mss: int = count(0, 0, 65495, "bytes of payload of a segment at most; 0: from the MTU")
-    syn_retries: int = count(6, 0, 255, "SYNs sent again")
+    syn_retries: int = count(7, 0, 255, "SYNs sent again; the last attempt ends after 183 s (RFC 9293, 3.8.3: at least 3 minutes)")
     synack_retries: int = count(5, 0, 255, "SYN-ACKs sent again")
     data_retries: int = count(15, 0, 255, "retransmissions that end a connection (R2 of RFC 9293, 3.8.3)")
     orphan_retries: int = count(7, 0, 255, "the same for a connection that its program has closed")

@@ -7,7 +7,7 @@ from usnet.memory.arena cimport NONE
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.rtt cimport tcp_rtt_sample
-from usnet.tcp.segment cimport segment_our_mss, segment_refuse
+from usnet.tcp.segment cimport segment_our_mss, segment_refuse, segment_window
 from usnet.tcp.state cimport (
     TDROP_ACCEPT_QUEUE_FULL,
     TDROP_BAD_ACK,
@@ -257,6 +257,12 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         tcp_arm(t, c, T_KEEP, now + k.keep_idle)
 
 
+cdef uint32_t offered(const tcb *k) noexcept nogil:
+    """The window that our SYN promised: text on the SYN-ACK may fill it (RFC 9293, 3.10.7.3)."""
+    cdef uint32_t window = segment_window(k)
+    return window if window < 65535 else 65535
+
+
 cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tcp_repr *r, uint32_t n,
                              int64_t now) noexcept nogil:
     """RFC 9293, 3.10.7.3, in its order: ACK, RST, SYN."""
@@ -277,6 +283,7 @@ cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tc
         count_drop(t, TDROP_NO_ACK)
         return False
     take_options(t, k, r, now)
+    k.rcv_adv = k.rcv_nxt + offered(k)
     if ack_ok:
         established(t, c, now)
         k.flags |= TF_ACK_NOW
