@@ -174,6 +174,12 @@ def test_each_system_lays_its_options_out_in_its_own_order():
     assert "options" in run_text(dial + "<mss 1460,nop,wscale 6,sackOK,TS val 1 ecr 0>", profile="linux").text
 
 
+def test_padding_behind_the_end_of_the_list_is_zeros():
+    text = ACCEPTED[: ACCEPTED.index("+0 < S")] + "+0 < S 0:0(0) win 65535 <mss 1000,sackOK,nop,nop>\n+0 > S. 0:0(0) ack 1 <mss 1460,sackOK,eol,eol>\n"
+    assert run_text(text, profile="freebsd").outcome == "passed"
+    assert "options" in run_text(text).text
+
+
 @pytest.mark.parametrize(("setting", "told"), [("0", "."), ("1", "R.")])
 def test_a_syn_in_the_window_resets_where_rfc_793_is_wanted(setting, told):
     text = ACCEPTED.replace("<mss 1460,nop,nop,sackOK>", "<...>") + f"+0 `sysctl -w net.inet.tcp.insecure_syn={setting}`\n+0 < S 5:5(0) win 9\n"
