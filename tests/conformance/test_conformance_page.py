@@ -52,7 +52,7 @@ def unshown(name: str) -> bool:
     if path.endswith(".pkt"):
         return not (SCRIPTS / path).is_file()
     file = ROOT / "tests" / path
-    return not file.is_file() or bool(test) and not re.search(rf"^(?:async )?def {test}\(", file.read_text(), re.MULTILINE)
+    return not file.is_file() or (bool(test) and not re.search(rf"^(?:async )?def {test}\(", file.read_text(), re.MULTILINE))
 
 
 def test_code_and_tests_that_are_named_exist():

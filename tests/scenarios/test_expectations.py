@@ -251,7 +251,7 @@ BROKEN = {
     "a host that stays away": (
         "host-crash-restart/server",
         {"events": [{"t": "1s", "do": "crash", "hosts": ["server"]}]},
-        r"errors: client: expected ECONNRESET, saw ETIMEDOUT from",
+        r"errors: client: expected ECONNRESET, saw EHOSTUNREACH from",
     ),
     "few packets": (
         "duplicates/all",
