@@ -98,7 +98,7 @@ def widths():
 
 
 def choose(name=None):
-    """For tests and measurements: every digest of this process is made in that way from now on; None: in the best one. All give the same. ValueError for
-    one that this processor has not."""
+    """For tests and measurements: every digest of this process is made in that way from now on; None: in the best one. All give the
+    same. ValueError for one that this processor has not."""
     global chosen
     chosen = ways[widths().index(name) if name is not None else n_ways - 1]

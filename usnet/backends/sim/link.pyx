@@ -4,7 +4,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from usnet.backends.fates cimport fate, fate_flip, fate_mangle, fates_decide
-from usnet.backends.keyed cimport KEYED_DELAY, KEYED_LOSS, keyed_draw
+from usnet.backends.keyed cimport KEYED_DELAY, KEYED_LOSS, keyed_below, keyed_draw
 from usnet.backends.sim.digest cimport digest_feed, digest_words
 from usnet.backends.sim.frames cimport frame_again, frame_bytes, frame_give, frame_take
 from usnet.backends.sim.journal cimport (
@@ -180,15 +180,6 @@ cdef inline uint64_t draw(link_dir *d, uint64_t purpose, uint64_t index) noexcep
     return keyed_draw(d.w.seed, <uint64_t>d.link << 1 | d.direction, purpose, index)
 
 
-cdef inline uint64_t draw_below(uint64_t r, uint64_t n) noexcept nogil:
-    """[0, n) for any n: the upper 64 bits of the product, from halves."""
-    cdef uint64_t r0 = <uint32_t>r
-    cdef uint64_t n0 = <uint32_t>n
-    cdef uint64_t a = (r >> 32) * n0 + ((r0 * n0) >> 32)
-    cdef uint64_t b = r0 * (n >> 32) + <uint32_t>a
-    return (r >> 32) * (n >> 32) + (a >> 32) + (b >> 32)
-
-
 cdef inline bint too_large(link_dir *d, const uint8_t *p, uint32_t length) noexcept nogil:
     if d.mtu == 0 or length <= ETH_HLEN + d.mtu:
         return False
@@ -287,7 +278,7 @@ cdef frame *launch(
     spoil(d, f, fate_)
     f.after = d.delay + fate_.delay + copy * fate_.gap
     if d.jitter:
-        f.after += <int64_t>draw_below(draw(d, KEYED_DELAY, index), <uint64_t>d.jitter + 1)
+        f.after += <int64_t>keyed_below(draw(d, KEYED_DELAY, index), <uint64_t>d.jitter + 1)
     f.loose = d.reorder or fate_.delay != 0 or fate_.hold != 0 or (copy != 0 and fate_.gap != 0)
     if fate_.hold and copy == 0:
         f.hold = fate_.hold
@@ -310,7 +301,7 @@ cdef void spoil(link_dir *d, frame *f, const fate *fate_) noexcept nogil:
     if flipped:
         fate_flip(fate_, frame_bytes(f), f.length)
     if lucky(d, &d.corrupt, KEYED_CORRUPT, f.index) and f.length > ETH_HLEN:
-        bit = draw_below(draw(d, KEYED_CORRUPT_BIT, f.index), <uint64_t>(f.length - ETH_HLEN) * 8)
+        bit = keyed_below(draw(d, KEYED_CORRUPT_BIT, f.index), <uint64_t>(f.length - ETH_HLEN) * 8)
         frame_bytes(f)[ETH_HLEN + bit // 8] ^= <uint8_t>(0x80 >> (bit & 7))
         flipped = True
     if flipped:
