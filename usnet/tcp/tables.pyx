@@ -23,6 +23,7 @@ from usnet.memory.random cimport rng, rng_below, rng_u64
 from usnet.memory.ranges cimport ranges
 from usnet.memory.wheel cimport wheel, wheel_cancel
 from usnet.tcp.congestion.ops cimport CC_NEWRENO
+from usnet.tcp.cookies cimport COOKIE_FULL
 from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.record cimport REST_STATE, record
 from usnet.tcp.state cimport (
@@ -57,6 +58,7 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.data_retries = 15
     g.orphan_retries = 7
     g.delack_small = g.drop_synfin = 1
+    g.syncookies = COOKIE_FULL
     g.challenge_interval = 500000000
     g.timestamps = g.window_scaling = g.sack = g.short_way = 1
     g.cc = CC_NEWRENO
@@ -81,6 +83,8 @@ cdef void draw_keys(tcp_state *t) noexcept nogil:
         t.flow_key[i] = siphash(t.hash_key, &i, 1)
     t.isn_key[0] = rng_u64(t.random)
     t.isn_key[1] = rng_u64(t.random)
+    for i in range(2):
+        t.cookie_key[i] = siphash(t.isn_key, &i, 1)
     t.port_hint = <uint32_t>rng_u64(t.random)
 
 
@@ -141,6 +145,11 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
     r = record_at(t, c)
     r.like_next = r.like_prev = r.history = NONE
     k = tcb_begin(t, c)
+    tcb_defaults(t, k)
+    return c
+
+
+cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
     k.timer = k.owner = k.ooo = k.board = k.parent = k.next = k.prev = k.listener = NONE
     queue_init(&k.snd)
     queue_init(&k.rcv)
@@ -156,7 +165,6 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
         k.flags |= TF_KEEPALIVE
     k.keep_idle = t.config.keep_idle
     k.keep_interval = t.config.keep_interval
-    return c
 
 
 cdef void tcb_clear_queues(tcp_state *t, tcb *k, bint keep_unread) noexcept nogil:

@@ -28,6 +28,9 @@ from usnet.tcp.tcb cimport (
     TF_KEEPALIVE,
     TF_PROBE,
     TF_RTT_TIMED,
+    TF_SACK,
+    TF_TIMESTAMPS,
+    TF_WSCALE,
     tcb,
 )
 from usnet.tcp.teardown cimport tcp_end, tcp_end_reset
@@ -59,8 +62,14 @@ cdef void syn_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         if tcb_live(t, c) and k.state != TCPS_CLOSED:
             tcp_end(t, c, k.error)          # no route to the peer: nothing to wait for
         return
-    bump(k)
+    if k.state == TCPS_SYN_SENT and k.syn_retries < t.config.syn_linear:
+        k.unanswered += 1
+    else:
+        bump(k)
     k.syn_retries += 1
+    if t.config.syn_plain and k.syn_retries >= t.config.syn_plain and k.state == TCPS_SYN_SENT:
+        k.flags &= ~<uint32_t>(TF_TIMESTAMPS | TF_WSCALE | TF_SACK)     # whatever answers nothing else may answer that
+        k.rcv_wscale = 0
     k.flags &= ~<uint32_t>TF_RTT_TIMED
     k.snd_nxt = k.iss
     tcp_want_output(t, c)
