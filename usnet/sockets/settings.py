@@ -88,7 +88,7 @@ class Tcp(Table):
     syn_queue_backlog: bool = switch(False, "half-open connections of a listener: its backlog and one at most, as in Linux")
     abort_on_overflow: bool = switch(False, "a handshake that ends on a full queue for accept is reset; otherwise its last ACK is dropped")
     mss: int = count(0, 0, 65495, "bytes of payload of a segment at most; 0: from the MTU")
-    syn_retries: int = count(6, 0, 255, "SYNs sent again")
+    syn_retries: int = count(7, 0, 255, "SYNs sent again; the last attempt ends after 183 s (RFC 9293, 3.8.3: at least 3 minutes)")
     syn_linear: int = count(0, 0, 255, "SYNs sent again before the wait for an answer doubles (tcp_syn_linear_timeouts)")
     syn_plain: int = count(0, 0, 255, "SYNs sent again before they leave out all options but MSS, as in FreeBSD; 0: never")
     synack_retries: int = count(5, 0, 255, "SYN-ACKs sent again")
