@@ -38,7 +38,7 @@ from usnet.sockets.setting_kinds import (
 
 LAYOUTS = ("aligned", "packed")
 """Orders of a SYN's options, by their numbers (LAYOUT_* of usnet.wire.tcp)."""
-ERRORS = ("linux", "freebsd", "rfc")
+ERRORS = ("rfc", "linux", "freebsd")
 """Whose meanings ICMP errors have, by their numbers (ERRORS_* of usnet.tcp.icmp)."""
 COOKIES = ("off", "full", "always")
 """When SYN cookies are sent, by their numbers (COOKIE_* of usnet.tcp.cookies)."""
@@ -109,7 +109,7 @@ class Tcp(Table):
     insecure_syn: bool = switch(False, "a SYN in the window resets (RFC 793) instead of earning an ACK (RFC 5961)")
     challenge_interval: int = time(500 * 10**6, 0, 60 * 10**9, "time between ACKs in answer to empty segments outside the window (RFC 5961)")
     challenge_limit: int = count(0, 0, 10**6, "such ACKs a second by the stack as a whole, about; 0: any number")
-    error_rules: str = choice("linux", ERRORS, "which ICMP errors end an attempt to connect, and what errno they and resets give")
+    error_rules: str = choice("rfc", ERRORS, "which ICMP errors end an attempt to connect, and what errno they and resets give")
     icmp_ends: bool = switch(True, "ICMP errors may end an attempt to connect at all")
     mtu_patience: int = count(1, 0, 15, "timeouts that confirm a smaller path MTU where larger segments have arrived (RFC 5927, 7.2)")
     rfc1337: bool = switch(True, "a RST does not end TIME-WAIT")

@@ -36,7 +36,6 @@ cdef struct meaning:
     uint8_t ends                # HARD | HALF, or SOFT
 
 # [error_rules][code]. Linux: whatever comes in answer to a SYN ends the attempt. FreeBSD: what somebody on the way forbids does, and a closed port.
-# RFC 9293: a port or a protocol that is not there.
 cdef meaning MEANINGS[3][19]
 MEANINGS[<int>ERRORS_LINUX][:] = [
     meaning(ENETUNREACH, HARD | HALF), meaning(EHOSTUNREACH, HARD | HALF), meaning(ENOPROTOOPT, HARD), meaning(ECONNREFUSED, HARD), meaning(0, SOFT),
@@ -51,10 +50,10 @@ MEANINGS[<int>ERRORS_FREEBSD][:] = [
     meaning(EHOSTUNREACH, SOFT), meaning(EHOSTUNREACH, HARD), meaning(0, SOFT), meaning(ENOPROTOOPT, SOFT),
 ]
 MEANINGS[<int>ERRORS_RFC][:] = [
-    meaning(ENETUNREACH, SOFT), meaning(EHOSTUNREACH, SOFT), meaning(ENOPROTOOPT, HARD), meaning(ECONNREFUSED, HARD), meaning(0, SOFT),
-    meaning(EHOSTUNREACH, SOFT), meaning(ENETUNREACH, SOFT), meaning(EHOSTUNREACH, SOFT), meaning(EHOSTUNREACH, SOFT), meaning(ENETUNREACH, SOFT),
-    meaning(EHOSTUNREACH, SOFT), meaning(ENETUNREACH, SOFT), meaning(EHOSTUNREACH, SOFT), meaning(EHOSTUNREACH, SOFT), meaning(EHOSTUNREACH, SOFT),
-    meaning(EHOSTUNREACH, SOFT), meaning(EHOSTUNREACH, SOFT), meaning(EHOSTUNREACH, SOFT), meaning(EPROTO, SOFT),
+    meaning(ENETUNREACH, HARD), meaning(EHOSTUNREACH, HARD), meaning(ECONNREFUSED, HARD), meaning(ECONNREFUSED, HARD), meaning(0, SOFT),
+    meaning(EHOSTUNREACH, HARD), meaning(ENETUNREACH, HARD), meaning(EHOSTUNREACH, HARD), meaning(EHOSTUNREACH, HARD), meaning(ENETUNREACH, HARD),
+    meaning(EHOSTUNREACH, HARD), meaning(ENETUNREACH, HARD), meaning(EHOSTUNREACH, HARD), meaning(EHOSTUNREACH, HARD), meaning(EHOSTUNREACH, HARD),
+    meaning(EHOSTUNREACH, HARD), meaning(EHOSTUNREACH, SOFT), meaning(EHOSTUNREACH, SOFT), meaning(EPROTO, SOFT),
 ]
 
 # RFC 1191, section 7.1: what a router that does not say may have meant.

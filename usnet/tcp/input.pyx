@@ -8,7 +8,7 @@ from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
 from usnet.memory.random cimport rng_below
 from usnet.tcp.blocks cimport blocks_twice
-from usnet.tcp.icmp cimport ERRORS_LINUX
+from usnet.tcp.icmp cimport ERRORS_FREEBSD
 from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_number_above, handshake_settle, handshake_syn_sent
 from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
 from usnet.tcp.receive cimport receive_text
@@ -175,7 +175,7 @@ cdef int reset_errno(const tcp_state *t, const tcb *k) noexcept nogil:
         return 0
     if k.state == TCPS_SYN_RECEIVED and k.parent == NONE:
         return ECONNREFUSED
-    if k.state == TCPS_CLOSE_WAIT and t.config.error_rules == ERRORS_LINUX:
+    if k.state == TCPS_CLOSE_WAIT and t.config.error_rules != ERRORS_FREEBSD:
         return EPIPE                        # all was heard: only writing fails
     return ECONNRESET
 

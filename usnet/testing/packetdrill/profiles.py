@@ -47,7 +47,7 @@ RFC = Profile("rfc", defined=frozenset({"STANDARD"}))
 LINUX = Profile(
     "linux",
     config={"rcvbuf": 15 * KIB * KIB, "sndbuf": 256 * KIB, "syn_retries": 5, "synack_retries": 5, "rto_initial": SECOND, "rto_min": 200 * MS,
-            "syn_queue_backlog": 1, "mtu_patience": 0, "rfc1337": 0},
+            "syn_queue_backlog": 1, "mtu_patience": 0, "rfc1337": 0, "error_rules": 1},
     defined=frozenset({"Linux"}),
     sysctls={
         "net.ipv4.tcp_timestamps": switch("timestamps"),
@@ -89,7 +89,7 @@ FREEBSD = Profile(
         "rcvbuf": 64 * KIB, "sndbuf": 32 * KIB, "rto_initial": SECOND, "rto_min": 230 * MS, "delack": 40 * MS, "syn_retries": 12,
         "synack_retries": 3, "option_layout": 1, "window_scale": 6, "round_rcvbuf": 1, "all_room": 1,
         "dsack": 1, "delack_small": 4, "fin_again": 1, "time_wait_quiet": 1, "drop_synfin": 0, "challenge_interval": 0,
-        "error_rules": 1, "mtu_patience": 0,
+        "error_rules": 2, "mtu_patience": 0,
     },
     defined=frozenset({"FreeBSD"}),
     names={"O_NONBLOCK": 4, "TCP_NODELAY": 1},
