@@ -45,7 +45,7 @@ cdef bint gave_up(tcp_state *t, uint32_t c, uint8_t limit, int64_t now) noexcept
     if (k.unanswered < limit and not (k.user_timeout and now - k.stalled_since >= k.user_timeout)
             and not (k.snd_wnd == 0 and not k.flags & TF_HELD and now - k.stalled_since >= t.config.fin_wait_2)):
         return False                        # the last: no peer keeps an orphan for ever by a closed window (RFC 6429)
-    tcp_end(t, c, k.error if k.error else ETIMEDOUT)
+    tcp_end(t, c, k.error if k.error else (k.soft_error if k.soft_error and k.soft_una == k.snd_una else ETIMEDOUT))
     return True
 
 
@@ -106,6 +106,9 @@ cdef void keepalive_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogi
         return
     if k.keep_probes == 0 and now < k.last_recv + k.keep_idle:
         tcp_arm(t, c, T_KEEP, k.last_recv + k.keep_idle)
+        return
+    if k.snd.span or k.snd_max != k.snd_una:            # MUST-26: what is out, or waits, asks by itself
+        tcp_arm(t, c, T_KEEP, now + k.keep_idle)
         return
     if k.keep_probes >= (k.keep_count if k.keep_count else t.config.keep_count):
         tcp_end_reset(t, c, ETIMEDOUT, now)
