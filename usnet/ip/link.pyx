@@ -63,19 +63,6 @@ cdef bint own_slot(ip_state *ip, uint32_t number, uint32_t i) noexcept nogil:
     return True
 
 
-cdef uint32_t link_lend(ip_state *ip, uint32_t number, uint32_t index) noexcept nogil:
-    cdef ring *r = ip.netifs[number].link.tx[0]
-    buffer_lend(&ip.pieces.sets[ip.netifs[number].bufs], index, r.slots[r.head].buf_idx)
-    r.slots[r.head].buf_idx = index
-    r.slots[r.head].flags |= NS_BUF_CHANGED
-    return r.head
-
-
-cdef uint32_t link_frame_at(const netif *n) noexcept nogil:
-    cdef const ring *r = n.link.tx[0]
-    return <uint32_t>(r.slots[r.head].ptr & r.offset_mask)
-
-
 cdef bint link_queued(const netif *n, uint32_t slot) noexcept nogil:
     cdef const ring *r = n.link.tx[0]
     # The slot at tail has left too: it is the one that always stays unused

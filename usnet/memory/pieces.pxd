@@ -8,9 +8,9 @@ from libc.errno cimport ENOBUFS
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from usnet.memory.arena cimport NONE, arena
-from usnet.memory.buffers cimport buffers
-from usnet.memory.chunks cimport chain, chain_drop, chain_peek, chain_take, chain_write, chunk_pool
+from usnet.memory.arena cimport NONE, arena, arena_give, arena_take_any
+from usnet.memory.buffers cimport buffer_at, buffer_release, buffer_take, buffers
+from usnet.memory.chunks cimport CHUNK_BYTES, chain, chain_drop, chain_peek, chain_take, chain_write, chunk_pool
 
 cdef enum:
     SETS = 8                    # of buffers a stack
@@ -71,25 +71,19 @@ cdef void pieces_reset(piece_pool *pool) noexcept nogil
 # application has cannot move: how many such pieces there are.
 cdef uint32_t pieces_leave(piece_pool *pool, uint32_t number, uint64_t *copied) noexcept nogil
 
-# A piece over a spare buffer that leaves `leave` others, or over a chunk; NONE: there is none. Its bytes begin at `start` of that.
-cdef uint32_t piece_take(piece_pool *pool, uint32_t where, uint32_t leave, uint32_t start) noexcept nogil
-# The same over a buffer that the caller already holds.
-cdef uint32_t piece_over(piece_pool *pool, uint32_t where, uint32_t buf, uint8_t *p, uint32_t n) noexcept nogil
+# For piece_take and piece_release: those that lie in no buffer of a port.
+cdef uint32_t piece_take_chunk(piece_pool *pool, uint32_t start) noexcept nogil
+cdef void piece_release_own(piece_pool *pool, uint32_t i) noexcept nogil
 # Has it released by the next pieces_collect: for whoever cannot know whether the port's memory is still there.
 cdef void piece_release_later(piece_pool *pool, uint32_t i) noexcept nogil
 cdef void pieces_collect(piece_pool *pool) noexcept nogil
-cdef void piece_release(piece_pool *pool, uint32_t i) noexcept nogil
 
 cdef void queue_init(piece_queue *q) noexcept nogil
 cdef void queue_clear(piece_pool *pool, piece_queue *q) noexcept nogil
 # What was near moves to the chain, as whoever adds to it by other ways than queue_write must have it. 0 or -ENOBUFS.
 cdef int queue_spill(piece_pool *pool, piece_queue *q) noexcept nogil
-# Appends a piece to a queue that has nothing near.
-cdef void queue_add(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil
 # Copies what piece i of the queue has in a port's buffer to chunks, and gives the buffer back. 0, or -ENOBUFS: then nothing happened.
 cdef int queue_aside(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil
-# Takes a piece off that stands at the very front.
-cdef void queue_shift(piece_pool *pool, piece_queue *q) noexcept nogil
 # The last piece that begins at or before `at` bytes behind the front, or NONE.
 cdef uint32_t queue_find(piece_pool *pool, piece_queue *q, uint32_t at) noexcept nogil
 # For queue_peek and queue_drop, where there are pieces.
@@ -101,6 +95,124 @@ cdef uint32_t queue_read(piece_pool *pool, piece_queue *q, uint8_t *dst, uint32_
 
 cdef inline piece *piece_at(piece_pool *pool, uint32_t i) noexcept nogil:
     return <piece *>pool.items.base + i      # as arena_at, whose items are no larger: a size that the compiler knows
+
+
+cdef inline void begin_aging(piece_pool *pool, uint32_t i) noexcept nogil:
+    cdef piece *p = piece_at(pool, i)
+    p.flags |= PIECE_AGING
+    p.newer = NONE
+    p.older = pool.newest[p.where]
+    if p.older == NONE:
+        pool.oldest[p.where] = i
+    else:
+        piece_at(pool, p.older).newer = i
+    pool.newest[p.where] = i
+
+
+cdef inline void end_aging(piece_pool *pool, uint32_t i) noexcept nogil:
+    cdef piece *p = piece_at(pool, i)
+    if not p.flags & PIECE_AGING:
+        return
+    p.flags &= ~<uint8_t>PIECE_AGING
+    if p.older == NONE:
+        pool.oldest[p.where] = p.newer
+    else:
+        piece_at(pool, p.older).newer = p.newer
+    if p.newer == NONE:
+        pool.newest[p.where] = p.older
+    else:
+        piece_at(pool, p.newer).older = p.older
+
+
+cdef inline uint32_t piece_over(piece_pool *pool, uint32_t where, uint32_t buf, uint8_t *p, uint32_t n) noexcept nogil:
+    """A piece over a buffer that the caller already holds; NONE: there is none."""
+    cdef uint32_t i = arena_take_any(&pool.items)
+    cdef piece *made
+    if i == NONE:
+        return NONE
+    made = piece_at(pool, i)
+    made.bytes = p
+    made.sum = 0
+    made.room = made.head = 0
+    made.length = n
+    made.where = <uint8_t>where
+    made.buf = buf
+    made.flags = 0
+    return i
+
+
+cdef inline uint32_t piece_take(piece_pool *pool, uint32_t where, uint32_t leave, uint32_t start) noexcept nogil:
+    """A piece over a spare buffer that leaves `leave` others, or over a chunk; NONE: there is none. Its bytes begin at `start` of that."""
+    cdef uint32_t buf, i
+    if where == OWN_CHUNK:
+        return piece_take_chunk(pool, start)
+    buf = buffer_take(&pool.sets[where], leave)
+    if buf == 0:
+        return NONE
+    i = piece_over(pool, where, buf, buffer_at(&pool.sets[where], buf) + start, 0)
+    if i == NONE:
+        buffer_release(&pool.sets[where], buf)
+    return i
+
+
+cdef inline void piece_release(piece_pool *pool, uint32_t i) noexcept nogil:
+    cdef piece *p = piece_at(pool, i)
+    end_aging(pool, i)
+    if p.where < SETS:
+        buffer_release(&pool.sets[p.where], p.buf)
+        arena_give(&pool.items, i)
+    else:
+        piece_release_own(pool, i)
+
+
+cdef inline uint32_t true_size(const piece_pool *pool, const piece *p) noexcept nogil:
+    return pool.sets[p.where].size if p.where < SETS else CHUNK_BYTES
+
+
+cdef inline void queue_add(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil:
+    """Appends a piece to a queue that has nothing near."""
+    cdef piece *p = piece_at(pool, i)
+    p.next = NONE
+    p.pos = q.front + q.span
+    p.before = q.gone + q.placed
+    if q.first == NONE:
+        q.first = i
+    else:
+        piece_at(pool, q.last).next = i
+    q.last = i
+    q.span += p.length
+    q.placed += p.length
+    q.true_bytes += true_size(pool, p)
+    if p.where < SETS:
+        begin_aging(pool, i)
+
+
+cdef inline void queue_shift(piece_pool *pool, piece_queue *q) noexcept nogil:
+    """Takes a piece off that stands at the very front."""
+    cdef uint32_t i = q.first
+    cdef piece *p = piece_at(pool, i)
+    cdef uint32_t size = true_size(pool, p)
+    end_aging(pool, i)
+    q.first = p.next
+    if q.first == NONE:
+        q.last = NONE
+        q.true_bytes = size
+    if q.cursor == i:
+        q.cursor = NONE
+    q.front += p.length
+    q.gone += p.length
+    q.span -= p.length
+    q.placed -= p.length
+    q.true_bytes = q.true_bytes - size if q.true_bytes > size else 0     # a piece that lost its port may count otherwise now
+
+
+cdef inline uint32_t queue_at(piece_pool *pool, piece_queue *q, uint32_t at) noexcept nogil:
+    """queue_find for those who go on from piece to piece."""
+    cdef uint32_t i = q.cursor
+    if i != NONE and piece_at(pool, i).next != NONE and piece_at(pool, piece_at(pool, i).next).pos == q.front + at:
+        q.cursor = piece_at(pool, i).next
+        return q.cursor
+    return queue_find(pool, q, at)
 
 
 cdef inline uint8_t *queue_near(piece_queue *q) noexcept nogil:

@@ -80,10 +80,10 @@ cdef inline int64_t tcp_send(tcp_state *t, uint32_t c, tcb *k, const uint8_t *p,
 
 cdef inline void tcp_read_done(tcp_state *t, uint32_t c, tcb *k, uint32_t n) noexcept nogil:
     """n bytes were read, and left the queue."""
-    cdef int64_t more
+    cdef int64_t promised = seq_diff(k.rcv_adv, k.rcv_nxt), more
     k.rcv_ready -= n
-    more = <int64_t>k.rcvbuf - k.rcv_ready - seq_diff(k.rcv_adv, k.rcv_nxt)        # that could be promised, at most
-    if more >= 2 * <int64_t>k.rcv_mss or more >= k.rcvbuf // 2:
+    more = <int64_t>k.rcvbuf - k.rcv_ready - promised       # that could be promised, at most
+    if more >= k.rcvbuf // 4 or (more >= 2 * <int64_t>k.rcv_mss and promised <= k.rcvbuf // 8):
         tcp_tell_window(t, c, k)
 
 

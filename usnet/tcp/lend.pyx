@@ -189,18 +189,6 @@ cdef uint32_t lend_take(tcp_state *t, tcb *k, uint32_t leave) noexcept nogil:
     return i
 
 
-cdef uint32_t lend_find(tcp_state *t, tcb *k, uint32_t at, uint32_t n) noexcept nogil:
-    cdef uint32_t i
-    cdef const piece *p
-    if k.snd.first == NONE:
-        return NONE
-    i = queue_find(t.pieces, &k.snd, at)
-    if i == NONE:
-        return NONE
-    p = piece_at(t.pieces, i)
-    return i if p.pos == k.snd.front + at and p.length == n and p.flags & PIECE_WHOLE and p.where < SETS else NONE
-
-
 cdef bint lend_queued(tcp_state *t, tcb *k, uint32_t i) noexcept nogil:
     cdef const piece *p = piece_at(t.pieces, i)
     cdef uint32_t number
@@ -210,22 +198,6 @@ cdef bint lend_queued(tcp_state *t, tcb *k, uint32_t i) noexcept nogil:
         if t.ip.netifs[number].bufs == p.where:
             return link_queued(&t.ip.netifs[number], p.slot)
     return False
-
-
-cdef bint lend_fits(tcp_state *t, uint32_t i, uint32_t number, uint32_t header) noexcept nogil:
-    cdef const piece *p = piece_at(t.pieces, i)
-    cdef const netif *way = &t.ip.netifs[number]
-    return (not p.flags & PIECE_SENT and way.bufs == p.where and p.head == link_header_len(way) + IPV4_HLEN + header
-            and p.bytes - p.head - buffer_at(&t.pieces.sets[p.where], p.buf) == link_frame_at(way))
-
-
-cdef uint8_t *lend_put(tcp_state *t, uint32_t i, uint32_t number, uint64_t *total) noexcept nogil:
-    cdef piece *p = piece_at(t.pieces, i)
-    p.slot = link_lend(t.ip, number, p.buf)
-    p.flags |= PIECE_SENT
-    total[0] = p.sum
-    t.copies.out_lent += p.length
-    return p.bytes - p.head
 
 
 cdef void lend_way(tcp_state *t, tcb *k, const tx_frame *f) noexcept nogil:
