@@ -20,6 +20,9 @@ cdef extern from *:
     #ifndef TCP_INFO
     #define TCP_INFO 11
     #endif
+    #ifndef TCP_LINGER2
+    #define TCP_LINGER2 8
+    #endif
     #ifndef TCP_CORK
     #define TCP_CORK 3
     #endif
@@ -39,7 +42,7 @@ cdef extern from *:
         SO_SNDBUF, SO_RCVBUF, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO
         SO_ACCEPTCONN, SO_BROADCAST
         TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_MAXSEG, TCP_INFO
-        TCP_CORK, TCP_QUICKACK
+        TCP_CORK, TCP_LINGER2, TCP_QUICKACK
         IP_TTL, IP_TOS
     struct linger:
         int l_onoff

@@ -47,7 +47,7 @@ RFC = Profile("rfc", defined=frozenset({"STANDARD"}))
 LINUX = Profile(
     "linux",
     config={"rcvbuf": 15 * KIB * KIB, "sndbuf": 256 * KIB, "syn_retries": 5, "synack_retries": 5, "rto_initial": SECOND, "rto_min": 200 * MS,
-            "syn_queue_backlog": 1},
+            "syn_queue_backlog": 1, "mtu_patience": 0, "rfc1337": 0, "error_rules": 1},
     defined=frozenset({"Linux"}),
     sysctls={
         "net.ipv4.tcp_timestamps": switch("timestamps"),
@@ -57,6 +57,12 @@ LINUX = Profile(
         "net.ipv4.tcp_synack_retries": number("synack_retries"),
         "net.ipv4.tcp_syn_linear_timeouts": number("syn_linear"),
         "net.ipv4.tcp_syncookies": number("syncookies"),
+        "net.ipv4.tcp_rfc1337": number("rfc1337"),
+        "net.ipv4.tcp_tw_reuse": lambda text: {"time_wait_reuse": int(text) == 1},
+        "net.ipv4.tcp_max_orphans": number("max_orphans"),
+        "net.ipv4.tcp_orphan_retries": number("orphan_retries"),
+        "net.ipv4.tcp_challenge_ack_limit": number("challenge_limit"),
+        "net.ipv4.tcp_invalid_ratelimit": number("challenge_interval", MS),
         "net.ipv4.tcp_abort_on_overflow": number("abort_on_overflow"),
         "net.ipv4.tcp_max_syn_backlog": number("max_syn_queue"),
         "net.ipv4.tcp_retries2": number("data_retries"),
@@ -73,7 +79,7 @@ LINUX = Profile(
         "net.ipv4.tcp_min_tso_segs", "net.ipv4.tcp_ecn", "net.ipv4.tcp_pacing", "net.ipv4.tcp_notsent_lowat", "net.ipv4.tcp_fastopen",
         "net.ipv4.tcp_moderate_rcvbuf", "net.ipv4.tcp_no_metrics_save", "net.ipv4.tcp_autocorking",
         "net.ipv4.tcp_limit_output_bytes", "net.ipv4.tcp_mtu_probing", "net.ipv4.tcp_base_mss", "net.ipv4.tcp_min_snd_mss",
-        "net.ipv4.tcp_rto_min_us", "net.ipv4.tcp_invalid_ratelimit", "net.core.",
+        "net.ipv4.tcp_rto_min_us", "net.core.",
     ),
 )  # fmt: skip
 
@@ -83,6 +89,7 @@ FREEBSD = Profile(
         "rcvbuf": 64 * KIB, "sndbuf": 32 * KIB, "rto_initial": SECOND, "rto_min": 230 * MS, "delack": 40 * MS, "syn_retries": 12,
         "synack_retries": 3, "option_layout": 1, "window_scale": 6, "round_rcvbuf": 1, "all_room": 1,
         "dsack": 1, "delack_small": 4, "fin_again": 1, "time_wait_quiet": 1, "drop_synfin": 0, "challenge_interval": 0,
+        "error_rules": 2, "mtu_patience": 0,
     },
     defined=frozenset({"FreeBSD"}),
     names={"O_NONBLOCK": 4, "TCP_NODELAY": 1},
@@ -102,13 +109,15 @@ FREEBSD = Profile(
         "net.inet.tcp.syncookies": number("syncookies"),
         "net.inet.tcp.syncookies_only": lambda text: {"syncookies": 2} if text != "0" else {},
         "net.inet.tcp.rexmit_drop_options": lambda text: {"syn_plain": 3 * (text != "0")},
+        "net.inet.tcp.icmp_may_rst": switch("icmp_ends"),
+        "net.inet.tcp.finwait2_timeout": number("fin_wait_2", MS),
         "net.inet.tcp.insecure_rst": switch("insecure_rst"),
         "net.inet.tcp.insecure_syn": switch("insecure_syn"),
         "kern.ipc.maxsockbuf": lambda text: {"window_scale": next(s for s in range(15) if s == 14 or 65535 << s >= int(text))},
     },
     ignored=(
         "net.inet.tcp.hostcache", "net.inet.tcp.ecn", "net.inet.tcp.blackhole", "net.inet.tcp.fastopen",
-        "net.inet.tcp.keepinit", "net.inet.tcp.icmp_may_rst", "net.inet.tcp.pmtud", "net.inet.tcp.path_mtu",
+        "net.inet.tcp.keepinit", "net.inet.tcp.pmtud", "net.inet.tcp.path_mtu",
         "net.inet.tcp.mssdflt", "net.inet.tcp.tolerate_missing_ts", "net.inet.tcp.v6",
     ),
 )  # fmt: skip
