@@ -99,9 +99,12 @@ def test_an_error_of_our_own_is_told_as_one_and_stops_no_other_script(monkeypatc
 
 # Anything at all
 
-PIECES = ["0", "+0", "+.1", "1...2", "+1~+2", "*", " ", "\n", "<", ">", ".", "S", "F.", "SEW", "1:1(0)", "0:4294967295(5)", "ack", "win", "-1", "(", ")", "[", "]", "{",
-          "}", "=", ",", "|", "...", "mss 1", "sackOK", "sack 1:2", "TS val 1 ecr 2", "raw 00", "socket", "bind", "read", "poll", "3", "99999999999999999999",
-          "--mtu=", "--define=a=b", "`", '"', "\\x", "//", "/*", "*/", "%{", "}%", "#ifdef X", "#else", "#endif", "icmp", "unreachable", "udp (5)", "!"]  # fmt: skip
+PIECES = [
+    "0", "+0", "+.1", "1...2", "+1~+2", "*", " ", "\n", "<", ">", ".", "S", "F.", "SEW", "1:1(0)", "0:4294967295(5)", "ack", "win", "-1",
+    "(", ")", "[", "]", "{", "}", "=", ",", "|", "...", "mss 1", "sackOK", "sack 1:2", "TS val 1 ecr 2", "raw 00", "socket", "bind", "read", "poll",
+    "3", "99999999999999999999", "--mtu=", "--define=a=b", "`", '"', "\\x", "//", "/*", "*/", "%{", "}%", "#ifdef X", "#else", "#endif", "icmp",
+    "unreachable", "udp (5)", "!",
+]  # fmt: skip
 
 
 def defined(result):
