@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 
 from usnet.backends.ring cimport NS_BUF_CHANGED, NS_MOREFRAG, ring, ring_buf, ring_next, ring_room, ring_space, slot_meta
 from usnet.ip.state cimport ip_state, link_cursor, netif
-from usnet.memory.buffers cimport BUF_HELD, NO_SET, buffer_lend, buffer_replace, buffers
+from usnet.memory.buffers cimport BUF_HELD, NO_SET, buffer_replace, buffers
 from usnet.wire.eth cimport eth_emit, eth_repr
 
 

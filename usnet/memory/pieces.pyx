@@ -5,9 +5,9 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from usnet.memory.arena cimport (
-    NONE, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take_any,
+    NONE, arena_free, arena_give, arena_init, arena_live, arena_reset,
 )
-from usnet.memory.buffers cimport buffer_at, buffer_release, buffer_take
+from usnet.memory.buffers cimport buffer_release
 from usnet.memory.chunks cimport (
     CHUNK_BYTES, chain_clear, chain_drop, chain_init, chain_peek, chain_write, chunk_bytes, chunk_give, chunk_pool,
     chunk_take,

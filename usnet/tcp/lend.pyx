@@ -1,14 +1,14 @@
 """Payload that stays where it lies. What one connection may hold of a port's spares, and when it is worth it, is decided here alone."""
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from usnet.backends.ring cimport NS_BUF_CHANGED
-from usnet.ip.link cimport link_frame_at, link_header_len, link_lend, link_queued
+from usnet.ip.link cimport link_frame_at, link_header_len, link_queued
 from usnet.ip.state cimport NETIF_LOOPBACK, netif, tx_frame
 from usnet.memory.arena cimport NONE, arena_give
 from usnet.memory.buffers cimport BUF_HELD, NO_SET, buffer_at, buffer_release, buffer_take, buffers
 from usnet.memory.pieces cimport (
-    PIECE_OUTBOUND, PIECE_SENT, PIECE_WHOLE, SETS, piece, piece_at, piece_over, piece_release, piece_take, queue_add, queue_aside,
-    queue_find, queue_spill,
+    PIECE_OUTBOUND, PIECE_SENT, PIECE_WHOLE, piece, piece_at, piece_over, piece_release, piece_take, queue_add, queue_aside,
+    queue_spill,
 )
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tcb cimport tcb, tcb_header_len
