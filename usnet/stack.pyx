@@ -276,7 +276,7 @@ cdef class StackCore:
     """One stack: its memory, interfaces, addresses, routes and settings.
 
     seed: of the generator behind initial sequence numbers, ports and keys; the same seed and input give the same bytes.
-    max_connections, max_chunks (4,096 bytes each), max_sockets: limits; memory is used as it is needed. MemoryError if even the address
+    max_connections, max_chunks (2,048 bytes each), max_sockets: limits; memory is used as it is needed. MemoryError if even the address
     space cannot be had.
     """
 

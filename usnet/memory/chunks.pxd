@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from usnet.memory.arena cimport NONE, arena
 
 cdef enum:
-    CHUNK_BYTES = 4096
+    CHUNK_BYTES = 2048
     HEAD_BYTES = 8          # an item of heads
 
 cdef struct chunk_pool:

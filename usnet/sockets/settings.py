@@ -70,7 +70,7 @@ class Limits(Table):
     """How much there may be. Memory is used as it is needed; these are reserved as address space."""
 
     connections: int = count(65536, 1, 1 << 26, "TCP connections and listeners")
-    chunks: int = count(65536, 1, 1 << 26, "pieces of 4,096 bytes for all queues together")
+    chunks: int = count(65536, 1, 1 << 26, "pieces of 2,048 bytes for all queues together")
     sockets: int = count(65536, 1, 1 << 26, "descriptors")
     huge_pages: bool = switch(False, "huge pages are asked for: less time where there are many connections, more memory where there are few")
     touched: int = count(0, 0, 1 << 26, "connections whose memory is taken at the start, instead of page by page when they come")
