@@ -7,7 +7,7 @@ from usnet.tcp.rtt cimport tcp_rtt_sample, tcp_ts_now
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tables cimport tcp_notify
 from usnet.tcp.tcb cimport T_DELACK, TF_DELACK, TF_RTT_TIMED, tcb
-from usnet.tcp.timers cimport tcp_arm
+from usnet.tcp.timers cimport tcb_arm
 from usnet.wire.seq cimport seq_diff, seq_ge, seq_le, seq_lt
 
 cdef enum:
@@ -96,5 +96,5 @@ cdef inline bint owe_ack(tcp_state *t, uint32_t c, tcb *k, uint8_t weight, int64
     if goes_quickly(k) or k.delack_segs >= DELACK_LIMIT:
         return True
     if not k.deadline[T_DELACK]:
-        tcp_arm(t, c, T_DELACK, now + t.config.delack)
+        tcb_arm(t, k, T_DELACK, now + t.config.delack)
     return False

@@ -26,6 +26,8 @@ LEFT_OUT = ("TCP_FASTOPEN", "TCP_FASTOPEN_CONNECT", "TCP_FASTOPEN_KEY", "TCP_MD5
             "TCP_REMOTE_UDP_ENCAPS_PORT", "TCP_RACK_PACE_MAX_SEG", "TCP_RACK_PACE_RATE_SS", "TCP_RACK_PACE_ALWAYS", "IPV6_UNICAST_HOPS",
             "IPV6_TCLASS", "IPV6_USE_MIN_MTU", "MSG_FASTOPEN", "MSG_ZEROCOPY", "MSG_ERRQUEUE")  # fmt: skip
 FAR = 1 << 20
+NOT_ARGUMENTS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, MemoryError)
+"""What calls raise for arguments that are none."""
 Prepared = tuple[Callable[[], Any], bool]
 """A function that raises BlockingIOError until the call can return, and whether the program waits for it."""
 
@@ -109,7 +111,7 @@ class Calls:
         try:
             prepared: Prepared = method(*given)
             return prepared
-        except TypeError as error:
+        except NOT_ARGUMENTS as error:
             raise ScriptError(f"{name}(): {error}") from error
 
     def keep(self, result: Any, thing: Any) -> int:
@@ -224,7 +226,7 @@ class Calls:
 
     def receiver(self, fd: Any, size: int, flags: int) -> Prepared:
         waits = self.may_block((fd,), flags)
-        return lambda: len(self.of(fd).recv(size, flags & ~socket.MSG_DONTWAIT)), waits
+        return lambda: len(self.of(fd).recv(min(size, FAR), flags & ~socket.MSG_DONTWAIT)), waits
 
     def call_read(self, fd: Any, buffer: Any, size: Any) -> Prepared:
         return self.receiver(fd, self.number(size), 0)
