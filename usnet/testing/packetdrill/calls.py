@@ -66,7 +66,7 @@ class Calls:
         if isinstance(item, Either):
             total = 0
             for part in item.parts:
-                total |= self.value(part)
+                total |= self.number(part)
             return total
         if isinstance(item, Apply) and item.name in ("htons", "htonl"):
             return self.value(item.arguments[0])
