@@ -20,6 +20,12 @@ cdef extern from *:
     #ifndef TCP_INFO
     #define TCP_INFO 11
     #endif
+    #ifndef TCP_MD5SIG
+    #define TCP_MD5SIG 14
+    #endif
+    #ifndef TCP_MD5SIG_EXT
+    #define TCP_MD5SIG_EXT 32
+    #endif
     #ifndef TCP_LINGER2
     #define TCP_LINGER2 8
     #endif
@@ -42,7 +48,7 @@ cdef extern from *:
         SO_SNDBUF, SO_RCVBUF, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO
         SO_ACCEPTCONN, SO_BROADCAST
         TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_MAXSEG, TCP_INFO
-        TCP_CORK, TCP_LINGER2, TCP_QUICKACK
+        TCP_CORK, TCP_LINGER2, TCP_MD5SIG, TCP_MD5SIG_EXT, TCP_QUICKACK
         IP_TTL, IP_TOS
     struct linger:
         int l_onoff

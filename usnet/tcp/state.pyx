@@ -211,6 +211,7 @@ cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
     m.keep_count = k.keep_count
     m.ttl = k.ttl
     m.tos = k.tos
+    m.uto = k.uto
 
 
 cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
@@ -233,6 +234,7 @@ cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
     k.keep_count = m.keep_count
     k.ttl = m.ttl
     k.tos = m.tos
+    k.uto = m.uto
 
 
 cdef void leave_terms(tcp_state *t, uint32_t i) noexcept nogil:
@@ -300,7 +302,7 @@ cdef bint may_rest(const tcp_state *t, const tcb *k) noexcept nogil:
     if k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE:
         return False
     if (k.dsack_left != k.dsack_right or k.last_ack_sent != k.rcv_nxt or k.keep_probes or k.unanswered or k.stalled_since
-            or k.error):
+            or k.error or k.signer):
         return False
     return fits(k.srtt) and fits(k.rttvar) and fits(k.min_rtt) and fits(k.rto) and fits(k.cc.priv[0]) and k.cc.priv[1] == 0
 
