@@ -1,6 +1,5 @@
 """How much stands in the queues of a socket: ioctl(2) of tcp(7) and udp(7)."""
 from libc.errno cimport EINVAL, ENOTTY
-from libc.stdint cimport uint32_t
 
 from usnet.ip.udp cimport udp_pcb, udp_record
 from usnet.memory.arena cimport arena_at
@@ -8,6 +7,7 @@ from usnet.memory.chunks cimport chain_read
 from usnet.sockets.constants cimport SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
 from usnet.sockets.table cimport KIND_TCP, net, sock, sock_find
 from usnet.tcp.state cimport tcb_seen
+from usnet.tcp.urgent cimport urgent_at_mark
 from usnet.tcp.tcb cimport TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_FIN_QUEUED, TF_FIN_SENT, tcb
 
 
@@ -17,7 +17,7 @@ cdef int of_stream(net *n, const sock *so, unsigned long request) noexcept nogil
     cdef const tcb *k = tcb_seen(&n.s.tcp, so.pcb, &room)
     cdef bint fin = k.flags & TF_FIN_QUEUED != 0
     if request == SIOCATMARK:
-        return 0
+        return urgent_at_mark(&n.s.tcp, k)
     if k.state == TCPS_LISTEN:
         return -EINVAL
     if request == SIOCINQ:

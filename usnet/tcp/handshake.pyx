@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
+from usnet.tcp.aside cimport aside_inherit
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.rtt cimport tcp_rtt_sample
@@ -223,6 +224,8 @@ cdef void handshake_listen(tcp_state *t, uint32_t parent, const packet *p, const
         return
     offer(t, k)
     set_iss(t, k, now)
+    aside_inherit(t, k, tcb_at(t, parent))
+    k.segs_in = 1
     take_options(t, k, r, now)              # data or FIN on the SYN is not kept: the peer sends it again (RFC 9293, 3.10.7.2)
     join_syn_queue(t, c, parent)
     tcp_set_state(t, k, TCPS_SYN_RECEIVED)
@@ -252,7 +255,7 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     if not k.quick:
         k.quick = t.config.quick_acks
     k.flags |= TF_CONNECTED
-    k.last_recv = k.last_send = now
+    k.last_recv = k.last_send = k.last_data = now
     tcp_set_state(t, k, TCPS_ESTABLISHED)
     if k.flags & TF_FIN_QUEUED:             # shut down before it was up
         tcp_set_state(t, k, TCPS_FIN_WAIT_1)
@@ -280,6 +283,7 @@ cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tc
         count_drop(t, TDROP_NO_ACK)
         return False
     take_options(t, k, r, now)
+    k.segs_in += 1
     if ack_ok:
         established(t, c, now)
         k.flags |= TF_ACK_NOW

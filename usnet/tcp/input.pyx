@@ -6,6 +6,7 @@ from libc.string cimport memset
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
+from usnet.tcp.aside cimport marks_acked
 from usnet.tcp.blocks cimport blocks_twice
 from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_number_above, handshake_syn_sent
 from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
@@ -33,6 +34,7 @@ from usnet.tcp.state cimport (
     TDROP_WINDOW,
     count_drop,
     tcb_at,
+    tcb_live,
     tcp_state,
 )
 from usnet.tcp.steps cimport DELACK_LIMIT, owe_ack, record_timestamp, take_ack, tell_room, update_window
@@ -40,7 +42,7 @@ from usnet.tcp.tables cimport tcb_find, tcb_find_listener, tcp_notify
 from usnet.tcp.tcb cimport (
     T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
     TCPS_CLOSE_WAIT, TCPS_CLOSING,
-    TCPS_TIME_WAIT, TF_ACK_NOW, TF_ALL_ROOM, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_MORE, TF_PROBE,
+    TCPS_TIME_WAIT, TF_ACK_NOW, TF_ASIDE, TF_ALL_ROOM, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_MARKS, TF_MORE, TF_PROBE,
     TF_SACK, TF_TIMESTAMPS, tcb,
 )
 from usnet.tcp.teardown cimport (
@@ -51,6 +53,7 @@ from usnet.tcp.teardown cimport (
     tcp_fin_received,
 )
 from usnet.tcp.timers cimport tcp_disarm
+from usnet.tcp.urgent cimport urgent_arrived, urgent_here
 from usnet.wire.flow cimport flow
 from usnet.wire.seq cimport seq_diff, seq_ge, seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
@@ -63,6 +66,7 @@ from usnet.wire.tcp cimport (
     TH_FIN,
     TH_RST,
     TH_SYN,
+    TH_URG,
     tcp_parse,
     tcp_repr,
 )
@@ -204,6 +208,8 @@ cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noex
         sack_ack(t, c, r, acked, flight, now)
     else:
         recovery_ack(t, c, acked, flight, now)
+    if k.flags & TF_MARKS:
+        marks_acked(t, k, now)
     tell_room(t, c, k, was_full)
     return not (fin_acked and tcp_fin_acked(t, c, now))
 
@@ -279,6 +285,9 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
         s.fin = 0
         k.flags |= TF_ACK_NOW
         tcp_want_output(t, c)
+    if s.n:
+        k.data_segs_in += s.segments
+        k.last_data = now
     if k.flags & TF_FIN_HELD and k.rcv_pos + <uint32_t>seq_diff(s.seq, k.rcv_nxt) + s.n > k.fin_pos:
         count_drop(t, TDROP_AFTER_FIN)
         s.n = 0
@@ -357,6 +366,7 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     cdef tcb *k = tcb_at(t, c)
     if reuse_time_wait(t, c, p, r, s.n, now):
         return
+    k.segs_in += s.segments
     if k.state == TCPS_TIME_WAIT and t.config.time_wait_quiet and not r.flags & TH_ACK:
         count_drop(t, TDROP_TIME_WAIT)
         return
@@ -384,7 +394,11 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
         return
     if k.state == TCPS_TIME_WAIT and s.n == 0 and (s.seq != k.rcv_nxt or r.ack != k.snd_max):
         answer_outside(t, c, s, now)        # of an older or another connection; what only repeats our last ACK is not answered
+    if r.flags & TH_URG:
+        urgent_arrived(t, k, r)
     finish(t, c, s, now)
+    if k.flags & TF_ASIDE and tcb_live(t, c):
+        urgent_here(t, k)
 
 
 cdef void finish(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
@@ -438,7 +452,9 @@ cdef void tcp_input(tcp_state *t, const packet *p, int64_t now) noexcept nogil:
     s.p = p.l4 + r.header_len
     s.n = p.l4_len - r.header_len
     s.size = s.n
+    s.segments = 1
     if p.gso_size and p.gso_size < s.n:
+        s.segments = (s.n + p.gso_size - 1) // p.gso_size
         s.size = p.gso_size
         t.counters.segments_in += (s.n - 1) // p.gso_size
     s.seq = r.seq
@@ -465,5 +481,6 @@ cdef void tcp_known(tcp_state *t, uint32_t c, const flow *f, int64_t now) noexce
     s.seq = f.seq
     s.fin = f.flags & TH_FIN != 0
     s.syn = 0
+    s.segments = 1
     t.counters.segments_in += 1
     synchronized(t, c, &p, &r, &s, now)

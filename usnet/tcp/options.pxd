@@ -20,6 +20,15 @@ cdef enum tcp_option:
     OPT_TTL = 14                # 0: the stack's default
     OPT_CORK = 16
     OPT_QUICKACK = 17           # 1 while ACKs are not delayed
+    OPT_NOTSENT_LOWAT = 20      # bytes; from here on to OPT_STAMPS: tcp/rare
+    OPT_RCVLOWAT = 21           # bytes
+    OPT_SYNCNT = 22
+    OPT_LINGER2 = 23            # seconds
+    OPT_DEFER_ACCEPT = 24       # seconds
+    OPT_WINDOW_CLAMP = 25       # bytes
+    OPT_OOBINLINE = 26
+    OPT_PEEK_OFF = 27           # bytes; below 0: off
+    OPT_STAMPS = 28             # SOF_* (tcp/aside.pxd)
     OPT_TOS = 15                # DSCP and ECN bits; the latter are ours and stay 0
 
 cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept nogil    # 0, -EINVAL, -ENOPROTOOPT

@@ -2,7 +2,9 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from usnet.memory.arena cimport NONE
+from usnet.tcp.aside cimport aside_end
 from usnet.tcp.output cimport tcp_want_output
+from usnet.tcp.rare cimport rare_fin_wait_2
 from usnet.tcp.segment cimport segment_reset
 from usnet.tcp.state cimport listener, listener_at, tcb_at, tcp_state
 from usnet.tcp.states cimport tcp_set_state
@@ -63,6 +65,7 @@ cdef void tcp_end(tcp_state *t, uint32_t c, int32_t err) noexcept nogil:
     k.flags |= TF_RCV_SHUT                  # nothing more will come
     tcb_leave(t, c)
     tcb_clear_queues(t, k, True)
+    aside_end(t, k)
     tcp_notify(t, k)
 
 
@@ -90,7 +93,10 @@ cdef bint tcp_fin_acked(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     if k.state == TCPS_FIN_WAIT_1:
         tcp_set_state(t, k, TCPS_FIN_WAIT_2)
         if not k.flags & TF_HELD:           # nobody will read: the peer gets some time to finish
-            tcp_arm(t, c, T_LINGER, now + t.config.fin_wait_2)
+            if rare_fin_wait_2(t, k) < 0:   # nor is the peer's FIN waited for
+                tcp_end_reset(t, c, 0, now)
+                return True
+            tcp_arm(t, c, T_LINGER, now + rare_fin_wait_2(t, k))
     elif k.state == TCPS_CLOSING:
         tcp_enter_time_wait(t, c, now)
     elif k.state == TCPS_LAST_ACK:

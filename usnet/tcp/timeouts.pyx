@@ -10,6 +10,7 @@ from usnet.tcp.output cimport (
     tcp_send_probe,
     tcp_want_output,
 )
+from usnet.tcp.rare cimport rare_syn_retries
 from usnet.tcp.recovery.newreno cimport recovery_timeout
 from usnet.tcp.recovery.sack cimport sack_timeout
 from usnet.tcp.state cimport rest_unarmed, tcb_at, tcb_fired, tcb_live, tcp_state
@@ -55,7 +56,7 @@ cdef void bump(tcb *k) noexcept nogil:
 cdef void syn_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """The SYN or SYN-ACK again (RFC 6298, 5.5 to 5.7), or the end."""
     cdef tcb *k = tcb_at(t, c)
-    if k.error or gave_up(t, c, t.config.syn_retries if k.state == TCPS_SYN_SENT else t.config.synack_retries, now):
+    if k.error or gave_up(t, c, rare_syn_retries(t, k) if k.state == TCPS_SYN_SENT else t.config.synack_retries, now):
         if tcb_live(t, c) and k.state != TCPS_CLOSED:
             tcp_end(t, c, k.error)          # no route to the peer: nothing to wait for
         return
@@ -72,6 +73,7 @@ cdef void retransmission_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept
     if gave_up(t, c, t.config.data_retries if k.flags & TF_HELD else t.config.orphan_retries, now):
         return
     t.counters.rto_count += 1
+    k.total_rto += 1 if again else 0x10001
     recovery_timeout(t, c, again, now)
     sack_timeout(t, c, again)
     bump(k)

@@ -38,7 +38,7 @@ cdef scoreboard *the_board(tcp_state *t, tcb *k) noexcept nogil:
     return board_at(t, k)
 
 
-cdef bint plausible(tcp_state *t, const tcb *k, const tcp_repr *r, uint32_t i) noexcept nogil:
+cdef bint plausible(tcp_state *t, tcb *k, const tcp_repr *r, uint32_t i) noexcept nogil:
     """Whether block i says something about what is out. The first may lie below the ACK (RFC 2883: it arrived twice); in an ACK that was overtaken
     any may be old news. What starts at snd_una cannot be: it would have been acknowledged."""
     cdef uint32_t left = r.sack[i].left, right = r.sack[i].right
@@ -46,6 +46,7 @@ cdef bint plausible(tcp_state *t, const tcb *k, const tcp_repr *r, uint32_t i) n
         return True
     if i == 0 and seq_gt(right, left) and seq_le(right, r.ack):
         t.counters.dsacks_in += 1
+        k.dsacks += 1
     elif not (seq_gt(right, left) and seq_le(right, k.snd_una) and seq_gt(left, r.ack)):
         t.counters.sacks_bad += 1
     return False

@@ -7,6 +7,8 @@ import select
 import socket
 from typing import Any
 
+from usnet.testing.packetdrill.control import NAMES as CONTROL_NAMES
+from usnet.testing.packetdrill.control import Control, part
 from usnet.testing.packetdrill.language import ANY, Apply, Either, ScriptError, Word
 from usnet.testing.packetdrill.packets import Unsupported
 from usnet.testing.packetdrill.waiting import Prepared, Waiting, Wrong, writable
@@ -18,15 +20,17 @@ NAMES = {
     if name.startswith(("SO", "TCP_", "IP", "MSG_", "SHUT_", "AF_", "O_", "F_", "EPOLL", "POLL", "SIOC", "INADDR_"))
     and isinstance(getattr(module, name), int)
 }
-NAMES |= {"SOL_IP": 0, "SOL_TCP": 6, "SIOCINQ": 0x541B, "SIOCOUTQ": 0x5411, "FIONREAD": 0x541B, "MSG_FASTOPEN": 0x20000000, "MSG_ZEROCOPY": 0x4000000}
-NAMES |= {"IP_PMTUDISC_DONT": 0, "IP_PMTUDISC_WANT": 1, "IP_PMTUDISC_DO": 2, "IP_MTU_DISCOVER": 10, "SO_ZEROCOPY": 60, "TCP_INQ": 36, "NULL": 0}
+NAMES |= {"SOL_IP": 0, "SOL_TCP": 6, "SIOCINQ": 0x541B, "SIOCOUTQ": 0x5411, "FIONREAD": 0x541B, "MSG_FASTOPEN": 0x20000000}
+NAMES |= {"IP_PMTUDISC_DONT": 0, "IP_PMTUDISC_WANT": 1, "IP_PMTUDISC_DO": 2, "IP_MTU_DISCOVER": 10, "TCP_INQ": 36, "NULL": 0}
+NAMES |= CONTROL_NAMES
 NAMES |= {"EPOLL_CTL_ADD": 1, "EPOLL_CTL_DEL": 2, "EPOLL_CTL_MOD": 3, "EPOLLEXCLUSIVE": 1 << 28, "SIOCOUTQNSD": 0x894B, "SIOCATMARK": 0x8905}
 NAMES |= {name: number for number, name in errno.errorcode.items()} | {"EWOULDBLOCK": errno.EWOULDBLOCK}
 GIVES_DESCRIPTOR = ("socket", "accept", "accept4", "epoll_create", "epoll_create1", "open", "pipe")
-LEFT_OUT = ("TCP_FASTOPEN", "TCP_FASTOPEN_CONNECT", "TCP_FASTOPEN_KEY", "TCP_MD5SIG", "SO_ZEROCOPY", "SO_TIMESTAMPING", "TCP_FUNCTION_BLK",
+LEFT_OUT = ("TCP_FASTOPEN", "TCP_FASTOPEN_CONNECT", "TCP_FASTOPEN_KEY", "TCP_MD5SIG", "TCP_FUNCTION_BLK",
             "TCP_REMOTE_UDP_ENCAPS_PORT", "TCP_RACK_PACE_MAX_SEG", "TCP_RACK_PACE_RATE_SS", "TCP_RACK_PACE_ALWAYS", "IPV6_UNICAST_HOPS",
-            "IPV6_TCLASS", "IPV6_USE_MIN_MTU", "MSG_FASTOPEN", "MSG_ZEROCOPY", "MSG_ERRQUEUE")  # fmt: skip
+            "IPV6_TCLASS", "IPV6_USE_MIN_MTU", "MSG_FASTOPEN")  # fmt: skip
 FAR = 1 << 20
+NULL = Word("NULL")
 
 
 class Descriptor:
@@ -37,14 +41,15 @@ class Descriptor:
         self.blocks = True
 
 
-class Calls(Waiting):
+class Calls(Waiting, Control):
     """addresses: ("bind" and "connect" addresses) of `...`. names: what the profile calls by other numbers."""
 
-    def __init__(self, stack: Any, bind: tuple[str, int], connect: tuple[str, int], names: dict[str, int]):
+    def __init__(self, stack: Any, bind: tuple[str, int], connect: tuple[str, int], names: dict[str, int], start: int = 0):
         self.stack = stack
         self.bind_address, self.connect_address = bind, connect
         self.names = NAMES | names
         self.open: dict[int, Descriptor] = {}
+        self.start = start
 
     # Values
 
@@ -199,14 +204,25 @@ class Calls(Waiting):
 
         return send, waits
 
+    def bad_buffer(self, fd: Any, size: Any) -> Prepared:
+        """NULL where bytes should lie."""
+
+        def refused() -> Any:
+            self.of(fd)
+            raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+
+        return refused, False
+
     def call_write(self, fd: Any, buffer: Any, size: Any) -> Prepared:
-        return self.sender(fd, self.number(size), 0)
+        return self.bad_buffer(fd, size) if buffer == NULL and self.number(size) else self.sender(fd, self.number(size), 0)
 
     def call_send(self, fd: Any, buffer: Any, size: Any, flags: Any = 0) -> Prepared:
-        return self.sender(fd, self.number(size), self.number(flags))
+        return self.bad_buffer(fd, size) if buffer == NULL and self.number(size) else self.sender(fd, self.number(size), self.number(flags))
 
     def call_sendto(self, fd: Any, buffer: Any, size: Any, flags: Any, address: Any, length: Any) -> Prepared:
-        to = None if address == Word("NULL") else self.address(address, self.connect_address)
+        if buffer == NULL and self.number(size):
+            return self.bad_buffer(fd, size)
+        to = None if address == NULL else self.address(address, self.connect_address)
         return self.sender(fd, self.number(size), self.number(flags), to)
 
     def call_writev(self, fd: Any, vector: Any, count: Any) -> Prepared:
@@ -223,21 +239,16 @@ class Calls(Waiting):
         return lambda: len(self.of(fd).recv(size, flags & ~socket.MSG_DONTWAIT)), waits
 
     def call_read(self, fd: Any, buffer: Any, size: Any) -> Prepared:
-        return self.receiver(fd, self.number(size), 0)
+        return self.bad_buffer(fd, size) if buffer == NULL else self.receiver(fd, self.number(size), 0)
 
     def call_recv(self, fd: Any, buffer: Any, size: Any, flags: Any = 0) -> Prepared:
-        return self.receiver(fd, self.number(size), self.number(flags))
+        return self.bad_buffer(fd, size) if buffer == NULL else self.receiver(fd, self.number(size), self.number(flags))
 
     def call_recvfrom(self, fd: Any, buffer: Any, size: Any, flags: Any, address: Any, length: Any) -> Prepared:
-        return self.receiver(fd, self.number(size), self.number(flags))
+        return self.bad_buffer(fd, size) if buffer == NULL else self.receiver(fd, self.number(size), self.number(flags))
 
     def call_readv(self, fd: Any, vector: Any, count: Any) -> Prepared:
         return self.receiver(fd, self.lengths(vector), 0)
-
-    def call_recvmsg(self, fd: Any, message: Any, flags: Any) -> Prepared:
-        if part(message, "msg_control", None) is not None:
-            raise Unsupported("control messages")
-        return self.receiver(fd, self.lengths(part(message, "msg_iov")), self.number(flags))
 
     # Options
 
@@ -275,7 +286,7 @@ class Calls(Waiting):
         def got() -> int:
             found = self.of(fd).getsockopt(self.value(level), self.value(option))
             wanted = self.number(value) if value != ANY else found
-            if found != wanted:
+            if (found - wanted) & 0xFFFFFFFF:
                 raise Wrong(f"{option} is {found}, not {wanted}")
             return 0
 
@@ -296,12 +307,3 @@ class InProgress(OSError):  # noqa: N818
 
     def __init__(self) -> None:
         super().__init__(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
-
-
-def part(message: Any, name: str, *default: Any) -> Any:
-    """A field of a structure."""
-    if isinstance(message, dict) and name in message:
-        return message[name]
-    if default:
-        return default[0]
-    raise ScriptError(f"a message without {name}")
