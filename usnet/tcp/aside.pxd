@@ -60,7 +60,7 @@ cdef struct aside:
     uint32_t whole_rcvbuf       # SO_RCVBUF as set, once there has been a clamp; 0
     uint32_t stamps             # SO_TIMESTAMPING: SOF_*
     int32_t linger2             # TCP_LINGER2, s; 0: the stack's setting; below 0: does not wait
-    uint32_t defer              # TCP_DEFER_ACCEPT, in SYN-ACKs; 0: off
+    uint32_t defer              # TCP_DEFER_ACCEPT, in SYN-ACKs; 0: off; of a half-open connection its listener's
     int32_t peek_off            # SO_PEEK_OFF, bytes; below 0: off
     uint8_t syn_count           # TCP_SYNCNT; 0: the stack's setting
     uint8_t buffer_set          # SO_SNDBUF was set: it does not grow
@@ -69,6 +69,7 @@ cdef struct aside:
     uint8_t urgent              # URGENT_*
     uint8_t urgent_byte
     uint8_t sends_urgent        # our urgent pointer stands at snd_up
+    uint8_t deferred            # the handshake's last ACK came, and data is waited for
     uint8_t told                # there is a note that no epoll has heard of
     uint32_t snd_up             # sequence number behind our urgent byte (RFC 9293, 3.8.5)
     uint32_t rcv_up             # the peer's urgent byte

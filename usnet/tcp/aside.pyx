@@ -102,6 +102,7 @@ cdef void aside_inherit(tcp_state *t, tcb *k, const tcb *parent) noexcept nogil:
     a.whole_rcvbuf = of.whole_rcvbuf
     a.stamps = of.stamps
     a.linger2 = of.linger2
+    a.defer = of.defer
     a.syn_count = of.syn_count
     a.buffer_set = of.buffer_set
     a.oob_inline = of.oob_inline

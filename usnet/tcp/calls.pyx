@@ -207,7 +207,7 @@ cdef void note_more(const tcp_state *t, tcb *k, bint more) noexcept nogil:
 cdef int64_t send_frames(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more, int64_t now) noexcept nogil:
     """tcp_send where the buffer is counted by frames: each leaves, as far as it may, before the next is begun."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t done = 0, part, took
+    cdef uint32_t done = 0, part, took, unpushed = 0
     k.no_room = 0
     while done < n:
         part = charge_take(t, k, aside_at(t, k), n - done)
@@ -216,7 +216,10 @@ cdef int64_t send_frames(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n,
             break
         took = put_chunks(t, k, p + done, part)
         done += took
-        note_more(t, k, more or done < n)
+        unpushed += took
+        note_more(t, k, more or (done < n and unpushed <= k.max_window // 2))
+        if unpushed > k.max_window // 2:
+            unpushed = 0                    # ends with PSH, as behind each half of the largest window in Linux
         if took < part:
             break
         if done < n:

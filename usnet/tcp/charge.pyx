@@ -1,9 +1,9 @@
 """Send buffers by frames, as in Linux: a frame is begun while what is charged is less than the buffer, and then filled whatever it takes."""
 from libc.stdint cimport uint32_t, uint64_t
 
-from usnet.tcp.aside cimport aside, aside_at, notsent_limit
+from usnet.tcp.aside cimport aside, aside_at, marks_end_at, notsent_limit
 from usnet.tcp.state cimport tcp_state
-from usnet.tcp.tcb cimport TF_ASIDE, tcb
+from usnet.tcp.tcb cimport TF_ASIDE, TF_MARKS, tcb
 
 cdef enum:
     MOST = 65216                # bytes of a large frame: 65,536 less the headers
@@ -22,13 +22,16 @@ cdef uint32_t charge_goal(const tcb *k) noexcept nogil:
 
 cdef uint32_t charge_take(tcp_state *t, const tcb *k, aside *a, uint32_t n) noexcept nogil:
     cdef uint64_t unsent = k.snd.span - (k.snd_nxt - k.snd_una), limit
+    cdef uint32_t goal = charge_goal(k)
     if unsent == 0:
         a.frame_left = 0                    # all that was begun has left
+    elif unsent < goal and a.frame_left < goal - unsent and not (k.flags & TF_MARKS and marks_end_at(t, k, k.snd_una + k.snd.span)):
+        a.frame_left = goal - <uint32_t>unsent      # ... or the front of the last
     if a.frame_left == 0:
         limit = notsent_limit(t, k)
         if charge_of(t, k, a) >= k.sndbuf or (limit and unsent >= limit):
             return 0
-        a.frame_left = charge_goal(k)
+        a.frame_left = goal
     if n > a.frame_left:
         n = a.frame_left
     a.frame_left -= n

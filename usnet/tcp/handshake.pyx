@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
-from usnet.tcp.aside cimport aside_inherit
+from usnet.tcp.aside cimport aside, aside_if, aside_inherit
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.rtt cimport tcp_rtt_sample
@@ -318,6 +318,15 @@ cdef void join_ready_queue(tcp_state *t, uint32_t c) noexcept nogil:
     q.n_ready += 1
     k.flags |= TF_HELD
     tcp_notify(t, parent)
+
+
+cdef bint handshake_defers(tcp_state *t, const tcb *k) noexcept nogil:
+    """As in Linux, for as many SYN-ACKs as TCP_DEFER_ACCEPT stands for; those in between are not sent again."""
+    cdef aside *a = aside_if(t, k)
+    if a == NULL or k.parent == NONE or k.syn_retries >= a.defer:
+        return False
+    a.deferred = 1
+    return True
 
 
 cdef bint handshake_complete(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil:

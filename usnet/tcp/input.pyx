@@ -8,7 +8,7 @@ from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
 from usnet.tcp.aside cimport marks_acked
 from usnet.tcp.blocks cimport blocks_twice
-from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_number_above, handshake_syn_sent
+from usnet.tcp.handshake cimport handshake_complete, handshake_defers, handshake_listen, handshake_number_above, handshake_syn_sent
 from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
 from usnet.tcp.receive cimport receive_text
 from usnet.tcp.recovery.newreno cimport recovery_ack, recovery_dupack
@@ -380,7 +380,8 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     if not r.flags & TH_ACK:
         count_drop(t, TDROP_NO_ACK)
         return
-    timestamp(k, r, s, now)
+    if seq_le(r.ack, k.snd_max):            # else it is not the peer's
+        timestamp(k, r, s, now)
     k.last_recv = now
     k.keep_probes = 0
     if k.state == TCPS_SYN_RECEIVED:
@@ -388,7 +389,7 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
             count_drop(t, TDROP_BAD_ACK)
             segment_refuse(t, p, r, s.n, now)
             return
-        if not handshake_complete(t, c, r, now):
+        if (text_len(s) == 0 and handshake_defers(t, k)) or not handshake_complete(t, c, r, now):
             return
     elif not check_ack(t, c, r, s, now):
         return

@@ -181,7 +181,7 @@ cdef struct tcb:
     int64_t last_data           # ns of the last segment with data; of the handshake before there was one
     uint32_t dsacks             # reports of what arrived twice
     uint32_t ooo_segs           # segments that arrived out of order
-    uint32_t total_rto          # retransmission timeouts
+    uint32_t total_rto          # retransmission timeouts, and above 16 bits those of them that were not of the same segment again
     uint8_t chrono              # CHRONO_*
     uint8_t no_room             # the last send found the buffer full
     uint32_t terms              # those it rested with last, or NONE

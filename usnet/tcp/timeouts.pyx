@@ -3,6 +3,7 @@ from libc.errno cimport ETIMEDOUT
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.memory.arena cimport NONE
+from usnet.tcp.aside cimport aside_at
 from usnet.tcp.output cimport (
     tcp_ack_now,
     tcp_resend_first,
@@ -24,6 +25,7 @@ from usnet.tcp.tcb cimport (
     TCPS_ESTABLISHED,
     TCPS_SYN_RECEIVED,
     TCPS_SYN_SENT,
+    TF_ASIDE,
     TF_DELACK,
     TF_HELD,
     TF_KEEPALIVE,
@@ -63,6 +65,9 @@ cdef void syn_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     bump(k)
     k.syn_retries += 1
     k.flags &= ~<uint32_t>TF_RTT_TIMED
+    if k.flags & TF_ASIDE and aside_at(t, k).deferred and k.syn_retries < aside_at(t, k).defer:
+        tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))     # the peer has answered: what is missing is data
+        return
     k.snd_nxt = k.iss
     tcp_want_output(t, c)
 

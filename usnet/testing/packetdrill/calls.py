@@ -29,6 +29,8 @@ GIVES_DESCRIPTOR = ("socket", "accept", "accept4", "epoll_create", "epoll_create
 LEFT_OUT = ("TCP_FASTOPEN", "TCP_FASTOPEN_CONNECT", "TCP_FASTOPEN_KEY", "TCP_MD5SIG", "TCP_FUNCTION_BLK",
             "TCP_REMOTE_UDP_ENCAPS_PORT", "TCP_RACK_PACE_MAX_SEG", "TCP_RACK_PACE_RATE_SS", "TCP_RACK_PACE_ALWAYS", "IPV6_UNICAST_HOPS",
             "IPV6_TCLASS", "IPV6_USE_MIN_MTU", "MSG_FASTOPEN")  # fmt: skip
+WITHOUT_MEANING = ("SO_MARK", "SO_PRIORITY", "IP_FREEBIND", "IP_MTU_DISCOVER")
+"""Options about policies of a host that is not there: setting them changes nothing."""
 FAR = 1 << 20
 NULL = Word("NULL")
 
@@ -269,6 +271,8 @@ class Calls(Waiting, Control):
     def call_setsockopt(self, fd: Any, level: Any, option: Any, value: Any, length: Any) -> Prepared:
         def set_() -> Any:
             sock = self.of(fd)
+            if isinstance(option, Word) and option.name in WITHOUT_MEANING:
+                return 0
             where, what = self.value(level), self.value(option)
             if isinstance(value, dict):
                 fields = [self.value(one) for one in value.values()]

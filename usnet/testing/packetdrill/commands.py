@@ -10,7 +10,7 @@ from usnet.testing.packetdrill.waiting import Wrong
 
 SETTING = re.compile(r"([a-z0-9_./]+)=(.*)", re.DOTALL)
 SOCKSTAT_STATES = {"SYN_RECEIVED": "SYN_RCVD"}
-WITHOUT_EFFECT = ("tc", "nstat", "ip", "true", "echo", "export", "cd", ":")
+WITHOUT_EFFECT = ("tc", "nstat", "ip", "true", "ethtool", "echo", "export", "cd", ":")
 SPLIT = re.compile(r"\n|;|&&")
 
 

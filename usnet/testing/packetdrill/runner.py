@@ -349,7 +349,7 @@ class Run:
     def code(self, what: Code) -> None:
         under_test = [one.thing for number, one in sorted(self.calls.open.items()) if hasattr(one.thing, "getsockopt")]
         self.names.update(variables(under_test[-1] if under_test else None))
-        text = "\n".join(line.strip() if "\n" not in what.text.strip() else line for line in what.text.strip().split("\n"))
+        text = "\n".join(line.strip() if "\n" not in what.text.strip() else line for line in what.text.strip().rstrip("\\").split("\n"))
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 exec(compile(text, "code", "exec"), self.names)
