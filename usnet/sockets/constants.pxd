@@ -33,6 +33,9 @@ cdef extern from *:
     #ifndef TCP_INFO
     #define TCP_INFO 11
     #endif
+    #ifndef TCP_LINGER2
+    #define TCP_LINGER2 8
+    #endif
     #ifndef TCP_CORK
     #define TCP_CORK 3
     #endif

@@ -127,7 +127,7 @@ cdef int64_t socket_option(net *n, sock *so, int name) noexcept nogil:
     if name == SO_SNDLOWAT:
         return 1
     if tcp and (stream_option(name) or name == SO_TIMESTAMPING):
-        return tcp_get(&n.s.tcp, so.pcb, OPT_STAMPS if name == SO_TIMESTAMPING else stream_option(name))
+        return tcp_get(&n.s.tcp, so.pcb, OPT_STAMPS if name == SO_TIMESTAMPING else stream_option(name)) & <int64_t>0xffffffff   # -1 too
     if flag_of(name) and (tcp or name != SO_ZEROCOPY):
         return 1 if so.flags & flag_of(name) else 0
     return -ENOPROTOOPT

@@ -6,9 +6,10 @@ from usnet.memory.arena cimport arena_at
 from usnet.memory.chunks cimport chain_read
 from usnet.sockets.constants cimport SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
 from usnet.sockets.table cimport KIND_TCP, net, sock, sock_find
+from usnet.tcp.aside cimport aside_at
 from usnet.tcp.state cimport tcb_seen
-from usnet.tcp.urgent cimport urgent_at_mark
-from usnet.tcp.tcb cimport TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_FIN_QUEUED, TF_FIN_SENT, tcb
+from usnet.tcp.urgent cimport urgent_at_mark, urgent_before
+from usnet.tcp.tcb cimport TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ASIDE, TF_FIN_QUEUED, TF_FIN_SENT, tcb
 
 
 cdef int of_stream(net *n, const sock *so, unsigned long request) noexcept nogil:
@@ -21,7 +22,7 @@ cdef int of_stream(net *n, const sock *so, unsigned long request) noexcept nogil
     if k.state == TCPS_LISTEN:
         return -EINVAL
     if request == SIOCINQ:
-        return <int>k.rcv_ready
+        return <int>(urgent_before(&n.s.tcp, k) if k.flags & TF_ASIDE and not aside_at(&n.s.tcp, k).oob_inline else k.rcv_ready)
     if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
         return 0
     if request == SIOCOUTQ:

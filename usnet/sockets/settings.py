@@ -38,6 +38,10 @@ from usnet.sockets.setting_kinds import (
 
 LAYOUTS = ("aligned", "packed")
 """Orders of a SYN's options, by their numbers (LAYOUT_* of usnet.wire.tcp)."""
+ERRORS = ("rfc", "linux", "freebsd")
+"""Whose meanings ICMP errors have, by their numbers (ERRORS_* of usnet.tcp.icmp)."""
+COOKIES = ("off", "full", "always")
+"""When SYN cookies are sent, by their numbers (COOKIE_* of usnet.tcp.cookies)."""
 CONTROLLERS = ("newreno",)
 """Congestion controllers, by their numbers (CC_* of usnet.tcp.congestion.ops)."""
 UNITS = {"time": ["ns"], "size": ["bytes"]}
@@ -80,8 +84,13 @@ class Tcp(Table):
     rcvbuf: int = size(1 << 20, 1, MOST_BUFFER, "receive buffer of a connection (SO_RCVBUF)")
     max_backlog: int = count(4096, 1, 1 << 26, "connections that may wait for accept, whatever listen() asks for")
     max_syn_queue: int = count(1024, 1, 1 << 26, "half-open connections of a listener")
+    syncookies: str = choice("full", COOKIES, "a SYN cookie answers: nobody, whom a full SYN queue has no room for, or every SYN (RFC 4987)")
+    syn_queue_backlog: bool = switch(False, "half-open connections of a listener: its backlog and one at most, as in Linux")
+    abort_on_overflow: bool = switch(False, "a handshake that ends on a full queue for accept is reset; otherwise its last ACK is dropped")
     mss: int = count(0, 0, 65495, "bytes of payload of a segment at most; 0: from the MTU")
-    syn_retries: int = count(6, 0, 255, "SYNs sent again")
+    syn_retries: int = count(7, 0, 255, "SYNs sent again; the last attempt ends after 183 s (RFC 9293, 3.8.3: at least 3 minutes)")
+    syn_linear: int = count(0, 0, 255, "SYNs sent again before the wait for an answer doubles (tcp_syn_linear_timeouts)")
+    syn_plain: int = count(0, 0, 255, "SYNs sent again before they leave out all options but MSS, as in FreeBSD; 0: never")
     synack_retries: int = count(5, 0, 255, "SYN-ACKs sent again")
     data_retries: int = count(15, 0, 255, "retransmissions that end a connection (R2 of RFC 9293, 3.8.3)")
     orphan_retries: int = count(7, 0, 255, "the same for a connection that its program has closed")
@@ -99,6 +108,13 @@ class Tcp(Table):
     insecure_rst: bool = switch(False, "a RST anywhere in the window resets (RFC 793), not only at its beginning (RFC 5961)")
     insecure_syn: bool = switch(False, "a SYN in the window resets (RFC 793) instead of earning an ACK (RFC 5961)")
     challenge_interval: int = time(500 * 10**6, 0, 60 * 10**9, "time between ACKs in answer to empty segments outside the window (RFC 5961)")
+    challenge_limit: int = count(0, 0, 10**6, "such ACKs a second by the stack as a whole, about; 0: any number")
+    error_rules: str = choice("rfc", ERRORS, "which ICMP errors end an attempt to connect, and what errno they and resets give")
+    icmp_ends: bool = switch(True, "ICMP errors may end an attempt to connect at all")
+    mtu_patience: int = count(1, 0, 15, "timeouts that confirm a smaller path MTU where larger segments have arrived (RFC 5927, 7.2)")
+    rfc1337: bool = switch(True, "a RST does not end TIME-WAIT")
+    time_wait_reuse: bool = switch(False, "connect() may take the ends of a connection in TIME-WAIT with timestamps (RFC 6191)")
+    max_orphans: int = count(65536, 0, 1 << 26, "closed connections that still send or wait; closing one more resets it")
     drop_synfin: int = count(1, 0, 2, "SYN with FIN is dropped: 0 never, 1 by listeners, 2 always")
     time_wait_quiet: bool = switch(False, "in TIME-WAIT only what has ACK is answered, as in FreeBSD")
     push_bursts: int = count(0, 0, 255, "least segments of a burst whose last one has PSH, as Linux's large frames do; 0: what ends the queue has it")
@@ -293,6 +309,8 @@ class Settings:
         values = {**dataclasses.asdict(self.tcp), **dataclasses.asdict(self.ip), **driver}
         values["cc"] = CONTROLLERS.index(values["cc"])
         values["option_layout"] = LAYOUTS.index(values["option_layout"])
+        values["error_rules"] = ERRORS.index(values["error_rules"])
+        values["syncookies"] = COOKIES.index(values["syncookies"])
         return {name: int(value) for name, value in values.items()}
 
 

@@ -59,7 +59,6 @@ cdef struct aside:
     uint32_t window_clamp       # TCP_WINDOW_CLAMP, bytes; 0: none
     uint32_t whole_rcvbuf       # SO_RCVBUF as set, once there has been a clamp; 0
     uint32_t stamps             # SO_TIMESTAMPING: SOF_*
-    int32_t linger2             # TCP_LINGER2, s; 0: the stack's setting; below 0: does not wait
     uint32_t defer              # TCP_DEFER_ACCEPT, in SYN-ACKs; 0: off; of a half-open connection its listener's
     int32_t peek_off            # SO_PEEK_OFF, bytes; below 0: off
     uint8_t syn_count           # TCP_SYNCNT; 0: the stack's setting

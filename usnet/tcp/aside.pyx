@@ -101,7 +101,6 @@ cdef void aside_inherit(tcp_state *t, tcb *k, const tcb *parent) noexcept nogil:
     a.window_clamp = of.window_clamp
     a.whole_rcvbuf = of.whole_rcvbuf
     a.stamps = of.stamps
-    a.linger2 = of.linger2
     a.defer = of.defer
     a.syn_count = of.syn_count
     a.buffer_set = of.buffer_set

@@ -12,6 +12,8 @@ cdef enum:
 cdef uint32_t charge_goal(const tcb *k) noexcept nogil
 # Of n bytes how many one more frame, or the rest of the last, takes now; 0: the buffer is full. They count as taken.
 cdef uint32_t charge_take(tcp_state *t, const tcb *k, aside *a, uint32_t n) noexcept nogil
+# Bytes from snd_nxt to the end of the frame that it lies in.
+cdef uint32_t charge_frame(tcp_state *t, const tcb *k) noexcept nogil
 # After an ACK: the buffer of a connection that fills neither it nor cwnd grows with cwnd.
 cdef void charge_grow(tcp_state *t, tcb *k) noexcept nogil
 

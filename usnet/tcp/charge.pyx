@@ -3,6 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from usnet.tcp.aside cimport aside, aside_at, marks_end_at, notsent_limit
 from usnet.tcp.state cimport tcp_state
+from usnet.tcp.tables cimport tcp_notify
 from usnet.tcp.tcb cimport TF_ASIDE, TF_MARKS, tcb
 
 cdef enum:
@@ -38,6 +39,13 @@ cdef uint32_t charge_take(tcp_state *t, const tcb *k, aside *a, uint32_t n) noex
     return n
 
 
+cdef uint32_t charge_frame(tcp_state *t, const tcb *k) noexcept nogil:
+    cdef uint32_t goal = charge_goal(k), unsent = k.snd.span - (k.snd_nxt - k.snd_una), last = goal - aside_at(t, k).frame_left
+    if unsent <= last or aside_at(t, k).frame_left > goal:
+        return unsent
+    return (unsent - last) % goal if (unsent - last) % goal else goal
+
+
 cdef void charge_grow(tcp_state *t, tcb *k) noexcept nogil:
     cdef uint32_t each = 1, segments = k.cc.cwnd // k.mss
     cdef uint64_t wanted
@@ -52,3 +60,4 @@ cdef void charge_grow(tcp_state *t, tcb *k) noexcept nogil:
         wanted = t.config.sndbuf_most
     if wanted > k.sndbuf:
         k.sndbuf = <uint32_t>wanted
+        tcp_notify(t, k)                    # it may be writable now

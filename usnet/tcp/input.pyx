@@ -6,36 +6,22 @@ from libc.string cimport memset
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
+from usnet.memory.random cimport rng_below
 from usnet.tcp.aside cimport marks_acked
 from usnet.tcp.blocks cimport blocks_twice
-from usnet.tcp.handshake cimport handshake_complete, handshake_defers, handshake_listen, handshake_number_above, handshake_syn_sent
+from usnet.tcp.icmp cimport ERRORS_FREEBSD
+from usnet.tcp.handshake cimport (
+    handshake_complete, handshake_defers, handshake_listen, handshake_number_above, handshake_settle, handshake_syn_sent,
+)
 from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
 from usnet.tcp.receive cimport receive_text
 from usnet.tcp.recovery.newreno cimport recovery_ack, recovery_dupack
 from usnet.tcp.recovery.sack cimport sack_ack, sack_dupack
 from usnet.tcp.segment cimport segment_refuse
 from usnet.tcp.state cimport (
-    TDROP_AFTER_FIN,
-    TDROP_BAD_ACK,
-    TDROP_CHECKSUM,
-    TDROP_DUPLICATE,
-    TDROP_LISTEN_FLAGS,
-    TDROP_NO_ACK,
-    TDROP_NO_CONNECTION,
-    TDROP_OFFSET,
-    TDROP_OLD_ACK,
-    TDROP_PAST_WINDOW,
-    TDROP_PAWS,
-    TDROP_PORT_ZERO,
-    TDROP_RST_SEQ,
-    TDROP_SHORT,
-    TDROP_SYN_IN_WINDOW,
-    TDROP_TIME_WAIT,
-    TDROP_WINDOW,
-    count_drop,
-    tcb_at,
-    tcb_live,
-    tcp_state,
+    TDROP_AFTER_FIN, TDROP_BAD_ACK, TDROP_CHECKSUM, TDROP_DUPLICATE, TDROP_LISTEN_FLAGS, TDROP_NO_ACK, TDROP_NO_CONNECTION, TDROP_OFFSET,
+    TDROP_OLD_ACK, TDROP_PAST_WINDOW, TDROP_PAWS, TDROP_PORT_ZERO, TDROP_RST_SEQ, TDROP_SHORT, TDROP_SYN_IN_WINDOW, TDROP_TIME_WAIT,
+    TDROP_WINDOW, count_drop, tcb_at, tcb_live, tcp_state,
 )
 from usnet.tcp.steps cimport DELACK_LIMIT, owe_ack, record_timestamp, take_ack, tell_room, update_window
 from usnet.tcp.tables cimport tcb_find, tcb_find_listener, tcp_notify
@@ -45,30 +31,13 @@ from usnet.tcp.tcb cimport (
     TCPS_TIME_WAIT, TF_ACK_NOW, TF_ASIDE, TF_ALL_ROOM, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_MARKS, TF_MORE, TF_PROBE,
     TF_SACK, TF_TIMESTAMPS, tcb,
 )
-from usnet.tcp.teardown cimport (
-    tcp_end,
-    tcp_end_reset,
-    tcp_enter_time_wait,
-    tcp_fin_acked,
-    tcp_fin_received,
-)
+from usnet.tcp.teardown cimport tcp_end, tcp_end_reset, tcp_enter_time_wait, tcp_fin_acked, tcp_fin_received
 from usnet.tcp.timers cimport tcp_disarm
 from usnet.tcp.urgent cimport urgent_arrived, urgent_here
 from usnet.wire.flow cimport flow
 from usnet.wire.seq cimport seq_diff, seq_ge, seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
-    TCP_CHECKSUM,
-    TCP_OK,
-    TCP_SHORT,
-    TCPO_SACK,
-    TCPO_TIMESTAMP,
-    TH_ACK,
-    TH_FIN,
-    TH_RST,
-    TH_SYN,
-    TH_URG,
-    tcp_parse,
-    tcp_repr,
+    TCP_CHECKSUM, TCP_OK, TCP_SHORT, TCPO_SACK, TCPO_TIMESTAMP, TH_ACK, TH_FIN, TH_RST, TH_SYN, TH_URG, tcp_parse, tcp_repr,
 )
 
 cdef enum:
@@ -92,12 +61,26 @@ cdef bint check_paws(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s,
     return False
 
 
+cdef bint within_limit(tcp_state *t, int64_t now) noexcept nogil:
+    """Whether the stack as a whole may answer once more. How often in a second nobody can tell (CVE-2016-5696): half the limit, and a draw."""
+    if t.config.challenge_limit == 0:
+        return True
+    if now >= t.challenge_until:
+        t.challenge_until = now + 1000000000
+        t.challenge_left = (t.config.challenge_limit + 1) // 2 + rng_below(t.random, t.config.challenge_limit)
+    if t.challenge_left == 0:
+        t.counters.challenges_skipped += 1
+        return False
+    t.challenge_left -= 1
+    return True
+
+
 cdef void answer_outside(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
     """The ACK that an unacceptable segment earns; for those without text at a limited rate (RFC 5961, section 7), so that two ends cannot keep each
     other busy."""
     cdef tcb *k = tcb_at(t, c)
-    if s.n + s.fin == 0:
-        if k.last_oow_ack and now - k.last_oow_ack < t.config.challenge_interval:
+    if s.n + s.fin == 0 or s.syn:
+        if k.last_oow_ack and now - k.last_oow_ack < t.config.challenge_interval or not within_limit(t, now):
             return
         k.last_oow_ack = now
         t.counters.challenge_acks += 1
@@ -108,7 +91,8 @@ cdef bint acceptable(const tcb *k, const text *s) noexcept nogil:
     """RFC 9293, 3.10.7.4, first step: the four cases of window and length."""
     cdef uint32_t window = <uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt) if seq_gt(k.rcv_adv, k.rcv_nxt) else 0
     cdef uint32_t n = text_len(s)
-    if k.flags & TF_ALL_ROOM and TCPS_ESTABLISHED <= k.state < TCPS_TIME_WAIT and k.rcvbuf > k.rcv_ready + window:
+    if (k.flags & TF_ALL_ROOM and (TCPS_ESTABLISHED if k.parent != NONE else TCPS_SYN_RECEIVED) <= k.state < TCPS_TIME_WAIT
+            and k.rcvbuf > k.rcv_ready + window):
         window = k.rcvbuf - k.rcv_ready     # more than 16 bits could say
     if window == 0:
         return n == 0 and s.seq == k.rcv_nxt
@@ -157,20 +141,31 @@ cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
     return False
 
 
+cdef int reset_errno(const tcp_state *t, const tcb *k) noexcept nogil:
+    if k.state == TCPS_TIME_WAIT:
+        return 0
+    if k.state == TCPS_SYN_RECEIVED and k.parent == NONE:
+        return ECONNREFUSED
+    if k.state == TCPS_CLOSE_WAIT and t.config.error_rules != ERRORS_FREEBSD:
+        return EPIPE                        # all was heard: only writing fails
+    return ECONNRESET
+
+
 cdef bint check_rst(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, int64_t now) noexcept nogil:
     """RFC 5961, section 3: only a RST at exactly rcv_nxt resets."""
     cdef tcb *k = tcb_at(t, c)
+    cdef text bare = s[0]
     if not r.flags & TH_RST:
         return True
-    if k.state == TCPS_TIME_WAIT:           # RFC 1337
+    if k.state == TCPS_TIME_WAIT and (t.config.rfc1337 or r.seq != k.rcv_nxt):
         count_drop(t, TDROP_TIME_WAIT)
     elif r.seq == k.rcv_nxt or t.config.insecure_rst:
         t.counters.rsts_in += 1
-        tcp_end(t, c, ECONNREFUSED if k.state == TCPS_SYN_RECEIVED and k.parent == NONE
-                else (EPIPE if k.state == TCPS_CLOSE_WAIT else ECONNRESET))     # all was heard: only writing fails, as in Linux
+        tcp_end(t, c, reset_errno(t, k))
     else:
         count_drop(t, TDROP_RST_SEQ)
-        answer_outside(t, c, s, now)
+        bare.n = bare.fin = 0               # at a limited rate, whatever it carries
+        answer_outside(t, c, &bare, now)
     return False
 
 
@@ -344,6 +339,7 @@ cdef bint reuse_time_wait(tcp_state *t, uint32_t c, const packet *p, const tcp_r
     if heir == NONE:
         return False
     after = k.snd_max
+    t.counters.time_wait_reuses += 1
     tcp_end(t, c, 0)
     handshake_listen(t, heir, p, r, n, now)
     c = tcb_find(t, &p.dst, r.dst_port, &p.src, r.src_port)
@@ -426,7 +422,10 @@ cdef void dispatch(tcp_state *t, const packet *p, const tcp_repr *r, text *s, in
     if c == NONE:
         c = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
         if c != NONE:
-            handshake_listen(t, c, p, r, text_len(s), now)
+            c = handshake_listen(t, c, p, r, text_len(s), now)
+            if c != NONE:
+                synchronized(t, c, p, r, s, now)
+                handshake_settle(t, c)
             return
         count_drop(t, TDROP_NO_CONNECTION)
         segment_refuse(t, p, r, text_len(s), now)

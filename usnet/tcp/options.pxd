@@ -23,12 +23,12 @@ cdef enum tcp_option:
     OPT_NOTSENT_LOWAT = 20      # bytes; from here on to OPT_STAMPS: tcp/rare
     OPT_RCVLOWAT = 21           # bytes
     OPT_SYNCNT = 22
-    OPT_LINGER2 = 23            # seconds
-    OPT_DEFER_ACCEPT = 24       # seconds
-    OPT_WINDOW_CLAMP = 25       # bytes
-    OPT_OOBINLINE = 26
-    OPT_PEEK_OFF = 27           # bytes; below 0: off
-    OPT_STAMPS = 28             # SOF_* (tcp/aside.pxd)
+    OPT_DEFER_ACCEPT = 23       # seconds
+    OPT_WINDOW_CLAMP = 24       # bytes
+    OPT_OOBINLINE = 25
+    OPT_PEEK_OFF = 26           # bytes; below 0: off
+    OPT_STAMPS = 27             # SOF_* (tcp/aside.pxd)
+    OPT_LINGER2 = 40            # seconds: that an orphan waits in FIN-WAIT-2; below 0: not at all, which is told as UINT32_MAX
     OPT_TOS = 15                # DSCP and ECN bits; the latter are ours and stay 0
 
 cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept nogil    # 0, -EINVAL, -ENOPROTOOPT

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from usnet.memory.arena cimport NONE
 from usnet.tcp.aside cimport marks_end_at, marks_room, marks_sent
 from usnet.tcp.blocks cimport blocks_due, blocks_fit
-from usnet.tcp.charge cimport charge_grow
+from usnet.tcp.charge cimport charge_frame, charge_grow
 from usnet.tcp.chrono cimport chrono_output
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.recovery.scoreboard cimport (
@@ -30,6 +30,7 @@ from usnet.tcp.tcb cimport (
     TCPS_LISTEN,
     TCPS_SYN_RECEIVED,
     TCPS_SYN_SENT,
+    TF_ASIDE,
     TF_ACK_NOW,
     TF_DELACK,
     TF_FIN_QUEUED,
@@ -148,6 +149,8 @@ cdef uint32_t burst_end(tcp_state *t, const tcb *k, uint32_t room) noexcept nogi
         bytes_ = t.config.push_bursts
     if bytes_ < segments:
         segments = bytes_
+    if t.config.charged_buffers and k.flags & TF_ASIDE:
+        room = min(room, charge_frame(t, k))
     if room // k.mss < segments:
         segments = room // k.mss
     return k.snd_nxt + <uint32_t>segments * k.mss if segments > 1 else k.snd_nxt

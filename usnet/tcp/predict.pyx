@@ -15,7 +15,7 @@ from usnet.tcp.tcb cimport (
 )
 from usnet.wire.flow cimport flow, flow_verify
 from usnet.wire.seq cimport seq_ge, seq_gt, seq_le
-from usnet.wire.tcp cimport TH_ACK, TH_PSH, TH_SYN
+from usnet.wire.tcp cimport TH_ACK, TH_PSH, TH_SYN, TH_URG
 
 cdef enum:
     UNUSUAL = TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_FIN_HELD | TF_RCV_SHUT | TF_MORE | TF_MARKS
@@ -58,7 +58,7 @@ cdef bint tcp_predict(tcp_state *t, const flow *f, int64_t now) noexcept nogil:
     if c == NONE:
         return False
     k = tcb_at(t, c)
-    if k.way != t.ip.ways or k.state <= TCPS_SYN_SENT or f.flags & TH_SYN or (t.ip.config.verify_checksums and not flow_verify(f)):
+    if k.way != t.ip.ways or k.state <= TCPS_SYN_SENT or f.flags & (TH_SYN | TH_URG) or (t.ip.config.verify_checksums and not flow_verify(f)):
         return False
     if not expected(k, f):
         tcp_known(t, c, f, now)

@@ -9,8 +9,6 @@ cdef int rare_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept 
 cdef int64_t rare_get(tcp_state *t, const tcb *k, int option) noexcept nogil
 # SYNs sent again at most.
 cdef uint32_t rare_syn_retries(tcp_state *t, const tcb *k) noexcept nogil
-# ns for which an orphan waits in FIN-WAIT-2; below 0: it does not (TCP_LINGER2).
-cdef int64_t rare_fin_wait_2(tcp_state *t, const tcb *k) noexcept nogil
 # What may be read, written, or told of, of a connection with an aside, where neither way has ended.
 cdef uint32_t rare_ready(tcp_state *t, const tcb *k) noexcept nogil
 # Of n bytes that are wanted, those that may be read now: up to the peer's urgent byte, and in a peek from SO_PEEK_OFF on.

@@ -10,7 +10,7 @@ from usnet.memory.pieces cimport queue_peek
 from usnet.tcp.aside cimport SOF_ALL, SOF_OPT_ID, URGENT_HERE, aside, aside_at, aside_if, aside_need, notsent_limit
 from usnet.tcp.charge cimport charge_of
 from usnet.tcp.options cimport (
-    OPT_DEFER_ACCEPT, OPT_LINGER2, OPT_NOTSENT_LOWAT, OPT_OOBINLINE, OPT_PEEK_OFF, OPT_RCVLOWAT, OPT_STAMPS, OPT_SYNCNT, OPT_WINDOW_CLAMP,
+    OPT_DEFER_ACCEPT, OPT_NOTSENT_LOWAT, OPT_OOBINLINE, OPT_PEEK_OFF, OPT_RCVLOWAT, OPT_STAMPS, OPT_SYNCNT, OPT_WINDOW_CLAMP,
 )
 from usnet.tcp.state cimport tcb_at, tcb_awake, tcp_state
 from usnet.tcp.tables cimport tcp_notify
@@ -19,10 +19,8 @@ from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_LISTEN, TF_ASIDE, tcb
 
 cdef enum:
     MAX_SYNCNT = 127
-    MOST_LINGER2 = 120          # seconds
     LEAST_CLAMP = 1152          # bytes
     MOST_DEFERRALS = 255
-    SECOND = 1000000000         # ns
     LONGEST_WAIT = 120          # seconds between two SYN-ACKs, for TCP_DEFER_ACCEPT
 
 
@@ -72,11 +70,14 @@ cdef void set_lowat(tcp_state *t, tcb *k, aside *a, int64_t value) noexcept nogi
     tcp_notify(t, k)
 
 
-cdef void set_stamps(tcb *k, aside *a, int64_t value) noexcept nogil:
+cdef int set_stamps(tcb *k, aside *a, int64_t value) noexcept nogil:
     """Keys count from what is not acknowledged when SOF_TIMESTAMPING_OPT_ID is turned on."""
     if value & SOF_OPT_ID and not a.stamps & SOF_OPT_ID:
+        if k.state == TCPS_CLOSED or k.state == TCPS_LISTEN:
+            return -EINVAL
         a.stamp_base = k.snd_una
     a.stamps = <uint32_t>value
+    return 0
 
 
 cdef int rare_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept nogil:
@@ -98,8 +99,6 @@ cdef int rare_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept 
         set_lowat(t, k, a, value)
     elif option == OPT_SYNCNT:
         a.syn_count = <uint8_t>value
-    elif option == OPT_LINGER2:
-        a.linger2 = -1 if value < 0 else (MOST_LINGER2 if value > MOST_LINGER2 else <int>value)
     elif option == OPT_DEFER_ACCEPT:
         a.defer = deferrals(value)
     elif option == OPT_WINDOW_CLAMP:
@@ -109,7 +108,7 @@ cdef int rare_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept 
     elif option == OPT_PEEK_OFF:
         a.peek_off = <int>value if value >= 0 else -1
     else:
-        set_stamps(k, a, value)
+        return set_stamps(k, a, value)
     return 0
 
 
@@ -121,10 +120,6 @@ cdef int64_t rare_get(tcp_state *t, const tcb *k, int option) noexcept nogil:
         return a.rcvlowat if a != NULL and a.rcvlowat else 1
     if option == OPT_SYNCNT:
         return a.syn_count if a != NULL and a.syn_count else t.config.syn_retries
-    if option == OPT_LINGER2:
-        if a != NULL and a.linger2:
-            return a.linger2
-        return t.config.fin_wait_2 // SECOND
     if option == OPT_DEFER_ACCEPT:
         return deferred_for(a.defer) if a != NULL else 0
     if option == OPT_WINDOW_CLAMP:
@@ -141,11 +136,6 @@ cdef int64_t rare_get(tcp_state *t, const tcb *k, int option) noexcept nogil:
 cdef uint32_t rare_syn_retries(tcp_state *t, const tcb *k) noexcept nogil:
     cdef const aside *a = aside_if(t, k)
     return a.syn_count if a != NULL and a.syn_count else t.config.syn_retries
-
-
-cdef int64_t rare_fin_wait_2(tcp_state *t, const tcb *k) noexcept nogil:
-    cdef const aside *a = aside_if(t, k)
-    return a.linger2 * <int64_t>SECOND if a != NULL and a.linger2 else t.config.fin_wait_2
 
 
 cdef bint writable(tcp_state *t, const tcb *k, const aside *a) noexcept nogil:

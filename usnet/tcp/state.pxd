@@ -46,7 +46,7 @@ cdef struct tcp_config:
     uint32_t max_backlog        # of listen(); default 4096
     uint32_t max_syn_queue      # half-open connections a listener; default 1024
     uint16_t mss                # 0: from the interface's MTU
-    uint8_t syn_retries         # SYNs sent again; default 6
+    uint8_t syn_retries         # SYNs sent again; default 7
     uint8_t synack_retries      # SYN-ACKs sent again; default 5
     uint8_t data_retries        # default 15 (R2 of RFC 9293, 3.8.3)
     uint8_t orphan_retries      # the same for a connection that nobody holds any more; default 7
@@ -80,6 +80,18 @@ cdef struct tcp_config:
     uint8_t idle_restart        # 1: after an RTO without sending cwnd is that of a start (RFC 5681, 4.1); default
     uint8_t cc                  # CC_*
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
+    uint8_t error_rules         # ERRORS_* (tcp/icmp): which ICMP errors end an attempt to connect, and what applications hear of them and of resets
+    uint8_t icmp_ends           # 1: ICMP errors may end attempts to connect at all
+    uint8_t mtu_patience        # retransmission timeouts that a smaller path MTU has to be confirmed by, when more has arrived in one piece (RFC 5927, 7.2)
+    uint8_t rfc1337             # 1: a RST does not end TIME-WAIT
+    uint8_t time_wait_reuse     # 1: connect may take the ends of a connection in TIME-WAIT with timestamps (RFC 6191)
+    uint32_t challenge_limit    # ACKs a second, of all connections together, that challenge_interval is about; about so many, drawn anew each second; 0: any
+    uint32_t max_orphans        # connections that nobody holds and that are not over; closing one more resets it
+    uint8_t syncookies          # COOKIE_* (tcp/cookies); default COOKIE_FULL
+    uint8_t syn_queue_backlog   # 1: a listener has no more half-open connections than its backlog and one, as in Linux
+    uint8_t abort_on_overflow   # 1: an ACK that finds the queue for accept full earns a RST, not silence
+    uint8_t syn_linear          # SYNs sent again before the wait for an answer doubles, as in Linux from 6.5 on; default 0
+    uint8_t syn_plain           # SYNs sent again before those that follow do without options but MSS, as in FreeBSD; 0: they keep them
     int64_t challenge_interval  # ns between ACKs in answer to empty segments outside the window (RFC 5961, section 7); default 500 ms
     int64_t rto_initial         # ns; default 1 s (RFC 6298, 2.1)
     int64_t rto_min             # ns; default 200 ms (Linux's; RFC 6298, 2.4 says 1 s: an option); beyond SRTT where that is as long
@@ -100,6 +112,7 @@ cdef struct listener:
     uint32_t ready_head         # tcb, linked by next
     uint32_t ready_tail
     uint32_t syn_head           # half-open ones, linked by next and prev
+    int64_t cookies_until       # ns: until then an ACK of nothing may bring a cookie back
 
 cdef struct tcp_state:
     ip_state *ip
@@ -133,7 +146,10 @@ cdef struct tcp_state:
     uint64_t hash_key[2]        # SipHash: what flow_key is drawn from
     uint64_t flow_key[4]        # table of connections, choice among listeners that share a port (hash_three)
     uint64_t isn_key[2]         # SipHash: initial sequence numbers (RFC 6528), timestamp offsets, ports (RFC 6056)
+    uint64_t cookie_key[2]      # SipHash: SYN cookies
     uint32_t port_hint
+    int64_t challenge_until     # ns: when challenge_left is drawn anew
+    uint32_t challenge_left
     tcp_config config
     tcp_counters counters
     tcp_copies copies

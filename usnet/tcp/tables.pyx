@@ -23,6 +23,7 @@ from usnet.memory.random cimport rng, rng_below, rng_u64
 from usnet.memory.ranges cimport ranges
 from usnet.memory.wheel cimport wheel, wheel_cancel
 from usnet.tcp.congestion.ops cimport CC_NEWRENO
+from usnet.tcp.cookies cimport COOKIE_FULL
 from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.record cimport REST_STATE, record
 from usnet.tcp.aside cimport aside_drop, aside_need, asides_free, asides_init, asides_reset
@@ -31,11 +32,13 @@ from usnet.tcp.state cimport (
 )
 from usnet.tcp.tcb cimport (
     TCPS_LISTEN,
+    TCPS_TIME_WAIT,
     TF_BOUND,
     TF_HASHED,
     TF_KEEPALIVE,
     TF_REUSE,
     TF_REUSEPORT,
+    TF_TIMESTAMPS,
     tcb,
 )
 from usnet.wire.addr cimport addr_as_it_lies, addr_eq, addr_is_any, addr_is_v4, ip_addr
@@ -46,6 +49,7 @@ cdef enum:
     MS = 1000000                # ns
     SHARING = TF_REUSE | TF_REUSEPORT
     TUPLE_BYTES = 36            # laddr, raddr, lport, rport as they lie in a tcb
+    REUSE_AFTER = 1000000000    # ns behind the last timestamp: whatever clock the peer counts by, ours has moved on (RFC 6191, section 2)
 
 
 cdef void set_defaults(tcp_config *g) noexcept nogil:
@@ -53,13 +57,16 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.sndbuf = g.rcvbuf = 1 << 20
     g.max_backlog = 4096
     g.max_syn_queue = 1024
-    g.syn_retries = 6
+    g.syn_retries = 7
     g.synack_retries = 5
     g.data_retries = 15
     g.orphan_retries = 7
     g.delack_small = g.drop_synfin = g.idle_restart = 1
     g.slow_start_step = 2
     g.lifetime_counters = 1
+    g.syncookies = COOKIE_FULL
+    g.icmp_ends = g.mtu_patience = g.rfc1337 = 1
+    g.max_orphans = 65536
     g.challenge_interval = 500000000
     g.timestamps = g.window_scaling = g.sack = g.short_way = 1
     g.cc = CC_NEWRENO
@@ -84,6 +91,8 @@ cdef void draw_keys(tcp_state *t) noexcept nogil:
         t.flow_key[i] = siphash(t.hash_key, &i, 1)
     t.isn_key[0] = rng_u64(t.random)
     t.isn_key[1] = rng_u64(t.random)
+    for i in range(2):
+        t.cookie_key[i] = siphash(t.isn_key, &i, 1)
     t.port_hint = <uint32_t>rng_u64(t.random)
 
 
@@ -146,6 +155,14 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
     r = record_at(t, c)
     r.like_next = r.like_prev = r.history = NONE
     k = tcb_begin(t, c)
+    tcb_defaults(t, k)
+    if (t.config.charged_buffers or t.config.notsent_lowat) and aside_need(t, k) == NULL:
+        tcb_drop(t, c)
+        return NONE
+    return c
+
+
+cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
     k.timer = k.owner = k.ooo = k.board = k.parent = k.next = k.prev = k.listener = NONE
     queue_init(&k.snd)
     queue_init(&k.rcv)
@@ -161,10 +178,6 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
         k.flags |= TF_KEEPALIVE
     k.keep_idle = t.config.keep_idle
     k.keep_interval = t.config.keep_interval
-    if (t.config.charged_buffers or t.config.notsent_lowat) and aside_need(t, k) == NULL:
-        tcb_drop(t, c)
-        return NONE
-    return c
 
 
 cdef void tcb_clear_queues(tcp_state *t, tcb *k, bint keep_unread) noexcept nogil:
@@ -386,10 +399,18 @@ cdef int tcb_pick_bound_port(tcp_state *t, uint32_t c, const ip_addr *addr) noex
     return -EADDRINUSE
 
 
-cdef int tcb_pick_port(tcp_state *t, uint32_t c) noexcept nogil:
+cdef bint tcb_may_inherit(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef const tcb *k
+    if not t.config.time_wait_reuse:
+        return False
+    k = tcb_at(t, c)
+    return k.state == TCPS_TIME_WAIT and k.flags & TF_TIMESTAMPS and now - k.ts_recent_at >= REUSE_AFTER
+
+
+cdef int tcb_pick_port(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """RFC 6056, algorithm 4: a keyed offset for the pair of ends, and a counter."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t offset, _i
+    cdef uint32_t offset, other, _i
     cdef uint16_t port
     k.lport = 0
     offset = <uint32_t>siphash(t.isn_key, <const uint8_t *>&k.laddr, TUPLE_BYTES)
@@ -398,7 +419,8 @@ cdef int tcb_pick_port(tcp_state *t, uint32_t c) noexcept nogil:
         t.port_hint += 1
         if hash_first(&t.ports, port_tag(port)) == NONE or not port_conflicts(t, c, &k.laddr, port):
             k.lport = port
-            if find_hashed(t, k, tuple_hash(t, k)) == NONE:
+            other = find_hashed(t, k, tuple_hash(t, k))
+            if other == NONE or tcb_may_inherit(t, other, now):
                 return 0
     k.lport = 0
     return -EADDRNOTAVAIL

@@ -31,6 +31,9 @@ from usnet.tcp.tcb cimport (
     TF_KEEPALIVE,
     TF_PROBE,
     TF_RTT_TIMED,
+    TF_SACK,
+    TF_TIMESTAMPS,
+    TF_WSCALE,
     tcb,
 )
 from usnet.tcp.teardown cimport tcp_end, tcp_end_reset
@@ -45,7 +48,7 @@ cdef bint gave_up(tcp_state *t, uint32_t c, uint8_t limit, int64_t now) noexcept
     if (k.unanswered < limit and not (k.user_timeout and now - k.stalled_since >= k.user_timeout)
             and not (k.snd_wnd == 0 and not k.flags & TF_HELD and now - k.stalled_since >= t.config.fin_wait_2)):
         return False                        # the last: no peer keeps an orphan for ever by a closed window (RFC 6429)
-    tcp_end(t, c, k.error if k.error else ETIMEDOUT)
+    tcp_end(t, c, k.error if k.error else (k.soft_error if k.soft_error and k.soft_una == k.snd_una else ETIMEDOUT))
     return True
 
 
@@ -62,8 +65,14 @@ cdef void syn_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         if tcb_live(t, c) and k.state != TCPS_CLOSED:
             tcp_end(t, c, k.error)          # no route to the peer: nothing to wait for
         return
-    bump(k)
+    if k.state == TCPS_SYN_SENT and k.syn_retries < t.config.syn_linear:
+        k.unanswered += 1
+    else:
+        bump(k)
     k.syn_retries += 1
+    if t.config.syn_plain and k.syn_retries >= t.config.syn_plain and k.state == TCPS_SYN_SENT:
+        k.flags &= ~<uint32_t>(TF_TIMESTAMPS | TF_WSCALE | TF_SACK)     # whatever answers nothing else may answer that
+        k.rcv_wscale = 0
     k.flags &= ~<uint32_t>TF_RTT_TIMED
     if k.flags & TF_ASIDE and aside_at(t, k).deferred and k.syn_retries < aside_at(t, k).defer:
         tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))     # the peer has answered: what is missing is data
@@ -104,6 +113,9 @@ cdef void keepalive_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogi
         return
     if k.keep_probes == 0 and now < k.last_recv + k.keep_idle:
         tcp_arm(t, c, T_KEEP, k.last_recv + k.keep_idle)
+        return
+    if k.snd.span or k.snd_max != k.snd_una:            # MUST-26: what is out, or waits, asks by itself
+        tcp_arm(t, c, T_KEEP, now + k.keep_idle)
         return
     if k.keep_probes >= (k.keep_count if k.keep_count else t.config.keep_count):
         tcp_end_reset(t, c, ETIMEDOUT, now)

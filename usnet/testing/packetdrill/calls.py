@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import io
 import os
 import select
 import socket
@@ -46,12 +47,14 @@ class Descriptor:
 class Calls(Waiting, Control):
     """addresses: ("bind" and "connect" addresses) of `...`. names: what the profile calls by other numbers."""
 
-    def __init__(self, stack: Any, bind: tuple[str, int], connect: tuple[str, int], names: dict[str, int], start: int = 0):
+    def __init__(self, stack: Any, bind: tuple[str, int], connect: tuple[str, int], names: dict[str, int], start: int = 0,
+                 files: dict[str, bytes] | None = None):
         self.stack = stack
         self.bind_address, self.connect_address = bind, connect
         self.names = NAMES | names
         self.open: dict[int, Descriptor] = {}
         self.start = start
+        self.files = {} if files is None else files
 
     # Values
 
@@ -226,6 +229,18 @@ class Calls(Waiting, Control):
             return self.bad_buffer(fd, size)
         to = None if address == NULL else self.address(address, self.connect_address)
         return self.sender(fd, self.number(size), self.number(flags), to)
+
+    def call_open(self, result: Any, path: Any, flags: Any, mode: Any = 0) -> Prepared:
+        def opened() -> int:
+            if path not in self.files:
+                raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+            return self.keep(result, io.BytesIO(self.files[path]))
+
+        return opened, False
+
+    def call_sendfile(self, fd: Any, file: Any, offset: Any, count: Any) -> Prepared:
+        start = self.number(offset)
+        return self.sender(fd, len(self.of(file).getvalue()[start : start + self.number(count)]), 0)
 
     def call_writev(self, fd: Any, vector: Any, count: Any) -> Prepared:
         return self.sender(fd, self.lengths(vector), 0)

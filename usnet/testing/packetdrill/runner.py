@@ -91,8 +91,8 @@ class Run:
         local, remote = script.option("local_ip", "192.168.0.1"), script.option("remote_ip", "192.0.2.1")
         self.machine = Machine(local, remote, int(script.option("mtu", "1500")), dict(self.profile.config), capture, self.longest())
         self.bind_port, self.connect_port = int(script.option("bind_port", "8080")), int(script.option("connect_port", "8080"))
-        self.calls = Calls(self.machine.stack, (local, self.bind_port), (remote, self.connect_port), self.profile.names, START)
         self.host = Host(self.profile, self.machine.stack)
+        self.calls = Calls(self.machine.stack, (local, self.bind_port), (remote, self.connect_port), self.profile.names, START, self.host.files)
         self.tolerance = int(script.option("tolerance_usecs", "4000")) * US
         self.percent = float(script.option("tolerance_percent", str(PERCENT)))
         self.joins = "strict_segments" not in script.options
@@ -224,7 +224,7 @@ class Run:
     def returned(self, call: Call, result: Any, error: int) -> None:
         name = errno.errorcode.get(error, str(error)) if error else ""
         wanted = None if call.result is None or call.result == ANY else self.calls.value(call.result)
-        fits = wanted is None or (result >= 0 and wanted >= 0 if call.name in GIVES_DESCRIPTOR else result == wanted)
+        fits = wanted is None or result == wanted or (call.name in GIVES_DESCRIPTOR and result >= 0 and wanted >= 0)
         if call.errno is not None and fits:
             fits = call.errno == name or getattr(errno, call.errno, -1) == error
         if not fits:
@@ -235,9 +235,9 @@ class Run:
         """Which socket the packets are about."""
         if call.name == "socket":
             self.flow, self.listens = None, False
-        elif call.name == "listen":
+        elif call.name == "listen" and call.result == 0:
             self.listens = True
-        elif call.name == "connect" or (call.name in ("sendto", "sendmsg") and self.flow is None):
+        elif (call.name == "connect" and call.errno not in ("EALREADY", "EISCONN")) or (call.name in ("sendto", "sendmsg") and self.flow is None):
             self.flow = Flow(0, self.connect_port)
 
     # Packets
@@ -293,7 +293,7 @@ class Run:
         limit = None if event.time.any else max(until, self.machine.now) + max(PATIENCE, self.allowed(until, self.last))
         self.machine.run()
         self.poll()
-        while not self.next_is_here():
+        while not self.next_is_here(written.ports):
             if limit is not None and self.machine.now >= limit:
                 self.fail(written.text, "nothing", [f"no packet until {limit / 1e9:.6f} s"])
             deadline = self.machine.run()
@@ -313,12 +313,12 @@ class Run:
         if not event.time.any:
             self.on_time(start, seen.time, self.last, until)
 
-    def next_is_here(self) -> bool:
+    def next_is_here(self, ports: tuple[int, int] | None) -> bool:
         """Whether a packet has left. One of no connection of the script's is passed over, as by the original, but not by --strict."""
         left = self.machine.left
         while left and not self.strict and self.flow is not None and self.flow.local_port:
             tcp = left[0].tcp
-            if tcp is None or (tcp.src_port, tcp.dst_port) == (self.flow.local_port, self.flow.remote_port):
+            if tcp is None or (tcp.src_port, tcp.dst_port) == (ports or (self.flow.local_port, self.flow.remote_port)):
                 break
             left.popleft()
         return bool(left)
