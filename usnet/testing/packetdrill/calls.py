@@ -34,6 +34,8 @@ WITHOUT_MEANING = ("SO_MARK", "SO_PRIORITY", "IP_FREEBIND", "IP_MTU_DISCOVER")
 """Options about policies of a host that is not there: setting them changes nothing."""
 FAR = 1 << 20
 NULL = Word("NULL")
+NOT_ARGUMENTS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, MemoryError)
+"""What calls raise for arguments that are none."""
 
 
 class Descriptor:
@@ -69,7 +71,7 @@ class Calls(Waiting, Control):
         if isinstance(item, Either):
             total = 0
             for part in item.parts:
-                total |= self.value(part)
+                total |= self.number(part)
             return total
         if isinstance(item, Apply) and item.name in ("htons", "htonl"):
             return self.value(item.arguments[0])
@@ -114,7 +116,7 @@ class Calls(Waiting, Control):
         try:
             prepared: Prepared = method(*given)
             return prepared
-        except TypeError as error:
+        except NOT_ARGUMENTS as error:
             raise ScriptError(f"{name}(): {error}") from error
 
     def keep(self, result: Any, thing: Any) -> int:
@@ -253,7 +255,7 @@ class Calls(Waiting, Control):
 
     def receiver(self, fd: Any, size: int, flags: int) -> Prepared:
         waits = self.may_block((fd,), flags)
-        return lambda: len(self.of(fd).recv(size, flags & ~socket.MSG_DONTWAIT)), waits
+        return lambda: len(self.of(fd).recv(min(size, FAR), flags & ~socket.MSG_DONTWAIT)), waits
 
     def call_read(self, fd: Any, buffer: Any, size: Any) -> Prepared:
         return self.bad_buffer(fd, size) if buffer == NULL else self.receiver(fd, self.number(size), 0)
