@@ -34,6 +34,7 @@ cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
     m.keep_count = k.keep_count
     m.ttl = k.ttl
     m.tos = k.tos
+    m.uto = k.uto
 
 
 cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
@@ -56,6 +57,7 @@ cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
     k.keep_count = m.keep_count
     k.ttl = m.ttl
     k.tos = m.tos
+    k.uto = m.uto
 
 
 cdef void pack(const tcb *k, record *r) noexcept nogil:

@@ -9,7 +9,7 @@ from usnet.memory.pieces cimport piece_queue
 from usnet.tcp.congestion.ops cimport cc_state
 from usnet.wire.addr cimport ip_addr
 from usnet.wire.flow cimport flow_form
-from usnet.wire.tcp cimport TCP_HLEN, TCPOLEN_TSTAMP_APPA
+from usnet.wire.tcp cimport TCP_HLEN, TCPOLEN_MD5_APPA, TCPOLEN_TSTAMP_APPA
 
 # RFC 9293, section 3.3.2. Legal transitions: tcp/states.pyx.
 cdef enum tcp_phase:
@@ -49,8 +49,8 @@ cdef enum:
     TF_MORE = 0x40000           # MSG_MORE: the same until the next call
     TF_FORCE = 0x80000          # the next output may send a small segment (probe, override of SWS)
     TF_ALL_ROOM = 0x100000      # each segment's window is all the room there is, but a little (tcp_config.all_room)
-    TF_ORPHAN = 0x200000        # counted in tcp_counters.orphans
     TF_MARKS = 0x400000         # has marks in what it sends, or urgent data
+    TF_ORPHAN = 0x200000        # counted in tcp_counters.orphans
     TF_ASIDE = 0x40000000       # has a struct aside (tcp/aside.pxd)
     TF_REUSEPORT = 0x800000
     TF_REXMT_NOW = 0x1000000    # recovery asks for the segment at snd_una to be sent again
@@ -66,6 +66,11 @@ cdef enum:
     CHRONO_BUSY = 1             # the network, or the window of congestion
     CHRONO_RWND = 2             # the peer's window
     CHRONO_SNDBUF = 3           # the application, which waits for room in the send buffer
+
+# tcb.uto (RFC 5482)
+cdef enum:
+    UTO_PEERS = 0x01            # user_timeout is what the peer asked for: it may ask for another
+    UTO_DUE = 0x02              # ours has changed: the next segment with room says so
 
 # tcb.deadline: which
 cdef enum:
@@ -157,6 +162,9 @@ cdef struct tcb:
     uint32_t next               # in the listener's list of half-open connections, or its queue of those waiting for accept
     uint32_t prev               # in the former
     uint32_t listener           # its struct listener while in LISTEN; NONE
+    uint32_t signer             # its keys (tcp/signature): 1 + the number of the first; 0: none
+    uint8_t signs               # 1: one of them is for raddr
+    uint8_t uto                 # UTO_*
     int32_t error               # errno that ended it, told once; 0
     int32_t soft_error          # errno of the last ICMP error, told if it times out with snd_una at soft_una still; 0
     uint32_t soft_una
@@ -193,4 +201,4 @@ cdef struct tcb:
 
 cdef inline uint32_t tcb_header_len(const tcb *k) noexcept nogil:
     """Bytes of the header that every segment but SYN and RST has; with SACK blocks it is longer."""
-    return TCP_HLEN + (TCPOLEN_TSTAMP_APPA if k.flags & TF_TIMESTAMPS else 0)
+    return TCP_HLEN + (TCPOLEN_TSTAMP_APPA if k.flags & TF_TIMESTAMPS else 0) + (TCPOLEN_MD5_APPA if k.signs else 0)
