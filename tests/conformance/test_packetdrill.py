@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from usnet.tcp.states import LEGAL
 from tests.sources import ROOT
+from usnet.tcp.states import LEGAL
 from usnet.testing.packetdrill.language import ANY, Call, Code, Command, Either, Packet, ScriptError, Time, Word, parse
 from usnet.testing.packetdrill.packets import Unsupported, read_packet
 from usnet.testing.packetdrill.runner import run_script, run_text
