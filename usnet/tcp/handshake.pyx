@@ -350,7 +350,10 @@ cdef uint32_t handshake_listen(tcp_state *t, uint32_t parent, const packet *p, c
         count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
         return NONE
     if t.config.syncookies == COOKIE_ALWAYS or (t.config.syncookies and syn_queue_full(t, q)):
-        send_cookie(t, parent, p, r, now)
+        if t.records.live < t.records.capacity:
+            send_cookie(t, parent, p, r, now)
+        else:
+            count_drop(t, TDROP_NO_MEMORY)  # who came back with it would find no room
         return NONE
     if syn_queue_full(t, q):
         count_drop(t, TDROP_SYN_QUEUE_FULL)
