@@ -30,7 +30,10 @@ cdef enum:
     SF_REUSEPORT = 0x0020
     SF_KEEPALIVE = 0x0040
     SF_BROADCAST = 0x0080
-    SF_INHERITED = 0x00f2       # accepted sockets have these of their listener's
+    SF_STAMPS = 0x0100          # SO_TIMESTAMPING asks for times of sends
+    SF_ZEROCOPY = 0x0200        # SO_ZEROCOPY
+    SF_INQ = 0x0400             # TCP_INQ
+    SF_INHERITED = 0x03f2       # accepted sockets have these of their listener's
 
 cdef struct sock:               # 32 bytes
     uint32_t pcb                # TCP: index of the TCB; UDP: of the udp_pcb; epoll: of the ep. Held until close

@@ -10,7 +10,9 @@ from usnet.memory.pieces cimport queue_fits_near, queue_take_near, queue_write_n
 from usnet.tcp.lend cimport lend_may
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.state cimport tcb_awake, tcp_state
-from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TF_ACK_NOW, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_MORE, TF_RCV_SHUT, tcb
+from usnet.tcp.tcb cimport (
+    TCPS_ESTABLISHED, TF_ACK_NOW, TF_ASIDE, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_MORE, TF_RCV_SHUT, TF_UNPUSHED, tcb,
+)
 from usnet.wire.addr cimport ip_addr
 from usnet.wire.seq cimport seq_diff
 
@@ -35,6 +37,9 @@ cdef bint tcp_may_hold(const tcp_state *t, const tcb *k, uint32_t n) noexcept no
 cdef void tcp_tell_window(tcp_state *t, uint32_t c, tcb *k) noexcept nogil
 # tcp_send and tcp_recv where things are not as usual.
 cdef int64_t tcp_send_else(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more) noexcept nogil
+# tcp_send where the buffer is counted by frames (tcp_config.charged_buffers): each leaves, as far as it may, before the next is begun.
+cdef int64_t tcp_send_frames(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more, int64_t now) noexcept nogil
+# p NULL: they are thrown away (MSG_TRUNC).
 cdef int64_t tcp_recv_else(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint peek) noexcept nogil
 cdef uint32_t tcb_ready_else(tcp_state *t, const tcb *k) noexcept nogil
 cdef uint32_t tcp_ready_at_rest(tcp_state *t, uint32_t c) noexcept nogil        # without waking it
@@ -46,13 +51,13 @@ cdef inline uint32_t ready_both(const tcb *k) noexcept nogil:
 
 
 cdef inline bint both_ways(const tcb *k) noexcept nogil:
-    """Whether it is established, and neither way has ended."""
-    return k.state == TCPS_ESTABLISHED and not (k.error or k.flags & (TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_RCV_SHUT))
+    """Whether it is established, neither way has ended, and nothing is rare about it."""
+    return k.state == TCPS_ESTABLISHED and not (k.error or k.flags & (TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_RCV_SHUT | TF_ASIDE))
 
 
 cdef inline bint still_writable(const tcb *k) noexcept nogil:
     """Whether tcb_ready says READY_OUT, or an end of something."""
-    return k.state >= TCPS_ESTABLISHED and k.snd.span * 3 <= k.sndbuf * 2
+    return k.state >= TCPS_ESTABLISHED and k.snd.span * 3 <= k.sndbuf * 2 and not k.flags & TF_ASIDE
 
 
 cdef inline uint32_t tcb_ready(tcp_state *t, const tcb *k) noexcept nogil:
@@ -69,11 +74,12 @@ cdef inline uint32_t tcp_ready(tcp_state *t, uint32_t c) noexcept nogil:
 # listening, after shutdown or the connection's end), or the pending error. more: the next bytes follow at once; until there was a call without it, these
 # are held back as by TCP_CORK.
 cdef inline int64_t tcp_send(tcp_state *t, uint32_t c, tcb *k, const uint8_t *p, uint32_t n, bint more) noexcept nogil:
-    if n == 0 or not both_ways(k) or k.snd.span + n > k.sndbuf or not queue_fits_near(&k.snd, n) or lend_may(t, k):
+    if n == 0 or more or not both_ways(k) or k.snd.span + n > k.sndbuf or not queue_fits_near(&k.snd, n) or lend_may(t, k):
         return tcp_send_else(t, c, p, n, more)
     queue_write_near(&k.snd, p, n)
     t.copies.out_chunk += n
-    k.flags = k.flags | TF_MORE if more else k.flags & ~<uint32_t>TF_MORE
+    k.flags &= ~<uint32_t>(TF_MORE | TF_UNPUSHED)
+    k.no_room = 0
     tcp_want_output(t, c)
     return n
 
@@ -89,7 +95,7 @@ cdef inline void tcp_read_done(tcp_state *t, uint32_t c, tcb *k, uint32_t n) noe
 
 # Bytes given, 0 at the end of the stream, or -EAGAIN, -ENOTCONN, or the pending error.
 cdef inline int64_t tcp_recv(tcp_state *t, uint32_t c, tcb *k, uint8_t *p, uint32_t n, bint peek) noexcept nogil:
-    if peek or n == 0 or k.rcv.near == 0 or k.rcv.near != k.rcv_ready:
+    if peek or n == 0 or k.rcv.near == 0 or k.rcv.near != k.rcv_ready or k.flags & TF_ASIDE:
         return tcp_recv_else(t, c, p, n, peek)
     if n > k.rcv.near:
         n = k.rcv.near

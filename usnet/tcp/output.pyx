@@ -1,9 +1,12 @@
 """The sender. Sequence space: the send queue's front byte is snd_una once the SYN is acknowledged; a FIN takes the number behind the last byte."""
 from libc.errno cimport EAGAIN, EALREADY, EHOSTUNREACH, ENETUNREACH
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from usnet.memory.arena cimport NONE
+from usnet.tcp.aside cimport marks_end_at, marks_room, marks_sent
 from usnet.tcp.blocks cimport blocks_due, blocks_fit
+from usnet.tcp.charge cimport charge_frame, charge_grow
+from usnet.tcp.chrono cimport chrono_begin, chrono_output
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.recovery.scoreboard cimport (
     board_below,
@@ -16,35 +19,42 @@ from usnet.tcp.recovery.scoreboard cimport (
     board_top,
     scoreboard,
 )
-from usnet.tcp.output cimport tcp_corked, tcp_want_output
+from usnet.tcp.output cimport tcp_corked, tcp_flight, tcp_want_output
 from usnet.tcp.plain cimport send_plain
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
     T_DELACK,
     T_REXMT,
+    CHRONO_BUSY,
+    CHRONO_NONE,
     TCPS_CLOSED,
     TCPS_ESTABLISHED,
     TCPS_LISTEN,
     TCPS_SYN_RECEIVED,
     TCPS_SYN_SENT,
+    TF_ASIDE,
     TF_ACK_NOW,
     TF_DELACK,
     TF_FIN_QUEUED,
     TF_FIN_SENT,
     TF_FORCE,
+    TF_MARKS,
     TF_NODELAY,
     TF_PROBE,
     TF_RECOVERY,
     TF_REXMT_NOW,
     TF_RTT_TIMED,
+    TF_UNPUSHED,
     tcb,
 )
+from usnet.tcp.urgent cimport urgent_pointer
 from usnet.tcp.timers cimport tcb_arm, tcp_arm, tcp_disarm, tcp_patience, tcp_rto
-from usnet.wire.seq cimport seq_gt, seq_lt, seq_max
-from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH
+from usnet.wire.seq cimport seq_ge, seq_gt, seq_lt, seq_max
+from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH, TH_URG
 
 cdef enum:
+    BURST_MOST = 65536                  # bytes of a large frame
     CORK_LIMIT = 200000000              # ns that TCP_CORK holds data back while nothing is out, as in Linux
 
 
@@ -78,6 +88,14 @@ cdef inline bint worth_sending(const tcb *k, uint32_t n, uint32_t left) noexcept
     return n >= k.max_window // 2 and n < left     # the window, not the data, is what is small
 
 
+cdef inline void note_usage(tcb *k) noexcept nogil:
+    """The most that was out at once of the window that ends at usage_seq."""
+    cdef uint32_t out = tcp_flight(k)
+    if k.most_out == 0 or out > k.most_out or seq_ge(k.snd_una, k.usage_seq):
+        k.most_out = out
+        k.usage_seq = k.snd_max
+
+
 cdef inline void note_new(tcp_state *t, uint32_t c, tcb *k, uint32_t seq, uint32_t n_seq, uint32_t n, int64_t now) noexcept nogil:
     """n_seq sequence numbers from snd_max on are out for the first time, n of them bytes: RTT timing, the retransmission timer."""
     t.counters.bytes_out += n
@@ -102,10 +120,13 @@ cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_se
         tcp_disarm(k, T_REXMT)
     if not seq_lt(seq, k.snd_max):
         note_new(t, c, k, seq, n_seq, n, now)
+        if t.config.wide_growth:
+            note_usage(k)
         return
     old = k.snd_max - seq if seq_lt(k.snd_max, seq + n_seq) else n_seq
     if old > 1 or old == n_seq:             # one byte that a window probe carried does not make it a retransmission
         k.retransmits += 1
+        k.bytes_retrans += old if old < n else n
         k.rexmt_at = now
         t.counters.retransmits += 1
     if n > old:
@@ -113,6 +134,8 @@ cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_se
     k.flags &= ~<uint32_t>TF_RTT_TIMED      # Karn: what is out twice measures nothing
     k.snd_max = seq_max(k.snd_max, seq + n_seq)
     k.last_send = now
+    if t.config.wide_growth:
+        note_usage(k)
     if not k.deadline[T_REXMT]:
         tcb_arm(t, k, T_REXMT, tcp_patience(t, k, now))
 
@@ -126,18 +149,44 @@ cdef inline void note_acked(tcb *k) noexcept nogil:
     tcp_disarm(k, T_DELACK)
 
 
-cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, int64_t now) noexcept nogil:
-    """The segment of n bytes at seq, with FIN if it ends the stream. 0 or -EAGAIN."""
+cdef uint32_t burst_end(tcp_state *t, const tcb *k, uint32_t room) noexcept nogil:
+    """Of `room` bytes behind snd_nxt that may leave now: where the first of Linux's large frames would end, which has at most half of cwnd, what a
+    millisecond brings at the pace of cwnd and, on short ways, more, and never fewer than push_bursts segments. snd_nxt: there would be none."""
+    cdef uint64_t segments = k.cc.cwnd // k.mss // 2, rtt = <uint64_t>k.srtt // 1000
+    cdef uint64_t bytes_ = BURST_MOST
+    cdef uint64_t shift = <uint64_t>k.min_rtt // 512000
+    if rtt:
+        bytes_ = <uint64_t>k.cc.cwnd * (2000 if k.cc.cwnd < k.cc.ssthresh // 2 else 1200) // rtt
+        if shift < 32:
+            bytes_ += BURST_MOST >> shift
+        if bytes_ > BURST_MOST:
+            bytes_ = BURST_MOST
+    bytes_ //= k.mss
+    if bytes_ < t.config.push_bursts:
+        bytes_ = t.config.push_bursts
+    if bytes_ < segments:
+        segments = bytes_
+    if t.config.charged_buffers and k.flags & TF_ASIDE:
+        room = min(room, charge_frame(t, k))
+    if room // k.mss < segments:
+        segments = room // k.mss
+    return k.snd_nxt + <uint32_t>segments * k.mss if segments > 1 else k.snd_nxt
+
+
+cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, bint push, int64_t now) noexcept nogil:
+    """The segment of n bytes at seq, with FIN if it ends the stream; push: it has PSH also before the end. 0 or -EAGAIN."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t at = seq - k.snd_una
-    cdef bint last = at + n == k.snd.span
-    cdef bint fin = last and k.flags & TF_FIN_QUEUED
+    cdef bint last = at + n == k.snd.span or (k.flags & TF_MARKS and marks_end_at(t, k, seq + n))
+    cdef bint fin = at + n == k.snd.span and k.flags & TF_FIN_QUEUED
     cdef uint8_t flags = TH_ACK
     cdef int status
     if fin:
         flags |= TH_FIN
-    if n and last:
+    if n and (push or (last and not k.flags & TF_UNPUSHED)):
         flags |= TH_PSH
+    if k.flags & TF_MARKS and urgent_pointer(t, k, seq):
+        flags |= TH_URG
     status = segment_send(t, k, seq, flags, at, n, now)
     if status == -EAGAIN:
         return -EAGAIN
@@ -190,10 +239,11 @@ cdef uint32_t one_frame(tcp_state *t, const tcb *k, uint32_t n, uint32_t left, i
     return n - n % k.mss
 
 
-cdef inline bint calm(const tcb *k) noexcept nogil:
-    """Whether all that is out is out once, nothing is known to be missing, and the stream goes on."""
-    return (k.board == NONE and k.dupacks == 0 and k.snd_nxt == k.snd_max and not k.flags & (TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED)
-            and k.snd_nxt - k.snd_una <= k.snd.span)
+cdef inline bint calm(const tcp_state *t, const tcb *k) noexcept nogil:
+    """Whether all that is out is out once, nothing is known to be missing, the stream goes on, and nothing is to be done as another system would."""
+    return (k.board == NONE and k.dupacks == 0 and k.snd_nxt == k.snd_max
+            and not k.flags & (TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_MARKS | TF_UNPUSHED)
+            and k.snd_nxt - k.snd_una <= k.snd.span and not (t.config.push_bursts or t.config.wide_growth or t.config.sndbuf_most))
 
 
 cdef int output_calm(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nogil:
@@ -220,17 +270,23 @@ cdef int output_calm(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nog
         k.flags &= ~<uint32_t>TF_FORCE
         k.snd_nxt += n
         out += n
+    left = k.snd.span - out
+    if left == 0 and k.chrono == CHRONO_NONE and not k.no_room and out:
+        chrono_begin(k, now)
+    elif left or k.chrono != CHRONO_BUSY or k.no_room:
+        n = window - out if window > out else 0
+        chrono_output(k, left, n if n < left else left, window, now)
     return 0
 
 
 cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """New data (and, behind a retransmission timeout, old) as far as windows, Nagle and the ring allow."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t window, out, left, n
-    cdef bint fin_due, again
-    if k.snd_max == k.snd_una and k.snd.span and k.srtt and now - k.last_send > k.rto:
+    cdef uint32_t window = 0, out, left, n = 0, burst = k.snd_nxt
+    cdef bint fin_due, again, record
+    if k.snd_max == k.snd_una and k.snd.span and k.srtt and now - k.last_send > k.rto and t.config.idle_restart:
         cc_table(k.cc_ops).on_idle(&k.cc)
-    if calm(k):
+    if calm(t, k):
         if output_calm(t, c, k, now):
             return -EAGAIN
         if k.snd_max == k.snd_una:
@@ -249,18 +305,29 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         window = send_window(t, k)
         n = window - out if window > out else 0
         n = left if left < n else n
+        if k.flags & TF_MARKS:
+            n = marks_room(t, k, k.snd_nxt, n)
+        if t.config.push_bursts and not again and burst == k.snd_nxt:
+            burst = burst_end(t, k, n)
         if n > k.mss:
             n = k.mss if again else one_frame(t, k, n, left, now)
         if again:
             n = board_room(board_at(t, k), k.snd_nxt, n)
         fin_due = (n == left and k.flags & TF_FIN_QUEUED
                    and (not (k.flags & TF_FIN_SENT) or seq_lt(k.snd_nxt, k.snd_max)))
-        if not fin_due and not worth_sending(k, n, left):
+        record = k.flags & TF_MARKS and 0 < n < left and marks_end_at(t, k, k.snd_nxt + n)
+        if not fin_due and not record and not worth_sending(k, n, left):
             break
-        if send_one(t, c, k.snd_nxt, n, now):
+        if send_one(t, c, k.snd_nxt, n, k.snd_nxt != burst and k.snd_nxt + n == burst, now):
             return -EAGAIN
         k.flags &= ~<uint32_t>TF_FORCE
         k.snd_nxt += n + fin_due
+        if k.flags & TF_MARKS:
+            marks_sent(t, k, k.snd_nxt, now)
+    if t.config.sndbuf_most:
+        charge_grow(t, k)
+    if left or k.chrono != CHRONO_BUSY or k.no_room:
+        chrono_output(k, left, n, window, now)
     if k.snd_max == k.snd_una:
         watch_window(t, c, now)
     return 0
@@ -278,10 +345,12 @@ cdef int tcp_resend_first(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         n = k.snd_wnd                       # the window shrank
     if k.board != NONE:
         n = board_room(board_at(t, k), k.snd_una, n)
+    if k.flags & TF_MARKS:
+        n = marks_room(t, k, k.snd_una, n)
     if n == 0 and k.snd.span:
         tcp_send_probe(t, c, now)
         return 0
-    if send_one(t, c, k.snd_una, n, now):
+    if send_one(t, c, k.snd_una, n, False, now):
         return -EAGAIN
     k.snd_nxt = seq_max(k.snd_nxt, k.snd_una + n)
     if n == k.snd.span and k.flags & TF_FIN_SENT:
@@ -295,14 +364,18 @@ cdef int resend_hole(tcp_state *t, uint32_t c, uint32_t seq, uint32_t *n, int64_
     """n numbers from seq on once more, with the FIN if it is the last; n becomes how many were sent, 0 if the peer's window is smaller now. 0 or
     -EAGAIN."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t at = seq - k.snd_una, bytes = n[0]
+    cdef uint32_t at = seq - k.snd_una, bytes = n[0], most
     if at + bytes > k.snd.span:
         bytes = k.snd.span - at             # the last number is the FIN's
     if at + bytes > k.snd_wnd:
         bytes = n[0] = k.snd_wnd - at if k.snd_wnd > at else 0
         if bytes == 0:
             return 0
-    if send_one(t, c, seq, bytes, now):
+    if k.flags & TF_MARKS and bytes:
+        most = marks_room(t, k, seq, bytes)
+        if most < bytes:
+            bytes = n[0] = most
+    if send_one(t, c, seq, bytes, False, now):
         return -EAGAIN
     k.snd_nxt = seq_max(k.snd_nxt, k.snd_max)
     return 0
@@ -405,11 +478,16 @@ cdef void tcp_send_probe(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """Keeps TF_PROBE: the timer goes on as persist timer. The byte stays in the queue and is sent again when the window opens."""
     cdef tcb *k = tcb_at(t, c)
     if k.snd_wnd and k.snd_una == k.snd_nxt:
+        k.flags &= ~<uint32_t>TF_UNPUSHED
         k.flags |= TF_FORCE                 # a small window that Nagle or silly-window avoidance held back: use it
         if output_data(t, c, now):
             tcp_want_output(t, c)           # the ring is full: no timer runs now
         return
     t.counters.probes += 1
+    if t.config.bare_probes:
+        if segment_send(t, k, k.snd_una - 1, TH_ACK, 0, 0, now) != -EAGAIN:
+            note_acked(k)
+        return
     if segment_send(t, k, k.snd_una, TH_ACK | TH_PSH, 0, 1, now) != -EAGAIN:
         if k.snd_max == k.snd_una:
             k.snd_max += 1

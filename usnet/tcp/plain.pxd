@@ -73,5 +73,7 @@ cdef inline bint send_plain(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, u
               n, total)
     way_close(t.ip, k.netif, header - ETH_HLEN + n, header + n)
     t.counters.segments_out += 1
+    k.segs_out += 1
+    k.data_segs_out += n != 0
     k.last_ack_sent = k.rcv_nxt
     return True

@@ -17,6 +17,7 @@ from usnet.tcp.signature cimport signature_find, signature_put, signer
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tables cimport tcb_find, tcb_find_listener
 from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, UTO_DUE, UTO_PEERS, tcb, tcb_header_len
+from usnet.tcp.urgent cimport urgent_pointer
 from usnet.wire.addr cimport addr_as_it_lies
 from usnet.wire.checksum cimport csum_copy, csum_copy_at
 from usnet.wire.flow cimport flow_prepare
@@ -36,6 +37,7 @@ from usnet.wire.tcp cimport (
     TH_ACK,
     TH_RST,
     TH_SYN,
+    TH_URG,
     tcp_emit,
     tcp_finish,
     tcp_finish_partial,
@@ -110,6 +112,8 @@ cdef int emit_large(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, 
         ip_tx_close(t.ip, &f, header + n, now)
     if status != -EAGAIN:
         t.counters.segments_out += (n + size - 1) // size
+        k.segs_out += (n + size - 1) // size
+        k.data_segs_out += (n + size - 1) // size
     return status
 
 
@@ -157,6 +161,8 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
         ip_tx_close(t.ip, &f, header + n, now)
     if status != -EAGAIN:
         t.counters.segments_out += 1
+        k.segs_out += 1
+        k.data_segs_out += n != 0
     return status
 
 
@@ -192,11 +198,13 @@ cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_
     cdef tcp_repr r
     cdef uint32_t promised = k.rcv_adv
     cdef int status
-    if flags & TH_ACK and send_plain(t, k, seq, flags, at, n, now):
+    if flags & TH_ACK and not flags & TH_URG and send_plain(t, k, seq, flags, at, n, now):
         return 0
     fill(k, &r, seq, flags, now)
     if blocks_due(k):
         blocks_report(t, k, n, &r)
+    if flags & TH_URG:
+        r.urgent = <uint16_t>urgent_pointer(t, k, seq)
     if k.uto & UTO_DUE and flags & TH_ACK and n + UTO_BYTES <= k.mss and r.n_sack == 0:
         tell_uto(t, k, &r)
     r.window = window_field(k, k.rcv_wscale if k.flags & TF_WSCALE else 0)
@@ -238,7 +246,8 @@ cdef void segment_reset(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
     """RST where the peer takes it, with an ACK for one that is not synchronized yet."""
     cdef tcp_repr r
     fill(k, &r, segment_seq(k), TH_RST | TH_ACK, now)
-    r.options = 0                           # RFC 7323, section 3.2: a RST need not carry timestamps
+    if not t.config.rst_timestamps:
+        r.options = 0                       # RFC 7323, section 3.2: a RST need not carry timestamps
     emit(t, k, &r, 0, 0, now)
     t.counters.rsts_out += 1
 

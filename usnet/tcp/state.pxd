@@ -10,7 +10,7 @@ from usnet.memory.pieces cimport piece_pool
 from usnet.memory.random cimport rng
 from usnet.memory.wheel cimport wheel
 from usnet.tcp.counters cimport tcp_copies, tcp_counters
-from usnet.tcp.record cimport record, terms
+from usnet.tcp.record cimport record, tally, terms
 from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.tcb cimport tcb
 
@@ -68,6 +68,19 @@ cdef struct tcp_config:
     uint8_t insecure_syn        # 1: a SYN in the window resets (RFC 793) instead of earning an ACK (RFC 5961, section 4)
     uint8_t drop_synfin         # SYN with FIN is dropped: 0 never, 1 by listeners (Linux), 2 always
     uint8_t time_wait_quiet     # 1: in TIME-WAIT only what has ACK is answered, as in FreeBSD
+    uint8_t push_bursts         # least segments of a burst whose last one has PSH, as Linux's large frames do; 0: only what ends the queue has it
+    uint8_t quick_acks          # ACKs of data in order at the start of a connection that are not delayed
+    uint8_t bare_probes         # 1: window probes are empty segments from before the window, as in Linux; else the next byte (RFC 9293, 3.8.6.1)
+    uint8_t rst_timestamps      # 1: a RST carries timestamps (RFC 7323, 3.2)
+    uint8_t more_until_ack      # 1: what MSG_MORE holds back leaves with the next ACK, as in Linux; else with the next call without it
+    uint8_t wide_growth         # 1: in slow start cwnd grows while less than twice of what is out, as in Linux; else while what is out fills it
+    uint8_t charged_buffers     # 1: buffers are counted as in Linux: SO_SNDBUF and SO_RCVBUF are doubled, and what is queued is charged with its frames
+    uint8_t lifetime_counters   # 1: TCP_INFO's counters outlive rest, which takes 32 bytes of a connection that has carried data; default
+    uint32_t sndbuf_most        # bytes that a send buffer grows to with cwnd, unless SO_SNDBUF was set; 0: it does not grow
+    uint32_t notsent_lowat      # bytes not sent from which a stream is not writable (TCP_NOTSENT_LOWAT); 0: no limit
+    uint8_t rto_spread          # 1: the RTO exceeds SRTT by rto_min at least, as in Linux; else only where SRTT is as long
+    uint8_t slow_start_step     # segments that one ACK lets cwnd grow by in slow start at most (L of RFC 3465); 0: no limit; default 2
+    uint8_t idle_restart        # 1: after an RTO without sending cwnd is that of a start (RFC 5681, 4.1); default
     uint8_t cc                  # CC_*
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     uint8_t error_rules         # ERRORS_* (tcp/icmp): which ICMP errors end an attempt to connect, and what applications hear of them and of resets
@@ -120,6 +133,11 @@ cdef struct tcp_state:
     arena tcbs                  # of tcb: those awake
     uint32_t oldest             # connection that woke, or did something, longest ago; NONE
     uint32_t newest
+    tally *tallies              # [connection] of those at rest
+    uint32_t *aside_of          # [connection]: 1 + its struct aside while TF_ASIDE
+    arena asides                # of aside
+    arena marks                 # of mark
+    arena notes                 # of note
     uint32_t looks              # how many of them may be looked at, whether they can rest: two for each that woke
     arena terms                 # of terms
     hash_table agreed           # terms by what they say

@@ -2,6 +2,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from usnet.memory.pieces cimport queue_drop
+from usnet.tcp.chrono cimport chrono_end
 from usnet.tcp.output cimport tcp_may_send, tcp_want_output
 from usnet.tcp.rtt cimport tcp_rtt_sample, tcp_ts_now
 from usnet.tcp.state cimport tcp_state
@@ -65,6 +66,9 @@ cdef inline uint32_t take_ack(tcp_state *t, tcb *k, uint32_t ack, uint32_t ts_ec
     sample_rtt(t, k, ack, ts_ecr, now)
     queue_drop(t.pieces, &k.snd, data)
     k.snd_una = ack
+    k.snd_pos += acked
+    if k.snd.span == 0:
+        chrono_end(k, now)
     if seq_lt(k.snd_nxt, ack):
         k.snd_nxt = ack
     k.snd_wnd = k.snd_wnd - acked if k.snd_wnd > acked else 0

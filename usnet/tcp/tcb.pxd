@@ -49,13 +49,23 @@ cdef enum:
     TF_MORE = 0x40000           # MSG_MORE: the same until the next call
     TF_FORCE = 0x80000          # the next output may send a small segment (probe, override of SWS)
     TF_ALL_ROOM = 0x100000      # each segment's window is all the room there is, but a little (tcp_config.all_room)
-    TF_ORPHAN = 0x40000000        # counted in tcp_counters.orphans
+    TF_MARKS = 0x400000         # has marks in what it sends, or urgent data
+    TF_ORPHAN = 0x200000        # counted in tcp_counters.orphans
+    TF_ASIDE = 0x40000000       # has a struct aside (tcp/aside.pxd)
     TF_REUSEPORT = 0x800000
     TF_REXMT_NOW = 0x1000000    # recovery asks for the segment at snd_una to be sent again
     TF_FIN_HELD = 0x2000000     # a FIN arrived ahead of data that is missing: fin_pos is valid
     TF_HELD = 0x4000000         # a socket, or the queue for accept, holds it: not freed when it ends
     TF_DELACK = 0x8000000       # an ACK is owed, but may wait for the delayed-ACK timer
+    TF_UNPUSHED = 0x20000000    # the last byte came with MSG_MORE, and ends without PSH (tcp_config.more_until_ack)
     TF_PARTIAL = 0x10000000     # this fast recovery has seen a partial ACK
+
+# tcb.chrono: what the sender waits for while it has something to send
+cdef enum:
+    CHRONO_NONE = 0             # nothing to send
+    CHRONO_BUSY = 1             # the network, or the window of congestion
+    CHRONO_RWND = 2             # the peer's window
+    CHRONO_SNDBUF = 3           # the application, which waits for room in the send buffer
 
 # tcb.uto (RFC 5482)
 cdef enum:
@@ -123,6 +133,8 @@ cdef struct tcb:
     # Recovery and congestion
     uint32_t recover            # RecoveryPoint: snd_max when a recovery, or a timeout, began (RFC 6582; RFC 6675)
     uint32_t board              # struct scoreboard of what the peer reported above snd_una (RFC 6675), or NONE
+    uint32_t most_out           # bytes that were out at once in the window that ends at usage_seq; 0: none yet (tcp_config.wide_growth)
+    uint32_t usage_seq
     uint32_t max_window         # largest snd_wnd ever seen (silly-window avoidance, RFC 9293, 3.8.6.2.1)
     int32_t error               # errno that ended it, told once; 0
     cc_state cc                 # what the controller remembers
@@ -144,12 +156,12 @@ cdef struct tcb:
     int64_t last_oow_ack        # ns of the last ACK in answer to an empty segment outside the window (rate limit)
     uint32_t iss                # initial sequence number of ours
     uint32_t irs                # of the peer
-    uint32_t parent             # listener that made it, until it is accepted; NONE
-    uint32_t next               # in the listener's list of half-open connections, or its queue of those waiting for accept
     # What waits: begins with a line; of each queue's bytes that are near a message or two of 60 bytes are in the first line behind it
     piece_queue snd             # bytes from snd_una on, unsent ones too
     piece_queue rcv             # bytes that the application has not read; its chain goes on with what arrived ahead, gaps included
     # Opening, ending
+    uint32_t parent             # listener that made it, until it is accepted; NONE
+    uint32_t next               # in the listener's list of half-open connections, or its queue of those waiting for accept
     uint32_t prev               # in the former
     uint32_t listener           # its struct listener while in LISTEN; NONE
     uint32_t signer             # its keys (tcp/signature): 1 + the number of the first; 0: none
@@ -169,6 +181,23 @@ cdef struct tcb:
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
     int64_t linger2             # ns (TCP_LINGER2): that an orphan waits in FIN-WAIT-2; 0: the stack's setting; below 0: not at all
     uint64_t retransmits        # segments sent again
+    # What TCP_INFO tells (lifetime counters; at rest in struct tally, or in history)
+    uint32_t segs_in
+    uint32_t segs_out
+    uint32_t data_segs_in
+    uint32_t data_segs_out
+    uint64_t snd_pos            # snd_una - iss - 1 without wrapping
+    uint64_t bytes_retrans
+    int64_t chrono_since        # ns when `chrono` began
+    int64_t busy                # ns with something to send, limited or not, until chrono_since
+    int64_t rwnd_limited        # ns of them
+    int64_t sndbuf_limited
+    int64_t last_data           # ns of the last segment with data; of the handshake before there was one
+    uint32_t dsacks             # reports of what arrived twice
+    uint32_t ooo_segs           # segments that arrived out of order
+    uint32_t total_rto          # retransmission timeouts, and above 16 bits those of them that were not of the same segment again
+    uint8_t chrono              # CHRONO_*
+    uint8_t no_room             # the last send found the buffer full
     uint32_t terms              # those it rested with last, or NONE
 
 

@@ -2,14 +2,17 @@
 
 import errno
 import fcntl
+import io
 import os
 import select
 import socket
-from collections.abc import Callable
 from typing import Any
 
+from usnet.testing.packetdrill.control import NAMES as CONTROL_NAMES
+from usnet.testing.packetdrill.control import Control, part
 from usnet.testing.packetdrill.language import ANY, Apply, Either, ScriptError, Word
 from usnet.testing.packetdrill.packets import Unsupported
+from usnet.testing.packetdrill.waiting import Prepared, Waiting, Wrong, writable
 
 NAMES = {
     name: int(getattr(module, name))
@@ -18,22 +21,21 @@ NAMES = {
     if name.startswith(("SO", "TCP_", "IP", "MSG_", "SHUT_", "AF_", "O_", "F_", "EPOLL", "POLL", "SIOC", "INADDR_"))
     and isinstance(getattr(module, name), int)
 }
-NAMES |= {"SOL_IP": 0, "SOL_TCP": 6, "SIOCINQ": 0x541B, "SIOCOUTQ": 0x5411, "FIONREAD": 0x541B, "MSG_FASTOPEN": 0x20000000, "MSG_ZEROCOPY": 0x4000000}
-NAMES |= {"IP_PMTUDISC_DONT": 0, "IP_PMTUDISC_WANT": 1, "IP_PMTUDISC_DO": 2, "IP_MTU_DISCOVER": 10, "SO_ZEROCOPY": 60, "TCP_INQ": 36, "NULL": 0}
+NAMES |= {"SOL_IP": 0, "SOL_TCP": 6, "SIOCINQ": 0x541B, "SIOCOUTQ": 0x5411, "FIONREAD": 0x541B, "MSG_FASTOPEN": 0x20000000}
+NAMES |= {"IP_PMTUDISC_DONT": 0, "IP_PMTUDISC_WANT": 1, "IP_PMTUDISC_DO": 2, "IP_MTU_DISCOVER": 10, "TCP_INQ": 36, "NULL": 0}
+NAMES |= CONTROL_NAMES
+NAMES |= {"EPOLL_CTL_ADD": 1, "EPOLL_CTL_DEL": 2, "EPOLL_CTL_MOD": 3, "EPOLLEXCLUSIVE": 1 << 28, "SIOCOUTQNSD": 0x894B, "SIOCATMARK": 0x8905}
 NAMES |= {name: number for number, name in errno.errorcode.items()} | {"EWOULDBLOCK": errno.EWOULDBLOCK}
 GIVES_DESCRIPTOR = ("socket", "accept", "accept4", "epoll_create", "epoll_create1", "open", "pipe")
-LEFT_OUT = ("TCP_FASTOPEN", "TCP_FASTOPEN_CONNECT", "TCP_FASTOPEN_KEY", "TCP_MD5SIG", "SO_ZEROCOPY", "SO_TIMESTAMPING", "TCP_FUNCTION_BLK",
+LEFT_OUT = ("TCP_FASTOPEN", "TCP_FASTOPEN_CONNECT", "TCP_FASTOPEN_KEY", "TCP_MD5SIG", "TCP_FUNCTION_BLK",
             "TCP_REMOTE_UDP_ENCAPS_PORT", "TCP_RACK_PACE_MAX_SEG", "TCP_RACK_PACE_RATE_SS", "TCP_RACK_PACE_ALWAYS", "IPV6_UNICAST_HOPS",
-            "IPV6_TCLASS", "IPV6_USE_MIN_MTU", "MSG_FASTOPEN", "MSG_ZEROCOPY", "MSG_ERRQUEUE")  # fmt: skip
+            "IPV6_TCLASS", "IPV6_USE_MIN_MTU", "MSG_FASTOPEN")  # fmt: skip
+WITHOUT_MEANING = ("SO_MARK", "SO_PRIORITY", "IP_FREEBIND", "IP_MTU_DISCOVER")
+"""Options about policies of a host that is not there: setting them changes nothing."""
 FAR = 1 << 20
+NULL = Word("NULL")
 NOT_ARGUMENTS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, MemoryError)
 """What calls raise for arguments that are none."""
-Prepared = tuple[Callable[[], Any], bool]
-"""A function that raises BlockingIOError until the call can return, and whether the program waits for it."""
-
-
-class Wrong(AssertionError):  # noqa: N818
-    """Something is not what the script says."""
 
 
 class Descriptor:
@@ -44,14 +46,17 @@ class Descriptor:
         self.blocks = True
 
 
-class Calls:
+class Calls(Waiting, Control):
     """addresses: ("bind" and "connect" addresses) of `...`. names: what the profile calls by other numbers."""
 
-    def __init__(self, stack: Any, bind: tuple[str, int], connect: tuple[str, int], names: dict[str, int]):
+    def __init__(self, stack: Any, bind: tuple[str, int], connect: tuple[str, int], names: dict[str, int], start: int = 0,
+                 files: dict[str, bytes] | None = None):
         self.stack = stack
         self.bind_address, self.connect_address = bind, connect
         self.names = NAMES | names
         self.open: dict[int, Descriptor] = {}
+        self.start = start
+        self.files = {} if files is None else files
 
     # Values
 
@@ -117,7 +122,8 @@ class Calls:
     def keep(self, result: Any, thing: Any) -> int:
         """A new descriptor, by the script's number."""
         number = result if isinstance(result, int) and result >= 0 else max([2, *self.open]) + 1
-        thing.setblocking(False)
+        if hasattr(thing, "setblocking"):
+            thing.setblocking(False)
         self.open[number] = Descriptor(thing)
         return number
 
@@ -205,15 +211,38 @@ class Calls:
 
         return send, waits
 
+    def bad_buffer(self, fd: Any, size: Any) -> Prepared:
+        """NULL where bytes should lie."""
+
+        def refused() -> Any:
+            self.of(fd)
+            raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+
+        return refused, False
+
     def call_write(self, fd: Any, buffer: Any, size: Any) -> Prepared:
-        return self.sender(fd, self.number(size), 0)
+        return self.bad_buffer(fd, size) if buffer == NULL and self.number(size) else self.sender(fd, self.number(size), 0)
 
     def call_send(self, fd: Any, buffer: Any, size: Any, flags: Any = 0) -> Prepared:
-        return self.sender(fd, self.number(size), self.number(flags))
+        return self.bad_buffer(fd, size) if buffer == NULL and self.number(size) else self.sender(fd, self.number(size), self.number(flags))
 
     def call_sendto(self, fd: Any, buffer: Any, size: Any, flags: Any, address: Any, length: Any) -> Prepared:
-        to = None if address == Word("NULL") else self.address(address, self.connect_address)
+        if buffer == NULL and self.number(size):
+            return self.bad_buffer(fd, size)
+        to = None if address == NULL else self.address(address, self.connect_address)
         return self.sender(fd, self.number(size), self.number(flags), to)
+
+    def call_open(self, result: Any, path: Any, flags: Any, mode: Any = 0) -> Prepared:
+        def opened() -> int:
+            if path not in self.files:
+                raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+            return self.keep(result, io.BytesIO(self.files[path]))
+
+        return opened, False
+
+    def call_sendfile(self, fd: Any, file: Any, offset: Any, count: Any) -> Prepared:
+        start = self.number(offset)
+        return self.sender(fd, len(self.of(file).getvalue()[start : start + self.number(count)]), 0)
 
     def call_writev(self, fd: Any, vector: Any, count: Any) -> Prepared:
         return self.sender(fd, self.lengths(vector), 0)
@@ -229,21 +258,16 @@ class Calls:
         return lambda: len(self.of(fd).recv(min(size, FAR), flags & ~socket.MSG_DONTWAIT)), waits
 
     def call_read(self, fd: Any, buffer: Any, size: Any) -> Prepared:
-        return self.receiver(fd, self.number(size), 0)
+        return self.bad_buffer(fd, size) if buffer == NULL else self.receiver(fd, self.number(size), 0)
 
     def call_recv(self, fd: Any, buffer: Any, size: Any, flags: Any = 0) -> Prepared:
-        return self.receiver(fd, self.number(size), self.number(flags))
+        return self.bad_buffer(fd, size) if buffer == NULL else self.receiver(fd, self.number(size), self.number(flags))
 
     def call_recvfrom(self, fd: Any, buffer: Any, size: Any, flags: Any, address: Any, length: Any) -> Prepared:
-        return self.receiver(fd, self.number(size), self.number(flags))
+        return self.bad_buffer(fd, size) if buffer == NULL else self.receiver(fd, self.number(size), self.number(flags))
 
     def call_readv(self, fd: Any, vector: Any, count: Any) -> Prepared:
         return self.receiver(fd, self.lengths(vector), 0)
-
-    def call_recvmsg(self, fd: Any, message: Any, flags: Any) -> Prepared:
-        if part(message, "msg_control", None) is not None:
-            raise Unsupported("control messages")
-        return self.receiver(fd, self.lengths(part(message, "msg_iov")), self.number(flags))
 
     # Options
 
@@ -264,6 +288,8 @@ class Calls:
     def call_setsockopt(self, fd: Any, level: Any, option: Any, value: Any, length: Any) -> Prepared:
         def set_() -> Any:
             sock = self.of(fd)
+            if isinstance(option, Word) and option.name in WITHOUT_MEANING:
+                return 0
             where, what = self.value(level), self.value(option)
             if isinstance(value, dict):
                 fields = [self.value(one) for one in value.values()]
@@ -281,37 +307,20 @@ class Calls:
         def got() -> int:
             found = self.of(fd).getsockopt(self.value(level), self.value(option))
             wanted = self.number(value) if value != ANY else found
-            if found != wanted:
+            if (found - wanted) & 0xFFFFFFFF:
                 raise Wrong(f"{option} is {found}, not {wanted}")
             return 0
 
         return got, False
 
     def call_ioctl(self, fd: Any, request: Any, value: Any) -> Prepared:
-        raise Unsupported("ioctl()")
+        def asked() -> int:
+            found = self.of(fd).ioctl(self.value(request))
+            if found != self.number(value):
+                raise Wrong(f"{request} is {found}, not {self.number(value)}")
+            return 0
 
-    # Readiness
-
-    def call_poll(self, entries: Any, count: Any, timeout: Any) -> Prepared:
-        wait = self.number(timeout)
-
-        def polled() -> int:
-            ready = [(one, self.events(self.of(one["fd"])) & (self.value(one["events"]) | select.POLLERR | select.POLLHUP)) for one in entries]
-            n = sum(1 for _, found in ready if found)
-            if n == 0 and wait:
-                raise BlockingIOError(errno.EAGAIN, "")
-            for one, found in ready:
-                if "revents" in one and self.value(one["revents"]) != found:
-                    raise Wrong(f"poll() gives {found:#x} for {one['fd']}, not {self.value(one['revents']):#x}")
-            return n
-
-        return polled, wait != 0
-
-    def events(self, sock: Any) -> int:
-        with self.stack.epoll() as ep:
-            ep.register(sock, select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLPRI)
-            found = ep.poll(0)
-        return found[0][1] if found else 0
+        return asked, False
 
 
 class InProgress(OSError):  # noqa: N818
@@ -319,18 +328,3 @@ class InProgress(OSError):  # noqa: N818
 
     def __init__(self) -> None:
         super().__init__(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
-
-
-def writable(stack: Any, sock: Any) -> bool:
-    with stack.epoll() as ep:
-        ep.register(sock, select.EPOLLOUT)
-        return bool(ep.poll(0))
-
-
-def part(message: Any, name: str, *default: Any) -> Any:
-    """A field of a structure."""
-    if isinstance(message, dict) and name in message:
-        return message[name]
-    if default:
-        return default[0]
-    raise ScriptError(f"a message without {name}")

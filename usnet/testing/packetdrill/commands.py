@@ -4,13 +4,13 @@ import re
 import shlex
 from typing import Any
 
-from usnet.testing.packetdrill.calls import Wrong
 from usnet.testing.packetdrill.packets import Unsupported
 from usnet.testing.packetdrill.profiles import Profile
+from usnet.testing.packetdrill.waiting import Wrong
 
 SETTING = re.compile(r"([a-z0-9_./]+)=(.*)", re.DOTALL)
 SOCKSTAT_STATES = {"SYN_RECEIVED": "SYN_RCVD"}
-WITHOUT_EFFECT = ("tc", "nstat", "ip", "true", "echo", "export", "cd", ":")
+WITHOUT_EFFECT = ("tc", "nstat", "ip", "true", "ethtool", "echo", "export", "cd", ":")
 LINUX_STATES = {
     "ESTABLISHED": 1, "SYN_SENT": 2, "SYN_RECEIVED": 3, "FIN_WAIT_1": 4, "FIN_WAIT_2": 5, "TIME_WAIT": 6, "CLOSED": 7, "CLOSE_WAIT": 8,
     "LAST_ACK": 9, "LISTEN": 10, "CLOSING": 11,
@@ -27,6 +27,7 @@ class Host:
 
     def __init__(self, profile: Profile, stack: Any):
         self.profile, self.stack = profile, stack
+        self.files: dict[str, bytes] = {}
 
     def run(self, text: str) -> None:
         """Wrong when the command says no; Unsupported for one that is not understood."""
@@ -47,6 +48,11 @@ class Host:
             self.sysctl(first[1:])
         elif name == "set_sysctls.py":
             self.sysctl([word.replace("/proc/sys/", "") for word in first[1:]])
+        elif name == "rm":
+            for word in first[1:]:
+                self.files.pop(word, None)
+        elif name == "dd":
+            self.zeros(dict(word.split("=", 1) for word in first[1:] if "=" in word))
         elif name == "tcpdrop":
             self.tcpdrop(first[1:])
         elif name == "sockstat":
@@ -55,6 +61,12 @@ class Host:
             self.filter(self.proc_net_tcp(), [["grep", first[1]], *stages[1:]], line)
         elif name not in WITHOUT_EFFECT or len(stages) > 1:
             raise Unsupported(f"the command {name}")
+
+    def zeros(self, given: dict[str, str]) -> None:
+        """dd if=/dev/zero of=...: a file that exists for the script alone."""
+        if given.get("if") != "/dev/zero" or "of" not in given:
+            raise Unsupported(f"dd {given}")
+        self.files[given["of"]] = bytes(int(given.get("bs", "512")) * int(given.get("count", "0")))
 
     def sysctl(self, words: list[str]) -> None:
         for word in words:

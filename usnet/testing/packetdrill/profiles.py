@@ -46,8 +46,12 @@ RFC = Profile("rfc", defined=frozenset({"STANDARD"}))
 
 LINUX = Profile(
     "linux",
-    config={"rcvbuf": 15 * KIB * KIB, "sndbuf": 256 * KIB, "syn_retries": 5, "synack_retries": 5, "rto_initial": SECOND, "rto_min": 200 * MS,
-            "syn_queue_backlog": 1, "mtu_patience": 0, "rfc1337": 0, "error_rules": 1},
+    config={
+        "rcvbuf": 15 * KIB * KIB, "sndbuf": 256 * KIB, "syn_retries": 5, "synack_retries": 5, "rto_initial": SECOND, "rto_min": 200 * MS,
+        "push_bursts": 2, "quick_acks": 16, "bare_probes": 1, "rst_timestamps": 1, "more_until_ack": 1, "wide_growth": 1, "rto_spread": 1,
+        "charged_buffers": 1, "sndbuf_most": 4 * KIB * KIB, "slow_start_step": 0, "idle_restart": 0,
+        "syn_queue_backlog": 1, "mtu_patience": 0, "rfc1337": 0, "error_rules": 1,
+    },
     defined=frozenset({"Linux"}),
     sysctls={
         "net.ipv4.tcp_timestamps": switch("timestamps"),
@@ -60,7 +64,7 @@ LINUX = Profile(
         "net.ipv4.tcp_rfc1337": number("rfc1337"),
         "net.ipv4.tcp_tw_reuse": lambda text: {"time_wait_reuse": int(text) == 1},
         "net.ipv4.tcp_max_orphans": number("max_orphans"),
-        "net.ipv4.tcp_orphan_retries": number("orphan_retries"),
+        "net.ipv4.tcp_orphan_retries": lambda text: {"orphan_retries": int(text) or 8},
         "net.ipv4.tcp_challenge_ack_limit": number("challenge_limit"),
         "net.ipv4.tcp_invalid_ratelimit": number("challenge_interval", MS),
         "net.ipv4.tcp_abort_on_overflow": number("abort_on_overflow"),
@@ -71,12 +75,15 @@ LINUX = Profile(
         "net.ipv4.tcp_keepalive_intvl": number("keep_interval", SECOND),
         "net.ipv4.tcp_keepalive_probes": number("keep_count"),
         "net.ipv4.tcp_rmem": third("rcvbuf"),
-        "net.ipv4.tcp_wmem": default_of("sndbuf"),
+        "net.ipv4.tcp_wmem": lambda text: {"sndbuf": int(text.split()[1]), "sndbuf_most": int(text.split()[2])},
+        "net.ipv4.tcp_notsent_lowat": number("notsent_lowat"),
+        "net.ipv4.tcp_min_tso_segs": number("push_bursts"),
+        "net.ipv4.tcp_slow_start_after_idle": switch("idle_restart"),
     },
     ignored=(
         "net.ipv4.tcp_frto", "net.ipv4.tcp_dsack", "net.ipv4.tcp_fack", "net.ipv4.tcp_reordering", "net.ipv4.tcp_congestion_control",
-        "net.ipv4.tcp_slow_start_after_idle", "net.ipv4.tcp_early_retrans", "net.ipv4.tcp_recovery", "net.ipv4.tcp_tso_win_divisor",
-        "net.ipv4.tcp_min_tso_segs", "net.ipv4.tcp_ecn", "net.ipv4.tcp_pacing", "net.ipv4.tcp_notsent_lowat", "net.ipv4.tcp_fastopen",
+        "net.ipv4.tcp_early_retrans", "net.ipv4.tcp_recovery", "net.ipv4.tcp_tso_win_divisor",
+        "net.ipv4.tcp_ecn", "net.ipv4.tcp_pacing", "net.ipv4.tcp_fastopen",
         "net.ipv4.tcp_moderate_rcvbuf", "net.ipv4.tcp_no_metrics_save", "net.ipv4.tcp_autocorking",
         "net.ipv4.tcp_limit_output_bytes", "net.ipv4.tcp_mtu_probing", "net.ipv4.tcp_base_mss", "net.ipv4.tcp_min_snd_mss",
         "net.ipv4.tcp_rto_min_us", "net.core.",
