@@ -30,6 +30,9 @@ cdef enum:
     SF_REUSEPORT = 0x0020
     SF_KEEPALIVE = 0x0040
     SF_BROADCAST = 0x0080
+    SF_FASTOPEN_CONNECT = 0x0100    # TCP_FASTOPEN_CONNECT
+    SF_NO_COOKIE = 0x0200       # TCP_FASTOPEN_NO_COOKIE
+    SF_DEFERRED = 0x0400        # connect said 0 by TCP_FASTOPEN_CONNECT: the SYN waits for data
     SF_INHERITED = 0x00f2       # accepted sockets have these of their listener's
 
 cdef struct sock:               # 32 bytes

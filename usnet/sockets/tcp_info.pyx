@@ -8,7 +8,8 @@ from usnet.tcp.segment cimport segment_our_mss
 from usnet.tcp.state cimport listener, listener_at, tcb_seen, tcp_state
 from usnet.tcp.tcb cimport (
     TCPS_CLOSE_WAIT, TCPS_CLOSING, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_LAST_ACK,
-    TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_PROBE, TF_RECOVERY, TF_TIMESTAMPS, TF_WSCALE, tcb,
+    TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_PROBE, TF_RECOVERY, TF_TIMESTAMPS, TF_WSCALE, TFO_FAIL, TFO_SYN_DATA,
+    tcb,
 )
 from usnet.wire.seq cimport seq_diff
 
@@ -83,7 +84,8 @@ cdef void tcp_info_of(tcp_state *t, uint32_t c, int64_t now, tcp_info *info) noe
     info.retransmits = 0 if k.flags & TF_PROBE else k.unanswered
     info.probes = k.unanswered if k.flags & TF_PROBE else 0
     info.backoff = k.backoff
-    info.options = (1 if k.flags & TF_TIMESTAMPS else 0) | (4 if k.flags & TF_WSCALE else 0)
+    info.options = (1 if k.flags & TF_TIMESTAMPS else 0) | (4 if k.flags & TF_WSCALE else 0) | (32 if k.fastopen & TFO_SYN_DATA else 0)
+    info.flags = k.fastopen & TFO_FAIL
     info.wscale = k.snd_wscale | <uint8_t>(k.rcv_wscale << 4)
     info.ato = <uint32_t>(t.config.delack // US)
     info.total_retrans = <uint32_t>k.retransmits

@@ -19,6 +19,7 @@ from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDH
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.memory.chunks cimport CHUNK_BYTES
 from usnet.memory.pieces cimport queue_read, queue_take, queue_write
+from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_listening
 from usnet.tcp.handshake cimport handshake_start
 from usnet.tcp.calls cimport ready_both, tcb_ready
 from usnet.tcp.lend cimport lend_fill, lend_may
@@ -54,6 +55,7 @@ from usnet.tcp.tcb cimport (
     TF_HELD,
     TF_MORE,
     TF_RCV_SHUT,
+    TFO_PASSIVE,
     tcb,
 )
 from usnet.tcp.teardown cimport tcp_end, tcp_end_reset, tcp_send_fin
@@ -102,6 +104,7 @@ cdef int tcp_listen(tcp_state *t, uint32_t c, uint32_t backlog) noexcept nogil:
     q.backlog = backlog
     q.ready_head = q.ready_tail = q.syn_head = NONE
     tcp_set_state(t, k, TCPS_LISTEN)
+    fastopen_listening(t, c, backlog)
     return 0
 
 
@@ -181,7 +184,7 @@ cdef int64_t tcp_send_status(tcp_state *t, tcb *k) noexcept nogil:
     if k.flags & TF_FIN_QUEUED:
         return -EPIPE
     if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
-        return -EAGAIN
+        return 0 if k.fastopen & TFO_PASSIVE else -EAGAIN
     return 0
 
 
@@ -357,7 +360,9 @@ cdef uint32_t tcb_ready_else(tcp_state *t, const tcb *k) noexcept nogil:
     cdef uint32_t ready = READY_ERR if k.error else 0
     if k.state == TCPS_LISTEN:
         return ready | (READY_IN if listener_at(t, k.listener).n_ready else 0)
-    if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
+    if k.state == TCPS_SYN_SENT and k.fast != NONE and fastopen_deferred(t, k):
+        return ready | READY_OUT
+    if k.state == TCPS_SYN_SENT or (k.state == TCPS_SYN_RECEIVED and not k.fastopen & TFO_PASSIVE):
         return ready
     if k.state == TCPS_CLOSED:              # never connected, or over: nothing would block
         ready |= READY_OUT | READY_HUP

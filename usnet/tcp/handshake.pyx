@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
 from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.fastopen cimport fastopen_answered, fastopen_arrived, fastopen_confirmed
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.rtt cimport tcp_rtt_sample
 from usnet.tcp.segment cimport segment_our_mss, segment_refuse
@@ -46,12 +47,13 @@ from usnet.tcp.tcb cimport (
     TF_SACK,
     TF_TIMESTAMPS,
     TF_WSCALE,
+    TFO_PASSIVE,
     tcb,
     tcb_header_len,
 )
 from usnet.tcp.teardown cimport tcp_end
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm
-from usnet.wire.seq cimport seq_gt, seq_le
+from usnet.wire.seq cimport seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
     TCP_HLEN,
     TCP_MAX_WSCALE,
@@ -142,7 +144,7 @@ cdef void handshake_number_above(tcb *k, uint32_t after) noexcept nogil:
 cdef void forget_attempt(tcp_state *t, tcb *k) noexcept nogil:
     """An earlier attempt that failed leaves no trace in the next."""
     k.flags &= ~<uint32_t>(TF_TIMESTAMPS | TF_WSCALE | TF_SACK | TF_RTT_TIMED | TF_ACK_NOW | TF_FIN_QUEUED | TF_RCV_SHUT)
-    k.backoff = k.unanswered = k.syn_retries = k.dupacks = 0
+    k.backoff = k.unanswered = k.syn_retries = k.dupacks = k.fastopen = 0
     k.snd_wscale = k.rcv_wscale = 0
     k.stalled_since = 0
     k.srtt = k.rttvar = k.min_rtt = 0
@@ -223,10 +225,12 @@ cdef void handshake_listen(tcp_state *t, uint32_t parent, const packet *p, const
         return
     offer(t, k)
     set_iss(t, k, now)
-    take_options(t, k, r, now)              # data or FIN on the SYN is not kept: the peer sends it again (RFC 9293, 3.10.7.2)
+    take_options(t, k, r, now)
     join_syn_queue(t, c, parent)
     tcp_set_state(t, k, TCPS_SYN_RECEIVED)
     t.counters.passive_opens += 1
+    if fastopen_arrived(t, c, parent, p, r, now):
+        join_ready_queue(t, c)              # else data or FIN on the SYN is not kept: the peer sends it again (RFC 9293, 3.10.7.2)
     tcp_want_output(t, c)
 
 
@@ -247,7 +251,8 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     k.backoff = 0
     k.unanswered = 0
     k.stalled_since = 0
-    cc_table(k.cc_ops).start(&k.cc, k.mss, k.syn_retries > 0)
+    if not k.fastopen & TFO_PASSIVE:
+        cc_table(k.cc_ops).start(&k.cc, k.mss, k.syn_retries > 0)
     k.flags |= TF_CONNECTED
     k.last_recv = k.last_send = now
     tcp_set_state(t, k, TCPS_ESTABLISHED)
@@ -280,6 +285,10 @@ cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tc
     if ack_ok:
         established(t, c, now)
         k.flags |= TF_ACK_NOW
+        if n > 1:                           # text: it may fill what our SYN has promised
+            k.rcv_adv = k.rcv_nxt + (k.rcvbuf if k.rcvbuf < 65535 else 65535)
+        if k.fast != NONE:
+            fastopen_answered(t, c, r, now)
         tcp_notify(t, k)
     else:                                   # simultaneous open (figure 8): our SYN again, with their ACK
         tcp_set_state(t, k, TCPS_SYN_RECEIVED)
@@ -316,17 +325,26 @@ cdef void join_ready_queue(tcp_state *t, uint32_t c) noexcept nogil:
 cdef bint handshake_complete(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef listener *q
-    if k.parent != NONE:
+    cdef uint32_t timed = 0
+    if k.parent != NONE and not k.fastopen & TFO_PASSIVE:
         q = listener_at(t, tcb_at(t, k.parent).listener)
         if q.n_ready > q.backlog:
             count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
             return False
         join_ready_queue(t, c)
+    if seq_lt(r.ack, k.rtt_seq):            # data is timed, and not acknowledged yet
+        timed = k.flags & TF_RTT_TIMED
+        k.flags &= ~<uint32_t>TF_RTT_TIMED
     established(t, c, now)
+    k.flags |= timed
     k.snd_wnd = r.window if r.flags & TH_SYN else <uint32_t>r.window << k.snd_wscale    # never scaled in a SYN (RFC 7323, 2.2)
     k.max_window = k.snd_wnd if k.snd_wnd > k.max_window else k.max_window
     k.snd_wl1 = r.seq
     k.snd_wl2 = r.ack
+    if k.fastopen & TFO_PASSIVE:
+        fastopen_confirmed(t, c, now)
+    elif k.fast != NONE:
+        fastopen_answered(t, c, r, now)
     tcp_notify(t, k)
     tcp_want_output(t, c)                   # a FIN may wait
     return True

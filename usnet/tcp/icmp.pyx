@@ -5,10 +5,11 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
 from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.fastopen cimport fastopen_too_long
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.state cimport TDROP_ICMP, count_drop, tcb_at, tcp_state
 from usnet.tcp.tables cimport tcb_find
-from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TCPS_SYN_SENT, tcb, tcb_header_len
+from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TCPS_SYN_SENT, TFO_PASSIVE, tcb, tcb_header_len
 from usnet.tcp.teardown cimport tcp_end
 from usnet.wire.icmp cimport ICMP_FRAG_NEEDED, ICMP_NET, ICMP_PORT, ICMP_PROTO, ICMP_UNREACHABLE
 from usnet.wire.ipv4 cimport IPV4_HLEN
@@ -34,12 +35,15 @@ cdef void tcp_icmp_error(tcp_state *t, const packet *p, int64_t now) noexcept no
         count_drop(t, TDROP_ICMP)
         return
     k = tcb_at(t, c)
-    if seq_lt(p.quoted_seq, k.snd_una) or seq_ge(p.quoted_seq, k.snd_max):
+    if seq_lt(p.quoted_seq, k.iss if k.fastopen & TFO_PASSIVE else k.snd_una) or seq_ge(p.quoted_seq, k.snd_max):
         count_drop(t, TDROP_ICMP)
         return
     if p.icmp_type == ICMP_UNREACHABLE and p.icmp_code == ICMP_FRAG_NEEDED:
-        lower_mss(t, c, p.icmp_rest & 0xffff)
-    elif p.icmp_type != ICMP_UNREACHABLE or k.state != TCPS_SYN_SENT:
+        if k.state == TCPS_SYN_SENT and k.snd_max - k.iss > 1:
+            fastopen_too_long(t, c, p.icmp_rest & 0xffff)
+        else:
+            lower_mss(t, c, p.icmp_rest & 0xffff)
+    elif p.icmp_type != ICMP_UNREACHABLE or not (k.state == TCPS_SYN_SENT or (k.fastopen & TFO_PASSIVE and k.parent != NONE)):
         count_drop(t, TDROP_ICMP)           # soft errors for established connections (RFC 5461): the timers decide
     else:
         tcp_end(t, c, ECONNREFUSED if p.icmp_code == ICMP_PORT or p.icmp_code == ICMP_PROTO

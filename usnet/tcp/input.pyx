@@ -7,6 +7,7 @@ from libc.string cimport memset
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
 from usnet.tcp.blocks cimport blocks_twice
+from usnet.tcp.fastopen cimport fastopen_was_reset
 from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_number_above, handshake_syn_sent
 from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
 from usnet.tcp.receive cimport receive_text
@@ -41,7 +42,7 @@ from usnet.tcp.tcb cimport (
     T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
     TCPS_CLOSE_WAIT, TCPS_CLOSING,
     TCPS_TIME_WAIT, TF_ACK_NOW, TF_ALL_ROOM, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_PROBE,
-    TF_SACK, TF_TIMESTAMPS, tcb,
+    TF_SACK, TF_TIMESTAMPS, TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
 from usnet.tcp.teardown cimport (
     tcp_end,
@@ -162,7 +163,9 @@ cdef bint check_rst(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
         count_drop(t, TDROP_TIME_WAIT)
     elif r.seq == k.rcv_nxt or t.config.insecure_rst:
         t.counters.rsts_in += 1
-        tcp_end(t, c, ECONNREFUSED if k.state == TCPS_SYN_RECEIVED and k.parent == NONE
+        if k.fastopen & TFO_PASSIVE:
+            fastopen_was_reset(t, k, now)
+        tcp_end(t, c, ECONNREFUSED if k.state == TCPS_SYN_RECEIVED and k.parent == NONE and not k.fastopen & TFO_PASSIVE
                 else (EPIPE if k.state == TCPS_CLOSE_WAIT else ECONNRESET))     # all was heard: only writing fails, as in Linux
     else:
         count_drop(t, TDROP_RST_SEQ)
@@ -177,7 +180,10 @@ cdef bint check_syn(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
         return True
     if k.state == TCPS_SYN_RECEIVED and r.seq == k.irs:
         if not r.flags & TH_ACK:            # the same SYN again: our SYN-ACK was lost
-            k.snd_nxt = k.iss
+            if k.fastopen & TFO_PASSIVE:
+                k.fastopen |= TFO_SYNACK_DUE
+            else:
+                k.snd_nxt = k.iss
             tcp_want_output(t, c)
             return False
         s.seq += 1                          # simultaneous open: their SYN-ACK; its SYN is old, its ACK counts
@@ -372,11 +378,11 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     k.last_recv = now
     k.keep_probes = 0
     if k.state == TCPS_SYN_RECEIVED:
-        if not (seq_gt(r.ack, k.snd_una) and seq_le(r.ack, k.snd_max)):
+        if not (seq_gt(r.ack, k.iss) and seq_le(r.ack, k.snd_max)):
             count_drop(t, TDROP_BAD_ACK)
             segment_refuse(t, p, r, s.n, now)
             return
-        if not handshake_complete(t, c, r, now):
+        if not handshake_complete(t, c, r, now) or (k.snd_max != k.snd_una and not check_ack(t, c, r, s, now)):
             return
     elif not check_ack(t, c, r, s, now):
         return

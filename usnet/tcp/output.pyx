@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from usnet.memory.arena cimport NONE
 from usnet.tcp.blocks cimport blocks_due, blocks_fit
 from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
 from usnet.tcp.recovery.scoreboard cimport (
     board_below,
     board_hole,
@@ -36,6 +37,8 @@ from usnet.tcp.tcb cimport (
     TF_RECOVERY,
     TF_REXMT_NOW,
     TF_RTT_TIMED,
+    TFO_PASSIVE,
+    TFO_SYNACK_DUE,
     tcb,
 )
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_patience, tcp_rto
@@ -138,8 +141,10 @@ cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, int64_t no
 cdef int output_syn(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """SYN or SYN-ACK, first or again."""
     cdef tcb *k = tcb_at(t, c)
+    cdef bint again = k.fastopen & TFO_SYNACK_DUE != 0      # with data behind it
+    cdef uint32_t n = 0
     cdef int status
-    if k.snd_nxt != k.iss:
+    if (k.snd_nxt != k.iss and not again) or (k.fast != NONE and fastopen_deferred(t, k)):
         return 0
     status = segment_send_syn(t, k, k.state == TCPS_SYN_RECEIVED, now)
     if status == -EAGAIN:
@@ -148,10 +153,14 @@ cdef int output_syn(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         k.error = -status                   # nobody there: told at once (tcp/timeouts ends the connection)
         tcp_arm(t, c, T_REXMT, now + 1)     # not 0, which means off
         return 0
-    k.snd_nxt = k.iss + 1
+    if k.fast != NONE:
+        n = fastopen_syn_left(t, k)
+    k.fastopen &= ~<uint8_t>TFO_SYNACK_DUE
+    if not again:
+        k.snd_nxt = k.iss + 1 + n
     if k.state == TCPS_SYN_RECEIVED:
         note_acked(k)
-    note_sent(t, c, k.iss, 1, 0, now)
+    note_sent(t, c, k.iss, 1 + n, n, now)
     return 0
 
 
@@ -235,6 +244,20 @@ cdef int tcp_resend_first(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         k.snd_nxt = seq_max(k.snd_nxt, k.snd_una + n + 1)
     if k.board != NONE:
         board_at(t, k).high_rxt = seq_max(board_at(t, k).high_rxt, k.snd_una + n)
+    return 0
+
+
+cdef int tcp_resend_until(tcp_state *t, uint32_t c, uint32_t end, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t n
+    while seq_lt(k.snd_nxt, end):
+        n = end - k.snd_nxt
+        n = k.mss if n > k.mss else n
+        if k.snd_nxt + n - k.snd_una > k.snd_wnd:
+            break
+        if send_one(t, c, k.snd_nxt, n, now):
+            return -EAGAIN
+        k.snd_nxt += n
     return 0
 
 
@@ -332,7 +355,7 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     repair = k.board != NONE and k.flags & TF_RECOVERY
     if repair:
         status = resend_holes(t, c, False, now)
-    if status == 0 and k.state != TCPS_SYN_RECEIVED:
+    if status == 0 and (k.state != TCPS_SYN_RECEIVED or k.fastopen & TFO_PASSIVE):
         status = output_data(t, c, now)
     if status == 0 and repair:
         status = resend_holes(t, c, True, now)

@@ -10,10 +10,11 @@ from usnet.ip.way cimport way_close, way_of, way_open
 from usnet.memory.arena cimport NONE
 from usnet.memory.pieces cimport piece_pool, piece_queue, queue_peek
 from usnet.tcp.blocks cimport blocks_due, blocks_report
+from usnet.tcp.fastopen cimport fastopen_syn
 from usnet.tcp.lend cimport lend_find, lend_fits, lend_put, lend_queued, lend_way
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.state cimport tcp_state
-from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, tcb, tcb_header_len
+from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, TFO_GIVES, tcb, tcb_header_len
 from usnet.wire.addr cimport addr_as_it_lies
 from usnet.wire.checksum cimport csum_copy, csum_copy_at
 from usnet.wire.eth cimport ETH_HLEN
@@ -247,7 +248,7 @@ cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_
 
 cdef int segment_send_syn(tcp_state *t, tcb *k, bint ack, int64_t now) noexcept nogil:
     cdef tcp_repr r
-    cdef uint32_t promised = k.rcv_adv
+    cdef uint32_t promised = k.rcv_adv, n = 0
     cdef int status
     fill(k, &r, k.iss, TH_SYN | (TH_ACK if ack else 0), now)
     r.options |= TCPO_MSS
@@ -261,7 +262,9 @@ cdef int segment_send_syn(tcp_state *t, tcb *k, bint ack, int64_t now) noexcept 
     r.window = window_field(k, 0)
     if not ack:
         k.rcv_adv = promised                # nothing is promised before the peer's sequence numbers are known
-    status = emit(t, k, &r, 0, 0, now)
+    if k.fast != NONE or k.fastopen & TFO_GIVES:
+        n = fastopen_syn(t, k, &r)
+    status = emit(t, k, &r, 0, n, now)
     if status == -EAGAIN:
         k.rcv_adv = promised
         return status

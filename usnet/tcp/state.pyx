@@ -210,6 +210,7 @@ cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
     m.keep_count = k.keep_count
     m.ttl = k.ttl
     m.tos = k.tos
+    m.fastopen = k.fastopen
 
 
 cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
@@ -231,6 +232,7 @@ cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
     k.keep_count = m.keep_count
     k.ttl = m.ttl
     k.tos = m.tos
+    k.fastopen = m.fastopen
 
 
 cdef void leave_terms(tcp_state *t, uint32_t i) noexcept nogil:
@@ -295,7 +297,7 @@ cdef bint may_rest(const tcp_state *t, const tcb *k) noexcept nogil:
         return False
     if k.flags & TF_FIN_HELD and not (k.flags & TF_FIN_RECEIVED and k.fin_pos == k.rcv_pos - 1):
         return False                        # data is missing before it
-    if k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE:
+    if k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE or k.fast != NONE:
         return False
     if (k.dsack_left != k.dsack_right or k.last_ack_sent != k.rcv_nxt or k.keep_probes or k.unanswered or k.stalled_since
             or k.error):
@@ -432,7 +434,7 @@ cdef void unpack(tcp_state *t, const record *r, tcb *k) noexcept nogil:
     k.last_send = r.last_recv - r.sent_before
     k.rcv_pos = <uint32_t>(r.rcv_nxt - r.irs - 1)
     k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
-    k.ooo = k.board = k.parent = k.next = k.prev = k.listener = NONE
+    k.ooo = k.board = k.parent = k.next = k.prev = k.listener = k.fast = NONE
     queue_init(&k.snd)
     queue_init(&k.rcv)
     take_terms(terms_at(t, r.terms), k)
@@ -469,7 +471,7 @@ def rested(dict fields not None):
         c = arena_take(&t.records)
         record_at(&t, c).history = NONE
         k = tcb_begin(&t, c)
-        given.owner = given.timer = given.ooo = given.board = given.parent = given.next = given.prev = given.listener = NONE
+        given.owner = given.timer = given.ooo = given.board = given.parent = given.next = given.prev = given.listener = given.fast = NONE
         queue_init(&given.snd)
         queue_init(&given.rcv)
         given.state = TCPS_ESTABLISHED

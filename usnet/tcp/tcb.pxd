@@ -56,6 +56,19 @@ cdef enum:
     TF_DELACK = 0x8000000       # an ACK is owed, but may wait for the delayed-ACK timer
     TF_PARTIAL = 0x10000000     # this fast recovery has seen a partial ACK
 
+# tcb.fastopen (RFC 7413)
+cdef enum:
+    TFO_SYN_DATA = 0x01         # all data of the SYN was acknowledged by the SYN-ACK, ours or the peer's
+    TFO_FAIL = 0x06             # why not, as tcpi_fastopen_client_fail has it, one bit to the left
+    TFO_NO_COOKIE = 0x02        # ... there was no cookie
+    TFO_NOT_ACKED = 0x04        # ... the SYN-ACK left the data out
+    TFO_SYN_AGAIN = 0x06        # ... the SYN had to be sent again
+    TFO_ASKED = 0x08            # our SYN had the option, or data
+    TFO_GIVES = 0x10            # our first SYN-ACK gives a cookie
+    TFO_EXP = 0x20              # ... by the experimental option
+    TFO_PASSIVE = 0x40          # taken with its SYN: it may be accepted, and sends, before the handshake ends. snd_una is iss + 1 already
+    TFO_SYNACK_DUE = 0x80       # ... and the SYN-ACK must be sent again
+
 # tcb.deadline: which
 cdef enum:
     T_REXMT = 0                 # retransmission, or the persist timer while TF_PROBE (RFC 6298; RFC 9293, 3.8.6.1)
@@ -138,6 +151,7 @@ cdef struct tcb:
     uint8_t syn_retries         # SYNs or SYN-ACKs sent again
     uint8_t keep_probes         # unanswered keepalive probes
     uint8_t unanswered          # retransmissions or window probes since the peer was last heard
+    uint8_t fastopen            # TFO_*
     uint16_t peer_mss           # as in its SYN; 536 when absent
     uint16_t rcv_mss            # payload bytes of the peer's full segments, as far as seen: delayed ACKs count by it
     uint32_t parent             # listener that made it, until it is accepted; NONE
@@ -156,6 +170,7 @@ cdef struct tcb:
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
     uint64_t retransmits        # segments sent again
     uint32_t terms              # those it rested with last, or NONE
+    uint32_t fast               # its struct fast_open (tcp/fast) while a handshake by Fast Open runs, and of a listener; NONE
 
 
 cdef inline uint32_t tcb_header_len(const tcb *k) noexcept nogil:

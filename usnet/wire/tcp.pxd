@@ -21,10 +21,15 @@ cdef enum:
     TCPO_SACK_OK = 0x04
     TCPO_TIMESTAMP = 0x08
     TCPO_SACK = 0x10
+    TCPO_FASTOPEN = 0x20    # of a SYN (RFC 7413): with a cookie, or asking for one
+    TCPO_FASTOPEN_EXP = 0x40    # beside it: by the experimental option that was there first (RFC 7413, section 4.1.1; RFC 6994)
     TCPOLEN_TSTAMP_APPA = 12  # bytes of the timestamps option with two NOPs (RFC 7323, appendix A)
     TCP_MSS_DEFAULT = 536   # bytes: of a peer that does not say (RFC 9293, MUST-15)
     TCP_MAX_WSCALE = 14     # RFC 7323, section 2.3
     TCP_MAX_SACK = 4        # blocks in one header
+    TCP_MAX_OPTIONS = 40    # bytes
+    COOKIE_MIN = 4          # bytes of a Fast Open cookie (RFC 7413, section 4.1.1)
+    COOKIE_MAX = 16
 
 cdef enum tcp_layout:       # of a SYN's options; peers, and those who look at them, tell stacks apart by it
     LAYOUT_ALIGNED = 0      # Linux's: MSS, SACK-permitted, timestamps, window scale, each where it fills whole words with the NOPs before it
@@ -57,17 +62,19 @@ cdef struct tcp_repr:
     uint8_t layout          # LAYOUT_*: how a SYN's options are laid out by tcp_emit
     uint32_t ts_val
     uint32_t ts_ecr
-    sack_block sack[4]
+    sack_block sack[4]      # of a SYN, which has none: tcp_cookie
 
 # n: the whole segment. Options: parsing stops at the first length that is 0, 1 or past the header and keeps those
 # before it; one of a known kind and another size than its own is passed over; of two alike the first counts; MSS,
-# window scale and SACK-permitted count only with SYN. A SACK option counts as far as whole blocks fit.
+# window scale, SACK-permitted and Fast Open count only with SYN, SACK only without. A SACK option counts as far as whole blocks fit. Of several
+# Fast Open options the last counts; a cookie of a length that none can have takes away the one before, unless that length is odd.
 cdef int tcp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_addr *dst, tcp_repr *out,
                    bint verify) noexcept nogil
 # Bytes that the header takes with r.options (and n_sack blocks), a multiple of 4.
 cdef uint32_t tcp_header_len(const tcp_repr *r) noexcept nogil
 # Writes header and options, with a zero checksum field, and returns their length, or -ENOBUFS. Order on the wire: r.layout's
-# on SYN; NOP, NOP, timestamps, then NOP, NOP, SACK elsewhere. With timestamps only three blocks fit: a fourth is left out.
+# on SYN, with Fast Open last (left out where it does not fit); NOP, NOP, timestamps, then NOP, NOP, SACK elsewhere. With timestamps only three
+# blocks fit: a fourth is left out.
 cdef int tcp_emit(uint8_t *p, uint32_t room, const tcp_repr *r) noexcept nogil
 # Ends a segment: sum of pseudo header, header and payload into the checksum field. `payload_sum` is the partial sum of
 # the payload (csum_copy while it was copied); header_len is even, so the two sums may be taken apart.
@@ -75,3 +82,9 @@ cdef void tcp_finish(uint8_t *p, uint32_t header_len, uint32_t payload_len, uint
                      const ip_addr *src, const ip_addr *dst) noexcept nogil
 # The same with a partial checksum (wire/gso): l4_len bytes, of which none is looked at.
 cdef void tcp_finish_partial(uint8_t *p, uint32_t l4_len, const ip_addr *src, const ip_addr *dst) noexcept nogil
+
+
+cdef inline uint8_t *tcp_cookie(const tcp_repr *r) noexcept nogil:
+    """Of a SYN with TCPO_FASTOPEN: how many bytes its cookie has (0: it asks for one, or COOKIE_MIN to COOKIE_MAX), and behind that number they. They
+    lie where other segments have SACK blocks."""
+    return <uint8_t *>r.sack
