@@ -5,6 +5,19 @@ cdef extern from *:
     #include <netinet/in.h>
     #include <netinet/tcp.h>
     #include <sys/time.h>
+    #include <sys/ioctl.h>
+    #ifdef __linux__
+    #include <linux/sockios.h>
+    #endif
+    #ifndef SIOCINQ
+    #define SIOCINQ FIONREAD
+    #endif
+    #ifndef SIOCOUTQ
+    #define SIOCOUTQ TIOCOUTQ
+    #endif
+    #ifndef SIOCOUTQNSD
+    #define SIOCOUTQNSD 0x894B
+    #endif
     #ifndef TCP_KEEPIDLE
     #define TCP_KEEPIDLE TCP_KEEPALIVE
     #endif
@@ -56,6 +69,7 @@ cdef extern from *:
         TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_MAXSEG, TCP_INFO
         TCP_CORK, TCP_QUICKACK, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE
         IP_TTL, IP_TOS
+        SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SIOCATMARK
     struct linger:
         int l_onoff
         int l_linger

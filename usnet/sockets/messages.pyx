@@ -11,6 +11,7 @@ from libc.errno cimport EINVAL, EOPNOTSUPP
 from usnet.sockets.constants cimport MSG_TRUNC, SOCK_STREAM
 from usnet.sockets.convert cimport os_error
 from usnet.sockets.endpoint cimport Endpoint
+from usnet.sockets.queues cimport usn_ioctl
 
 cdef enum:
     BLOCK = 65536               # bytes of a file read at a time
@@ -93,6 +94,15 @@ cdef class Messages(Endpoint):
             return self.take(room, flags)
         n, sender = self.recvfrom_into(bytearray(1), 0, flags | MSG_TRUNC)
         return (n if flags & MSG_TRUNC else 0), (MSG_TRUNC if n else 0), sender
+
+    def ioctl(self, unsigned long request, /):
+        """What a request of ioctl(2) asks for, an int: SIOCINQ (FIONREAD), SIOCOUTQ (TIOCOUTQ), SIOCOUTQNSD, SIOCATMARK."""
+        cdef int value = 0
+        self.enter()
+        status = usn_ioctl(&self.stack_.n, self.fd, request, &value)
+        if status < 0:
+            raise os_error(status)
+        return value
 
     # Files
 

@@ -4,6 +4,7 @@ from libc.string cimport memset
 
 from usnet.ip.routes cimport ip_mtu
 from usnet.memory.arena cimport NONE
+from usnet.tcp.congestion.ops cimport WINDOW_LIMIT
 from usnet.tcp.segment cimport segment_our_mss
 from usnet.tcp.state cimport listener, listener_at, tcb_seen, tcp_state
 from usnet.tcp.tcb cimport (
@@ -65,7 +66,7 @@ cdef void windows_of(tcp_state *t, const tcb *k, tcp_info *info) noexcept nogil:
     info.rcv_ssthresh = <uint32_t>window if window > 0 else 0
     info.rcv_space = k.rcvbuf
     info.snd_cwnd = k.cc.cwnd // mss
-    info.snd_ssthresh = k.cc.ssthresh // mss if k.cc.ssthresh and k.cc.ssthresh < NO_SSTHRESH else NO_SSTHRESH
+    info.snd_ssthresh = k.cc.ssthresh // mss if k.cc.ssthresh and k.cc.ssthresh < WINDOW_LIMIT else NO_SSTHRESH
     info.reordering = DUPLICATES
 
 

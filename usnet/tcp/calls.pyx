@@ -55,6 +55,7 @@ from usnet.tcp.tcb cimport (
     TF_HELD,
     TF_MORE,
     TF_RCV_SHUT,
+    TF_UNPUSHED,
     TFO_PASSIVE,
     tcb,
 )
@@ -217,7 +218,9 @@ cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bi
             break
     if done == 0:
         return -ENOBUFS                     # nobody would be told when there is some again
-    k.flags = k.flags | TF_MORE if more else k.flags & ~<uint32_t>TF_MORE
+    k.flags &= ~<uint32_t>(TF_MORE | TF_UNPUSHED)
+    if more:
+        k.flags |= TF_MORE | (TF_UNPUSHED if t.config.more_until_ack else 0)
     tcp_want_output(t, c)
     return done
 

@@ -253,6 +253,9 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     k.stalled_since = 0
     if not k.fastopen & TFO_PASSIVE:
         cc_table(k.cc_ops).start(&k.cc, k.mss, k.syn_retries > 0)
+    k.cc.step = t.config.slow_start_step
+    if not k.quick:
+        k.quick = t.config.quick_acks
     k.flags |= TF_CONNECTED
     k.last_recv = k.last_send = now
     tcp_set_state(t, k, TCPS_ESTABLISHED)

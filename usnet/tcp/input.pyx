@@ -41,7 +41,7 @@ from usnet.tcp.tables cimport tcb_find, tcb_find_listener, tcp_notify
 from usnet.tcp.tcb cimport (
     T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
     TCPS_CLOSE_WAIT, TCPS_CLOSING,
-    TCPS_TIME_WAIT, TF_ACK_NOW, TF_ALL_ROOM, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_PROBE,
+    TCPS_TIME_WAIT, TF_ACK_NOW, TF_ALL_ROOM, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_MORE, TF_PROBE,
     TF_SACK, TF_TIMESTAMPS, TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
 from usnet.tcp.teardown cimport (
@@ -204,6 +204,8 @@ cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noex
     cdef bint was_full = k.snd.span >= k.sndbuf
     cdef bint stamped = k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP
     cdef bint fin_acked = take_ack(t, k, r.ack, r.ts_ecr if stamped else 0, now) < acked     # the FIN's number, with the rest
+    if t.config.more_until_ack:
+        k.flags &= ~<uint32_t>TF_MORE
     if k.flags & TF_SACK:
         sack_ack(t, c, r, acked, flight, now)
     else:

@@ -2,7 +2,7 @@
 from libc.errno cimport EINVAL, ENOPROTOOPT
 from libc.stdint cimport INT32_MAX, int64_t, uint8_t, uint16_t, uint32_t
 
-from usnet.tcp.output cimport tcp_want_output
+from usnet.tcp.output cimport tcp_corked, tcp_want_output
 from usnet.tcp.state cimport tcb_at, tcb_seen, tcp_state
 from usnet.tcp.tables cimport tcb_share
 from usnet.tcp.tcb cimport (
@@ -76,7 +76,7 @@ cdef void set_nodelay(tcp_state *t, uint32_t c, bint on) noexcept nogil:
     """Turned on, it sends what waits, in a cork too (as in Linux, where what comes after that is corked again)."""
     cdef tcb *k = tcb_at(t, c)
     set_flag(k, TF_NODELAY, on)
-    if on and k.flags & TF_CORK and k.snd.span > k.snd_nxt - k.snd_una:
+    if on and tcp_corked(k) and k.snd.span > k.snd_nxt - k.snd_una:
         k.flags |= TF_FORCE
     tcp_want_output(t, c)
 

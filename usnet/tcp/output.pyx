@@ -1,6 +1,6 @@
 """The sender. Sequence space: the send queue's front byte is snd_una once the SYN is acknowledged; a FIN takes the number behind the last byte."""
 from libc.errno cimport EAGAIN, EALREADY, EHOSTUNREACH, ENETUNREACH
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from usnet.memory.arena cimport NONE
 from usnet.tcp.blocks cimport blocks_due, blocks_fit
@@ -17,7 +17,7 @@ from usnet.tcp.recovery.scoreboard cimport (
     board_top,
     scoreboard,
 )
-from usnet.tcp.output cimport tcp_corked, tcp_want_output
+from usnet.tcp.output cimport tcp_corked, tcp_flight, tcp_want_output
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
@@ -37,15 +37,17 @@ from usnet.tcp.tcb cimport (
     TF_RECOVERY,
     TF_REXMT_NOW,
     TF_RTT_TIMED,
+    TF_UNPUSHED,
     TFO_PASSIVE,
     TFO_SYNACK_DUE,
     tcb,
 )
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_patience, tcp_rto
-from usnet.wire.seq cimport seq_gt, seq_lt, seq_max
+from usnet.wire.seq cimport seq_ge, seq_gt, seq_lt, seq_max
 from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH
 
 cdef enum:
+    BURST_MOST = 65536                  # bytes of a large frame
     CORK_LIMIT = 200000000              # ns that TCP_CORK holds data back while nothing is out, as in Linux
 
 
@@ -79,6 +81,14 @@ cdef bint worth_sending(const tcb *k, uint32_t n, uint32_t left) noexcept nogil:
     return n >= k.max_window // 2 and n < left     # the window, not the data, is what is small
 
 
+cdef inline void note_usage(tcb *k) noexcept nogil:
+    """The most that was out at once of the window that ends at usage_seq."""
+    cdef uint32_t out = tcp_flight(k)
+    if k.most_out == 0 or out > k.most_out or seq_ge(k.snd_una, k.usage_seq):
+        k.most_out = out
+        k.usage_seq = k.snd_max
+
+
 cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_seq, uint32_t n, int64_t now) noexcept nogil:
     """n_seq sequence numbers from seq on are out now, n of them bytes: snd_max, RTT timing, the retransmission timer."""
     cdef tcb *k = tcb_at(t, c)
@@ -99,6 +109,8 @@ cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_se
         k.rtt_start = now
     k.snd_max = seq_max(k.snd_max, seq + n_seq)
     k.last_send = now
+    if t.config.wide_growth:
+        note_usage(k)
     if k.flags & TF_PROBE:
         k.flags &= ~<uint32_t>TF_PROBE
         k.backoff = 0
@@ -115,8 +127,30 @@ cdef inline void note_acked(tcb *k) noexcept nogil:
     tcp_disarm(k, T_DELACK)
 
 
-cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, int64_t now) noexcept nogil:
-    """The segment of n bytes at seq, with FIN if it ends the stream. 0 or -EAGAIN."""
+cdef uint32_t burst_end(tcp_state *t, const tcb *k, uint32_t room) noexcept nogil:
+    """Of `room` bytes behind snd_nxt that may leave now: where the first of Linux's large frames would end, which has at most half of cwnd, what a
+    millisecond brings at the pace of cwnd and, on short ways, more, and never fewer than push_bursts segments. snd_nxt: there would be none."""
+    cdef uint64_t segments = k.cc.cwnd // k.mss // 2, rtt = <uint64_t>k.srtt // 1000
+    cdef uint64_t bytes_ = BURST_MOST
+    cdef uint64_t shift = <uint64_t>k.min_rtt // 512000
+    if rtt:
+        bytes_ = <uint64_t>k.cc.cwnd * (2000 if k.cc.cwnd < k.cc.ssthresh // 2 else 1200) // rtt
+        if shift < 32:
+            bytes_ += BURST_MOST >> shift
+        if bytes_ > BURST_MOST:
+            bytes_ = BURST_MOST
+    bytes_ //= k.mss
+    if bytes_ < t.config.push_bursts:
+        bytes_ = t.config.push_bursts
+    if bytes_ < segments:
+        segments = bytes_
+    if room // k.mss < segments:
+        segments = room // k.mss
+    return k.snd_nxt + <uint32_t>segments * k.mss if segments > 1 else k.snd_nxt
+
+
+cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, bint push, int64_t now) noexcept nogil:
+    """The segment of n bytes at seq, with FIN if it ends the stream; push: it has PSH also before the end. 0 or -EAGAIN."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t at = seq - k.snd_una
     cdef bint last = at + n == k.snd.span
@@ -125,7 +159,7 @@ cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, int64_t no
     cdef int status
     if fin:
         flags |= TH_FIN
-    if n and last:
+    if n and (push or (last and not k.flags & TF_UNPUSHED)):
         flags |= TH_PSH
     status = segment_send(t, k, seq, flags, at, n, now)
     if status == -EAGAIN:
@@ -188,9 +222,9 @@ cdef uint32_t one_frame(tcp_state *t, const tcb *k, uint32_t n, uint32_t left, i
 cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """New data (and, behind a retransmission timeout, old) as far as windows, Nagle and the ring allow."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t window, out, left, n
+    cdef uint32_t window, out, left, n, burst = k.snd_nxt
     cdef bint fin_due, again
-    if k.snd_max == k.snd_una and k.snd.span and k.srtt and now - k.last_send > k.rto:
+    if k.snd_max == k.snd_una and k.snd.span and k.srtt and now - k.last_send > k.rto and t.config.idle_restart:
         cc_table(k.cc_ops).on_idle(&k.cc)
     while True:
         again = k.board != NONE and seq_lt(k.snd_nxt, k.snd_max)
@@ -205,6 +239,8 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         window = send_window(t, k)
         n = window - out if window > out else 0
         n = left if left < n else n
+        if t.config.push_bursts and not again and burst == k.snd_nxt:
+            burst = burst_end(t, k, n)
         if n > k.mss:
             n = k.mss if again else one_frame(t, k, n, left, now)
         if again:
@@ -213,7 +249,7 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
                    and (not (k.flags & TF_FIN_SENT) or seq_lt(k.snd_nxt, k.snd_max)))
         if not fin_due and not worth_sending(k, n, left):
             break
-        if send_one(t, c, k.snd_nxt, n, now):
+        if send_one(t, c, k.snd_nxt, n, k.snd_nxt != burst and k.snd_nxt + n == burst, now):
             return -EAGAIN
         k.flags &= ~<uint32_t>TF_FORCE
         k.snd_nxt += n + fin_due
@@ -237,7 +273,7 @@ cdef int tcp_resend_first(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     if n == 0 and k.snd.span:
         tcp_send_probe(t, c, now)
         return 0
-    if send_one(t, c, k.snd_una, n, now):
+    if send_one(t, c, k.snd_una, n, False, now):
         return -EAGAIN
     k.snd_nxt = seq_max(k.snd_nxt, k.snd_una + n)
     if n == k.snd.span and k.flags & TF_FIN_SENT:
@@ -272,7 +308,7 @@ cdef int resend_hole(tcp_state *t, uint32_t c, uint32_t seq, uint32_t *n, int64_
         bytes = n[0] = k.snd_wnd - at if k.snd_wnd > at else 0
         if bytes == 0:
             return 0
-    if send_one(t, c, seq, bytes, now):
+    if send_one(t, c, seq, bytes, False, now):
         return -EAGAIN
     k.snd_nxt = seq_max(k.snd_nxt, k.snd_max)
     return 0
@@ -373,11 +409,16 @@ cdef void tcp_send_probe(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """Keeps TF_PROBE: the timer goes on as persist timer. The byte stays in the queue and is sent again when the window opens."""
     cdef tcb *k = tcb_at(t, c)
     if k.snd_wnd and k.snd_una == k.snd_nxt:
+        k.flags &= ~<uint32_t>TF_UNPUSHED
         k.flags |= TF_FORCE                 # a small window that Nagle or silly-window avoidance held back: use it
         if output_data(t, c, now):
             tcp_want_output(t, c)           # the ring is full: no timer runs now
         return
     t.counters.probes += 1
+    if t.config.bare_probes:
+        if segment_send(t, k, k.snd_una - 1, TH_ACK, 0, 0, now) != -EAGAIN:
+            note_acked(k)
+        return
     if segment_send(t, k, k.snd_una, TH_ACK | TH_PSH, 0, 1, now) != -EAGAIN:
         if k.snd_max == k.snd_una:
             k.snd_max += 1

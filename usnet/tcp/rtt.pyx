@@ -21,8 +21,8 @@ cdef void tcp_rtt_sample(tcp_state *t, tcb *k, int64_t rtt) noexcept nogil:
         if k.srtt < 1:
             k.srtt = 1
     # Where all round trips are alike RTTVAR vanishes, but a segment at the end of a flight, or a retransmission, waits behind a queue that the timed
-    # one did not see. The RFC's least RTO of 1 s covers that; ours is rto_min beyond SRTT, where SRTT is as long
-    spread = k.srtt if k.srtt < t.config.rto_min else t.config.rto_min
+    # one did not see. The RFC's least RTO of 1 s covers that; ours is rto_min beyond SRTT, where SRTT is as long (or always: rto_spread)
+    spread = k.srtt if k.srtt < t.config.rto_min and not t.config.rto_spread else t.config.rto_min
     if spread < 4 * k.rttvar:
         spread = 4 * k.rttvar
     if spread < t.config.granularity:

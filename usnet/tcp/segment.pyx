@@ -276,7 +276,8 @@ cdef void segment_reset(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
     """RST where the peer takes it, with an ACK for one that is not synchronized yet."""
     cdef tcp_repr r
     fill(k, &r, segment_seq(k), TH_RST | TH_ACK, now)
-    r.options = 0                           # RFC 7323, section 3.2: a RST need not carry timestamps
+    if not t.config.rst_timestamps:
+        r.options = 0                       # RFC 7323, section 3.2: a RST need not carry timestamps
     emit(t, k, &r, 0, 0, now)
     t.counters.rsts_out += 1
 

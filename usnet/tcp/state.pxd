@@ -66,6 +66,15 @@ cdef struct tcp_config:
     uint8_t insecure_syn        # 1: a SYN in the window resets (RFC 793) instead of earning an ACK (RFC 5961, section 4)
     uint8_t drop_synfin         # SYN with FIN is dropped: 0 never, 1 by listeners (Linux), 2 always
     uint8_t time_wait_quiet     # 1: in TIME-WAIT only what has ACK is answered, as in FreeBSD
+    uint8_t push_bursts         # least segments of a burst whose last one has PSH, as Linux's large frames do; 0: only what ends the queue has it
+    uint8_t quick_acks          # ACKs of data in order at the start of a connection that are not delayed
+    uint8_t bare_probes         # 1: window probes are empty segments from before the window, as in Linux; else the next byte (RFC 9293, 3.8.6.1)
+    uint8_t rst_timestamps      # 1: a RST carries timestamps (RFC 7323, 3.2)
+    uint8_t more_until_ack      # 1: what MSG_MORE holds back leaves with the next ACK, as in Linux; else with the next call without it
+    uint8_t wide_growth         # 1: in slow start cwnd grows while less than twice of what is out, as in Linux; else while what is out fills it
+    uint8_t rto_spread          # 1: the RTO exceeds SRTT by rto_min at least, as in Linux; else only where SRTT is as long
+    uint8_t slow_start_step     # segments that one ACK lets cwnd grow by in slow start at most (L of RFC 3465); 0: no limit; default 2
+    uint8_t idle_restart        # 1: after an RTO without sending cwnd is that of a start (RFC 5681, 4.1); default
     uint8_t cc                  # CC_*
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     int64_t challenge_interval  # ns between ACKs in answer to empty segments outside the window (RFC 5961, section 7); default 500 ms

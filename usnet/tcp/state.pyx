@@ -435,6 +435,7 @@ cdef void unpack(tcp_state *t, const record *r, tcb *k) noexcept nogil:
     k.rcv_pos = <uint32_t>(r.rcv_nxt - r.irs - 1)
     k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
     k.ooo = k.board = k.parent = k.next = k.prev = k.listener = k.fast = NONE
+    k.cc.step = t.config.slow_start_step
     queue_init(&k.snd)
     queue_init(&k.rcv)
     take_terms(terms_at(t, r.terms), k)

@@ -58,7 +58,8 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.synack_retries = 5
     g.data_retries = 15
     g.orphan_retries = 7
-    g.delack_small = g.drop_synfin = 1
+    g.delack_small = g.drop_synfin = g.idle_restart = 1
+    g.slow_start_step = 2
     g.challenge_interval = 500000000
     g.timestamps = g.window_scaling = g.sack = g.short_way = 1
     g.cc = CC_NEWRENO

@@ -54,6 +54,7 @@ cdef enum:
     TF_FIN_HELD = 0x2000000     # a FIN arrived ahead of data that is missing: fin_pos is valid
     TF_HELD = 0x4000000         # a socket, or the queue for accept, holds it: not freed when it ends
     TF_DELACK = 0x8000000       # an ACK is owed, but may wait for the delayed-ACK timer
+    TF_UNPUSHED = 0x20000000    # the last byte came with MSG_MORE, and ends without PSH (tcp_config.more_until_ack)
     TF_PARTIAL = 0x10000000     # this fast recovery has seen a partial ACK
 
 # tcb.fastopen (RFC 7413)
@@ -140,6 +141,8 @@ cdef struct tcb:
     uint32_t board              # struct scoreboard of what the peer reported above snd_una (RFC 6675), or NONE
     uint32_t iss                # initial sequence number of ours
     uint32_t irs                # of the peer
+    uint32_t most_out           # bytes that were out at once in the window that ends at usage_seq; 0: none yet (tcp_config.wide_growth)
+    uint32_t usage_seq
     uint32_t max_window         # largest snd_wnd ever seen (silly-window avoidance, RFC 9293, 3.8.6.2.1)
     cc_state cc                 # what the controller remembers
     uint8_t cc_ops              # which controller

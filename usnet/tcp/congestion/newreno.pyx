@@ -32,9 +32,9 @@ cdef void on_ack(cc_state *cc, uint32_t acked, bint limited, int64_t now) noexce
     cdef uint32_t grow
     if limited:
         return
-    if cc.cwnd < cc.ssthresh:               # slow start: L = 2 SMSS, or 1 behind a timeout (RFC 3465, section 2.3)
-        grow = cc.mss if cc.priv[0] else 2 * cc.mss
-        cc.cwnd += acked if acked < grow else grow
+    if cc.cwnd < cc.ssthresh:               # slow start: L = 2 SMSS by default, or 1 behind a timeout (RFC 3465, section 2.3)
+        grow = cc.mss if cc.priv[0] else cc.step * cc.mss
+        cc.cwnd += acked if acked < grow or cc.step == 0 else grow
     else:                                   # congestion avoidance: one SMSS a window (RFC 3465, section 2.1)
         cc.priv[0] = 0
         cc.acked += acked

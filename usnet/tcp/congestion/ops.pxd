@@ -13,6 +13,7 @@ cdef struct cc_state:
     uint32_t cwnd               # bytes; never below one segment
     uint32_t ssthresh           # bytes; WINDOW_LIMIT before the first loss, then never below two segments
     uint32_t mss                # bytes: sender maximum segment size (SMSS)
+    uint32_t step               # segments that one ACK lets cwnd grow by in slow start at most (L of RFC 3465); 0: by all that it acknowledges
     uint32_t acked              # bytes acknowledged since cwnd last grew in congestion avoidance (RFC 3465)
     uint64_t priv[2]            # the controller's own
 

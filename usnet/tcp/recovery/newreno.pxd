@@ -41,6 +41,8 @@ cdef inline void recovery_grow(tcb *k, uint32_t acked, uint32_t flight, int64_t 
     burst of ACKs nothing is sent, so what could leave at once counts as in flight."""
     cdef uint32_t used = flight_wanted(k, acked, flight)
     cdef bint limited = used < (k.cc.cwnd // 2 if k.cc.cwnd < k.cc.ssthresh else k.cc.cwnd - k.mss)
+    if k.most_out and k.cc.cwnd < k.cc.ssthresh:
+        limited = k.cc.cwnd >= 2 * k.most_out
     cc_table(k.cc_ops).on_ack(&k.cc, acked, limited, now)
 
 

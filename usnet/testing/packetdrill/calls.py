@@ -5,11 +5,11 @@ import fcntl
 import os
 import select
 import socket
-from collections.abc import Callable
 from typing import Any
 
 from usnet.testing.packetdrill.language import ANY, Apply, Either, ScriptError, Word
 from usnet.testing.packetdrill.packets import Unsupported
+from usnet.testing.packetdrill.waiting import Prepared, Waiting, Wrong, writable
 
 NAMES = {
     name: int(getattr(module, name))
@@ -20,18 +20,13 @@ NAMES = {
 }
 NAMES |= {"SOL_IP": 0, "SOL_TCP": 6, "SIOCINQ": 0x541B, "SIOCOUTQ": 0x5411, "FIONREAD": 0x541B, "MSG_FASTOPEN": 0x20000000, "MSG_ZEROCOPY": 0x4000000}
 NAMES |= {"IP_PMTUDISC_DONT": 0, "IP_PMTUDISC_WANT": 1, "IP_PMTUDISC_DO": 2, "IP_MTU_DISCOVER": 10, "SO_ZEROCOPY": 60, "TCP_INQ": 36, "NULL": 0}
+NAMES |= {"EPOLL_CTL_ADD": 1, "EPOLL_CTL_DEL": 2, "EPOLL_CTL_MOD": 3, "EPOLLEXCLUSIVE": 1 << 28, "SIOCOUTQNSD": 0x894B, "SIOCATMARK": 0x8905}
 NAMES |= {name: number for number, name in errno.errorcode.items()} | {"EWOULDBLOCK": errno.EWOULDBLOCK}
 GIVES_DESCRIPTOR = ("socket", "accept", "accept4", "epoll_create", "epoll_create1", "open", "pipe")
 LEFT_OUT = ("TCP_FASTOPEN", "TCP_FASTOPEN_CONNECT", "TCP_FASTOPEN_KEY", "TCP_MD5SIG", "SO_ZEROCOPY", "SO_TIMESTAMPING", "TCP_FUNCTION_BLK",
             "TCP_REMOTE_UDP_ENCAPS_PORT", "TCP_RACK_PACE_MAX_SEG", "TCP_RACK_PACE_RATE_SS", "TCP_RACK_PACE_ALWAYS", "IPV6_UNICAST_HOPS",
             "IPV6_TCLASS", "IPV6_USE_MIN_MTU", "MSG_FASTOPEN", "MSG_ZEROCOPY", "MSG_ERRQUEUE")  # fmt: skip
 FAR = 1 << 20
-Prepared = tuple[Callable[[], Any], bool]
-"""A function that raises BlockingIOError until the call can return, and whether the program waits for it."""
-
-
-class Wrong(AssertionError):  # noqa: N818
-    """Something is not what the script says."""
 
 
 class Descriptor:
@@ -42,7 +37,7 @@ class Descriptor:
         self.blocks = True
 
 
-class Calls:
+class Calls(Waiting):
     """addresses: ("bind" and "connect" addresses) of `...`. names: what the profile calls by other numbers."""
 
     def __init__(self, stack: Any, bind: tuple[str, int], connect: tuple[str, int], names: dict[str, int]):
@@ -115,7 +110,8 @@ class Calls:
     def keep(self, result: Any, thing: Any) -> int:
         """A new descriptor, by the script's number."""
         number = result if isinstance(result, int) and result >= 0 else max([2, *self.open]) + 1
-        thing.setblocking(False)
+        if hasattr(thing, "setblocking"):
+            thing.setblocking(False)
         self.open[number] = Descriptor(thing)
         return number
 
@@ -286,30 +282,13 @@ class Calls:
         return got, False
 
     def call_ioctl(self, fd: Any, request: Any, value: Any) -> Prepared:
-        raise Unsupported("ioctl()")
+        def asked() -> int:
+            found = self.of(fd).ioctl(self.value(request))
+            if found != self.number(value):
+                raise Wrong(f"{request} is {found}, not {self.number(value)}")
+            return 0
 
-    # Readiness
-
-    def call_poll(self, entries: Any, count: Any, timeout: Any) -> Prepared:
-        wait = self.number(timeout)
-
-        def polled() -> int:
-            ready = [(one, self.events(self.of(one["fd"])) & (self.value(one["events"]) | select.POLLERR | select.POLLHUP)) for one in entries]
-            n = sum(1 for _, found in ready if found)
-            if n == 0 and wait:
-                raise BlockingIOError(errno.EAGAIN, "")
-            for one, found in ready:
-                if "revents" in one and self.value(one["revents"]) != found:
-                    raise Wrong(f"poll() gives {found:#x} for {one['fd']}, not {self.value(one['revents']):#x}")
-            return n
-
-        return polled, wait != 0
-
-    def events(self, sock: Any) -> int:
-        with self.stack.epoll() as ep:
-            ep.register(sock, select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLPRI)
-            found = ep.poll(0)
-        return found[0][1] if found else 0
+        return asked, False
 
 
 class InProgress(OSError):  # noqa: N818
@@ -317,12 +296,6 @@ class InProgress(OSError):  # noqa: N818
 
     def __init__(self) -> None:
         super().__init__(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
-
-
-def writable(stack: Any, sock: Any) -> bool:
-    with stack.epoll() as ep:
-        ep.register(sock, select.EPOLLOUT)
-        return bool(ep.poll(0))
 
 
 def part(message: Any, name: str, *default: Any) -> Any:

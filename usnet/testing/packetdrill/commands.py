@@ -4,9 +4,9 @@ import re
 import shlex
 from typing import Any
 
-from usnet.testing.packetdrill.calls import Wrong
 from usnet.testing.packetdrill.packets import Unsupported
 from usnet.testing.packetdrill.profiles import Profile
+from usnet.testing.packetdrill.waiting import Wrong
 
 SETTING = re.compile(r"([a-z0-9_./]+)=(.*)", re.DOTALL)
 SOCKSTAT_STATES = {"SYN_RECEIVED": "SYN_RCVD"}

@@ -46,7 +46,11 @@ RFC = Profile("rfc", defined=frozenset({"STANDARD"}))
 
 LINUX = Profile(
     "linux",
-    config={"rcvbuf": 15 * KIB * KIB, "sndbuf": 256 * KIB, "syn_retries": 5, "synack_retries": 5, "rto_initial": SECOND, "rto_min": 200 * MS},
+    config={
+        "rcvbuf": 15 * KIB * KIB, "sndbuf": 256 * KIB, "syn_retries": 5, "synack_retries": 5, "rto_initial": SECOND, "rto_min": 200 * MS,
+        "push_bursts": 2, "quick_acks": 16, "bare_probes": 1, "rst_timestamps": 1, "more_until_ack": 1, "wide_growth": 1, "rto_spread": 1, "slow_start_step": 0,
+        "idle_restart": 0,
+    },
     defined=frozenset({"Linux"}),
     sysctls={
         "net.ipv4.tcp_timestamps": switch("timestamps"),
@@ -61,11 +65,13 @@ LINUX = Profile(
         "net.ipv4.tcp_keepalive_probes": number("keep_count"),
         "net.ipv4.tcp_rmem": third("rcvbuf"),
         "net.ipv4.tcp_wmem": default_of("sndbuf"),
+        "net.ipv4.tcp_min_tso_segs": number("push_bursts"),
+        "net.ipv4.tcp_slow_start_after_idle": switch("idle_restart"),
     },
     ignored=(
         "net.ipv4.tcp_frto", "net.ipv4.tcp_dsack", "net.ipv4.tcp_fack", "net.ipv4.tcp_reordering", "net.ipv4.tcp_congestion_control",
-        "net.ipv4.tcp_slow_start_after_idle", "net.ipv4.tcp_early_retrans", "net.ipv4.tcp_recovery", "net.ipv4.tcp_tso_win_divisor",
-        "net.ipv4.tcp_min_tso_segs", "net.ipv4.tcp_ecn", "net.ipv4.tcp_pacing", "net.ipv4.tcp_notsent_lowat", "net.ipv4.tcp_fastopen",
+        "net.ipv4.tcp_early_retrans", "net.ipv4.tcp_recovery", "net.ipv4.tcp_tso_win_divisor",
+        "net.ipv4.tcp_ecn", "net.ipv4.tcp_pacing", "net.ipv4.tcp_notsent_lowat", "net.ipv4.tcp_fastopen",
         "net.ipv4.tcp_syncookies", "net.ipv4.tcp_moderate_rcvbuf", "net.ipv4.tcp_no_metrics_save", "net.ipv4.tcp_autocorking",
         "net.ipv4.tcp_limit_output_bytes", "net.ipv4.tcp_mtu_probing", "net.ipv4.tcp_base_mss", "net.ipv4.tcp_min_snd_mss",
         "net.ipv4.tcp_rto_min_us", "net.ipv4.tcp_invalid_ratelimit", "net.ipv4.tcp_abort_on_overflow", "net.core.",

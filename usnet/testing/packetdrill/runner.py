@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from usnet.testing.packetdrill.calls import GIVES_DESCRIPTOR, Calls, Wrong
+from usnet.testing.packetdrill.calls import GIVES_DESCRIPTOR, Calls
 from usnet.testing.packetdrill.commands import Host
 from usnet.testing.packetdrill.compare import differences, join, text_of
 from usnet.testing.packetdrill.flow import Flow
@@ -19,6 +19,7 @@ from usnet.testing.packetdrill.language import ANY, Call, Code, Command, Event, 
 from usnet.testing.packetdrill.machine import ICMP, TCP, UDP, Machine
 from usnet.testing.packetdrill.packets import MASK, Unsupported, Written, read_packet
 from usnet.testing.packetdrill.profiles import PROFILES
+from usnet.testing.packetdrill.waiting import Wrong
 from usnet.wire.mirror import IcmpHeader, Ipv4Header, UdpHeader
 from usnet.wire.raw import RawTcp
 
