@@ -115,7 +115,7 @@ def test_beyond_a_full_queue_syns_meet_silence_and_hold_nothing():
 
 
 def test_a_full_syn_queue_answers_nobody_new_and_goes_on_with_those_it_has():
-    tcp = listening(max_syn_queue=3)
+    tcp = listening(max_syn_queue=3, syncookies=0)
     first, *_ = [half_open(tcp, 41000 + i) for i in range(3)]
     late = refused(tcp, 42000)
     first.rx("S 0:0(0)")  # its SYN-ACK was lost: no new connection
@@ -131,7 +131,7 @@ def test_a_full_syn_queue_answers_nobody_new_and_goes_on_with_those_it_has():
 
 
 def test_a_reset_frees_a_place_in_the_syn_queue():
-    tcp = listening(max_syn_queue=2)
+    tcp = listening(max_syn_queue=2, syncookies=0)
     gone, _ = half_open(tcp, 41000), half_open(tcp, 41001)
     late = refused(tcp, 42000)
     gone.rx("R 1:1(0)")
@@ -142,7 +142,7 @@ def test_a_reset_frees_a_place_in_the_syn_queue():
 
 
 def test_peers_who_never_answer_leave_the_syn_queue_after_their_last_syn_ack():
-    tcp = listening(max_syn_queue=4)
+    tcp = listening(max_syn_queue=4, syncookies=0)
     dead = [half_open(tcp, 41000 + i) for i in range(4)]
     refused(tcp, 42000)
     assert len(dead[0].watch(s=GIVE_UP - 1)) == 5
@@ -159,7 +159,7 @@ def test_peers_who_never_answer_leave_the_syn_queue_after_their_last_syn_ack():
 
 
 def test_each_listener_has_a_syn_queue_of_its_own():
-    tcp = listening(max_syn_queue=1)
+    tcp = listening(max_syn_queue=1, syncookies=0)
     half_open(tcp, 41000)
     refused(tcp, 41001)
     with tcp.cable.stack.create_server(("", 81)) as other:
@@ -174,7 +174,7 @@ def test_each_listener_has_a_syn_queue_of_its_own():
 
 
 def test_closing_the_listener_resets_those_in_both_queues():
-    tcp = listening(max_syn_queue=2)
+    tcp = listening(max_syn_queue=2, syncookies=0)
     waiting = opened(tcp, 41000)
     half = [half_open(tcp, 41001), half_open(tcp, 41002)]
     refused(tcp, 41003)
@@ -230,7 +230,7 @@ def test_with_no_connection_left_a_half_open_one_still_completes():
 
 
 def test_limits_met_together_are_counted_by_the_first_that_says_no():
-    tcp = listening(backlog=0, max_syn_queue=1, limits={"max_connections": 4})
+    tcp = listening(backlog=0, max_syn_queue=1, syncookies=0, limits={"max_connections": 4})
     first = half_open(tcp, 41000)
     refused(tcp, 41001)
     assert tcp.drops() == {"syn_queue_full": 1}

@@ -38,6 +38,8 @@ from usnet.sockets.setting_kinds import (
 
 LAYOUTS = ("aligned", "packed")
 """Orders of a SYN's options, by their numbers (LAYOUT_* of usnet.wire.tcp)."""
+COOKIES = ("off", "full", "always")
+"""When SYN cookies are sent, by their numbers (COOKIE_* of usnet.tcp.cookies)."""
 CONTROLLERS = ("newreno",)
 """Congestion controllers, by their numbers (CC_* of usnet.tcp.congestion.ops)."""
 UNITS = {"time": ["ns"], "size": ["bytes"]}
@@ -80,8 +82,13 @@ class Tcp(Table):
     rcvbuf: int = size(1 << 20, 1, MOST_BUFFER, "receive buffer of a connection (SO_RCVBUF)")
     max_backlog: int = count(4096, 1, 1 << 26, "connections that may wait for accept, whatever listen() asks for")
     max_syn_queue: int = count(1024, 1, 1 << 26, "half-open connections of a listener")
+    syncookies: str = choice("full", COOKIES, "a SYN cookie answers: nobody, whom a full SYN queue has no room for, or every SYN (RFC 4987)")
+    syn_queue_backlog: bool = switch(False, "half-open connections of a listener: its backlog and one at most, as in Linux")
+    abort_on_overflow: bool = switch(False, "a handshake that ends on a full queue for accept is reset; otherwise its last ACK is dropped")
     mss: int = count(0, 0, 65495, "bytes of payload of a segment at most; 0: from the MTU")
     syn_retries: int = count(6, 0, 255, "SYNs sent again")
+    syn_linear: int = count(0, 0, 255, "SYNs sent again before the wait for an answer doubles (tcp_syn_linear_timeouts)")
+    syn_plain: int = count(0, 0, 255, "SYNs sent again before they leave out all options but MSS, as in FreeBSD; 0: never")
     synack_retries: int = count(5, 0, 255, "SYN-ACKs sent again")
     data_retries: int = count(15, 0, 255, "retransmissions that end a connection (R2 of RFC 9293, 3.8.3)")
     orphan_retries: int = count(7, 0, 255, "the same for a connection that its program has closed")
@@ -295,6 +302,7 @@ class Settings:
         values = {**dataclasses.asdict(self.tcp), **dataclasses.asdict(self.ip), **driver}
         values["cc"] = CONTROLLERS.index(values["cc"])
         values["option_layout"] = LAYOUTS.index(values["option_layout"])
+        values["syncookies"] = COOKIES.index(values["syncookies"])
         return {name: int(value) for name, value in values.items()}
 
 

@@ -30,6 +30,10 @@ cdef struct tcp_counters:
     uint64_t accepted
     uint64_t challenge_acks
     uint64_t keep_probes
+    uint64_t cookies_sent       # SYNs answered by a cookie
+    uint64_t cookies_received   # ACKs that brought one back
+    uint64_t cookies_failed     # ACKs of nothing, while cookies were out, that did not
+    uint64_t queue_aborts       # RSTs because the queue for accept was full (abort_on_overflow)
     uint64_t established        # now in ESTABLISHED or CLOSE-WAIT (a gauge)
 
 # Bytes of payload, by what was done with them. Copied: all but in_kept, in_handed, out_committed and out_lent.

@@ -6,8 +6,10 @@ from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport tcb
 from usnet.wire.tcp cimport tcp_repr
 
-# A segment for listener `l` (a TCB in LISTEN).
-cdef void handshake_listen(tcp_state *t, uint32_t l, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil
+# A segment for listener `l` (a TCB in LISTEN). The connection whose ACK it is, half open still, if it brought a cookie back: what the segment does in
+# SYN-RECEIVED is to be looked at, and then handshake_settle told. Else NONE.
+cdef uint32_t handshake_listen(tcp_state *t, uint32_t l, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil
+cdef void handshake_settle(tcp_state *t, uint32_t c) noexcept nogil
 # Before its SYN leaves: initial sequence number larger than all that an earlier connection with the same ends used (RFC 9293, 3.6.1).
 cdef void handshake_number_above(tcb *k, uint32_t after) noexcept nogil
 # A segment for a connection in SYN-SENT. True when the segment's text is still to be looked at (the connection is synchronized now).

@@ -1,14 +1,18 @@
 """Opening a connection. The handshake never waits for the application: accept only takes what is ready."""
-from libc.errno cimport ECONNREFUSED
+from libc.errno cimport ECONNREFUSED, ECONNRESET
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memset
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
 from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.cookies cimport (
+    COOKIE_ALWAYS, COOKIE_LIFE, COOKIE_NO_SCALE, cookie_check, cookie_make, cookie_stamp, cookie_terms, cookie_unstamp,
+)
 from usnet.tcp.fastopen cimport fastopen_answered, fastopen_arrived, fastopen_confirmed
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.rtt cimport tcp_rtt_sample
-from usnet.tcp.segment cimport segment_our_mss, segment_refuse
+from usnet.tcp.segment cimport segment_our_mss, segment_refuse, segment_send_syn, segment_window
 from usnet.tcp.state cimport (
     TDROP_ACCEPT_QUEUE_FULL,
     TDROP_BAD_ACK,
@@ -21,10 +25,11 @@ from usnet.tcp.state cimport (
     listener,
     listener_at,
     tcb_at,
+    tcb_live,
     tcp_state,
 )
 from usnet.tcp.states cimport tcp_set_state
-from usnet.tcp.tables cimport tcb_drop, tcb_enter, tcb_new, tcp_new_isn, tcp_notify, tcp_ts_offset
+from usnet.tcp.tables cimport tcb_defaults, tcb_drop, tcb_enter, tcb_new, tcp_new_isn, tcp_notify, tcp_ts_offset
 from usnet.tcp.tcb cimport (
     T_KEEP,
     T_REXMT,
@@ -51,7 +56,7 @@ from usnet.tcp.tcb cimport (
     tcb,
     tcb_header_len,
 )
-from usnet.tcp.teardown cimport tcp_end
+from usnet.tcp.teardown cimport tcp_end, tcp_end_reset
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm
 from usnet.wire.seq cimport seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
@@ -193,45 +198,148 @@ cdef void join_syn_queue(tcp_state *t, uint32_t c, uint32_t parent) noexcept nog
     q.n_syn += 1
 
 
-cdef void handshake_listen(tcp_state *t, uint32_t parent, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil:
-    cdef listener *q = listener_at(t, tcb_at(t, parent).listener)
-    cdef uint32_t c
-    cdef tcb *k
-    if r.flags & TH_RST:
-        count_drop(t, TDROP_LISTEN_FLAGS)
-        return
-    if r.flags & TH_ACK:                    # nothing was sent that it could acknowledge
-        count_drop(t, TDROP_LISTEN_FLAGS)
-        segment_refuse(t, p, r, n, now)
-        return
-    if not r.flags & TH_SYN or (r.flags & TH_FIN and t.config.drop_synfin):
-        count_drop(t, TDROP_LISTEN_FLAGS)
-        return
-    if q.n_ready > q.backlog:               # dropped, not refused: the peer tries again (as Linux and BSD do)
-        count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
-        return
-    if q.n_syn >= t.config.max_syn_queue:
-        count_drop(t, TDROP_SYN_QUEUE_FULL)
-        return
-    c = tcb_new(t)
-    if c == NONE:
-        count_drop(t, TDROP_NO_MEMORY)
-        return
-    k = tcb_at(t, c)
-    inherit(k, tcb_at(t, parent), p, r)
-    if tcb_enter(t, c):
-        count_drop(t, TDROP_NO_MEMORY)
+cdef uint32_t child(tcp_state *t, uint32_t parent, const packet *p, const tcp_repr *r) noexcept nogil:
+    """A connection of the listener's between the segment's ends, or NONE: there is no room."""
+    cdef uint32_t c = tcb_new(t)
+    if c != NONE:
+        inherit(tcb_at(t, c), tcb_at(t, parent), p, r)
+        if tcb_enter(t, c) == 0:
+            return c
         tcb_drop(t, c)
-        return
-    offer(t, k)
-    set_iss(t, k, now)
-    take_options(t, k, r, now)
+    count_drop(t, TDROP_NO_MEMORY)
+    return NONE
+
+
+cdef void begin(tcp_state *t, uint32_t c, uint32_t parent, const tcp_repr *syn, int64_t now) noexcept nogil:
+    """SYN-RECEIVED, with an initial sequence number."""
+    cdef tcb *k = tcb_at(t, c)
+    take_options(t, k, syn, now)
     join_syn_queue(t, c, parent)
     tcp_set_state(t, k, TCPS_SYN_RECEIVED)
     t.counters.passive_opens += 1
-    if fastopen_arrived(t, c, parent, p, r, now):
-        join_ready_queue(t, c)              # else data or FIN on the SYN is not kept: the peer sends it again (RFC 9293, 3.10.7.2)
-    tcp_want_output(t, c)
+
+
+cdef void send_cookie(tcp_state *t, uint32_t parent, const packet *p, const tcp_repr *r, int64_t now) noexcept nogil:
+    """A SYN-ACK by a TCB that lives for this one segment (RFC 4987, 3.6)."""
+    cdef listener *q = listener_at(t, tcb_at(t, parent).listener)
+    cdef uint32_t now_ms = <uint32_t>(now // 1000000)
+    cdef cookie_terms m
+    cdef tcp_repr syn = r[0]
+    cdef tcb k
+    memset(&k, 0, sizeof(tcb))
+    tcb_defaults(t, &k)
+    inherit(&k, tcb_at(t, parent), p, r)
+    offer(t, &k)
+    if not (k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP):
+        syn.options &= TCPO_MSS             # what could not be remembered is not agreed on
+    take_options(t, &k, &syn, now)
+    if k.flags & TF_TIMESTAMPS:
+        m.wscale = k.snd_wscale if k.flags & TF_WSCALE else COOKIE_NO_SCALE
+        m.sack = k.flags & TF_SACK != 0
+        m.ecn = 0
+        k.ts_offset += cookie_stamp(now_ms, &m) - now_ms
+    start_at(&k, cookie_make(t.cookie_key, &k, r.seq, k.peer_mss, now))
+    segment_send_syn(t, &k, True, now)      # if the ring is full it is lost: the peer's timer will ask again
+    q.cookies_until = now + COOKIE_LIFE
+    t.counters.cookies_sent += 1
+
+
+cdef bint read_cookie(tcp_state *t, const tcb *k, const tcp_repr *r, tcp_repr *syn, int64_t now) noexcept nogil:
+    """The SYN whose cookie the ACK brings back, as far as it was remembered. k: its ends, and what we offer them. False: it brings none."""
+    cdef cookie_terms m
+    cdef uint32_t mss = cookie_check(t.cookie_key, k, r.seq - 1, r.ack - 1, now)
+    if mss == 0:
+        return False
+    memset(syn, 0, sizeof(tcp_repr))
+    syn.seq = r.seq - 1
+    syn.flags = TH_SYN
+    syn.window = r.window
+    syn.options = TCPO_MSS
+    syn.mss = <uint16_t>mss
+    if not r.options & TCPO_TIMESTAMP:
+        return True
+    cookie_unstamp(r.ts_ecr - k.ts_offset, &m)
+    if not k.flags & TF_TIMESTAMPS or (m.sack and not k.flags & TF_SACK) or (m.wscale != COOKIE_NO_SCALE and not k.flags & TF_WSCALE):
+        return False                        # nothing that we would have said
+    syn.options |= TCPO_TIMESTAMP | (TCPO_SACK_OK if m.sack else 0) | (TCPO_WSCALE if m.wscale != COOKIE_NO_SCALE else 0)
+    syn.ts_val = r.ts_val
+    syn.wscale = m.wscale
+    return True
+
+
+cdef uint32_t take_cookie(tcp_state *t, uint32_t parent, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil:
+    """An ACK of nothing that is remembered, while cookies are out: the connection that it opens. NONE: it was dropped, or refused."""
+    cdef listener *q = listener_at(t, tcb_at(t, parent).listener)
+    cdef tcp_repr syn
+    cdef uint32_t c
+    cdef tcb like
+    cdef tcb *k
+    memset(&like, 0, sizeof(tcb))
+    tcb_defaults(t, &like)
+    inherit(&like, tcb_at(t, parent), p, r)
+    offer(t, &like)
+    if not read_cookie(t, &like, r, &syn, now):
+        t.counters.cookies_failed += 1
+        count_drop(t, TDROP_LISTEN_FLAGS)
+        segment_refuse(t, p, r, n, now)
+        return NONE
+    t.counters.cookies_received += 1
+    if q.n_ready > q.backlog:
+        count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
+        return NONE
+    c = child(t, parent, p, r)
+    if c != NONE:
+        k = tcb_at(t, c)
+        offer(t, k)
+        start_at(k, r.ack - 1)
+        begin(t, c, parent, &syn, now)
+        k.snd_nxt = k.snd_max = r.ack
+        k.rcv_adv = k.rcv_nxt + (segment_window(k) if segment_window(k) < 65535 else 65535)     # as the SYN-ACK said
+    return c
+
+
+cdef void handshake_settle(tcp_state *t, uint32_t c) noexcept nogil:
+    if tcb_live(t, c) and tcb_at(t, c).state == TCPS_SYN_RECEIVED:
+        tcp_end(t, c, 0)                    # nobody would send its SYN-ACK again
+
+
+cdef bint syn_queue_full(const tcp_state *t, const listener *q) noexcept nogil:
+    return q.n_syn >= t.config.max_syn_queue or (t.config.syn_queue_backlog and q.n_syn > q.backlog)
+
+
+cdef uint32_t handshake_listen(tcp_state *t, uint32_t parent, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil:
+    cdef listener *q = listener_at(t, tcb_at(t, parent).listener)
+    cdef uint32_t c
+    if r.flags & TH_RST:
+        count_drop(t, TDROP_LISTEN_FLAGS)
+        return NONE
+    if r.flags & (TH_ACK | TH_SYN) == TH_ACK and t.config.syncookies and now < q.cookies_until:
+        return take_cookie(t, parent, p, r, n, now)
+    if r.flags & TH_ACK:                    # nothing was sent that it could acknowledge
+        count_drop(t, TDROP_LISTEN_FLAGS)
+        segment_refuse(t, p, r, n, now)
+        return NONE
+    if not r.flags & TH_SYN or (r.flags & TH_FIN and t.config.drop_synfin):
+        count_drop(t, TDROP_LISTEN_FLAGS)
+        return NONE
+    if q.n_ready > q.backlog:               # dropped, not refused: the peer tries again (as Linux and BSD do)
+        count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
+        return NONE
+    if t.config.syncookies == COOKIE_ALWAYS or (t.config.syncookies and syn_queue_full(t, q)):
+        send_cookie(t, parent, p, r, now)
+        return NONE
+    if syn_queue_full(t, q):
+        count_drop(t, TDROP_SYN_QUEUE_FULL)
+        return NONE
+    c = child(t, parent, p, r)
+    if c != NONE:
+        offer(t, tcb_at(t, c))
+        set_iss(t, tcb_at(t, c), now)
+        begin(t, c, parent, r, now)
+        if fastopen_arrived(t, c, parent, p, r, now):
+            join_ready_queue(t, c)          # else data or FIN on the SYN is not kept: the peer sends it again (RFC 9293, 3.10.7.2)
+        tcp_want_output(t, c)
+    return NONE
 
 
 # --- SYN-SENT ---------------------------------------------------------------------------------------------------------------
@@ -333,6 +441,9 @@ cdef bint handshake_complete(tcp_state *t, uint32_t c, const tcp_repr *r, int64_
         q = listener_at(t, tcb_at(t, k.parent).listener)
         if q.n_ready > q.backlog:
             count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
+            if t.config.abort_on_overflow:
+                t.counters.queue_aborts += 1
+                tcp_end_reset(t, c, ECONNRESET, now)
             return False
         join_ready_queue(t, c)
     if seq_lt(r.ack, k.rtt_seq):            # data is timed, and not acknowledged yet

@@ -8,7 +8,7 @@ from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
 from usnet.tcp.blocks cimport blocks_twice
 from usnet.tcp.fastopen cimport fastopen_was_reset
-from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_number_above, handshake_syn_sent
+from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_number_above, handshake_settle, handshake_syn_sent
 from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
 from usnet.tcp.receive cimport receive_text
 from usnet.tcp.recovery.newreno cimport recovery_ack, recovery_dupack
@@ -417,7 +417,10 @@ cdef void dispatch(tcp_state *t, const packet *p, const tcp_repr *r, text *s, in
     if c == NONE:
         c = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
         if c != NONE:
-            handshake_listen(t, c, p, r, text_len(s), now)
+            c = handshake_listen(t, c, p, r, text_len(s), now)
+            if c != NONE:
+                synchronized(t, c, p, r, s, now)
+                handshake_settle(t, c)
             return
         count_drop(t, TDROP_NO_CONNECTION)
         segment_refuse(t, p, r, text_len(s), now)

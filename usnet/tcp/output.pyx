@@ -291,7 +291,7 @@ cdef int tcp_resend_until(tcp_state *t, uint32_t c, uint32_t end, int64_t now) n
         n = k.mss if n > k.mss else n
         if k.snd_nxt + n - k.snd_una > k.snd_wnd:
             break
-        if send_one(t, c, k.snd_nxt, n, now):
+        if send_one(t, c, k.snd_nxt, n, k.snd_nxt + n == end and t.config.push_bursts, now):
             return -EAGAIN
         k.snd_nxt += n
     return 0

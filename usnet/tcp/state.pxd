@@ -77,6 +77,11 @@ cdef struct tcp_config:
     uint8_t idle_restart        # 1: after an RTO without sending cwnd is that of a start (RFC 5681, 4.1); default
     uint8_t cc                  # CC_*
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
+    uint8_t syncookies          # COOKIE_* (tcp/cookies); default COOKIE_FULL
+    uint8_t syn_queue_backlog   # 1: a listener has no more half-open connections than its backlog and one, as in Linux
+    uint8_t abort_on_overflow   # 1: an ACK that finds the queue for accept full earns a RST, not silence
+    uint8_t syn_linear          # SYNs sent again before the wait for an answer doubles, as in Linux from 6.5 on; default 0
+    uint8_t syn_plain           # SYNs sent again before those that follow do without options but MSS, as in FreeBSD; 0: they keep them
     int64_t challenge_interval  # ns between ACKs in answer to empty segments outside the window (RFC 5961, section 7); default 500 ms
     int64_t rto_initial         # ns; default 1 s (RFC 6298, 2.1)
     int64_t rto_min             # ns; default 200 ms (Linux's; RFC 6298, 2.4 says 1 s: an option); beyond SRTT where that is as long
@@ -102,6 +107,7 @@ cdef struct listener:
     uint32_t ready_head         # tcb, linked by next
     uint32_t ready_tail
     uint32_t syn_head           # half-open ones, linked by next and prev
+    int64_t cookies_until       # ns: until then an ACK of nothing may bring a cookie back
 
 cdef struct tcp_state:
     ip_state *ip
@@ -130,6 +136,7 @@ cdef struct tcp_state:
     uint64_t hash_key[2]        # SipHash: what flow_key is drawn from
     uint64_t flow_key[4]        # table of connections, choice among listeners that share a port (hash_three)
     uint64_t isn_key[2]         # SipHash: initial sequence numbers (RFC 6528), timestamp offsets, ports (RFC 6056)
+    uint64_t cookie_key[2]      # SipHash: SYN cookies
     uint32_t port_hint
     tcp_config config
     tcp_counters counters

@@ -20,6 +20,7 @@ cdef void tcp_free(tcp_state *t) noexcept nogil
 cdef void tcp_reset(tcp_state *t) noexcept nogil                        # no connections; config stays
 
 cdef uint32_t tcb_new(tcp_state *t) noexcept nogil                      # a CLOSED one with the stack's defaults, or NONE
+cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil        # the stack's, in a zeroed TCB
 cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil             # gives everything it holds back, and itself
 cdef void tcb_clear_queues(tcp_state *t, tcb *k, bint keep_unread) noexcept nogil
 

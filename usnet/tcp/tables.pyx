@@ -23,6 +23,7 @@ from usnet.memory.random cimport rng, rng_below, rng_u64
 from usnet.memory.ranges cimport ranges
 from usnet.memory.wheel cimport wheel, wheel_cancel
 from usnet.tcp.congestion.ops cimport CC_NEWRENO
+from usnet.tcp.cookies cimport COOKIE_FULL
 from usnet.tcp.fast cimport FASTOPEN_CLIENT, fast_free, fast_init, fast_reset
 from usnet.tcp.fastopen cimport fastopen_over
 from usnet.tcp.recovery.scoreboard cimport scoreboard
@@ -60,6 +61,7 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.orphan_retries = 7
     g.delack_small = g.drop_synfin = g.idle_restart = 1
     g.slow_start_step = 2
+    g.syncookies = COOKIE_FULL
     g.challenge_interval = 500000000
     g.timestamps = g.window_scaling = g.sack = g.short_way = 1
     g.cc = CC_NEWRENO
@@ -85,6 +87,8 @@ cdef void draw_keys(tcp_state *t) noexcept nogil:
         t.flow_key[i] = siphash(t.hash_key, &i, 1)
     t.isn_key[0] = rng_u64(t.random)
     t.isn_key[1] = rng_u64(t.random)
+    for i in range(2):
+        t.cookie_key[i] = siphash(t.isn_key, &i, 1)
     t.port_hint = <uint32_t>rng_u64(t.random)
 
 
@@ -149,6 +153,11 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
     r = record_at(t, c)
     r.like_next = r.like_prev = r.history = NONE
     k = tcb_begin(t, c)
+    tcb_defaults(t, k)
+    return c
+
+
+cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
     k.timer = k.owner = k.ooo = k.board = k.parent = k.next = k.prev = k.listener = k.fast = NONE
     queue_init(&k.snd)
     queue_init(&k.rcv)
@@ -164,7 +173,6 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
         k.flags |= TF_KEEPALIVE
     k.keep_idle = t.config.keep_idle
     k.keep_interval = t.config.keep_interval
-    return c
 
 
 cdef void tcb_clear_queues(tcp_state *t, tcb *k, bint keep_unread) noexcept nogil:

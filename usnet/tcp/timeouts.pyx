@@ -29,6 +29,9 @@ from usnet.tcp.tcb cimport (
     TF_KEEPALIVE,
     TF_PROBE,
     TF_RTT_TIMED,
+    TF_SACK,
+    TF_TIMESTAMPS,
+    TF_WSCALE,
     TFO_ASKED,
     TFO_PASSIVE,
     TFO_SYNACK_DUE,
@@ -66,8 +69,14 @@ cdef void syn_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         if tcb_live(t, c) and k.state != TCPS_CLOSED:
             tcp_end(t, c, k.error)          # no route to the peer: nothing to wait for
         return
-    bump(k)
+    if k.state == TCPS_SYN_SENT and k.syn_retries < t.config.syn_linear:
+        k.unanswered += 1
+    else:
+        bump(k)
     k.syn_retries += 1
+    if t.config.syn_plain and k.syn_retries >= t.config.syn_plain and k.state == TCPS_SYN_SENT:
+        k.flags &= ~<uint32_t>(TF_TIMESTAMPS | TF_WSCALE | TF_SACK)     # whatever answers nothing else may answer that
+        k.rcv_wscale = 0
     k.flags &= ~<uint32_t>TF_RTT_TIMED
     if k.fastopen & TFO_PASSIVE:
         k.fastopen |= TFO_SYNACK_DUE        # and nothing else, before its ACK has come

@@ -49,7 +49,7 @@ LINUX = Profile(
     config={
         "rcvbuf": 15 * KIB * KIB, "sndbuf": 256 * KIB, "syn_retries": 5, "synack_retries": 5, "rto_initial": SECOND, "rto_min": 200 * MS,
         "push_bursts": 2, "quick_acks": 16, "bare_probes": 1, "rst_timestamps": 1, "more_until_ack": 1, "wide_growth": 1, "rto_spread": 1, "slow_start_step": 0,
-        "idle_restart": 0,
+        "idle_restart": 0, "syn_queue_backlog": 1,
     },
     defined=frozenset({"Linux"}),
     sysctls={
@@ -58,6 +58,10 @@ LINUX = Profile(
         "net.ipv4.tcp_window_scaling": switch("window_scaling"),
         "net.ipv4.tcp_syn_retries": number("syn_retries"),
         "net.ipv4.tcp_synack_retries": number("synack_retries"),
+        "net.ipv4.tcp_syn_linear_timeouts": number("syn_linear"),
+        "net.ipv4.tcp_syncookies": number("syncookies"),
+        "net.ipv4.tcp_abort_on_overflow": number("abort_on_overflow"),
+        "net.ipv4.tcp_max_syn_backlog": number("max_syn_queue"),
         "net.ipv4.tcp_retries2": number("data_retries"),
         "net.ipv4.tcp_fin_timeout": number("fin_wait_2", SECOND),
         "net.ipv4.tcp_keepalive_time": number("keep_idle", SECOND),
@@ -72,9 +76,9 @@ LINUX = Profile(
         "net.ipv4.tcp_frto", "net.ipv4.tcp_dsack", "net.ipv4.tcp_fack", "net.ipv4.tcp_reordering", "net.ipv4.tcp_congestion_control",
         "net.ipv4.tcp_early_retrans", "net.ipv4.tcp_recovery", "net.ipv4.tcp_tso_win_divisor",
         "net.ipv4.tcp_ecn", "net.ipv4.tcp_pacing", "net.ipv4.tcp_notsent_lowat", "net.ipv4.tcp_fastopen",
-        "net.ipv4.tcp_syncookies", "net.ipv4.tcp_moderate_rcvbuf", "net.ipv4.tcp_no_metrics_save", "net.ipv4.tcp_autocorking",
+        "net.ipv4.tcp_moderate_rcvbuf", "net.ipv4.tcp_no_metrics_save", "net.ipv4.tcp_autocorking",
         "net.ipv4.tcp_limit_output_bytes", "net.ipv4.tcp_mtu_probing", "net.ipv4.tcp_base_mss", "net.ipv4.tcp_min_snd_mss",
-        "net.ipv4.tcp_rto_min_us", "net.ipv4.tcp_invalid_ratelimit", "net.ipv4.tcp_abort_on_overflow", "net.core.",
+        "net.ipv4.tcp_rto_min_us", "net.ipv4.tcp_invalid_ratelimit", "net.core.",
     ),
 )  # fmt: skip
 
@@ -100,13 +104,16 @@ FREEBSD = Profile(
         "net.inet.tcp.keepcnt": number("keep_count"),
         "net.inet.tcp.msl": number("msl", MS),
         "net.inet.tcp.drop_synfin": lambda text: {"drop_synfin": 2 * (int(text) != 0)},
+        "net.inet.tcp.syncookies": number("syncookies"),
+        "net.inet.tcp.syncookies_only": lambda text: {"syncookies": 2} if text != "0" else {},
+        "net.inet.tcp.rexmit_drop_options": lambda text: {"syn_plain": 3 * (text != "0")},
         "net.inet.tcp.insecure_rst": switch("insecure_rst"),
         "net.inet.tcp.insecure_syn": switch("insecure_syn"),
         "kern.ipc.maxsockbuf": lambda text: {"window_scale": next(s for s in range(15) if s == 14 or 65535 << s >= int(text))},
     },
     ignored=(
-        "net.inet.tcp.hostcache", "net.inet.tcp.ecn", "net.inet.tcp.blackhole", "net.inet.tcp.fastopen", "net.inet.tcp.rexmit_drop_options",
-        "net.inet.tcp.syncookies", "net.inet.tcp.keepinit", "net.inet.tcp.icmp_may_rst", "net.inet.tcp.pmtud", "net.inet.tcp.path_mtu",
+        "net.inet.tcp.hostcache", "net.inet.tcp.ecn", "net.inet.tcp.blackhole", "net.inet.tcp.fastopen",
+        "net.inet.tcp.keepinit", "net.inet.tcp.icmp_may_rst", "net.inet.tcp.pmtud", "net.inet.tcp.path_mtu",
         "net.inet.tcp.mssdflt", "net.inet.tcp.tolerate_missing_ts", "net.inet.tcp.v6",
     ),
 )  # fmt: skip
