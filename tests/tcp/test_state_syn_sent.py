@@ -122,11 +122,10 @@ def test_close_ends_the_attempt_without_a_word():
     tcp.expect("R 1:1(0)")
 
 
-def test_data_on_the_syn_ack_is_not_lost_silently():
+def test_data_on_the_syn_ack_is_taken():
     tcp = syn_sent()
     tcp.rx("S. 0:10(10) ack 1 <mss 1000>", data=b"0123456789")
-    tcp.expect(". 1:1(0) ack 1")
-    tcp.rx("P. 1:11(10) ack 1", data=b"0123456789")
+    tcp.expect(". 1:1(0) ack 11")
     assert tcp.recv() == b"0123456789"
 
 

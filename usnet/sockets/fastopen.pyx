@@ -9,12 +9,13 @@ from usnet.sockets.api cimport connect_outcome, here_if_any
 from usnet.sockets.constants cimport (
     MSG_MORE, MSG_WAITALL, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE,
 )
+from usnet.sockets.host cimport Stack
 from usnet.sockets.ready cimport news_consumed
 from usnet.sockets.table cimport (
     SF_CONNECTING, SF_DEFERRED, SF_FASTOPEN_CONNECT, SF_NO_COOKIE, net, sock,
 )
 from usnet.tcp.calls cimport tcp_send
-from usnet.tcp.fast cimport FAST_KEY_BYTES, FAST_KEYS, FASTOPEN_CLIENT
+from usnet.tcp.fast cimport FAST_KEY_BYTES, FASTOPEN_CLIENT, fast_keys_set, fast_paths_forget, fast_state
 from usnet.tcp.fastopen cimport (
     FAST_DEFER, FAST_NO_COOKIE, FAST_WAITS, fastopen_begin, fastopen_connect, fastopen_keys, fastopen_limit, fastopen_set_keys,
     fastopen_set_limit, fastopen_set_no_cookie,
@@ -109,3 +110,32 @@ cdef int fast_get(net *n, sock *so, int name, void *value, uint32_t *length) noe
         length[0] = size
     memcpy(value, raw, length[0])
     return 0
+
+
+# --- Of a whole stack, in Python ---
+
+def forget_servers(Stack stack not None):
+    """Forgets the cookies, and whatever else is known of servers, as `ip tcp_metrics flush` does."""
+    stack.enter()
+    fast_paths_forget(&stack.n.s.tcp.fast)
+
+
+def set_keys(Stack stack not None, bytes key not None, bytes before=None):
+    """The key (16 bytes) of which cookies are made for listeners without TCP_FASTOPEN_KEY. Those made of the one `before` hold too, and are replaced. By
+    default it is drawn from the stack's generator."""
+    cdef bytes raw = key + (before or b"")
+    if len(key) != FAST_KEY_BYTES or (before is not None and len(before) != FAST_KEY_BYTES):
+        raise ValueError(f"a key has {FAST_KEY_BYTES} bytes")
+    stack.enter()
+    stack.n.s.tcp.fast.n_keys = <uint32_t>(len(raw) // FAST_KEY_BYTES)
+    fast_keys_set(stack.n.s.tcp.fast.key, <const uint8_t *>raw, stack.n.s.tcp.fast.n_keys)
+
+
+def counters(Stack stack not None):
+    """What a stack counts of Fast Open: `asked` for a cookie, `active` and `passive` connections whose first data went with the SYN, and those that
+    failed, by the names of tcp/fast.pxd."""
+    cdef const fast_state *f = &stack.n.s.tcp.fast
+    return {
+        "asked": f.asked, "active": f.active, "active_fails": f.active_fails, "passive": f.passive, "passive_fails": f.passive_fails,
+        "passive_old_key": f.passive_old_key, "overflows": f.overflows, "blackholed": f.blackholed,
+    }

@@ -137,7 +137,7 @@ cdef int64_t fastopen_begin(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t
     return <int64_t>n if n else -EINPROGRESS
 
 
-cdef void learn(tcp_state *t, tcb *k, const fast_open *f, const tcp_repr *r, int64_t now) noexcept nogil:
+cdef void learn(tcp_state *t, tcb *k, const fast_open *f, const tcp_repr *r, uint32_t acked, int64_t now) noexcept nogil:
     """What the SYN-ACK says about its sender. A cookie that was not asked for says nothing."""
     cdef fast_path *path = fast_path_learn(&t.fast, &k.laddr, &k.raddr, now)
     cdef uint8_t given = tcp_cookie(r)[0] if r.options & TCPO_FASTOPEN and f.option else 0
@@ -148,6 +148,9 @@ cdef void learn(tcp_state *t, tcb *k, const fast_open *f, const tcp_repr *r, int
         path.exp = r.options & TCPO_FASTOPEN_EXP != 0
         memcpy(path.cookie, tcp_cookie(r) + 1, given)
         path.quiet_until = 0
+    elif f.option and f.in_syn and acked == 0 and t.config.fastopen_quiet:
+        path.len = 0                        # it wants neither the cookie nor to give another
+        path.quiet_until = now + t.config.fastopen_quiet
     elif f.option and path.len == 0:
         path.quiet_until = now + t.config.fastopen_quiet
         if f.in_syn == 0 and k.syn_retries == 0 and path.try_exp < (2 if f.exp else 1):
@@ -161,12 +164,14 @@ cdef void fastopen_answered(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t
     cdef uint32_t first = k.iss + 1
     cdef uint32_t sent = k.snd_max - first, acked = r.ack - first
     if f.option or sent:
-        learn(t, k, f, r, now)
+        learn(t, k, f, r, acked, now)
     fastopen_over(t, k)
     if acked:
         queue_drop(t.pieces, &k.snd, acked)
         k.snd_una = r.ack
     k.snd_nxt = k.snd_una
+    if k.snd.span > k.snd_max - k.snd_una and t.config.quick_acks:
+        k.quick = 0                         # who has more to say answers soon, and its answers acknowledge (as in Linux)
     if sent == 0:
         return
     if acked == sent:

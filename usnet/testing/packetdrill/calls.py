@@ -8,6 +8,7 @@ import socket
 from typing import Any
 
 from usnet.testing.packetdrill.language import ANY, Apply, Either, ScriptError, Word
+from usnet.testing.packetdrill.opening import FORGOTTEN, Opening
 from usnet.testing.packetdrill.packets import Unsupported
 from usnet.testing.packetdrill.waiting import Prepared, Waiting, Wrong, writable
 
@@ -21,12 +22,12 @@ NAMES = {
 NAMES |= {"SOL_IP": 0, "SOL_TCP": 6, "SIOCINQ": 0x541B, "SIOCOUTQ": 0x5411, "FIONREAD": 0x541B, "MSG_FASTOPEN": 0x20000000, "MSG_ZEROCOPY": 0x4000000}
 NAMES |= {"IP_PMTUDISC_DONT": 0, "IP_PMTUDISC_WANT": 1, "IP_PMTUDISC_DO": 2, "IP_MTU_DISCOVER": 10, "SO_ZEROCOPY": 60, "TCP_INQ": 36, "NULL": 0}
 NAMES |= {"EPOLL_CTL_ADD": 1, "EPOLL_CTL_DEL": 2, "EPOLL_CTL_MOD": 3, "EPOLLEXCLUSIVE": 1 << 28, "SIOCOUTQNSD": 0x894B, "SIOCATMARK": 0x8905}
+NAMES |= {"TCP_FASTOPEN": 23, "TCP_FASTOPEN_CONNECT": 30, "TCP_FASTOPEN_KEY": 33, "TCP_FASTOPEN_NO_COOKIE": 34}
 NAMES |= {name: number for number, name in errno.errorcode.items()} | {"EWOULDBLOCK": errno.EWOULDBLOCK}
 GIVES_DESCRIPTOR = ("socket", "accept", "accept4", "epoll_create", "epoll_create1", "open", "pipe")
-LEFT_OUT = ("TCP_FASTOPEN", "TCP_FASTOPEN_CONNECT", "TCP_FASTOPEN_KEY", "TCP_MD5SIG", "SO_ZEROCOPY", "SO_TIMESTAMPING", "TCP_FUNCTION_BLK",
+LEFT_OUT = ("TCP_MD5SIG", "SO_ZEROCOPY", "SO_TIMESTAMPING", "TCP_FUNCTION_BLK",
             "TCP_REMOTE_UDP_ENCAPS_PORT", "TCP_RACK_PACE_MAX_SEG", "TCP_RACK_PACE_RATE_SS", "TCP_RACK_PACE_ALWAYS", "IPV6_UNICAST_HOPS",
-            "IPV6_TCLASS", "IPV6_USE_MIN_MTU", "MSG_FASTOPEN", "MSG_ZEROCOPY", "MSG_ERRQUEUE")  # fmt: skip
-FAR = 1 << 20
+            "IPV6_TCLASS", "IPV6_USE_MIN_MTU", "MSG_ZEROCOPY", "MSG_ERRQUEUE")  # fmt: skip
 
 
 class Descriptor:
@@ -37,7 +38,7 @@ class Descriptor:
         self.blocks = True
 
 
-class Calls(Waiting):
+class Calls(Waiting, Opening):
     """addresses: ("bind" and "connect" addresses) of `...`. names: what the profile calls by other numbers."""
 
     def __init__(self, stack: Any, bind: tuple[str, int], connect: tuple[str, int], names: dict[str, int]):
@@ -175,30 +176,6 @@ class Calls(Waiting):
 
     # Data
 
-    def sender(self, fd: Any, size: int, flags: int, address: Any = None) -> Prepared:
-        """All of it where the program may wait; what fits, else."""
-        waits = self.may_block((fd,), flags)
-        sent = [0]
-        flags &= ~socket.MSG_DONTWAIT
-
-        def send() -> Any:
-            sock = self.of(fd)
-            if address is not None and sock.type == socket.SOCK_DGRAM:
-                return sock.sendto(bytes(size), flags, address)
-            if size == 0:
-                return sock.send(b"", flags)
-            try:
-                while sent[0] < size:
-                    sent[0] += sock.send(bytes(min(size - sent[0], FAR)), flags)
-                    if not waits:
-                        break
-            except BlockingIOError:
-                if waits or not sent[0]:
-                    raise
-            return sent[0]
-
-        return send, waits
-
     def call_write(self, fd: Any, buffer: Any, size: Any) -> Prepared:
         return self.sender(fd, self.number(size), 0)
 
@@ -206,14 +183,16 @@ class Calls(Waiting):
         return self.sender(fd, self.number(size), self.number(flags))
 
     def call_sendto(self, fd: Any, buffer: Any, size: Any, flags: Any, address: Any, length: Any) -> Prepared:
-        to = None if address == Word("NULL") else self.address(address, self.connect_address)
+        to = FORGOTTEN if address == Word(FORGOTTEN) else None if address == Word("NULL") else self.address(address, self.connect_address)
         return self.sender(fd, self.number(size), self.number(flags), to)
 
     def call_writev(self, fd: Any, vector: Any, count: Any) -> Prepared:
         return self.sender(fd, self.lengths(vector), 0)
 
     def call_sendmsg(self, fd: Any, message: Any, flags: Any) -> Prepared:
-        return self.sender(fd, self.lengths(part(message, "msg_iov")), self.number(flags))
+        name = next((value for key, value in message.items() if key == "msg_name"), None)
+        to = None if name is None else self.address(name, self.connect_address)
+        return self.sender(fd, self.lengths(part(message, "msg_iov")), self.number(flags), to)
 
     def lengths(self, vector: Any) -> int:
         return sum(self.number(one[1]) for one in vector)
@@ -265,7 +244,7 @@ class Calls(Waiting):
                     return sock.setsockopt(where, what, b"".join(n.to_bytes(4, "little") for n in fields))
                 raise Unsupported(f"a structure for {option}")
             if isinstance(value, str):
-                return sock.setsockopt(where, what, value.encode())
+                return sock.setsockopt(where, what, value.encode("latin-1")[: self.number(length)])
             number = self.number(value)
             return sock.setsockopt(where, what, number if number < 1 << 31 else number - (1 << 32))
 

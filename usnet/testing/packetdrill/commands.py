@@ -4,6 +4,7 @@ import re
 import shlex
 from typing import Any
 
+from usnet.sockets.fastopen import forget_servers
 from usnet.testing.packetdrill.packets import Unsupported
 from usnet.testing.packetdrill.profiles import Profile
 from usnet.testing.packetdrill.waiting import Wrong
@@ -11,6 +12,7 @@ from usnet.testing.packetdrill.waiting import Wrong
 SETTING = re.compile(r"([a-z0-9_./]+)=(.*)", re.DOTALL)
 SOCKSTAT_STATES = {"SYN_RECEIVED": "SYN_RCVD"}
 WITHOUT_EFFECT = ("tc", "nstat", "ip", "true", "echo", "export", "cd", ":")
+COUNTERS = {"TcpExtOutOfWindowIcmps": "icmp"}
 SPLIT = re.compile(r"\n|;|&&")
 
 
@@ -25,14 +27,27 @@ class Host:
         for line in SPLIT.split(text.replace("\\\n", " ")):
             line = line.split("#")[0].strip()
             if line:
-                self.line(line)
+                self.alternatives(line.split("||"))
+
+    def alternatives(self, lines: list[str]) -> None:
+        """The first of them that there is on such a machine."""
+        for i, line in enumerate(lines):
+            try:
+                return self.line(line.strip())
+            except Unsupported:
+                if i == len(lines) - 1:
+                    raise
 
     def line(self, line: str) -> None:
         stages = [shlex.split(stage) for stage in line.split("|")]
-        first = [word for word in stages[0] if word not in (">", "/dev/null", "2>&1", ">/dev/null")]
+        first = [word for word in stages[0] if word not in (">", "&>", "/dev/null", "2>&1", ">/dev/null")]
         name = first[0].rpartition("/")[2]
+        if name in self.profile.scripts:
+            return self.sysctl(list(self.profile.scripts[name]))
         if name in ("defaults.sh", "sh", "bash") or name.startswith("sysctl_restore"):
             return
+        if first[:2] == ["ip", "tcp_metrics"]:
+            return forget_servers(self.stack)
         if name == "sysctl":
             self.sysctl(first[1:])
         elif name == "set_sysctls.py":
@@ -41,6 +56,8 @@ class Host:
             self.tcpdrop(first[1:])
         elif name == "sockstat":
             self.sockstat(first[1:], stages[1:], line)
+        elif name == "nstat" and len(stages) > 1:
+            self.filtered(self.counters(), stages[1:], line)
         elif name not in WITHOUT_EFFECT or len(stages) > 1:
             raise Unsupported(f"the command {name}")
 
@@ -52,7 +69,9 @@ class Host:
             if match is None:
                 raise Unsupported(f"sysctl {word}")
             name, value = match[1].replace("/", "."), match[2].strip()
-            if name in self.profile.sysctls:
+            if name in self.profile.actions:
+                self.profile.actions[name](self.stack, value)
+            elif name in self.profile.sysctls:
                 self.stack.configure(**self.profile.sysctls[name](value))
             elif not name.startswith(self.profile.ignored):
                 raise Unsupported(f"the sysctl {name}")
@@ -60,8 +79,17 @@ class Host:
     def sockstat(self, words: list[str], filters: list[list[str]], line: str) -> None:
         """The connections, a line each, through the greps behind it; the last one must find something."""
         port = words[words.index("-p") + 1] if "-p" in words else None
-        lines = [text for text in self.connections() if port is None or f":{port} " in text]
+        self.filtered([text for text in self.connections() if port is None or f":{port} " in text], filters, line)
+
+    def counters(self) -> list[str]:
+        """Those of Linux's that usnet has under other names, as far as they are not zero."""
+        drops = self.stack.statistics()["tcp_drops"]
+        return [f"{name} {drops[mine]} 0.0" for name, mine in COUNTERS.items() if drops[mine]]
+
+    def filtered(self, lines: list[str], filters: list[list[str]], line: str) -> None:
+        """Through greps; the last one must find something."""
         for words in filters:
+            words = [word for word in words if word not in (">", "/dev/null")]
             pattern = re.compile(words[-1])
             if words[0] != "grep":
                 raise Unsupported(f"the command {words[0]}")
@@ -69,7 +97,7 @@ class Host:
             if "-c" in words:
                 lines = [str(len(lines))]
         if not lines:
-            raise Wrong(f"`{line}` finds nothing: {self.connections()}")
+            raise Wrong(f"`{line}` finds nothing: {lines}")
 
     def tcpdrop(self, words: list[str]) -> None:
         """-s STATE: every connection in it ends, with a RST to its peer."""
