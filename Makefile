@@ -83,7 +83,7 @@ sanitize: setup
 	$$venv/bin/python -m pip install -qq --no-build-isolation --no-deps -Cbuild-dir=build/sanitize \
 		-Csetup-args=-Dbuildtype=debugoptimized -Csetup-args=-Db_sanitize=address,undefined -Csetup-args=-Db_lundef=false \
 		-Csetup-args=-Dc_args=--param=asan-stack=$(ASAN_STACK) -e .
-	export LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	export LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	$$venv/bin/python -m pytest $(SANITIZE)
 
 # NETMAP_VM and NETMAP_KO: see tests/netmap/vm. NETMAP_TESTS: what pytest is called with.

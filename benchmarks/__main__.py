@@ -6,7 +6,7 @@ import sys
 
 from benchmarks import benches, building, cases, plain, rows, vast
 
-OTHERS = {"idle": vast.idle, "hold": vast.hold}
+OTHERS = {"idle": vast.idle, "hold": vast.hold, "churn": vast.churn}
 NAMES = list(dict.fromkeys([*benches.CASES, *OTHERS, *plain.CASES]))
 
 
@@ -17,7 +17,7 @@ def options(argv):
     parser.add_argument("--runs", type=int, default=5, help="how often each is measured (default 5)")
     parser.add_argument("--share", type=float, default=1, help="of the usual amount of work in a run")
     parser.add_argument("--case", default="", help="only cases with this in their name")
-    parser.add_argument("--connections", type=int, help="of idle and hold (default 100,000)")
+    parser.add_argument("--connections", type=int, help="of idle and hold (default 100,000), and of churn (1,000,000)")
     parser.add_argument("--times", action="store_true", help="times only")
     parser.add_argument("--instructions", action="store_true", help="instructions only")
     found = parser.parse_args(argv)

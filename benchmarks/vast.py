@@ -1,4 +1,4 @@
-"""Many connections: what one costs that does nothing, and how many are held at once."""
+"""Many connections: what one costs that does nothing, how many are held at once, and whether anything grows with how many there were."""
 
 import gc
 import resource
@@ -66,3 +66,21 @@ def hold(options):
         yield row("hold", case, "GB of RSS, established", [grown / 1e9])
         yield row("hold", case, "GB of RSS, after the echoes", [echoed / 1e9])
         yield row("hold", case, "bytes of RSS/end", [grown / (2 * both.n)])
+
+
+def churn(options):
+    """Connections set up, accepted and closed, 64 at once, in ten parts: what the process grew by behind the first part, and whether the last one
+    took longer."""
+    cycles = options.connections or max(6_400, int(1_000_000 * options.share))
+    part = cycles // 640 * 64
+    parts, memory = [], []
+    with native.connect(64) as run:
+        for _ in range(10):
+            done = run(part)
+            if done["wrong"]:
+                raise RuntimeError(f"{done['wrong']} of {done['units']} connections failed")
+            parts.append(done["ns"] / done["units"])
+            memory.append(resident())
+    case = f"{10 * part:,} connections, one after the other"
+    yield row("churn", case, "ns/connection, last tenth", [parts[-1]], "usnet, first tenth", [parts[0]], parts=[round(ns) for ns in parts])
+    yield row("churn", case, "bytes of RSS grown behind the first tenth", [memory[-1] - memory[0]], parts=memory)

@@ -56,7 +56,8 @@ def test_a_row_names_bench_case_both_figures_and_their_ratio(capsys, monkeypatch
 @needs_compiler
 @pytest.mark.parametrize(("name", "case", "unit"), [
     ("bulk", "copying", "ns/segment"), ("echo", "64 connections", "ns/request"), ("connect", "64 at once", "ns/connection"),
-    ("idle", "", "bytes/end"), ("hold", "", "GB of RSS, established"), ("python-echo", "", "ns/message"), ("property", "", "ns/example"),
+    ("idle", "", "bytes/end"), ("hold", "", "GB of RSS, established"), ("churn", "", "ns/connection, last tenth"),
+    ("python-echo", "", "ns/message"), ("property", "", "ns/example"),
 ])
 def test_each_benchmark_prints_rows(capsys, name, case, unit):
     found = rows_of(capsys, name, "--runs", "1", "--share", "0.002", "--times", "--case", case)

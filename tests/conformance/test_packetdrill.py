@@ -1,16 +1,19 @@
 """packetdrill's scripts in virtual time: our own pass, and whatever a script says that does not hold is told by its line."""
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from usnet.tcp.states import LEGAL
 from usnet.testing.packetdrill.language import ANY, Call, Code, Command, Either, Packet, ScriptError, Time, Word, parse
 from usnet.testing.packetdrill.packets import Unsupported, read_packet
 from usnet.testing.packetdrill.runner import run_script, run_text
 
-SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.pkt"))
+FOLDER = Path(__file__).parent / "scripts"
+SCRIPTS = sorted(FOLDER.rglob("*.pkt"))
 MS, SECOND = 1_000_000, 1_000_000_000
 ACCEPTED = """0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
 +0 bind(3, ..., ...) = 0
@@ -23,10 +26,28 @@ ACCEPTED = """0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
 
 
 @pytest.mark.parametrize("strict", [False, True], ids=["default", "strict"])
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(FOLDER).with_suffix("")))
 def test_our_own_scripts_hold(path, strict):
     result = run_script(path, "rfc", strict)
     assert (result.outcome, result.text) == ("passed", "")
+
+
+def test_there_is_a_folder_for_each_state_and_each_script_names_its_rfc():
+    assert {path.name for path in FOLDER.iterdir() if path.is_dir()} == {state.lower().replace("_", "-") for state in LEGAL}
+    assert [path for path in SCRIPTS if not re.match(r"// .*(RFC \d+|As the kernels do)", path.read_text())] == []
+
+
+def lines_left_out(text):
+    """The script without one of the packets that it expects, for each that leaves at once."""
+    lines = text.splitlines()
+    for at, line in enumerate(lines):
+        if re.match(r"\+0 +>", line):
+            yield at + 1, "\n".join([*lines[:at], *lines[at + 1 :]])
+
+
+def test_a_packet_that_a_script_does_not_expect_is_seen():
+    missed = [(path, line) for path in SCRIPTS for line, text in lines_left_out(path.read_text()) if run_text(text, strict=True).outcome == "passed"]
+    assert missed == []
 
 
 # The language
@@ -153,6 +174,12 @@ def test_each_system_lays_its_options_out_in_its_own_order():
     assert "options" in run_text(dial + "<mss 1460,nop,wscale 6,sackOK,TS val 1 ecr 0>", profile="linux").text
 
 
+def test_padding_behind_the_end_of_the_list_is_zeros():
+    text = ACCEPTED[: ACCEPTED.index("+.1")].replace("<mss 1460,nop,nop,sackOK>", "<mss 1460,sackOK,eol,eol>")
+    assert run_text(text, profile="freebsd").outcome == "passed"
+    assert "options" in run_text(text).text
+
+
 @pytest.mark.parametrize(("setting", "told"), [("0", "."), ("1", "R.")])
 def test_a_syn_in_the_window_resets_where_rfc_793_is_wanted(setting, told):
     text = ACCEPTED.replace("<mss 1460,nop,nop,sackOK>", "<...>") + f"+0 `sysctl -w net.inet.tcp.insecure_syn={setting}`\n+0 < S 5:5(0) win 9\n"
@@ -190,7 +217,7 @@ def test_the_program_counts_and_captures(tmp_path):
     assert ran.stdout.splitlines()[-1] == "passed 1, failed 1, skipped 0 of 2"
     assert f"FAILED  {bad}: line 8: write() gives 100, not 99" in ran.stdout
     assert sorted(path.name for path in (tmp_path / "captures").iterdir()) == sorted(["bad.pcapng", f"{SCRIPTS[0].stem}.pcapng"])
-    lines = usnet(SCRIPTS[0].parent, "--json").stdout.splitlines()
+    lines = usnet(FOLDER, "--json").stdout.splitlines()
     assert [json.loads(line)["outcome"] for line in lines] == ["passed"] * len(SCRIPTS)
 
 

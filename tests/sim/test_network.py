@@ -6,9 +6,12 @@ import warnings
 
 import numpy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pcapng import FileScanner
 
 from tests.sim.worlds import collect, frame, pair
+from usnet.backends.sim import digest
 from usnet.backends.sim.capture import capture
 from usnet.backends.sim.digest import Digest
 from usnet.backends.sim.journal import CAUSE, HAPPENING, WHAT
@@ -80,8 +83,10 @@ def test_the_digest_of_a_step_wise_run_is_that_of_a_run_at_once():
     assert stepped.digest() == at_once.digest()
 
 
-def test_each_bit_of_input_changes_about_half_of_the_digest():
-    data = bytearray(range(80))
+@pytest.mark.parametrize("length", [80, 128, 300])
+def test_each_bit_of_input_changes_about_half_of_the_digest(length):
+    data = bytearray(range(80)) * 4
+    del data[length:]
     start = int(Digest().update(bytes(data)).hexdigest(), 16)
     changed = []
     for bit in range(len(data) * 8):
@@ -90,6 +95,27 @@ def test_each_bit_of_input_changes_about_half_of_the_digest():
         data[bit // 8] ^= 1 << bit % 8
     assert 35 < min(changed) and max(changed) < 93
     assert 63 < sum(changed) / len(changed) < 65
+
+
+@given(data=st.binary(max_size=1000))
+def test_the_digest_is_the_same_with_vectors_of_every_width(data):
+    found = set()
+    try:
+        for width in digest.widths():
+            digest.choose(width)
+            found.add(Digest(7).update(data).hexdigest())
+    finally:
+        digest.choose()
+    assert len(found) == 1
+
+
+def test_the_digest_sees_words_that_have_changed_places():
+    data = bytes(range(256)) * 2
+    swapped = [data]
+    for step in (8, 16, 32, 64, 128):
+        swapped += [data[:at] + data[at + step:at + 2 * step] + data[at:at + step] + data[at + 2 * step:]
+                    for at in range(0, 256, step)]
+    assert len({Digest().update(one).hexdigest() for one in swapped}) == len(set(swapped))
 
 
 def test_the_digest_knows_where_one_feed_ends_and_the_next_begins():

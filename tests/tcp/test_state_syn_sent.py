@@ -56,7 +56,7 @@ def test_the_syn_is_sent_again_at_one_second_and_doubles():
     tcp = syn_sent()
     assert tcp.watch(s=300) == [
         (ms, f"S 0:0(0) win 65535 <mss 1460,wscale 5,sackOK,TS val {ms} ecr 0>")
-        for ms in (1000, 3000, 7000, 15000, 31000, 63000)
+        for ms in (1000, 3000, 7000, 15000, 31000, 63000, 123000)
     ]
     assert tcp.state == "CLOSED"
     assert tcp.sock.getsockopt(*SO_ERROR) == errno.ETIMEDOUT
@@ -127,6 +127,12 @@ def test_data_on_the_syn_ack_is_taken():
     tcp.rx("S. 0:10(10) ack 1 <mss 1000>", data=b"0123456789")
     tcp.expect(". 1:1(0) ack 11")
     assert tcp.recv() == b"0123456789"
+
+
+def test_data_on_the_syn_ack_is_taken_within_the_window_that_the_syn_offered():
+    tcp = syn_sent(rcvbuf=1000)
+    tcp.rx("S. 0:1400(1400) ack 1 <mss 1460>", data=bytes(1400))
+    tcp.expect(". 1:1(0) ack 1001")
 
 
 def test_a_fin_on_the_syn_ack_is_the_end_of_the_stream():

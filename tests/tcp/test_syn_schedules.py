@@ -14,7 +14,7 @@ def again(tcp, s):
 @pytest.mark.parametrize(
     ("settings", "times", "end"),
     [
-        ({}, [1, 3, 7, 15, 31, 63], 123),
+        ({}, [1, 3, 7, 15, 31, 63, 123], 183),
         ({"syn_retries": 3}, [1, 3, 7], 15),
         ({"syn_retries": 0}, [], 1),
         ({"syn_retries": 6, "syn_linear": 4}, [1, 2, 3, 4, 5, 7], 11),

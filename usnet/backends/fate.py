@@ -23,6 +23,12 @@ PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
 TCP_LETTERS = "FSRPAUEC"
 MAX_NTH = 8
 FOREVER = 2**63 - 1
+WAYS = {"a->b": 1, "b->a": 2, "both": 3}
+# (first, last) where nothing is asked for
+ALL_TIMES = 0, FOREVER
+ALL_BYTES = 0, 2**32 - 1
+ALL_SIZES = 0, 2**31
+ALL_PORTS = 0, 65535
 # action -> its arguments with their defaults (... : must be given)
 ACTIONS: dict[str, dict[str, object]] = {
     "drop": {},
@@ -212,7 +218,8 @@ class Fate:
 
     def key(self, occurrence: int = 0) -> int:
         """Names the rule's draws: of 64 bits, the same for rules that differ only in probability or amount."""
-        match = [(key, value) for key in _NAMING if (value := getattr(self, key)) != _DEFAULTS[key]]
+        mine = vars(self)
+        match = [(key, mine[key]) for key in _NAMING if mine[key] != _DEFAULTS[key]]
         text = repr((self.at, self._rule["action"], match, occurrence))  # type: ignore[attr-defined]
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") | 1 << 63
 
@@ -221,24 +228,24 @@ class Fate:
         return dict(self._rule)  # type: ignore[attr-defined]
 
     def _compiled(self) -> dict:
-        if self.at not in ("a->b", "b->a", "both"):
-            raise ValueError(f"at: {self.at!r} is none of a->b, b->a, both")
+        if self.at not in WAYS:
+            raise ValueError(f"at: {self.at!r} is none of {', '.join(WAYS)}")
         if self.ip not in (None, 4, 6):
             raise ValueError(f"ip: {self.ip!r} is neither 4 nor 6")
         action, arguments = parse_action(self.do)
         nth = ordinals(self.nth)
-        until = span(self.time, "time", 0, FOREVER, _time)
+        until = ALL_TIMES if self.time is None else span(self.time, "time", *ALL_TIMES, _time)
         if until[0] == until[1]:
             raise ValueError(f"time: {self.time!r} is no window (from..until)")
         if type(self.every) is not int or self.every < 1:
             raise ValueError(f"every: {self.every!r} is no number from 1 on")
-        first, last = span(self.bytes, "bytes", 0, 2**32 - 1)
+        first, last = ALL_BYTES if self.bytes is None else span(self.bytes, "bytes", *ALL_BYTES)
         return {
-            "dirs": {"a->b": 1, "b->a": 2,
-                     "both": 3}[self.at], "ip": self.ip or 0, **self._kind(), "action": action, "arguments": arguments,
-            "size": span(self.size, "size", 0, 2**31), "src_port": span(self.src_port, "src_port", 0, 65535),
-            "dst_port": span(self.dst_port, "dst_port", 0,
-                             65535), "has_bytes": self.bytes is not None, "bytes": (first, last + 1),
+            "dirs": WAYS[self.at], "ip": self.ip or 0, **self._kind(), "action": action, "arguments": arguments,
+            "size": ALL_SIZES if self.size is None else span(self.size, "size", *ALL_SIZES),
+            "src_port": ALL_PORTS if self.src_port is None else span(self.src_port, "src_port", *ALL_PORTS),
+            "dst_port": ALL_PORTS if self.dst_port is None else span(self.dst_port, "dst_port", *ALL_PORTS),
+            "has_bytes": self.bytes is not None, "bytes": (first, last + 1),
             "time": until, "nth": nth, "every": self.every, "chance": self._chance(),
         }
 

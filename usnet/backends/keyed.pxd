@@ -29,5 +29,9 @@ cdef inline uint64_t keyed_draw(uint64_t seed, uint64_t stream, uint64_t purpose
 
 
 cdef inline uint64_t keyed_below(uint64_t draw, uint64_t n) noexcept nogil:
-    """A number in [0, n) from a draw; n below 2^32. The bias is below 2^-32."""
-    return ((draw >> 32) * n) >> 32
+    """A number in [0, n) from a draw, for any n: the upper 64 bits of the product, from halves."""
+    cdef uint64_t r0 = <uint32_t>draw
+    cdef uint64_t n0 = <uint32_t>n
+    cdef uint64_t a = (draw >> 32) * n0 + ((r0 * n0) >> 32)
+    cdef uint64_t b = r0 * (n >> 32) + <uint32_t>a
+    return (draw >> 32) * (n >> 32) + (a >> 32) + (b >> 32)

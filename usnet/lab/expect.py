@@ -242,11 +242,9 @@ def counter(run: Run, key: str) -> int:
 
 
 def check_counts(run: Run) -> Iterator[str]:
-    asked = {name: (f"tcp.{path}", getattr(run.expect, name)) for name, path in COUNTS.items()}
-    asked |= {f"counters.{key}": (key, limits) for key, limits in run.expect.counters.items()}
-    for name, (key, limits) in asked.items():
-        if limits is None:
-            continue
+    asked = [(name, f"tcp.{path}", limits) for name, path in COUNTS.items() if (limits := getattr(run.expect, name)) is not None]
+    asked += [(f"counters.{key}", key, limits) for key, limits in run.expect.counters.items()]
+    for name, key, limits in asked:
         try:
             text = outside(counter(run, key), limits, name)
         except (KeyError, TypeError):

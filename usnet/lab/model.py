@@ -7,6 +7,8 @@
 Each connection is known by its server's port, so of those in one model no two have the same.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 from usnet.lab.scenario_ledger import Did
@@ -31,6 +33,7 @@ class End:
     eof: bool = False
     told: str | None = None                 # the error that ended it
     silent: bool = False                    # and recv() told it: what had arrived was read before
+    peer: End | None = None
 
 
 class Model:
@@ -45,14 +48,15 @@ class Model:
         self.now = 0
 
     def end(self, name: tuple[str, int]) -> End:
-        if name not in self.ends:
-            self.ends[name] = End()
-            self.hosts.setdefault(name[1], []).append(name[0])
-        return self.ends[name]
-
-    def peer(self, name: tuple[str, int]) -> End | None:
-        other = next((host for host in self.hosts[name[1]] if host != name[0]), None)
-        return None if other is None else self.ends[other, name[1]]
+        found = self.ends.get(name)
+        if found is None:
+            found = self.ends[name] = End()
+            others = self.hosts.setdefault(name[1], [])
+            if others:
+                found.peer = self.ends[others[0], name[1]]
+                found.peer.peer = found
+            others.append(name[0])
+        return found
 
     def room(self, name: tuple[str, int]) -> tuple[int, int]:
         """Bytes that stacks may hold of an end's stream: so many before send() may wait, so many at most. What waits to be sent may take two
@@ -99,11 +103,11 @@ class Model:
         self.judge_waiting(pending)
 
     def judge_one(self, did: Did) -> None:
-        end, peer = self.end(did.end), self.peer(did.end)
+        end = self.end(did.end)
         if did.ended < self.now:
             self.tell(did, "time went back")
         self.now = did.ended
-        getattr(self, f"_{did.call}")(did, end, peer)
+        getattr(self, f"_{did.call}")(did, end, end.peer)
 
     def _connect(self, did: Did, end: End, _peer: End | None) -> None:
         if did.result == 1:
@@ -200,8 +204,9 @@ class Model:
     def judge_waiting(self, pending: list[Did]) -> None:
         """Calls that never returned: each must wait for what only the other program could do, and that one waits too."""
         for did in pending:
-            end, peer = self.end(did.end), self.peer(did.end)
+            end = self.end(did.end)
             other = [d for d in pending if d.end != did.end and d.end[1] == did.end[1]]
+            peer = end.peer
             why = self._waits_wrongly(did, end, peer)
             if why is None and did.call == "recv" and [d.call for d in other] == ["send"]:
                 why = "the peer waits to send"

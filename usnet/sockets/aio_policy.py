@@ -6,6 +6,7 @@ said there, the policy that was in force before answers.
 
 import asyncio
 import contextvars
+import functools
 from asyncio import events
 from typing import Any
 
@@ -38,7 +39,8 @@ class _ByContext(_AbstractPolicy):
         self.otherwise = otherwise
 
     def _policy(self):
-        return _here.get() or self.otherwise
+        here = _here.get()
+        return self.otherwise if here is None else here.policy
 
     def get_event_loop(self):
         return self._policy().get_event_loop()
@@ -58,9 +60,9 @@ class _ByContext(_AbstractPolicy):
 
 def _selector_loop(cls, *args, **kwargs):
     """asyncio.SelectorEventLoop's __new__: programs that ask for this class mean an ordinary loop."""
-    policy = _here.get()
-    if policy is not None and cls is asyncio.SelectorEventLoop and not args and not kwargs:
-        return policy.new_event_loop()
+    here = _here.get()
+    if here is not None and cls is asyncio.SelectorEventLoop and not args and not kwargs:
+        return here.policy.new_event_loop()
     return object.__new__(cls)
 
 
@@ -80,9 +82,14 @@ class installed:  # noqa: N801
     def __init__(self, stack=None, *, socket=None):
         self._stack, self._socket = stack, socket
 
+    @functools.cached_property
+    def policy(self):
+        """Made when it is asked for: most programs in a World are no asyncio."""
+        return EventLoopPolicy(self._stack)
+
     def __enter__(self):
         _install()
-        self._token = _here.set(EventLoopPolicy(self._stack))
+        self._token = _here.set(self)
         self._made_with = socket_class.set(self._socket or socket_class.get())
 
     def __exit__(self, *exception):

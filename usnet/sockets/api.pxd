@@ -61,7 +61,8 @@ cdef int usn_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogi
 # again. The all-zero address with a port is this host.
 cdef int usn_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil
 # A datagram socket that was shut down for reading says -EAGAIN and reads as RDHUP.
-# flags: MSG_PEEK, MSG_TRUNC (a datagram's true length is returned), MSG_MORE (streams), MSG_FASTOPEN (usn_sendto; sockets/fastopen.pxd). Others do not matter here. Bytes, or -EAGAIN,
+# flags: MSG_PEEK, MSG_TRUNC (a datagram's true length is returned), MSG_MORE (streams), MSG_FASTOPEN (usn_sendto;
+# sockets/fastopen.pxd). Others do not matter here. Bytes, or -EAGAIN,
 # -EPIPE, -ENOTCONN, the pending error. A send may take less than all; it never both takes some and fails.
 cdef int64_t usn_send(net *n, int fd, const uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil
 cdef int64_t usn_recv(net *n, int fd, uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil

@@ -6,9 +6,8 @@ from libc.string cimport memcpy
 from usnet.ip.state cimport READY_HUP, READY_OUT
 from usnet.memory.arena cimport NONE
 from usnet.sockets.api cimport connect_outcome, here_if_any
-from usnet.sockets.constants cimport (
-    MSG_MORE, MSG_WAITALL, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE,
-)
+from usnet.sockets.constants cimport MSG_MORE, MSG_WAITALL
+from usnet.sockets cimport constants as c
 from usnet.sockets.host cimport Stack
 from usnet.sockets.ready cimport news_consumed
 from usnet.sockets.table cimport (
@@ -22,6 +21,12 @@ from usnet.tcp.fastopen cimport (
 )
 from usnet.tcp.state cimport tcb_at
 from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_SYN_SENT, tcb
+
+# Names that Python's socket does not have everywhere
+MSG_FASTOPEN = c.MSG_FASTOPEN
+TCP_FASTOPEN_CONNECT = c.TCP_FASTOPEN_CONNECT
+TCP_FASTOPEN_KEY = c.TCP_FASTOPEN_KEY
+TCP_FASTOPEN_NO_COOKIE = c.TCP_FASTOPEN_NO_COOKIE
 
 
 cdef inline uint32_t how(const sock *so, int flags) noexcept nogil:
@@ -64,16 +69,16 @@ cdef int fast_connect(net *n, sock *so, const ip_addr *addr, uint16_t port, int6
 
 
 cdef bint fast_option(int name) noexcept nogil:
-    return name == TCP_FASTOPEN or name == TCP_FASTOPEN_CONNECT or name == TCP_FASTOPEN_KEY or name == TCP_FASTOPEN_NO_COOKIE
+    return name == c.TCP_FASTOPEN or name == c.TCP_FASTOPEN_CONNECT or name == c.TCP_FASTOPEN_KEY or name == c.TCP_FASTOPEN_NO_COOKIE
 
 
 cdef int set_mode(net *n, sock *so, int name, int value) noexcept nogil:
     """One of the two that are on or off."""
-    cdef uint16_t flag = SF_FASTOPEN_CONNECT if name == TCP_FASTOPEN_CONNECT else SF_NO_COOKIE
+    cdef uint16_t flag = SF_FASTOPEN_CONNECT if name == c.TCP_FASTOPEN_CONNECT else SF_NO_COOKIE
     cdef int status = 0
     if value != 0 and value != 1:
         return -EINVAL
-    if name == TCP_FASTOPEN_NO_COOKIE:
+    if name == c.TCP_FASTOPEN_NO_COOKIE:
         status = fastopen_set_no_cookie(&n.s.tcp, so.pcb, value)
     elif not n.s.tcp.config.fastopen & FASTOPEN_CLIENT:
         return -EOPNOTSUPP
@@ -86,25 +91,25 @@ cdef int set_mode(net *n, sock *so, int name, int value) noexcept nogil:
 
 cdef int fast_set(net *n, sock *so, int name, const void *value, uint32_t length) noexcept nogil:
     cdef int small
-    if name == TCP_FASTOPEN_KEY:
+    if name == c.TCP_FASTOPEN_KEY:
         return fastopen_set_keys(&n.s.tcp, so.pcb, <const uint8_t *>value, length)
     if length < sizeof(int):
         return -EINVAL
     memcpy(&small, value, sizeof(int))
-    return fastopen_set_limit(&n.s.tcp, so.pcb, small) if name == TCP_FASTOPEN else set_mode(n, so, name, small)
+    return fastopen_set_limit(&n.s.tcp, so.pcb, small) if name == c.TCP_FASTOPEN else set_mode(n, so, name, small)
 
 
 cdef int fast_get(net *n, sock *so, int name, void *value, uint32_t *length) noexcept nogil:
     cdef uint8_t raw[32]                        # FAST_KEYS * FAST_KEY_BYTES
     cdef uint32_t size = sizeof(int)
     cdef int small
-    if name == TCP_FASTOPEN_KEY:
+    if name == c.TCP_FASTOPEN_KEY:
         size = fastopen_keys(&n.s.tcp, so.pcb, raw)
     else:
-        if name == TCP_FASTOPEN:
+        if name == c.TCP_FASTOPEN:
             small = <int>fastopen_limit(&n.s.tcp, so.pcb)
         else:
-            small = so.flags & (SF_FASTOPEN_CONNECT if name == TCP_FASTOPEN_CONNECT else SF_NO_COOKIE) != 0
+            small = so.flags & (SF_FASTOPEN_CONNECT if name == c.TCP_FASTOPEN_CONNECT else SF_NO_COOKIE) != 0
         memcpy(raw, &small, sizeof(int))
     if length[0] > size:
         length[0] = size
@@ -121,8 +126,8 @@ def forget_servers(Stack stack not None):
 
 
 def set_keys(Stack stack not None, bytes key not None, bytes before=None):
-    """The key (16 bytes) of which cookies are made for listeners without TCP_FASTOPEN_KEY. Those made of the one `before` hold too, and are replaced. By
-    default it is drawn from the stack's generator."""
+    """The key (16 bytes) of which cookies are made for listeners without TCP_FASTOPEN_KEY. Those made of the one `before` hold too, and are
+    replaced. By default it is drawn from the stack's generator."""
     cdef bytes raw = key + (before or b"")
     if len(key) != FAST_KEY_BYTES or (before is not None and len(before) != FAST_KEY_BYTES):
         raise ValueError(f"a key has {FAST_KEY_BYTES} bytes")

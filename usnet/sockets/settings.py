@@ -86,7 +86,7 @@ class Tcp(Table):
     syn_queue_backlog: bool = switch(False, "half-open connections of a listener: its backlog and one at most, as in Linux")
     abort_on_overflow: bool = switch(False, "a handshake that ends on a full queue for accept is reset; otherwise its last ACK is dropped")
     mss: int = count(0, 0, 65495, "bytes of payload of a segment at most; 0: from the MTU")
-    syn_retries: int = count(6, 0, 255, "SYNs sent again")
+    syn_retries: int = count(7, 0, 255, "SYNs sent again; the last attempt ends after 183 s (RFC 9293, 3.8.3: at least 3 minutes)")
     syn_linear: int = count(0, 0, 255, "SYNs sent again before the wait for an answer doubles (tcp_syn_linear_timeouts)")
     syn_plain: int = count(0, 0, 255, "SYNs sent again before they leave out all options but MSS, as in FreeBSD; 0: never")
     synack_retries: int = count(5, 0, 255, "SYN-ACKs sent again")
@@ -131,7 +131,7 @@ class Tcp(Table):
     fastopen: int = count(1, 0, 0x7FF, "Fast Open (RFC 7413), the sum of: 1 clients may, 2 listeners may, 4 clients without cookie, 512 listeners "
                           "without cookie, 1024 listeners that did not ask for it")
     fastopen_exp: bool = switch(False, "a server that gives no cookie is asked once by the experimental option, as in Linux")
-    fastopen_queue: bool = switch(False, "what is written with a SYN that has no cookie waits in the send queue, as in FreeBSD; otherwise EINPROGRESS")
+    fastopen_queue: bool = switch(False, "what is written with a SYN without cookie is queued, as in FreeBSD; otherwise EINPROGRESS")
     fastopen_quiet: int = time(0, 0, DAY, "for how long a server that gave no cookie is not asked again")
     fastopen_blackhole: int = time(0, 0, DAY, "time without Fast Open when a path seems to swallow it, doubled each time; 0: it goes on")
     granularity: int = time(10**6, 0, 10**9, "granularity of the clock (G of RFC 6298)")

@@ -373,6 +373,12 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         tcp_arm(t, c, T_KEEP, now + k.keep_idle)
 
 
+cdef uint32_t offered(const tcb *k) noexcept nogil:
+    """The window that our SYN promised: text on the SYN-ACK may fill it (RFC 9293, 3.10.7.3)."""
+    cdef uint32_t window = segment_window(k)
+    return window if window < 65535 else 65535
+
+
 cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tcp_repr *r, uint32_t n,
                              int64_t now) noexcept nogil:
     """RFC 9293, 3.10.7.3, in its order: ACK, RST, SYN."""
@@ -393,6 +399,7 @@ cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tc
         count_drop(t, TDROP_NO_ACK)
         return False
     take_options(t, k, r, now)
+    k.rcv_adv = k.rcv_nxt + offered(k)
     if ack_ok:
         established(t, c, now)
         k.flags |= TF_ACK_NOW

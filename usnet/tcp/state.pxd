@@ -47,7 +47,7 @@ cdef struct tcp_config:
     uint32_t max_backlog        # of listen(); default 4096
     uint32_t max_syn_queue      # half-open connections a listener; default 1024
     uint16_t mss                # 0: from the interface's MTU
-    uint8_t syn_retries         # SYNs sent again; default 6
+    uint8_t syn_retries         # SYNs sent again; default 7
     uint8_t synack_retries      # SYN-ACKs sent again; default 5
     uint8_t data_retries        # default 15 (R2 of RFC 9293, 3.8.3)
     uint8_t orphan_retries      # the same for a connection that nobody holds any more; default 7

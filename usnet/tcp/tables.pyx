@@ -55,7 +55,7 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.sndbuf = g.rcvbuf = 1 << 20
     g.max_backlog = 4096
     g.max_syn_queue = 1024
-    g.syn_retries = 6
+    g.syn_retries = 7
     g.synack_retries = 5
     g.data_retries = 15
     g.orphan_retries = 7

@@ -119,6 +119,9 @@ cdef void keepalive_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogi
     if k.keep_probes == 0 and now < k.last_recv + k.keep_idle:
         tcp_arm(t, c, T_KEEP, k.last_recv + k.keep_idle)
         return
+    if k.snd.span or k.snd_max != k.snd_una:            # MUST-26: what is out, or waits, asks by itself
+        tcp_arm(t, c, T_KEEP, now + k.keep_idle)
+        return
     if k.keep_probes >= (k.keep_count if k.keep_count else t.config.keep_count):
         tcp_end_reset(t, c, ETIMEDOUT, now)
         return

@@ -1,7 +1,7 @@
 """TCP segments with any options in any order, for tools that must say and see each byte: nothing here is on the way of a packet.
 
 An option is a tuple: ("nop",), ("eol",), ("mss", 1460), ("wscale", 7), ("sackOK",), ("TS", val, ecr), ("sack", (left, right), ...),
-("FO", cookie), ("FOEXP", cookie), ("md5", digest), ("option", kind, data).
+("FO", cookie), ("FOEXP", cookie), ("md5", digest), ("option", kind, data), ("raw", bytes as they lie: for what is broken).
 """
 
 import struct
@@ -24,6 +24,8 @@ def pack_option(option: Option) -> bytes:
         return bytes([EOL if name == "eol" else NOP])
     if name == "sackOK":
         return bytes([SACK_OK, 2])
+    if name == "raw":
+        return bytes(values[0])
     if name == "mss":
         return struct.pack("!BBH", MSS, 4, values[0])
     if name == "wscale":

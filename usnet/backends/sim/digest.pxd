@@ -3,7 +3,8 @@
 Two lanes of 64 bits. A block is two little-endian words; each is mixed into its lane by exclusive or, a multiplication by an odd constant and a
 xor-shift, and then the lanes are added into each other, one of them rotated. Each of these steps is a bijection of the state for a given block, so nothing that
 was fed in is ever forgotten, and a difference in one block cannot vanish in the next but by an equal and opposite one. Feeds are framed: each
-begins with a block of two header words, the second of which should hold the length. The end is five more rounds over the number of blocks.
+begins with a block of two header words, the second of which should hold the length. Fewer than 128 bytes are blocks; of more, sixteen lanes side by side (lanes.h)
+make four blocks. The end is five more rounds over the number of feeds.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -14,10 +15,10 @@ cdef extern from "<endian.h>" nogil:
 cdef struct digest128:
     uint64_t a
     uint64_t b
-    uint64_t blocks
+    uint64_t feeds
 
 cdef void digest_start(digest128 *d, uint64_t seed) noexcept nogil
-# One feed: two words, and n bytes (padded with zeros; their number should be told by the words).
+# One feed: two words, and n bytes (their number should be told by the words).
 cdef void digest_feed(digest128 *d, uint64_t word0, uint64_t word1, const uint8_t *p, uint32_t n) noexcept nogil
 # The 128 bits so far; feeding may go on.
 cdef void digest_result(const digest128 *d, uint64_t *a, uint64_t *b) noexcept nogil
@@ -25,7 +26,7 @@ cdef void digest_result(const digest128 *d, uint64_t *a, uint64_t *b) noexcept n
 
 cdef inline void digest_words(digest128 *d, uint64_t word0, uint64_t word1) noexcept nogil:
     """digest_feed() of the two words alone."""
-    d.blocks += 1
+    d.feeds += 1
     digest_block(&d.a, &d.b, word0, word1)
 
 

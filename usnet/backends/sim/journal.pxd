@@ -56,7 +56,7 @@ cdef struct world:
     tap_function tap            # NULL: nobody looks at the frames
     void *owner                 # passed to it
 
-# Notes one happening; `p` are the frame's bytes.
+# Writes one happening into the log, and shows it to the tap; `p` are the frame's bytes.
 cdef void observe(world *w, const happening *h, const uint8_t *p) noexcept nogil
 cdef void journal_free(journal *j) noexcept nogil
 

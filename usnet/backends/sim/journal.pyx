@@ -6,7 +6,6 @@ from libc.errno cimport ENOMEM
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
-from usnet.backends.sim.digest cimport digest_feed, digest_words
 
 HAPPENING = numpy.dtype([
     ("time", "i8"), ("index", "u8"), ("link", "u4"), ("length", "u4"), ("queue_packets", "u4"), ("queue_bytes", "u4"),
@@ -67,11 +66,6 @@ cdef void journal_free(journal *j) noexcept nogil:
 
 
 cdef void observe(world *w, const happening *h, const uint8_t *p) noexcept nogil:
-    cdef uint64_t place = <uint64_t>h.link << 32 | <uint64_t>h.direction << 16 | <uint64_t>h.what << 8 | h.cause
-    # The bytes once when they set out, and once more when they arrive different.
-    cdef bint bytes_too = h.what == FRAME_SENT or (h.what == FRAME_DELIVERED and h.altered)
-    digest_words(&w.digest, <uint64_t>h.time, place)
-    digest_feed(&w.digest, h.index, <uint64_t>bytes_too << 32 | h.length, p, h.length if bytes_too else 0)
     if w.log.on:
         if w.log.n == w.log.room and journal_grow(&w.log) < 0:
             w.s.error = ENOMEM

@@ -4,7 +4,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from usnet.backends.fates cimport fate, fate_flip, fate_mangle, fates_decide
-from usnet.backends.keyed cimport KEYED_DELAY, KEYED_LOSS, keyed_draw
+from usnet.backends.keyed cimport KEYED_DELAY, KEYED_LOSS, keyed_below, keyed_draw
+from usnet.backends.sim.digest cimport digest_feed, digest_words
 from usnet.backends.sim.frames cimport frame_again, frame_bytes, frame_give, frame_take
 from usnet.backends.sim.journal cimport (
     ALTERED_BITS, ALTERED_BY_RULE, DROP_DOWN, DROP_FATE, DROP_LOSS, DROP_MTU, DROP_NONE, DROP_OVERRUN, DROP_QUEUE, FRAME_DELIVERED, FRAME_DROPPED,
@@ -64,9 +65,22 @@ cdef void link_dir_reset(link_dir *d) noexcept nogil:
     memset(&d.n, 0, sizeof(link_counters))
 
 
-cdef void note(
-    link_dir *d, int what, int cause, uint64_t index, const uint8_t *p, uint32_t length, uint8_t altered,
+cdef inline void note(
+    link_dir *d, int what, int cause, uint64_t index, const uint8_t *p, uint32_t length, uint8_t altered, bint new,
 ) noexcept nogil:
+    """new: bytes that no link has carried yet; those of a frame that goes on as it came are in the digest."""
+    if what == FRAME_DROPPED:
+        d.n.dropped[cause] += 1
+    digest_words(&d.w.digest, <uint64_t>d.w.s.now, <uint64_t>d.link << 32 | <uint64_t>d.direction << 16 | <uint64_t>what << 8 | <uint64_t>cause)
+    if new:
+        digest_feed(&d.w.digest, index, <uint64_t>1 << 32 | length, p, length)
+    else:
+        digest_words(&d.w.digest, index, length)
+    if d.w.log.on or d.w.tap != NULL:
+        show(d, what, cause, index, p, length, altered)
+
+
+cdef void show(link_dir *d, int what, int cause, uint64_t index, const uint8_t *p, uint32_t length, uint8_t altered) noexcept nogil:
     cdef happening h
     h.time = d.w.s.now
     h.index = index
@@ -79,8 +93,6 @@ cdef void note(
     h.cause = <uint8_t>cause
     h.altered = altered
     h.pad = 0
-    if what == FRAME_DROPPED:
-        d.n.dropped[cause] += 1
     observe(d.w, &h, p)
 
 
@@ -168,15 +180,6 @@ cdef inline uint64_t draw(link_dir *d, uint64_t purpose, uint64_t index) noexcep
     return keyed_draw(d.w.seed, <uint64_t>d.link << 1 | d.direction, purpose, index)
 
 
-cdef inline uint64_t draw_below(uint64_t r, uint64_t n) noexcept nogil:
-    """[0, n) for any n: the upper 64 bits of the product, from halves."""
-    cdef uint64_t r0 = <uint32_t>r
-    cdef uint64_t n0 = <uint32_t>n
-    cdef uint64_t a = (r >> 32) * n0 + ((r0 * n0) >> 32)
-    cdef uint64_t b = r0 * (n >> 32) + <uint32_t>a
-    return (r >> 32) * (n >> 32) + (a >> 32) + (b >> 32)
-
-
 cdef inline bint too_large(link_dir *d, const uint8_t *p, uint32_t length) noexcept nogil:
     if d.mtu == 0 or length <= ETH_HLEN + d.mtu:
         return False
@@ -191,15 +194,15 @@ cdef inline void nothing_befalls(fate *f) noexcept nogil:
 
 
 cdef void link_send(link_dir *d, const uint8_t *p, uint32_t length) noexcept nogil:
-    send(d, p, length, NULL)
+    send(d, p, length, NULL, True)
 
 
 cdef bint link_forward(link_dir *d, frame *f) noexcept nogil:
-    return send(d, frame_bytes(f), f.length, f if f.events == 0 else NULL)
+    return send(d, frame_bytes(f), f.length, f if f.events == 0 else NULL, False)
 
 
-cdef bint send(link_dir *d, const uint8_t *p, uint32_t length, frame *given) noexcept nogil:
-    """given: NULL, or the frame where the bytes lie, which may be taken: then True."""
+cdef bint send(link_dir *d, const uint8_t *p, uint32_t length, frame *given, bint new) noexcept nogil:
+    """given: NULL, or the frame where the bytes lie, which may be taken: then True. new: as note() says."""
     cdef uint64_t index = d.index
     cdef fate f
     cdef int cause = DROP_NONE
@@ -207,7 +210,7 @@ cdef bint send(link_dir *d, const uint8_t *p, uint32_t length, frame *given) noe
     d.n.sent += 1
     d.n.sent_bytes += length
     link_update_queue(d)
-    note(d, FRAME_SENT, DROP_NONE, index, p, length, 0)
+    note(d, FRAME_SENT, DROP_NONE, index, p, length, 0, new)
     if d.fates == NULL:
         nothing_befalls(&f)
     else:
@@ -224,7 +227,7 @@ cdef bint send(link_dir *d, const uint8_t *p, uint32_t length, frame *given) noe
         return given != NULL and f.copies == 0
     else:
         cause = DROP_LOSS
-    note(d, FRAME_DROPPED, cause, index, p, length, 0)
+    note(d, FRAME_DROPPED, cause, index, p, length, 0, False)
     return False
 
 
@@ -275,7 +278,7 @@ cdef frame *launch(
     spoil(d, f, fate_)
     f.after = d.delay + fate_.delay + copy * fate_.gap
     if d.jitter:
-        f.after += <int64_t>draw_below(draw(d, KEYED_DELAY, index), <uint64_t>d.jitter + 1)
+        f.after += <int64_t>keyed_below(draw(d, KEYED_DELAY, index), <uint64_t>d.jitter + 1)
     f.loose = d.reorder or fate_.delay != 0 or fate_.hold != 0 or (copy != 0 and fate_.gap != 0)
     if fate_.hold and copy == 0:
         f.hold = fate_.hold
@@ -298,7 +301,7 @@ cdef void spoil(link_dir *d, frame *f, const fate *fate_) noexcept nogil:
     if flipped:
         fate_flip(fate_, frame_bytes(f), f.length)
     if lucky(d, &d.corrupt, KEYED_CORRUPT, f.index) and f.length > ETH_HLEN:
-        bit = draw_below(draw(d, KEYED_CORRUPT_BIT, f.index), <uint64_t>(f.length - ETH_HLEN) * 8)
+        bit = keyed_below(draw(d, KEYED_CORRUPT_BIT, f.index), <uint64_t>(f.length - ETH_HLEN) * 8)
         frame_bytes(f)[ETH_HLEN + bit // 8] ^= <uint8_t>(0x80 >> (bit & 7))
         flipped = True
     if flipped:
@@ -426,11 +429,11 @@ cdef bint arrive(link_dir *d, frame *f, int64_t now) noexcept nogil:
     cdef int status
     link_update_queue(d)
     if f.epoch != d.epoch:
-        note(d, FRAME_DROPPED, DROP_DOWN, f.index, frame_bytes(f), f.length, f.altered)
+        note(d, FRAME_DROPPED, DROP_DOWN, f.index, frame_bytes(f), f.length, f.altered, False)
         return False
     status = d.sink(d.sink_ctx, d.sink_number, frame_bytes(f), f.length, now)
     if status < 0:
-        note(d, FRAME_DROPPED, DROP_DOWN if status == -EHOSTDOWN else DROP_OVERRUN, f.index, frame_bytes(f), f.length, f.altered)
+        note(d, FRAME_DROPPED, DROP_DOWN if status == -EHOSTDOWN else DROP_OVERRUN, f.index, frame_bytes(f), f.length, f.altered, False)
     else:
         d.n.delivered += 1
         d.n.delivered_bytes += f.length
@@ -438,7 +441,7 @@ cdef bint arrive(link_dir *d, frame *f, int64_t now) noexcept nogil:
             d.n.reordered += 1
         else:
             d.last_delivered = f.index + 1
-        note(d, FRAME_DELIVERED, DROP_NONE, f.index, frame_bytes(f), f.length, f.altered)
+        note(d, FRAME_DELIVERED, DROP_NONE, f.index, frame_bytes(f), f.length, f.altered, f.altered != 0)
         if d.go_on != NULL:
             return d.go_on(d.sink_ctx, d.sink_number, f, now)
     return False

@@ -75,6 +75,8 @@ def ip_differences(written: Written, seen: Sniffed) -> list[str]:
 
 def tcp_differences(written: Written, tcp: RawTcp, flow: Flow, strict: bool) -> list[str]:
     found = []
+    if written.ports is not None and written.ports != (tcp.src_port, tcp.dst_port):
+        found.append(f"ports {tcp.src_port} > {tcp.dst_port} instead of {written.ports[0]} > {written.ports[1]}")
     if tcp.flags != written.flags:
         found.append(f"flags {flags_text(tcp.flags)} instead of {flags_text(written.flags)}")
     seq = tcp.seq if written.absolute else flow.seq_out(tcp)

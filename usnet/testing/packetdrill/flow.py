@@ -10,8 +10,8 @@ SYN, ACK = 0x02, 0x10
 
 @dataclass
 class Flow:
-    """One TCP connection of the script. What its SYNs say are the script's own numbers, the stack's shifted by what it chose; behind them, numbers count
-    from the initial one of their end."""
+    """One TCP connection of the script. What its SYNs say are the script's own numbers, the stack's shifted by what it chose; once both
+    ends have sent theirs, numbers count from the initial one of their end."""
 
     local_port: int
     remote_port: int
@@ -29,7 +29,9 @@ class Flow:
 
     def base(self, syn: bool) -> tuple[int, int]:
         """What is added to the script's numbers of the stack, and to those of the remote end, in a segment with SYN or without."""
-        return (self.shift, 0) if syn else ((self.shift + self.mine) & MASK, self.theirs or 0)
+        if syn or not self.known or self.theirs is None:
+            return self.shift, 0
+        return (self.shift + self.mine) & MASK, self.theirs
 
     def learn_stamp(self, written: Written, seen: RawTcp) -> None:
         """An inbound `ecr` names a value that left before."""

@@ -6,10 +6,10 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from usnet.sockets.fastopen import forget_servers, set_keys
+from usnet.sockets.fastopen import MSG_FASTOPEN, forget_servers, set_keys
 from usnet.testing.packetdrill.waiting import Prepared
 
-MSG_FASTOPEN, TCP_FASTOPEN = 0x20000000, 23
+TCP_FASTOPEN = 23
 CLIENT, SERVER = 1, 2
 BITS = 0x7FF  # of net.ipv4.tcp_fastopen that have a meaning
 FAR = 1 << 20

@@ -149,6 +149,8 @@ def read_option(name: str, words: list[str]) -> Option:
         if "TFO_COOKIE" in words:
             raise Unsupported("TFO_COOKIE, which no -D says")
         return (name, bytes.fromhex("".join(words)))
+    if name == "raw":
+        return (name, bytes.fromhex("".join(words)))
     if name == "md5":
         raise Unsupported("MD5 signatures (RFC 2385)")
     if name == "ECN":

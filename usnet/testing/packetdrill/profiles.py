@@ -56,8 +56,8 @@ LINUX = Profile(
     "linux",
     config={
         "rcvbuf": 15 * KIB * KIB, "sndbuf": 256 * KIB, "syn_retries": 5, "synack_retries": 5, "rto_initial": SECOND, "rto_min": 200 * MS,
-        "push_bursts": 2, "quick_acks": 16, "bare_probes": 1, "rst_timestamps": 1, "more_until_ack": 1, "wide_growth": 1, "rto_spread": 1, "slow_start_step": 0,
-        "idle_restart": 0, "syn_queue_backlog": 1, "fastopen_exp": 1,
+        "push_bursts": 2, "quick_acks": 16, "bare_probes": 1, "rst_timestamps": 1, "more_until_ack": 1, "wide_growth": 1, "rto_spread": 1,
+        "slow_start_step": 0, "idle_restart": 0, "syn_queue_backlog": 1, "fastopen_exp": 1,
     },
     defined=frozenset({"Linux"}),
     sysctls={

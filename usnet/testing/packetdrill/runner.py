@@ -219,7 +219,7 @@ class Run:
     def returned(self, call: Call, result: Any, error: int) -> None:
         name = errno.errorcode.get(error, str(error)) if error else ""
         wanted = None if call.result is None or call.result == ANY else self.calls.value(call.result)
-        fits = wanted is None or (result >= 0 and wanted >= 0 if call.name in GIVES_DESCRIPTOR else result == wanted)
+        fits = wanted is None or result == wanted or (call.name in GIVES_DESCRIPTOR and result >= 0 and wanted >= 0)
         if call.errno is not None and fits:
             fits = call.errno == name or getattr(errno, call.errno, -1) == error
         if not fits:
@@ -230,9 +230,9 @@ class Run:
         """Which socket the packets are about."""
         if call.name == "socket":
             self.flow, self.listens = None, False
-        elif call.name == "listen":
+        elif call.name == "listen" and call.result == 0:
             self.listens = True
-        elif call.name == "connect" or (call.name in ("sendto", "sendmsg") and self.flow is None):
+        elif (call.name == "connect" and call.errno not in ("EALREADY", "EISCONN")) or (call.name in ("sendto", "sendmsg") and self.flow is None):
             self.flow = Flow(0, self.connect_port)
 
     # Packets
@@ -288,7 +288,7 @@ class Run:
         limit = None if event.time.any else max(until, self.machine.now) + max(PATIENCE, self.allowed(until, self.last))
         self.machine.run()
         self.poll()
-        while not self.next_is_here():
+        while not self.next_is_here(written.ports):
             if limit is not None and self.machine.now >= limit:
                 self.fail(written.text, "nothing", [f"no packet until {limit / 1e9:.6f} s"])
             deadline = self.machine.run()
@@ -308,12 +308,12 @@ class Run:
         if not event.time.any:
             self.on_time(start, seen.time, self.last, until)
 
-    def next_is_here(self) -> bool:
+    def next_is_here(self, ports: tuple[int, int] | None) -> bool:
         """Whether a packet has left. One of no connection of the script's is passed over, as by the original, but not by --strict."""
         left = self.machine.left
         while left and not self.strict and self.flow is not None:
-            tcp, flow = left[0].tcp, self.flow
-            if tcp is None or (tcp.flags & SYN if not flow.local_port else (tcp.src_port, tcp.dst_port) == (flow.local_port, flow.remote_port)):
+            tcp, ends = left[0].tcp, ports or (self.flow.local_port, self.flow.remote_port)
+            if tcp is None or (tcp.src_port, tcp.dst_port) == ends or (ends[0] == 0 and tcp.flags & SYN):
                 break
             left.popleft()
         return bool(left)
