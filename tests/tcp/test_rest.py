@@ -25,7 +25,9 @@ FIELDS = {
     **dict.fromkeys(("ts_recent_at", "srtt", "rttvar", "min_rtt", "rto", "last_recv", "stalled_since", "last_send", "rexmt_at"), NS),
     **dict.fromkeys(("last_oow_ack", "keep_idle", "keep_interval", "user_timeout", "rcv_pos", "retransmits", "timer_at", "fin_pos"), NS),
     **dict.fromkeys(("laddr", "raddr"), ADDRESS),
-    "cc": st.fixed_dictionaries({**dict.fromkeys(("cwnd", "ssthresh", "mss", "acked"), U32), "step": st.just(0), "priv": st.sampled_from([[0, 0], [1, 0]])}),
+    "cc": st.fixed_dictionaries({
+        **dict.fromkeys(("cwnd", "ssthresh", "mss", "acked"), U32), "step": st.just(0), "priv": st.sampled_from([[0, 0], [1, 0]]),
+    }),
     "state": st.sampled_from([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
     "error": st.integers(0, 120),
     "rcv_ready": st.integers(0, 2),
