@@ -13,7 +13,7 @@ from usnet.sockets.constants cimport (
     AF_INET, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_BROADCAST, SO_DOMAIN, SO_ERROR,
     SO_KEEPALIVE, SO_LINGER, SO_PROTOCOL, SO_RCVBUF, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDTIMEO,
     SO_TYPE, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, TCP_CORK, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL,
-    TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT, linger, timeval,
+    TCP_LINGER2, TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT, linger, timeval,
 )
 from usnet.sockets.fastopen cimport fast_get, fast_option, fast_set
 from usnet.sockets.table cimport (
@@ -23,7 +23,7 @@ from usnet.sockets.table cimport (
 from usnet.sockets.tcp_info cimport tcp_info, tcp_info_of
 from usnet.tcp.calls cimport tcp_take_error
 from usnet.tcp.options cimport (
-    OPT_ACCEPTCONN, OPT_CORK, OPT_KEEPALIVE, OPT_KEEPCNT, OPT_KEEPIDLE, OPT_KEEPINTVL, OPT_MAXSEG, OPT_NODELAY,
+    OPT_ACCEPTCONN, OPT_CORK, OPT_KEEPALIVE, OPT_KEEPCNT, OPT_KEEPIDLE, OPT_KEEPINTVL, OPT_LINGER2, OPT_MAXSEG, OPT_NODELAY,
     OPT_QUICKACK, OPT_RCVBUF, OPT_REUSEADDR, OPT_REUSEPORT, OPT_SNDBUF, OPT_TOS, OPT_TTL, OPT_USER_TIMEOUT, tcp_get, tcp_set,
 )
 
@@ -68,6 +68,8 @@ cdef int tcp_option(int name) noexcept nogil:
         return OPT_CORK
     if name == TCP_QUICKACK:
         return OPT_QUICKACK
+    if name == TCP_LINGER2:
+        return OPT_LINGER2
     return 0
 
 

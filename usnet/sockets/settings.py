@@ -38,6 +38,8 @@ from usnet.sockets.setting_kinds import (
 
 LAYOUTS = ("aligned", "packed")
 """Orders of a SYN's options, by their numbers (LAYOUT_* of usnet.wire.tcp)."""
+ERRORS = ("rfc", "linux", "freebsd")
+"""Whose meanings ICMP errors have, by their numbers (ERRORS_* of usnet.tcp.icmp)."""
 COOKIES = ("off", "full", "always")
 """When SYN cookies are sent, by their numbers (COOKIE_* of usnet.tcp.cookies)."""
 CONTROLLERS = ("newreno",)
@@ -106,6 +108,13 @@ class Tcp(Table):
     insecure_rst: bool = switch(False, "a RST anywhere in the window resets (RFC 793), not only at its beginning (RFC 5961)")
     insecure_syn: bool = switch(False, "a SYN in the window resets (RFC 793) instead of earning an ACK (RFC 5961)")
     challenge_interval: int = time(500 * 10**6, 0, 60 * 10**9, "time between ACKs in answer to empty segments outside the window (RFC 5961)")
+    challenge_limit: int = count(0, 0, 10**6, "such ACKs a second by the stack as a whole, about; 0: any number")
+    error_rules: str = choice("rfc", ERRORS, "which ICMP errors end an attempt to connect, and what errno they and resets give")
+    icmp_ends: bool = switch(True, "ICMP errors may end an attempt to connect at all")
+    mtu_patience: int = count(1, 0, 15, "timeouts that confirm a smaller path MTU where larger segments have arrived (RFC 5927, 7.2)")
+    rfc1337: bool = switch(True, "a RST does not end TIME-WAIT")
+    time_wait_reuse: bool = switch(False, "connect() may take the ends of a connection in TIME-WAIT with timestamps (RFC 6191)")
+    max_orphans: int = count(65536, 0, 1 << 26, "closed connections that still send or wait; closing one more resets it")
     drop_synfin: int = count(1, 0, 2, "SYN with FIN is dropped: 0 never, 1 by listeners, 2 always")
     time_wait_quiet: bool = switch(False, "in TIME-WAIT only what has ACK is answered, as in FreeBSD")
     push_bursts: int = count(0, 0, 255, "least segments of a burst whose last one has PSH, as Linux's large frames do; 0: what ends the queue has it")
@@ -302,6 +311,7 @@ class Settings:
         values = {**dataclasses.asdict(self.tcp), **dataclasses.asdict(self.ip), **driver}
         values["cc"] = CONTROLLERS.index(values["cc"])
         values["option_layout"] = LAYOUTS.index(values["option_layout"])
+        values["error_rules"] = ERRORS.index(values["error_rules"])
         values["syncookies"] = COOKIES.index(values["syncookies"])
         return {name: int(value) for name, value in values.items()}
 

@@ -20,7 +20,7 @@ from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.memory.chunks cimport CHUNK_BYTES
 from usnet.memory.pieces cimport queue_read, queue_take, queue_write
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_listening
-from usnet.tcp.handshake cimport handshake_start
+from usnet.tcp.handshake cimport handshake_number_above, handshake_start
 from usnet.tcp.calls cimport ready_both, tcb_ready
 from usnet.tcp.lend cimport lend_fill, lend_may
 from usnet.tcp.output cimport tcp_want_output
@@ -33,16 +33,16 @@ from usnet.tcp.tables cimport (
     tcb_connections_conflict,
     tcb_drop,
     tcb_enter,
+    tcb_find,
+    tcb_may_inherit,
     tcb_new,
     tcb_pick_bound_port,
     tcb_pick_port,
     tcp_notify,
 )
 from usnet.tcp.tcb cimport (
-    T_LINGER,
     TCPS_CLOSED,
     TCPS_ESTABLISHED,
-    TCPS_FIN_WAIT_2,
     TCPS_LISTEN,
     TCPS_SYN_RECEIVED,
     TCPS_SYN_SENT,
@@ -59,8 +59,7 @@ from usnet.tcp.tcb cimport (
     TFO_PASSIVE,
     tcb,
 )
-from usnet.tcp.teardown cimport tcp_end, tcp_end_reset, tcp_send_fin
-from usnet.tcp.timers cimport tcp_arm
+from usnet.tcp.teardown cimport tcp_end, tcp_end_reset, tcp_orphan, tcp_send_fin
 from usnet.wire.addr cimport addr_is_any, ip_addr
 from usnet.wire.seq cimport seq_diff
 
@@ -129,9 +128,27 @@ cdef int tcp_accept(tcp_state *t, uint32_t c, uint32_t owner, uint32_t *conn) no
     return 0
 
 
+cdef int take_ends(tcp_state *t, uint32_t c, int64_t now, uint32_t *after) noexcept nogil:
+    """Into the table of connections, in place of one in TIME-WAIT if that may be: 0, 1 (then *after is the last number that it used), or an errno."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef int status = tcb_enter(t, c)
+    cdef uint32_t other
+    if status != -EADDRNOTAVAIL:
+        return status
+    other = tcb_find(t, &k.laddr, k.lport, &k.raddr, k.rport)
+    if not tcb_may_inherit(t, other, now):
+        return status
+    after[0] = tcb_at(t, other).snd_max
+    t.counters.time_wait_reuses += 1
+    tcp_end(t, other, 0)
+    status = tcb_enter(t, c)
+    return status if status else 1
+
+
 cdef int tcp_connect(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef int status
+    cdef uint32_t after
     cdef ip_addr src
     if k.state == TCPS_LISTEN:
         return -EISCONN
@@ -152,13 +169,15 @@ cdef int tcp_connect(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t por
     k.rport = port
     k.error = 0
     if k.lport == 0:
-        status = tcb_pick_port(t, c)
+        status = tcb_pick_port(t, c, now)
         if status:
             return status
-    status = tcb_enter(t, c)
-    if status:
+    status = take_ends(t, c, now, &after)
+    if status < 0:
         return status
     handshake_start(t, c, now)
+    if status:
+        handshake_number_above(k, after)
     return 0
 
 
@@ -331,10 +350,8 @@ cdef void tcp_close(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         tcp_end_reset(t, c, ECONNRESET, now)    # bytes that will never be read: the peer must know
     elif k.state == TCPS_TIME_WAIT:
         tcb_clear_queues(t, k, False)       # nobody will read it
-    elif k.state == TCPS_FIN_WAIT_2:
-        tcp_arm(t, c, T_LINGER, now + t.config.fin_wait_2)
     else:
-        tcp_send_fin(t, c)
+        tcp_orphan(t, c, now)
 
 
 cdef void tcp_abort(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:

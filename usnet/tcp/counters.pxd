@@ -33,7 +33,14 @@ cdef struct tcp_counters:
     uint64_t cookies_sent       # SYNs answered by a cookie
     uint64_t cookies_received   # ACKs that brought one back
     uint64_t cookies_failed     # ACKs of nothing, while cookies were out, that did not
+    uint64_t challenges_skipped     # that config.challenge_limit did not allow
+    uint64_t icmp_hard          # ICMP errors that ended an attempt to connect
+    uint64_t icmp_soft          # ... that are remembered in case the connection times out
+    uint64_t mtu_doubted        # ... that named a smaller path MTU and are not believed yet (config.mtu_patience)
+    uint64_t orphan_aborts      # connections reset when they were closed: too many orphans, or TCP_LINGER2 below 0
+    uint64_t time_wait_reuses   # connections in TIME-WAIT that another took the ends of
     uint64_t queue_aborts       # RSTs because the queue for accept was full (abort_on_overflow)
+    uint64_t orphans            # that nobody holds and that are not over (a gauge)
     uint64_t established        # now in ESTABLISHED or CLOSE-WAIT (a gauge)
 
 # Bytes of payload, by what was done with them. Copied: all but in_kept, in_handed, out_committed and out_lent.

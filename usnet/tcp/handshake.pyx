@@ -151,7 +151,7 @@ cdef void forget_attempt(tcp_state *t, tcb *k) noexcept nogil:
     k.flags &= ~<uint32_t>(TF_TIMESTAMPS | TF_WSCALE | TF_SACK | TF_RTT_TIMED | TF_ACK_NOW | TF_FIN_QUEUED | TF_RCV_SHUT)
     k.backoff = k.unanswered = k.syn_retries = k.dupacks = k.fastopen = 0
     k.snd_wscale = k.rcv_wscale = 0
-    k.stalled_since = 0
+    k.stalled_since = k.soft_error = 0
     k.srtt = k.rttvar = k.min_rtt = 0
     k.rto = t.config.rto_initial
     k.rcv_nxt = k.rcv_adv = k.last_ack_sent = 0
@@ -179,6 +179,7 @@ cdef void inherit(tcb *k, const tcb *parent, const packet *p, const tcp_repr *r)
     k.keep_idle = parent.keep_idle
     k.keep_interval = parent.keep_interval
     k.user_timeout = parent.user_timeout
+    k.linger2 = parent.linger2
     k.user_mss = parent.user_mss
     k.keep_count = parent.keep_count
     k.ttl = parent.ttl

@@ -6,8 +6,10 @@ from libc.string cimport memset
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
+from usnet.memory.random cimport rng_below
 from usnet.tcp.blocks cimport blocks_twice
 from usnet.tcp.fastopen cimport fastopen_was_reset
+from usnet.tcp.icmp cimport ERRORS_FREEBSD
 from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_number_above, handshake_settle, handshake_syn_sent
 from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
 from usnet.tcp.receive cimport receive_text
@@ -36,7 +38,7 @@ from usnet.tcp.state cimport (
     tcb_at,
     tcp_state,
 )
-from usnet.tcp.steps cimport DELACK_LIMIT, owe_ack, record_timestamp, take_ack, tell_room, update_window
+from usnet.tcp.steps cimport ack_weight, owe_ack, record_timestamp, take_ack, tell_room, update_window
 from usnet.tcp.tables cimport tcb_find, tcb_find_listener, tcp_notify
 from usnet.tcp.tcb cimport (
     T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
@@ -89,12 +91,26 @@ cdef bint check_paws(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s,
     return False
 
 
+cdef bint within_limit(tcp_state *t, int64_t now) noexcept nogil:
+    """Whether the stack as a whole may answer once more. How often in a second nobody can tell (CVE-2016-5696): half the limit, and a draw."""
+    if t.config.challenge_limit == 0:
+        return True
+    if now >= t.challenge_until:
+        t.challenge_until = now + 1000000000
+        t.challenge_left = (t.config.challenge_limit + 1) // 2 + rng_below(t.random, t.config.challenge_limit)
+    if t.challenge_left == 0:
+        t.counters.challenges_skipped += 1
+        return False
+    t.challenge_left -= 1
+    return True
+
+
 cdef void answer_outside(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
     """The ACK that an unacceptable segment earns; for those without text at a limited rate (RFC 5961, section 7), so that two ends cannot keep each
     other busy."""
     cdef tcb *k = tcb_at(t, c)
-    if s.n + s.fin == 0:
-        if k.last_oow_ack and now - k.last_oow_ack < t.config.challenge_interval:
+    if s.n + s.fin == 0 or s.syn:
+        if k.last_oow_ack and now - k.last_oow_ack < t.config.challenge_interval or not within_limit(t, now):
             return
         k.last_oow_ack = now
         t.counters.challenge_acks += 1
@@ -105,7 +121,8 @@ cdef bint acceptable(const tcb *k, const text *s) noexcept nogil:
     """RFC 9293, 3.10.7.4, first step: the four cases of window and length."""
     cdef uint32_t window = <uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt) if seq_gt(k.rcv_adv, k.rcv_nxt) else 0
     cdef uint32_t n = text_len(s)
-    if k.flags & TF_ALL_ROOM and TCPS_ESTABLISHED <= k.state < TCPS_TIME_WAIT and k.rcvbuf > k.rcv_ready + window:
+    if (k.flags & TF_ALL_ROOM and (TCPS_ESTABLISHED if k.parent != NONE else TCPS_SYN_RECEIVED) <= k.state < TCPS_TIME_WAIT
+            and k.rcvbuf > k.rcv_ready + window):
         window = k.rcvbuf - k.rcv_ready     # more than 16 bits could say
     if window == 0:
         return n == 0 and s.seq == k.rcv_nxt
@@ -154,22 +171,33 @@ cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
     return False
 
 
+cdef int reset_errno(const tcp_state *t, const tcb *k) noexcept nogil:
+    if k.state == TCPS_TIME_WAIT:
+        return 0
+    if k.state == TCPS_SYN_RECEIVED and k.parent == NONE and not k.fastopen & TFO_PASSIVE:
+        return ECONNREFUSED
+    if k.state == TCPS_CLOSE_WAIT and t.config.error_rules != ERRORS_FREEBSD:
+        return EPIPE                        # all was heard: only writing fails
+    return ECONNRESET
+
+
 cdef bint check_rst(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, int64_t now) noexcept nogil:
     """RFC 5961, section 3: only a RST at exactly rcv_nxt resets."""
     cdef tcb *k = tcb_at(t, c)
+    cdef text bare = s[0]
     if not r.flags & TH_RST:
         return True
-    if k.state == TCPS_TIME_WAIT:           # RFC 1337
+    if k.state == TCPS_TIME_WAIT and (t.config.rfc1337 or r.seq != k.rcv_nxt):
         count_drop(t, TDROP_TIME_WAIT)
     elif r.seq == k.rcv_nxt or t.config.insecure_rst:
         t.counters.rsts_in += 1
         if k.fastopen & TFO_PASSIVE:
             fastopen_was_reset(t, k, now)
-        tcp_end(t, c, ECONNREFUSED if k.state == TCPS_SYN_RECEIVED and k.parent == NONE and not k.fastopen & TFO_PASSIVE
-                else (EPIPE if k.state == TCPS_CLOSE_WAIT else ECONNRESET))     # all was heard: only writing fails, as in Linux
+        tcp_end(t, c, reset_errno(t, k))
     else:
         count_drop(t, TDROP_RST_SEQ)
-        answer_outside(t, c, s, now)
+        bare.n = bare.fin = 0               # at a limited rate, whatever it carries
+        answer_outside(t, c, &bare, now)
     return False
 
 
@@ -255,13 +283,6 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
     return True
 
 
-cdef inline uint8_t weight(const tcp_state *t, const tcb *k, const text *s) noexcept nogil:
-    """What an arrival adds towards DELACK_LIMIT: several full segments in one are one arrival, and reach it alone."""
-    if s.n < k.rcv_mss:
-        return t.config.delack_small
-    return DELACK_LIMIT if s.size < s.n and s.n >= 2 * <uint32_t>k.rcv_mss else 4
-
-
 cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
     """Seventh step: trims to the window and to the peer's FIN, queues. True if an ACK is due at once, of a FIN too."""
     cdef tcb *k = tcb_at(t, c)
@@ -302,7 +323,7 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
                 s.fin = 0
             at_once = True
         else:
-            at_once = owe_ack(t, c, k, weight(t, k, s), now)
+            at_once = owe_ack(t, c, k, ack_weight(t, k, s.n, s.size), now)
     return at_once
 
 
@@ -341,6 +362,7 @@ cdef bint reuse_time_wait(tcp_state *t, uint32_t c, const packet *p, const tcp_r
     if heir == NONE:
         return False
     after = k.snd_max
+    t.counters.time_wait_reuses += 1
     tcp_end(t, c, 0)
     handshake_listen(t, heir, p, r, n, now)
     c = tcb_find(t, &p.dst, r.dst_port, &p.src, r.src_port)

@@ -9,5 +9,6 @@ COUNTERS = (
     "segments_in", "segments_out", "bytes_in", "bytes_out", "retransmits", "fast_retransmits", "rto_count", "probes", "dupacks_in",
     "ooo_in", "sacks_in", "sacks_out", "sacks_bad", "sacks_full", "sacks_reneged", "dsacks_in", "dsacks_out", "rescues", "acks_out", "rsts_out",
     "rsts_in", "active_opens", "passive_opens", "attempt_fails", "resets", "accepted", "challenge_acks", "keep_probes", "cookies_sent",
-    "cookies_received", "cookies_failed", "queue_aborts", "established",
+    "cookies_received", "cookies_failed", "challenges_skipped", "icmp_hard", "icmp_soft", "mtu_doubted", "orphan_aborts",
+    "time_wait_reuses", "queue_aborts", "orphans", "established",
 )

@@ -20,6 +20,7 @@ cdef enum tcp_option:
     OPT_TTL = 14                # 0: the stack's default
     OPT_CORK = 16
     OPT_QUICKACK = 17           # 1 while ACKs are not delayed
+    OPT_LINGER2 = 40            # seconds: that an orphan waits in FIN-WAIT-2; below 0: not at all, which is told as UINT32_MAX
     OPT_TOS = 15                # DSCP and ECN bits; the latter are ours and stay 0
 
 cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept nogil    # 0, -EINVAL, -ENOPROTOOPT

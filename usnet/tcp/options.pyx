@@ -1,6 +1,6 @@
 """Options of a connection, and what can be asked about it. Ranges are Linux's."""
 from libc.errno cimport EINVAL, ENOPROTOOPT
-from libc.stdint cimport INT32_MAX, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport INT32_MAX, UINT32_MAX, int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.tcp.output cimport tcp_corked, tcp_want_output
 from usnet.tcp.state cimport tcb_at, tcb_seen, tcp_state
@@ -31,6 +31,7 @@ cdef enum:
     MAX_KEEP_COUNT = 127
     MIN_MAXSEG = 88             # bytes
     MAX_MAXSEG = 32767
+    MAX_LINGER2 = 120           # seconds
     QUICK_ACKS = 16             # that TCP_QUICKACK lasts for, as in Linux
 
 
@@ -119,6 +120,8 @@ cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept n
         k.user_timeout = value * 1000000
     elif option == OPT_MAXSEG:
         return set_maxseg(k, value)
+    elif option == OPT_LINGER2:
+        k.linger2 = -1 if value < 0 else (value if value < MAX_LINGER2 else MAX_LINGER2) * SECOND
     elif option == OPT_TTL:
         k.ttl = <uint8_t>value
         k.form.way = 0
@@ -165,6 +168,8 @@ cdef int64_t tcp_get(tcp_state *t, uint32_t c, int option) noexcept nogil:
         return k.user_timeout // 1000000
     if option == OPT_MAXSEG:
         return maxseg(k)
+    if option == OPT_LINGER2:
+        return UINT32_MAX if k.linger2 < 0 else (k.linger2 if k.linger2 else t.config.fin_wait_2) // SECOND
     if option == OPT_STATE:
         return k.state
     if option == OPT_ACCEPTCONN:

@@ -58,6 +58,7 @@ cdef struct terms:
     int64_t keep_idle
     int64_t keep_interval
     int64_t user_timeout
+    int64_t linger2
     uint32_t sndbuf
     uint32_t rcvbuf
     uint32_t cc_mss

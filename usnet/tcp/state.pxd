@@ -77,6 +77,13 @@ cdef struct tcp_config:
     uint8_t idle_restart        # 1: after an RTO without sending cwnd is that of a start (RFC 5681, 4.1); default
     uint8_t cc                  # CC_*
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
+    uint8_t error_rules         # ERRORS_* (tcp/icmp): which ICMP errors end an attempt to connect, and what applications hear of them and of resets
+    uint8_t icmp_ends           # 1: ICMP errors may end attempts to connect at all
+    uint8_t mtu_patience        # retransmission timeouts that a smaller path MTU has to be confirmed by, when more has arrived in one piece (RFC 5927, 7.2)
+    uint8_t rfc1337             # 1: a RST does not end TIME-WAIT
+    uint8_t time_wait_reuse     # 1: connect may take the ends of a connection in TIME-WAIT with timestamps (RFC 6191)
+    uint32_t challenge_limit    # ACKs a second, of all connections together, that challenge_interval is about; about so many, drawn anew each second; 0: any
+    uint32_t max_orphans        # connections that nobody holds and that are not over; closing one more resets it
     uint8_t syncookies          # COOKIE_* (tcp/cookies); default COOKIE_FULL
     uint8_t syn_queue_backlog   # 1: a listener has no more half-open connections than its backlog and one, as in Linux
     uint8_t abort_on_overflow   # 1: an ACK that finds the queue for accept full earns a RST, not silence
@@ -138,6 +145,8 @@ cdef struct tcp_state:
     uint64_t isn_key[2]         # SipHash: initial sequence numbers (RFC 6528), timestamp offsets, ports (RFC 6056)
     uint64_t cookie_key[2]      # SipHash: SYN cookies
     uint32_t port_hint
+    int64_t challenge_until     # ns: when challenge_left is drawn anew
+    uint32_t challenge_left
     tcp_config config
     tcp_counters counters
     tcp_copies copies

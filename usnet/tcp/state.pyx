@@ -196,6 +196,7 @@ cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
     m.keep_idle = k.keep_idle
     m.keep_interval = k.keep_interval
     m.user_timeout = k.user_timeout
+    m.linger2 = k.linger2
     m.sndbuf = k.sndbuf
     m.rcvbuf = k.rcvbuf
     m.cc_mss = k.cc.mss
@@ -218,6 +219,7 @@ cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
     k.keep_idle = m.keep_idle
     k.keep_interval = m.keep_interval
     k.user_timeout = m.user_timeout
+    k.linger2 = m.linger2
     k.sndbuf = m.sndbuf
     k.rcvbuf = m.rcvbuf
     k.cc.mss = m.cc_mss

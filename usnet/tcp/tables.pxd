@@ -35,7 +35,9 @@ cdef int tcb_bind(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) 
 # Whether a connection that lives or waits in TIME-WAIT keeps c from (addr, port): as Linux, unless both have SO_REUSEADDR. However many there are,
 # it looks at one of each local address and SO_REUSE*.
 cdef bint tcb_connections_conflict(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil
-cdef int tcb_pick_port(tcp_state *t, uint32_t c) noexcept nogil         # a free local port for laddr, raddr, rport: 0 or -EADDRNOTAVAIL
+# Whether another connection may take the ends of c now (config.time_wait_reuse).
+cdef bint tcb_may_inherit(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
+cdef int tcb_pick_port(tcp_state *t, uint32_t c, int64_t now) noexcept nogil         # a free local port for laddr, raddr, rport: 0 or -EADDRNOTAVAIL
 cdef int tcb_pick_bound_port(tcp_state *t, uint32_t c, const ip_addr *addr) noexcept nogil         # bind to port 0
 cdef uint32_t tcp_new_isn(tcp_state *t, const tcb *k, int64_t now) noexcept nogil                  # RFC 6528
 cdef uint32_t tcp_ts_offset(tcp_state *t, const tcb *k) noexcept nogil                             # RFC 7323, section 5.4

@@ -33,11 +33,13 @@ from usnet.tcp.state cimport (
 )
 from usnet.tcp.tcb cimport (
     TCPS_LISTEN,
+    TCPS_TIME_WAIT,
     TF_BOUND,
     TF_HASHED,
     TF_KEEPALIVE,
     TF_REUSE,
     TF_REUSEPORT,
+    TF_TIMESTAMPS,
     tcb,
 )
 from usnet.wire.addr cimport addr_as_it_lies, addr_eq, addr_is_any, addr_is_v4, ip_addr
@@ -48,6 +50,7 @@ cdef enum:
     MS = 1000000                # ns
     SHARING = TF_REUSE | TF_REUSEPORT
     TUPLE_BYTES = 36            # laddr, raddr, lport, rport as they lie in a tcb
+    REUSE_AFTER = 1000000000    # ns behind the last timestamp: whatever clock the peer counts by, ours has moved on (RFC 6191, section 2)
 
 
 cdef void set_defaults(tcp_config *g) noexcept nogil:
@@ -62,6 +65,8 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.delack_small = g.drop_synfin = g.idle_restart = 1
     g.slow_start_step = 2
     g.syncookies = COOKIE_FULL
+    g.icmp_ends = g.mtu_patience = g.rfc1337 = 1
+    g.max_orphans = 65536
     g.challenge_interval = 500000000
     g.timestamps = g.window_scaling = g.sack = g.short_way = 1
     g.cc = CC_NEWRENO
@@ -395,10 +400,18 @@ cdef int tcb_pick_bound_port(tcp_state *t, uint32_t c, const ip_addr *addr) noex
     return -EADDRINUSE
 
 
-cdef int tcb_pick_port(tcp_state *t, uint32_t c) noexcept nogil:
+cdef bint tcb_may_inherit(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef const tcb *k
+    if not t.config.time_wait_reuse:
+        return False
+    k = tcb_at(t, c)
+    return k.state == TCPS_TIME_WAIT and k.flags & TF_TIMESTAMPS and now - k.ts_recent_at >= REUSE_AFTER
+
+
+cdef int tcb_pick_port(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """RFC 6056, algorithm 4: a keyed offset for the pair of ends, and a counter."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t offset, _i
+    cdef uint32_t offset, other, _i
     cdef uint16_t port
     k.lport = 0
     offset = <uint32_t>siphash(t.isn_key, <const uint8_t *>&k.laddr, TUPLE_BYTES)
@@ -407,7 +420,8 @@ cdef int tcb_pick_port(tcp_state *t, uint32_t c) noexcept nogil:
         t.port_hint += 1
         if hash_first(&t.ports, port_tag(port)) == NONE or not port_conflicts(t, c, &k.laddr, port):
             k.lport = port
-            if find_hashed(t, k, tuple_hash(t, k)) == NONE:
+            other = find_hashed(t, k, tuple_hash(t, k))
+            if other == NONE or tcb_may_inherit(t, other, now):
                 return 0
     k.lport = 0
     return -EADDRNOTAVAIL

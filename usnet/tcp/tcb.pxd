@@ -49,6 +49,7 @@ cdef enum:
     TF_MORE = 0x40000           # MSG_MORE: the same until the next call
     TF_FORCE = 0x80000          # the next output may send a small segment (probe, override of SWS)
     TF_ALL_ROOM = 0x100000      # each segment's window is all the room there is, but a little (tcp_config.all_room)
+    TF_ORPHAN = 0x200000        # counted in tcp_counters.orphans
     TF_REUSEPORT = 0x800000
     TF_REXMT_NOW = 0x1000000    # recovery asks for the segment at snd_una to be sent again
     TF_FIN_HELD = 0x2000000     # a FIN arrived ahead of data that is missing: fin_pos is valid
@@ -162,6 +163,8 @@ cdef struct tcb:
     uint32_t prev               # in the former
     uint32_t listener           # its struct listener while in LISTEN; NONE
     int32_t error               # errno that ended it, told once; 0
+    int32_t soft_error          # errno of the last ICMP error, told if it times out with snd_una at soft_una still; 0
+    uint32_t soft_una
     # Settings of this connection
     uint16_t user_mss           # TCP_MAXSEG: the most that is offered and sent, bytes of payload; 0: no limit
     uint8_t keep_count          # unanswered probes that end it; 0: the stack's setting
@@ -171,6 +174,7 @@ cdef struct tcb:
     int64_t keep_idle           # ns
     int64_t keep_interval       # ns
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
+    int64_t linger2             # ns (TCP_LINGER2): that an orphan waits in FIN-WAIT-2; 0: the stack's setting; below 0: not at all
     uint64_t retransmits        # segments sent again
     uint32_t terms              # those it rested with last, or NONE
     uint32_t fast               # its struct fast_open (tcp/fast) while a handshake by Fast Open runs, and of a listener; NONE

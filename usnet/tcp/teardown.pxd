@@ -12,5 +12,7 @@ cdef bint tcp_fin_acked(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 # The peer's FIN is next in order.
 cdef void tcp_fin_received(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 cdef void tcp_enter_time_wait(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
+# Nobody holds it any more: FIN behind what is queued, or the wait for the peer's; a reset where there are too many. c may be gone.
+cdef void tcp_orphan(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 # The application will write no more: FIN behind what is queued.
 cdef void tcp_send_fin(tcp_state *t, uint32_t c) noexcept nogil

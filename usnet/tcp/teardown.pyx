@@ -1,11 +1,12 @@
 """Ends of connections."""
+from libc.errno cimport ECONNABORTED
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from usnet.memory.arena cimport NONE
 from usnet.tcp.fastopen cimport fastopen_ended, fastopen_over
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.segment cimport segment_reset
-from usnet.tcp.state cimport listener, listener_at, tcb_at, tcp_state
+from usnet.tcp.state cimport listener, listener_at, tcb_at, tcb_live, tcp_state
 from usnet.tcp.states cimport tcp_set_state
 from usnet.tcp.tables cimport tcb_clear_queues, tcb_drop, tcb_leave, tcp_notify
 from usnet.tcp.tcb cimport (
@@ -26,6 +27,7 @@ from usnet.tcp.tcb cimport (
     TF_FIN_QUEUED,
     TF_FIN_RECEIVED,
     TF_HELD,
+    TF_ORPHAN,
     TF_RCV_SHUT,
     TFO_ASKED,
     tcb,
@@ -46,6 +48,37 @@ cdef void leave_syn_queue(tcp_state *t, uint32_t c) noexcept nogil:
     q.n_syn -= 1
 
 
+cdef void adopt(tcp_state *t, tcb *k) noexcept nogil:
+    """No orphan any more."""
+    if k.flags & TF_ORPHAN:
+        k.flags &= ~<uint32_t>TF_ORPHAN
+        t.counters.orphans -= 1
+
+
+cdef void linger(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """An orphan in FIN-WAIT-2: its peer gets some time to finish."""
+    cdef tcb *k = tcb_at(t, c)
+    if k.linger2 < 0:
+        t.counters.orphan_aborts += 1
+        tcp_end_reset(t, c, ECONNABORTED, now)
+    else:
+        tcp_arm(t, c, T_LINGER, now + (k.linger2 if k.linger2 else t.config.fin_wait_2))
+
+
+cdef void tcp_orphan(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    if t.counters.orphans >= t.config.max_orphans:
+        t.counters.orphan_aborts += 1
+        tcp_end_reset(t, c, ECONNABORTED, now)
+        return
+    k.flags |= TF_ORPHAN
+    t.counters.orphans += 1
+    if k.state == TCPS_FIN_WAIT_2:
+        linger(t, c, now)
+    else:
+        tcp_send_fin(t, c)
+
+
 cdef void tcp_end(tcp_state *t, uint32_t c, int32_t err) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef int i
@@ -60,6 +93,7 @@ cdef void tcp_end(tcp_state *t, uint32_t c, int32_t err) noexcept nogil:
     if k.fast != NONE:
         fastopen_over(t, k)
     tcp_set_state(t, k, TCPS_CLOSED)
+    adopt(t, k)
     for i in range(T_COUNT):
         tcp_disarm(k, i)
     if not k.flags & TF_HELD:
@@ -84,6 +118,7 @@ cdef void tcp_enter_time_wait(tcp_state *t, uint32_t c, int64_t now) noexcept no
     cdef int i
     if k.state != TCPS_TIME_WAIT:
         tcp_set_state(t, k, TCPS_TIME_WAIT)
+        adopt(t, k)
         for i in range(T_COUNT):
             tcp_disarm(k, i)
         tcp_notify(t, k)
@@ -95,8 +130,9 @@ cdef bint tcp_fin_acked(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     tcp_disarm(k, T_REXMT)
     if k.state == TCPS_FIN_WAIT_1:
         tcp_set_state(t, k, TCPS_FIN_WAIT_2)
-        if not k.flags & TF_HELD:           # nobody will read: the peer gets some time to finish
-            tcp_arm(t, c, T_LINGER, now + t.config.fin_wait_2)
+        if not k.flags & TF_HELD:
+            linger(t, c, now)
+            return not tcb_live(t, c)
     elif k.state == TCPS_CLOSING:
         tcp_enter_time_wait(t, c, now)
     elif k.state == TCPS_LAST_ACK:

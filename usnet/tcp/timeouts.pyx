@@ -49,7 +49,7 @@ cdef bint gave_up(tcp_state *t, uint32_t c, uint8_t limit, int64_t now) noexcept
     if (k.unanswered < limit and not (k.user_timeout and now - k.stalled_since >= k.user_timeout)
             and not (k.snd_wnd == 0 and not k.flags & TF_HELD and now - k.stalled_since >= t.config.fin_wait_2)):
         return False                        # the last: no peer keeps an orphan for ever by a closed window (RFC 6429)
-    tcp_end(t, c, k.error if k.error else ETIMEDOUT)
+    tcp_end(t, c, k.error if k.error else (k.soft_error if k.soft_error and k.soft_una == k.snd_una else ETIMEDOUT))
     return True
 
 
