@@ -1,7 +1,7 @@
 """An arriving segment (RFC 9293, section 3.10.7.4). The parent, `synchronized`, holds the order of the steps; each step is a function that says
 whether to go on."""
 from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.state cimport packet
