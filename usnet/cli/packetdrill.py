@@ -16,34 +16,39 @@ from usnet.cli.commands import Failed, Unreadable
 PROFILES = ("rfc", "linux", "freebsd")
 
 
-def script_files(given: tuple[Path, ...]) -> list[Path]:
-    """The files, with directories replaced by all *.pkt below them, in order of name. Unreadable when there is none."""
-    files: list[Path] = []
+def script_files(given: tuple[Path, ...]) -> list[tuple[Path, Path]]:
+    """(file, its name below what was given), with directories replaced by all *.pkt below them, in order of name. Unreadable when there is none."""
+    files: list[tuple[Path, Path]] = []
     for path in given:
-        found = sorted(path.rglob("*.pkt")) if path.is_dir() else [path]
+        found = sorted(one for one in path.rglob("*.pkt") if not one.is_dir()) if path.is_dir() else [path]
         if not found:
             raise Unreadable(f"{path}: no *.pkt in this directory")
-        files += found
+        files += [(one, one.relative_to(path) if path.is_dir() else Path(one.name)) for one in found]
     return files
 
 
 def definitions(given: tuple[str, ...]) -> dict[str, str]:
     for item in given:
-        if "=" not in item:
+        if "=" not in item or not item.partition("=")[0].isidentifier():
             raise click.BadParameter(f"NAME=VALUE is expected, not {item!r}")
     return dict(item.split("=", 1) for item in given)
 
 
 @contextlib.contextmanager
-def captured(directory: Path | None, path: Path) -> Iterator[Any]:
-    """A function that writes frames into a capture named as the script, or None."""
+def captured(directory: Path | None, name: Path) -> Iterator[Any]:
+    """A function that writes frames into a capture named as the script, in folders as the scripts are, or None."""
     if directory is None:
         yield None
         return
     from usnet.backends.wrappers.pcapng import PcapngWriter
 
-    writer = PcapngWriter(directory / f"{path.stem}.pcapng")
-    writer.add_interface(path.stem, None)
+    target = (directory / name).with_suffix(".pcapng")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        writer = PcapngWriter(target)
+    except OSError as error:
+        raise Failed(f"{target}: {error.strerror}") from None
+    writer.add_interface(name.stem, None)
     try:
         yield lambda time, frame: writer.write(frame, time, 0)
     finally:
@@ -65,14 +70,9 @@ def command(
     from usnet.testing.packetdrill.runner import run_script
 
     defines = definitions(define)
-    if pcap is not None:
-        try:
-            pcap.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Failed(f"{pcap}: {error.strerror}") from None
     outcomes: Counter[str] = Counter()
-    for path in script_files(paths):
-        with captured(pcap, path) as capture:
+    for path, name in script_files(paths):
+        with captured(pcap, name) as capture:
             result = run_script(path, profile, strict, defines, capture)
         outcomes[result.outcome] += 1
         if as_json:

@@ -8,7 +8,7 @@ import socket
 from typing import Any
 
 from usnet.testing.packetdrill.language import ANY, Apply, Either, ScriptError, Word
-from usnet.testing.packetdrill.opening import FORGOTTEN, Opening
+from usnet.testing.packetdrill.opening import FAR, FORGOTTEN, Opening
 from usnet.testing.packetdrill.packets import Unsupported
 from usnet.testing.packetdrill.waiting import Prepared, Waiting, Wrong, writable
 
@@ -28,6 +28,8 @@ GIVES_DESCRIPTOR = ("socket", "accept", "accept4", "epoll_create", "epoll_create
 LEFT_OUT = ("TCP_MD5SIG", "SO_ZEROCOPY", "SO_TIMESTAMPING", "TCP_FUNCTION_BLK",
             "TCP_REMOTE_UDP_ENCAPS_PORT", "TCP_RACK_PACE_MAX_SEG", "TCP_RACK_PACE_RATE_SS", "TCP_RACK_PACE_ALWAYS", "IPV6_UNICAST_HOPS",
             "IPV6_TCLASS", "IPV6_USE_MIN_MTU", "MSG_ZEROCOPY", "MSG_ERRQUEUE")  # fmt: skip
+NOT_ARGUMENTS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, MemoryError)
+"""What calls raise for arguments that are none."""
 
 
 class Descriptor:
@@ -105,7 +107,7 @@ class Calls(Waiting, Opening):
         try:
             prepared: Prepared = method(*given)
             return prepared
-        except TypeError as error:
+        except NOT_ARGUMENTS as error:
             raise ScriptError(f"{name}(): {error}") from error
 
     def keep(self, result: Any, thing: Any) -> int:
@@ -199,7 +201,7 @@ class Calls(Waiting, Opening):
 
     def receiver(self, fd: Any, size: int, flags: int) -> Prepared:
         waits = self.may_block((fd,), flags)
-        return lambda: len(self.of(fd).recv(size, flags & ~socket.MSG_DONTWAIT)), waits
+        return lambda: len(self.of(fd).recv(min(size, FAR), flags & ~socket.MSG_DONTWAIT)), waits
 
     def call_read(self, fd: Any, buffer: Any, size: Any) -> Prepared:
         return self.receiver(fd, self.number(size), 0)
@@ -244,7 +246,7 @@ class Calls(Waiting, Opening):
                     return sock.setsockopt(where, what, b"".join(n.to_bytes(4, "little") for n in fields))
                 raise Unsupported(f"a structure for {option}")
             if isinstance(value, str):
-                return sock.setsockopt(where, what, value.encode("latin-1")[: self.number(length)])
+                return sock.setsockopt(where, what, value.encode("latin-1")[:length])
             number = self.number(value)
             return sock.setsockopt(where, what, number if number < 1 << 31 else number - (1 << 32))
 

@@ -41,6 +41,8 @@ class Host:
     def line(self, line: str) -> None:
         stages = [shlex.split(stage) for stage in line.split("|")]
         first = [word for word in stages[0] if word not in (">", "&>", "/dev/null", "2>&1", ">/dev/null")]
+        if not first:
+            raise Unsupported(f"the command {line}")
         name = first[0].rpartition("/")[2]
         if name in self.profile.scripts:
             return self.sysctl(list(self.profile.scripts[name]))

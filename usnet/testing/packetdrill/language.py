@@ -8,8 +8,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from usnet.testing.packetdrill.options import wrong
+
 SPACE = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
-OPTION = re.compile(r"--([a-z0-9_]+)(?:=(\"(?:[^\"\\]|\\.)*\"|[^\s]+))?")
+OPTION = re.compile(r"--([a-z0-9_]+)(?:=(\"(?:[^\"\\]|\\.)*\"|[^\s]*))?")
 NUMBER = re.compile(r"\d+(?:\.(?!\.)\d*)?|\.\d+")
 NAME = re.compile(r"[A-Za-z_]\w*")
 INTEGER = re.compile(r"0[xX][0-9a-fA-F]+|\d+")
@@ -21,6 +23,7 @@ CONDITION = re.compile(r"\s*#\s*(ifdef|ifndef|else|endif)\b\s*(\w*)")
 PACKET_END = re.compile(r"\n|//|/\*")
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\", '"': '"', "a": "\a", "b": "\b", "f": "\f", "v": "\v", "e": "\x1b"}
 SECOND = 1_000_000_000
+SHOWN = 120  # characters of a line that is wrong
 
 
 class ScriptError(ValueError):
@@ -113,7 +116,11 @@ class Script:
 
 def parse(text: str, defined: frozenset[str] = frozenset()) -> Script:
     """The script. defined: names for which `#ifdef NAME` holds. ScriptError says what is wrong, and in which line."""
-    return _Reader(without_the_undefined(text, defined)).script()
+    reader = _Reader(without_the_undefined(text.removeprefix("\ufeff"), defined))
+    try:
+        return reader.script()
+    except RecursionError:
+        raise ScriptError(f"line {reader.line()}: brackets in brackets, too many of them") from None
 
 
 def without_the_undefined(text: str, defined: frozenset[str]) -> str:
@@ -144,10 +151,12 @@ class _Reader:
 
     # What stands next
 
-    def fail(self, what: str) -> NoReturn:
+    def fail(self, what: str, at: int | None = None) -> NoReturn:
+        """at: where it began, if that is not here."""
+        self.at = self.at if at is None else at
         start = self.text.rfind("\n", 0, self.at) + 1
         line = self.text[start : (self.text + "\n").index("\n", self.at)].strip()
-        raise ScriptError(f"line {self.line()}: {what}: {line}")
+        raise ScriptError(f"line {self.line()}: {what}: {printable(line)}")
 
     def line(self) -> int:
         return self.text.count("\n", 0, self.at) + 1
@@ -185,15 +194,29 @@ class _Reader:
         while self.at < len(self.text):
             line = self.line()
             if option := self.take(OPTION):
+                if problem := wrong(option[1], (option[2] or "").strip('"')):
+                    self.fail(problem)
                 script.options.setdefault(option[1], []).append((option[2] or "").strip('"'))
             elif command := self.take(COMMAND):       # without a time: before all events, or behind them
                 (script.after if script.events else script.before).append(Event(line, Time(), Command(command[1])))
             else:
-                script.events.append(Event(line, self.time(), self.event()))
+                script.events.append(self.timed(line))
             self.skip()
         if not script.events:
             self.fail("no events")
         return script
+
+    def timed(self, line: int) -> Event:
+        """An event with its time. Only what is expected may come at any time or within a range; only calls may block."""
+        start = self.at
+        time = self.time()
+        what = self.event()
+        expected = isinstance(what, Packet) and not what.inbound
+        if (time.any or time.until is not None) and not expected and not (isinstance(what, Call) and not time.any):
+            self.fail("only an expected packet has a time that is not exact", start)
+        if time.until is not None and time.until_relative == time.relative and time.until < time.at:
+            self.fail("a time that ends before it begins", start)
+        return Event(line, time, what)
 
     def event(self) -> Packet | Call | Command | Code:
         if self.mark("<"):
@@ -215,7 +238,10 @@ class _Reader:
             text = self.text[start : self.at]
             if text.count("<") <= text.count(">") or end is None:
                 return " ".join(text.split())
+            before = self.at
             self.skip()
+            if self.at == before:
+                self.fail("a comment that does not end")
 
     # Times
 
@@ -312,11 +338,17 @@ class _Reader:
         return fields if fields or not values else tuple(values)
 
 
+def printable(line: str) -> str:
+    """A line of the script for a message: no control characters, not too long."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in line)
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+
+
 def unescaped(text: str) -> str:
     """C's escapes in a string."""
 
     def one(match: re.Match[str]) -> str:
         found = match[1]
-        return chr(int(found[1:], 16)) if found[0] == "x" else ESCAPES.get(found, found)
+        return chr(int(found[1:], 16)) if found[0] == "x" and found != "x" else ESCAPES.get(found, found)
 
     return re.sub(r"\\(x[0-9a-fA-F]{1,2}|.)", one, text, flags=re.DOTALL)

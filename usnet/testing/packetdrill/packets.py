@@ -1,11 +1,12 @@
 """What a packet of a script says: read once, then built (inbound) or compared with what left (outbound)."""
 
 import re
+import struct
 from dataclasses import dataclass
 from typing import Any
 
 from usnet.testing.packetdrill.language import ScriptError
-from usnet.wire.raw import Option
+from usnet.wire.raw import Option, pack_option
 
 BITS = {"F": 0x01, "S": 0x02, "R": 0x04, "P": 0x08, ".": 0x10, "U": 0x20, "E": 0x40, "W": 0x80, "A": 0x100}
 ACE_SHIFT = 6  # of the ACE field: AE, CWR, ECE as a number (RFC 9768)
@@ -29,6 +30,9 @@ ICMP = re.compile(
     (?:\[(?:(?P<seq>\d+):(?P<end>\d+)\((?P<length>\d+)\)|udp\s*\((?P<udp>\d+)\))(?P<encap>/udp[^\]]*)?\])?\s*""",
     re.VERBOSE,
 )
+INTEGER = re.compile(r"0[xX][0-9a-fA-F]+|0|[1-9]\d*")
+MOST = {"length": 65495, "seq": MASK, "ack": MASK, "win": 65535, "urg": 65535, "tos": 255, "ttl": 255, "type": 255, "code": 255, "mtu": 65535}
+"""Fields of a packet, and the most that they hold."""
 ECN = {"noecn": 0, "ect1": 1, "ect0": 2, "ce": 3}
 ICMP_TYPES = {"echo_reply": 0, "unreachable": 3, "source_quench": 4, "redirect": 5, "echo_request": 8, "time_exceeded": 11, "parameter_problem": 12}
 ICMP_CODES = {
@@ -85,8 +89,24 @@ def read_packet(text: str, defines: dict[str, str]) -> Written:
         raise Unsupported(f"packets in packets ({text.split()[0]})")
     for pattern, reader in ((TCP, read_tcp), (UDP, read_udp), (ICMP, read_icmp)):
         if match := pattern.fullmatch(text):
-            return reader(match, whole, info)
+            return checked(reader(match, whole, info))
     raise ScriptError(f"not a packet: {whole}")
+
+
+def checked(written: Written) -> Written:
+    """ScriptError for a number that its field has no room for."""
+    for name, most in MOST.items():
+        value = getattr(written, name)
+        if isinstance(value, int) and value > most:
+            raise ScriptError(f"{name} {value} is more than {most}: {written.text}")
+    if written.ports is not None and max(written.ports) > MOST["win"]:
+        raise ScriptError(f"port {max(written.ports)} is more than {MOST['win']}: {written.text}")
+    for option in written.options or ():
+        try:
+            pack_option(option)
+        except (ValueError, struct.error) as error:
+            raise ScriptError(f"not an option, {options_text([option])!r}: {written.text}") from error
+    return written
 
 
 def read_ip(text: str, whole: str) -> dict[str, Any]:
@@ -97,7 +117,7 @@ def read_ip(text: str, whole: str) -> dict[str, Any]:
             found["ecn"] = (ECN[words[0]],)
         elif words == ["ect01"]:
             found["ecn"] = (1, 2)
-        elif len(words) == 2 and words[0] in ("tos", "ttl"):
+        elif len(words) == 2 and words[0] in ("tos", "ttl") and INTEGER.fullmatch(words[1]):
             found[words[0]] = int(words[1], 0)
         elif words and words[0] in ("hlim", "class", "flowlabel"):
             raise Unsupported("IPv6")
@@ -130,7 +150,7 @@ def read_options(text: str, whole: str) -> list[Option]:
         name, *words = part.replace("fast_open", "FO").split()
         try:
             found.append(read_option(name, words))
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, KeyError) as error:
             raise ScriptError(f"not an option, {part!r}: {whole}") from error
     return found
 
@@ -165,6 +185,8 @@ def read_udp(match: re.Match[str], whole: str, info: dict[str, Any]) -> Written:
 def read_icmp(match: re.Match[str], whole: str, info: dict[str, Any]) -> Written:
     if match["encap"]:
         raise Unsupported("TCP in UDP (RFC 6951's way)")
+    if match["type"] in ("packet_too_big", "address_unreachable"):
+        raise Unsupported("IPv6")
     kind = ICMP_TYPES.get(match["type"])
     if kind is None:
         raise ScriptError(f"no such ICMP type: {whole}")

@@ -3,21 +3,22 @@
 import contextlib
 import errno
 import os
-import sys
+import re
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from usnet.testing.packetdrill.calls import GIVES_DESCRIPTOR, Calls
+from usnet.testing.packetdrill.blocks import BlockFailed, run_block
+from usnet.testing.packetdrill.calls import GIVES_DESCRIPTOR, NOT_ARGUMENTS, Calls
 from usnet.testing.packetdrill.commands import Host
 from usnet.testing.packetdrill.compare import differences, join, text_of
 from usnet.testing.packetdrill.flow import Flow
 from usnet.testing.packetdrill.info import variables
 from usnet.testing.packetdrill.language import ANY, Call, Code, Command, Event, Packet, Script, ScriptError, parse
 from usnet.testing.packetdrill.machine import ICMP, TCP, UDP, Machine
-from usnet.testing.packetdrill.packets import MASK, Unsupported, Written, read_packet
+from usnet.testing.packetdrill.packets import INTEGER, MASK, Unsupported, Written, read_packet
 from usnet.testing.packetdrill.profiles import PROFILES
 from usnet.testing.packetdrill.waiting import Wrong
 from usnet.wire.mirror import IcmpHeader, Ipv4Header, UdpHeader
@@ -29,9 +30,11 @@ PERCENT = 12.5
 STRICT = 1000 * US              # --strict: how late or early anything may be
 PATIENCE = 2 * SECOND           # for a packet that does not come
 BLOCKED = 10 * SECOND           # for a call that does not return
+FOR_EVER = 10**7 * SECOND       # that a script may take
 FIRST_PORT = 32768
 LINGER = SECOND                 # --strict: nothing may leave so long after the last event
 SYN, ACK = 0x02, 0x10
+LINE = re.compile(r"line (\d+): ")
 
 
 @dataclass
@@ -43,6 +46,20 @@ class Result:
     text: str = ""
     line: int = 0
     virtual_seconds: float = 0.0
+
+
+@contextlib.contextmanager
+def in_line(line: int) -> Iterator[None]:
+    """What is no script says in which line."""
+    try:
+        yield
+    except ScriptError as error:
+        raise ScriptError(f"line {line}: {error}") from error
+
+
+def numbers_of(defines: dict[str, str]) -> dict[str, int]:
+    """Those of the definitions that calls can use."""
+    return {name: int(value, 0) for name, value in defines.items() if INTEGER.fullmatch(value)}
 
 
 class Failed(Exception):  # noqa: N818
@@ -69,10 +86,17 @@ def run_text(text: str, path: str = "script", profile: str = "rfc", strict: bool
     except Unsupported as error:
         return Result(path, "skipped", str(error), run.line if run else 0)
     except ScriptError as error:
-        return Result(path, "failed", f"not a script: {error}", run.line if run else 0)
+        told = str(error)
+        line = LINE.match(told)
+        told = told if line or run is None else f"line {run.line}: {told}"
+        return Result(path, "failed", f"not a script: {told}", int(line[1]) if line else run.line if run else 0)
     except Failed as error:
         assert run is not None
         return Result(path, "failed", str(error), run.line, run.machine.now / 1e9)
+    except Exception as error:              # one script does not stop the others
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        told = f"{type(error).__name__}: {error} ({where.filename.rpartition('/')[2]}:{where.lineno})"
+        return Result(path, "failed", f"line {run.line if run else 0}: an error of usnet's own: {told}", run.line if run else 0)
     finally:
         if run is not None:
             run.close()
@@ -89,9 +113,14 @@ class Run:
         if "udp_encapsulation" in script.options:
             raise Unsupported("TCP in UDP (RFC 6951's way)")
         local, remote = script.option("local_ip", "192.168.0.1"), script.option("remote_ip", "192.0.2.1")
+        if ":" in local + remote:
+            raise Unsupported("IPv6")
+        if local == remote:
+            raise ScriptError(f"line 1: both ends have the address {local}")
+        self.check_packets()
         self.machine = Machine(local, remote, int(script.option("mtu", "1500")), dict(self.profile.config), capture)
         self.bind_port, self.connect_port = int(script.option("bind_port", "8080")), int(script.option("connect_port", "8080"))
-        self.calls = Calls(self.machine.stack, (local, self.bind_port), (remote, self.connect_port), self.profile.names)
+        self.calls = Calls(self.machine.stack, (local, self.bind_port), (remote, self.connect_port), self.profile.names | numbers_of(self.defines))
         self.calls.implied = self.profile.implied_connect
         self.host = Host(self.profile, self.machine.stack)
         self.tolerance = int(script.option("tolerance_usecs", "4000")) * US
@@ -109,6 +138,13 @@ class Run:
     def close(self) -> None:
         self.machine.close()
 
+    def check_packets(self) -> None:
+        """ScriptError for the first that is none, before anything is run."""
+        for event in self.script.events:
+            if isinstance(event.what, Packet):
+                with contextlib.suppress(Unsupported), in_line(event.line):
+                    read_packet(event.what.text, self.defines)
+
     # Events
 
     def go(self) -> None:
@@ -124,6 +160,8 @@ class Run:
 
     def event(self, event: Event) -> None:
         start = self.start_of(event)
+        if start > FOR_EVER:
+            raise ScriptError(f"a time beyond {FOR_EVER // SECOND} s")
         what = event.what
         if isinstance(what, Packet) and not what.inbound:
             self.expect(event, start, read_packet(what.text, self.defines))
@@ -148,7 +186,11 @@ class Run:
         if time.any:
             return self.machine.now
         if not time.relative:
-            return time.at if event in self.script.events else self.machine.now
+            if event not in self.script.events:
+                return self.machine.now
+            if time.at < self.nominal:
+                raise ScriptError(f"{time.at / 1e9:.6f} s is earlier than the event before, at {self.nominal / 1e9:.6f} s")
+            return time.at
         inbound = isinstance(event.what, Packet) and event.what.inbound
         return (self.nominal if inbound and self.before_inbound else self.last) + time.at
 
@@ -193,6 +235,8 @@ class Run:
             self.returned(event.what, -1, error.errno or 0)
         except Wrong as error:
             raise Failed(f"line {event.line}: {error}") from error
+        except NOT_ARGUMENTS as error:
+            raise ScriptError(f"line {event.line}: {event.what.name}(): {error}") from error
         else:
             self.returned(event.what, 0 if result is None else result, 0)
         self.machine.run()
@@ -219,6 +263,8 @@ class Run:
     def returned(self, call: Call, result: Any, error: int) -> None:
         name = errno.errorcode.get(error, str(error)) if error else ""
         wanted = None if call.result is None or call.result == ANY else self.calls.value(call.result)
+        if not isinstance(wanted, int | None):
+            raise ScriptError(f"line {self.line}: {call.name}() gives a number, not {call.result}")
         fits = wanted is None or result == wanted or (call.name in GIVES_DESCRIPTOR and result >= 0 and wanted >= 0)
         if call.errno is not None and fits:
             fits = call.errno == name or getattr(errno, call.errno, -1) == error
@@ -344,23 +390,18 @@ class Run:
     def code(self, what: Code) -> None:
         under_test = [one.thing for number, one in sorted(self.calls.open.items()) if hasattr(one.thing, "getsockopt")]
         self.names.update(variables(under_test[-1] if under_test else None))
-        text = "\n".join(line.strip() if "\n" not in what.text.strip() else line for line in what.text.strip().split("\n"))
         try:
-            with contextlib.redirect_stdout(sys.stderr):
-                exec(compile(text, "code", "exec"), self.names)
-        except AssertionError as error:
-            values = {name: value for name, value in self.names.items() if name.startswith("tcpi_") and name in text}
-            raise Failed(f"line {self.line}: {text} does not hold: {error} {values}") from error
-        except NameError as error:
-            raise Unsupported(f"{error.name} in code") from error
-        except Exception as error:
-            raise Failed(f"line {self.line}: {''.join(traceback.format_exception_only(error)).strip()}") from error
+            run_block(what.text, self.names)
+        except BlockFailed as error:
+            raise Failed(f"line {self.line}: {error}") from error
 
     def command(self, what: Command) -> None:
         try:
             self.host.run(what.text)
         except Wrong as error:
             raise Failed(f"line {self.line}: {error}") from error
+        except (ValueError, IndexError, re.error) as error:
+            raise ScriptError(f"`{what.text}`: {error}") from error
         self.machine.run()
 
     def seen(self) -> str:
