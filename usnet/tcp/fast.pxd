@@ -53,7 +53,7 @@ cdef struct fast_open:
 cdef struct fast_path:
     ip_addr laddr
     ip_addr raddr
-    int64_t used                # ns: when it was last looked for or learned; 0: the entry is free
+    uint64_t used               # in which order they were last looked for or learned; 0: the entry is free
     int64_t quiet_until         # ns: it gives no cookie, and is not asked before
     uint16_t mss                # as in its last SYN-ACK; 0: not known
     uint8_t len                 # bytes of `cookie`, or 0
@@ -68,7 +68,7 @@ cdef struct fast_state:
     uint64_t key[4]             # SipHash of cookies, for listeners without keys of their own
     uint32_t n_keys
     uint64_t numbers            # listeners so far
-    uint32_t learned            # servers learned since the last reset, also those that gave way
+    uint64_t uses               # of servers' entries since the last reset
     uint32_t blackholes         # times in a row that a path swallowed what a Fast Open connection sent
     int64_t blackhole_at        # ns: the last
     uint64_t asked              # cookies asked for, by us
@@ -86,9 +86,9 @@ cdef void fast_free(fast_state *s) noexcept nogil
 cdef void fast_reset(fast_state *s, const uint64_t secret[2]) noexcept nogil
 
 # The server behind raddr as laddr knows it, or NULL.
-cdef fast_path *fast_path_find(fast_state *s, const ip_addr *laddr, const ip_addr *raddr, int64_t now) noexcept nogil
+cdef fast_path *fast_path_find(fast_state *s, const ip_addr *laddr, const ip_addr *raddr) noexcept nogil
 # The same, made if need be: the one of its set that was used longest ago gives way.
-cdef fast_path *fast_path_learn(fast_state *s, const ip_addr *laddr, const ip_addr *raddr, int64_t now) noexcept nogil
+cdef fast_path *fast_path_learn(fast_state *s, const ip_addr *laddr, const ip_addr *raddr) noexcept nogil
 cdef void fast_paths_forget(fast_state *s) noexcept nogil
 
 # A key as a listener or the stack has it: 1 or 2 of 16 bytes each.

@@ -27,7 +27,7 @@ cdef void fast_free(fast_state *s) noexcept nogil:
 
 cdef void fast_reset(fast_state *s, const uint64_t secret[2]) noexcept nogil:
     cdef uint64_t drawn[6]
-    cdef uint32_t learned = s.learned
+    cdef uint64_t uses = s.uses
     cdef arena opens = s.opens
     cdef fast_path *paths = s.paths
     cdef uint8_t i
@@ -41,7 +41,7 @@ cdef void fast_reset(fast_state *s, const uint64_t secret[2]) noexcept nogil:
     memcpy(s.path_key, drawn, sizeof(s.path_key))
     memcpy(s.key, &drawn[2], sizeof(s.key))
     s.n_keys = 1
-    if learned:
+    if uses:
         fast_paths_forget(s)
 
 
@@ -53,18 +53,19 @@ cdef fast_path *set_of(fast_state *s, const ip_addr *laddr, const ip_addr *raddr
     return s.paths + (siphash(s.path_key, <const uint8_t *>ends, PATH_BYTES) & (FAST_PATHS // SET - 1)) * SET
 
 
-cdef fast_path *fast_path_find(fast_state *s, const ip_addr *laddr, const ip_addr *raddr, int64_t now) noexcept nogil:
+cdef fast_path *fast_path_find(fast_state *s, const ip_addr *laddr, const ip_addr *raddr) noexcept nogil:
     cdef fast_path *first = set_of(s, laddr, raddr)
     cdef uint32_t i
     for i in range(SET):
         if first[i].used and addr_eq(&first[i].raddr, raddr) and addr_eq(&first[i].laddr, laddr):
-            first[i].used = now if now > 0 else 1
+            s.uses += 1
+            first[i].used = s.uses
             return &first[i]
     return NULL
 
 
-cdef fast_path *fast_path_learn(fast_state *s, const ip_addr *laddr, const ip_addr *raddr, int64_t now) noexcept nogil:
-    cdef fast_path *found = fast_path_find(s, laddr, raddr, now)
+cdef fast_path *fast_path_learn(fast_state *s, const ip_addr *laddr, const ip_addr *raddr) noexcept nogil:
+    cdef fast_path *found = fast_path_find(s, laddr, raddr)
     cdef fast_path *first
     cdef uint32_t i
     if found != NULL:
@@ -75,8 +76,8 @@ cdef fast_path *fast_path_learn(fast_state *s, const ip_addr *laddr, const ip_ad
             found = &first[i]
     memset(found, 0, sizeof(fast_path))
     found.laddr, found.raddr = laddr[0], raddr[0]
-    found.used = now if now > 0 else 1
-    s.learned += 1
+    s.uses += 1
+    found.used = s.uses
     return found
 
 

@@ -65,7 +65,7 @@ cdef enum:
 cdef uint32_t plan(tcp_state *t, tcb *k, fast_open *f, int64_t now) noexcept nogil:
     """Which option the SYN gets, and how many bytes of data it may carry (RFC 7413, section 4.2.1): those of a full segment with as many options as
     there can be, as middleboxes add some."""
-    cdef fast_path *path = fast_path_find(&t.fast, &k.laddr, &k.raddr, now)
+    cdef fast_path *path = fast_path_find(&t.fast, &k.laddr, &k.raddr)
     cdef uint32_t mss = segment_our_mss(t, k)
     f.option = f.exp = f.len = 0
     if path != NULL and path.mss and path.mss < mss:
@@ -139,7 +139,7 @@ cdef int64_t fastopen_begin(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t
 
 cdef void learn(tcp_state *t, tcb *k, const fast_open *f, const tcp_repr *r, uint32_t acked, int64_t now) noexcept nogil:
     """What the SYN-ACK says about its sender. A cookie that was not asked for says nothing."""
-    cdef fast_path *path = fast_path_learn(&t.fast, &k.laddr, &k.raddr, now)
+    cdef fast_path *path = fast_path_learn(&t.fast, &k.laddr, &k.raddr)
     cdef uint8_t given = tcp_cookie(r)[0] if r.options & TCPO_FASTOPEN and f.option else 0
     if r.options & TCPO_MSS and r.mss:
         path.mss = r.mss
