@@ -6,6 +6,8 @@ BUFFER_SIZES = "SO_SNDBUF and SO_RCVBUF are bytes of payload as asked for, from 
 TIMES = "SO_RCVTIMEO and SO_SNDTIMEO keep the microseconds that were set; Linux rounds them up to ticks of its clock"
 QUICKACK = "TCP_QUICKACK reads 0 at first: every second segment is acknowledged from the start; Linux begins with sixteen ACKs at once"
 
+SYNCNT = "TCP_SYNCNT reads 7 at first: a SYN is sent again for more than three minutes, as RFC 9293 wants; Linux begins with 6"
+
 DATAGRAM_STATES = (
     "fresh", "bound", "connected", "with_datagrams", "to_a_closed_port", "unconnected_to_a_closed_port", "refused_and_told",
     "shut_for_reading", "shut_for_writing", "shut_for_both", "shut_with_datagrams",
@@ -20,6 +22,7 @@ KEPT = {
     **{("option", "stream", "SO_RCVBUF", what): BUFFER_SIZES for what in ("default", "set", "raw")},
     **{("option", "datagram", "SO_RCVBUF", what): BUFFER_SIZES for what in ("set", "raw")},
     **{("option", "stream", name, "odd"): TIMES for name in ("SO_RCVTIMEO", "SO_SNDTIMEO")},
+    ("stream option", "TCP_SYNCNT"): SYNCNT,
     **{("option", "stream", "TCP_QUICKACK", what): QUICKACK for what in ("default", "raw")},
 }
 REASONS = sorted(set(KEPT.values()))

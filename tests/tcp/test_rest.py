@@ -21,13 +21,16 @@ FIELDS = {
     **dict.fromkeys(("snd_wnd", "ts_recent", "flags", "owner", "ts_offset", "sndbuf", "rcvbuf", "max_window", "way", "hop"), U32),
     **dict.fromkeys(("lport", "rport", "mss", "peer_mss", "rcv_mss", "user_mss"), U16),
     **dict.fromkeys(("snd_wscale", "rcv_wscale", "dupacks", "backoff", "delack_segs", "cc_ops", "netif", "syn_retries", "keep_probes"), U8),
-    **dict.fromkeys(("unanswered", "keep_count", "ttl", "tos", "quick", "fastopen"), U8),
+    **dict.fromkeys(("unanswered", "keep_count", "ttl", "tos", "fastopen"), U8),
     **dict.fromkeys(("ts_recent_at", "srtt", "rttvar", "min_rtt", "rto", "last_recv", "stalled_since", "last_send", "rexmt_at"), NS),
     **dict.fromkeys(("last_oow_ack", "keep_idle", "keep_interval", "user_timeout", "rcv_pos", "retransmits", "timer_at", "fin_pos"), NS),
     **dict.fromkeys(("laddr", "raddr"), ADDRESS),
-    "cc": st.fixed_dictionaries({
-        **dict.fromkeys(("cwnd", "ssthresh", "mss", "acked"), U32), "step": st.just(0), "priv": st.sampled_from([[0, 0], [1, 0]]),
-    }),
+    "cc": st.fixed_dictionaries({**dict.fromkeys(("cwnd", "ssthresh", "mss", "acked"), U32), "step": st.just(0),
+                                 "priv": st.sampled_from([[0, 0], [1, 0]])}),
+    "quick": st.integers(0, 63),
+    **dict.fromkeys(("segs_in", "segs_out", "data_segs_in", "data_segs_out", "dsacks", "ooo_segs", "total_rto"), st.integers(0, 3) | U32),
+    **dict.fromkeys(("snd_pos", "bytes_retrans", "busy", "rwnd_limited", "sndbuf_limited", "last_data"), NS),
+    "chrono": st.integers(0, 3),
     "state": st.sampled_from([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
     "error": st.integers(0, 120),
     "rcv_ready": st.integers(0, 2),
@@ -36,7 +39,7 @@ FIELDS = {
     **dict.fromkeys(("ooo", "board", "parent", "next", "prev", "listener", "fast"), st.sampled_from([NONE, NONE, NONE, 3])),
 }
 # What links those that are awake; what means nothing without TF_RTT_TIMED, with which nobody rests; the form, made anew.
-MEANINGLESS = {"id", "older", "newer", "mark", "terms", "rtt_seq", "rtt_start", "form", "most_out", "usage_seq"}
+MEANINGLESS = {"id", "older", "newer", "mark", "terms", "rtt_seq", "rtt_start", "form", "most_out", "usage_seq", "chrono_since"}
 IDLE = {"snd_una": 7, "snd_nxt": 7, "snd_max": 7, "snd_wl2": 7, "recover": 7, "rcv_nxt": 9, "last_ack_sent": 9, "snd_wl1": 9, "irs": 8}
 
 

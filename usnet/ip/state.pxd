@@ -40,6 +40,7 @@ cdef enum timer_kind:
 # Readiness of an endpoint, with the numbers of Linux's epoll.
 cdef enum readiness:
     READY_IN = 0x0001
+    READY_PRI = 0x0002
     READY_OUT = 0x0004
     READY_ERR = 0x0008
     READY_HUP = 0x0010

@@ -8,13 +8,14 @@ from libc.errno cimport (
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT
+from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_PRI
 from usnet.ip.udp cimport udp_bind, udp_close, udp_connect, udp_open, udp_pcb, udp_record, udp_recv, udp_send
 from usnet.memory.arena cimport NONE, arena_at
 from usnet.sockets.constants cimport (
-    AF_INET, IPPROTO_TCP, IPPROTO_UDP, MSG_FASTOPEN, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC,
+    AF_INET, IPPROTO_TCP, IPPROTO_UDP, MSG_EOR, MSG_FASTOPEN, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_ZEROCOPY, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC,
     SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
 )
+from usnet.sockets.errors cimport send_marked
 from usnet.sockets.fastopen cimport fast_connect, fast_sendto
 from usnet.sockets.options cimport option_get, option_set
 from usnet.sockets.ready cimport (
@@ -22,7 +23,7 @@ from usnet.sockets.ready cimport (
 )
 from usnet.sockets.table cimport (
     CALL_ACCEPT, CALL_CLOSE, CALL_CONNECT, CALL_RECV, CALL_SEND, CALL_SHUTDOWN, KIND_EPOLL, KIND_TCP, KIND_UDP,
-    SF_CONNECTING, SF_DEFERRED, SF_FASTOPEN_CONNECT, SF_INHERITED, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, fd_give, fd_take, fd_times, net, sock,
+    SF_CONNECTING, SF_DEFERRED, SF_FASTOPEN_CONNECT, SF_INHERITED, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, SF_STAMPS, fd_give, fd_take, fd_times, net, sock,
     sock_at, sock_find, sock_times, times_at, told,
 )
 from usnet.stack cimport stack_flush, stack_run
@@ -33,6 +34,7 @@ from usnet.tcp.calls cimport (
 from usnet.tcp.options cimport OPT_STATE, tcp_get
 from usnet.tcp.state cimport tcb_at
 from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_RCV_SHUT, tcb
+from usnet.tcp.urgent cimport urgent_read
 from usnet.wire.addr cimport addr_from_v4, addr_is_any, ip_addr
 
 cdef enum:
@@ -277,10 +279,10 @@ cdef int64_t do_sendto(net *n, int fd, const uint8_t *p, size_t length, int flag
     cdef int64_t done = sock_find(n, fd, &so)
     if done < 0:
         return done
-    if flags & (MSG_OOB | MSG_FASTOPEN) or so.flags & SF_DEFERRED:
-        if flags & MSG_OOB:
+    if (flags & (MSG_OOB | MSG_FASTOPEN) or so.flags & SF_DEFERRED):
+        if flags & MSG_OOB and so.kind == KIND_UDP:
             return -EOPNOTSUPP
-        if so.kind == KIND_TCP:
+        if so.kind == KIND_TCP and (flags & MSG_FASTOPEN or so.flags & SF_DEFERRED):
             return fast_sendto(n, fd, so, p, <uint32_t>(length if length < MOST else MOST), flags, addr, port, now)
     if length > MOST:
         length = MOST                           # a datagram of so many is refused below: EMSGSIZE
@@ -291,7 +293,10 @@ cdef int64_t do_sendto(net *n, int fd, const uint8_t *p, size_t length, int flag
         done = udp_send(&n.s.ip, so.pcb, p, <uint32_t>length, addr, port, now)
         news_consumed(n, fd, READY_OUT | READY_ERR)
         return done
-    done = tcp_send(&n.s.tcp, so.pcb, p, <uint32_t>length, flags & MSG_MORE != 0, now)
+    if flags & (MSG_EOR | MSG_OOB | MSG_ZEROCOPY) or so.flags & SF_STAMPS:
+        done = send_marked(n, so, p, <uint32_t>length, flags, now)
+    else:
+        done = tcp_send(&n.s.tcp, so.pcb, p, <uint32_t>length, flags & MSG_MORE != 0, now)
     news_consumed(n, fd, READY_OUT)
     return done
 
@@ -303,15 +308,29 @@ cdef int64_t do_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, i
     if done < 0:
         return done
     if flags & MSG_OOB and so.kind == KIND_TCP:
-        return -ENOTCONN if tcp_get(&n.s.tcp, so.pcb, OPT_STATE) == TCPS_LISTEN else -EINVAL
+        return recv_urgent(n, fd, so, p, length, flags)
     if length > MOST:
         length = MOST
     if so.kind == KIND_UDP:
         return recv_datagram(n, fd, so, p, <uint32_t>length, flags, addr, port)
-    done = tcp_recv(&n.s.tcp, so.pcb, p, <uint32_t>length, flags & MSG_PEEK != 0, now)
+    done = tcp_recv(&n.s.tcp, so.pcb, NULL if flags & MSG_TRUNC else p, <uint32_t>length, flags & MSG_PEEK != 0, now)
     news_consumed(n, fd, READY_IN | READY_ERR)
     if done >= 0 and addr != NULL:
         tcp_peer(&n.s.tcp, so.pcb, addr, port)
+    return done
+
+
+cdef int64_t recv_urgent(net *n, int fd, sock *so, uint8_t *p, size_t length, int flags) noexcept nogil:
+    cdef uint8_t byte
+    cdef int64_t phase = tcp_get(&n.s.tcp, so.pcb, OPT_STATE), done
+    if phase == TCPS_LISTEN:
+        return -ENOTCONN
+    done = urgent_read(&n.s.tcp, so.pcb, &byte, flags & MSG_PEEK != 0 or length == 0)
+    if done > 0 and length == 0:
+        return 0
+    if done > 0 and not flags & MSG_TRUNC:
+        p[0] = byte
+    news_consumed(n, fd, READY_PRI)
     return done
 
 

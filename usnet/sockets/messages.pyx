@@ -5,16 +5,22 @@ Each piece goes through the socket's own send and recv, so these calls wait, tim
 """
 import io
 import socket as std
+import struct
 
 from libc.errno cimport EINVAL, EOPNOTSUPP
 
-from usnet.sockets.constants cimport MSG_TRUNC, SOCK_STREAM
+from usnet.ip.state cimport READY_RDHUP
+from usnet.sockets.api cimport usn_ready
+from usnet.sockets.constants cimport IP_RECVERR, MSG_CTRUNC, MSG_ERRQUEUE, MSG_TRUNC, SIOCINQ, SO_TIMESTAMPING, SOCK_STREAM, TCP_INQ
 from usnet.sockets.convert cimport os_error
 from usnet.sockets.endpoint cimport Endpoint
+from usnet.sockets.errors cimport usn_note, usn_recverr
 from usnet.sockets.queues cimport usn_ioctl
+from usnet.sockets.table cimport SF_INQ, sock, sock_at
 
 cdef enum:
     BLOCK = 65536               # bytes of a file read at a time
+    SECOND = 1000000000         # ns
 
 
 cdef list flat(object buffers, str caller, bint writable):
@@ -27,6 +33,18 @@ cdef list flat(object buffers, str caller, bint writable):
     if writable and any(view.readonly for view in views):
         raise TypeError(f"{caller}() argument 1 must be an iterable of single-segment read-write buffers")
     return views
+
+
+cdef tuple fitting(list told, Py_ssize_t room):
+    """Those that `room` bytes of ancillary data hold, and MSG_CTRUNC if that is not all."""
+    kept = []
+    for one in told:
+        need = std.CMSG_LEN(len(one[2]))
+        if need > room:
+            return kept, MSG_CTRUNC
+        kept.append(one)
+        room -= min(room, std.CMSG_SPACE(len(one[2])))
+    return kept, 0
 
 
 cdef class Messages(Endpoint):
@@ -57,23 +75,56 @@ cdef class Messages(Endpoint):
         return got, found, sender
 
     def recvmsg(self, Py_ssize_t bufsize, Py_ssize_t ancbufsize=0, int flags=0, /):
-        """(data, ancillary data: none, MSG_TRUNC if a datagram was cut off, sender)."""
+        """(data, ancillary data: TCP_INQ, MSG_TRUNC if a datagram was cut off, sender). MSG_ERRQUEUE: what the error queue tells, as Linux does."""
         if bufsize < 0:
             raise ValueError("negative buffer size in recvmsg()")
         if ancbufsize < 0:
             raise ValueError("invalid ancillary data buffer length")
         self.enter()
+        if flags & MSG_ERRQUEUE:
+            told, found = self.take_note(ancbufsize)
+            return b"", told, found, None
         room = bytearray(bufsize)
         n, found, sender = self.take_message([memoryview(room)], flags)
-        return bytes(room[:n]), [], found, sender
+        told, more = self.unread(ancbufsize)
+        return bytes(room[:n]), told, found | more, sender
 
     def recvmsg_into(self, buffers, Py_ssize_t ancbufsize=0, int flags=0, /):
-        """As recvmsg, into the pieces, one after the other: (bytes, ancillary data: none, flags, sender)."""
+        """As recvmsg, into the pieces, one after the other: (bytes, ancillary data, flags, sender)."""
         if ancbufsize < 0:
             raise ValueError("invalid ancillary data buffer length")
         self.enter()
+        if flags & MSG_ERRQUEUE:
+            told, found = self.take_note(ancbufsize)
+            return 0, told, found, None
         n, found, sender = self.take_message(flat(buffers, "recvmsg_into", True), flags)
-        return n, [], found, sender
+        told, more = self.unread(ancbufsize)
+        return n, told, found | more, sender
+
+    cdef tuple unread(self, Py_ssize_t room):
+        """TCP_INQ: how much is left to read, 1 where only the end of the stream is; and MSG_CTRUNC where there is no room for it."""
+        cdef sock *so = sock_at(&self.stack_.n, self.fd)
+        cdef int left = 0
+        if so == NULL or not so.flags & SF_INQ:
+            return [], 0
+        usn_ioctl(&self.stack_.n, self.fd, SIOCINQ, &left)
+        if left == 0 and usn_ready(&self.stack_.n, self.fd) & READY_RDHUP:
+            left = 1
+        return fitting([(std.IPPROTO_TCP, TCP_INQ, left.to_bytes(4, "little"))], room)
+
+    cdef tuple take_note(self, Py_ssize_t room):
+        """The first of the error queue as ancillary data; BlockingIOError where it is empty, whatever the timeout."""
+        cdef usn_note note
+        cdef int status = usn_recverr(&self.stack_.n, self.fd, &note)
+        if status < 0:
+            raise os_error(status)
+        told = []
+        if note.ee_errno:
+            told.append((std.SOL_SOCKET, SO_TIMESTAMPING, struct.pack("=6q", note.time // SECOND, note.time % SECOND, 0, 0, 0, 0)))
+        extended = struct.pack("=IBBBBII", note.ee_errno, note.ee_origin, 0, note.ee_code, 0, note.ee_info, note.ee_data)
+        told.append((std.IPPROTO_IP, IP_RECVERR, extended + bytes(16)))
+        told, more = fitting(told, room)
+        return told, note.msg_flags | more
 
     cdef tuple take_message(self, list views, int flags):
         total = sum(map(len, views))

@@ -11,20 +11,23 @@ from usnet.ip.udp cimport UDP_REUSEADDR, UDP_REUSEPORT, udp_pcb
 from usnet.memory.arena cimport arena_at
 from usnet.sockets.constants cimport (
     AF_INET, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_BROADCAST, SO_DOMAIN, SO_ERROR,
-    SO_KEEPALIVE, SO_LINGER, SO_PROTOCOL, SO_RCVBUF, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDTIMEO,
-    SO_TYPE, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, TCP_CORK, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL,
-    TCP_LINGER2, TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT, linger, timeval,
+    SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE, SO_PEEK_OFF, SO_PROTOCOL, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT,
+    SO_SNDBUF, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMPING, SO_TYPE, SO_ZEROCOPY, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, TCP_CORK,
+    TCP_DEFER_ACCEPT, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2, TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT,
+    TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP, linger, timeval,
 )
 from usnet.sockets.fastopen cimport fast_get, fast_option, fast_set
 from usnet.sockets.table cimport (
-    KIND_TCP, SF_BROADCAST, SF_KEEPALIVE, SF_LINGER, SF_REUSEADDR, SF_REUSEPORT, fd_times, net, sock, sock_times,
+    KIND_TCP, SF_BROADCAST, SF_INQ, SF_KEEPALIVE, SF_LINGER, SF_REUSEADDR, SF_REUSEPORT, SF_STAMPS, SF_ZEROCOPY, fd_times, net, sock, sock_times,
     times_at,
 )
 from usnet.sockets.tcp_info cimport tcp_info, tcp_info_of
+from usnet.tcp.aside cimport SOF_TX
 from usnet.tcp.calls cimport tcp_take_error
 from usnet.tcp.options cimport (
-    OPT_ACCEPTCONN, OPT_CORK, OPT_KEEPALIVE, OPT_KEEPCNT, OPT_KEEPIDLE, OPT_KEEPINTVL, OPT_LINGER2, OPT_MAXSEG, OPT_NODELAY,
-    OPT_QUICKACK, OPT_RCVBUF, OPT_REUSEADDR, OPT_REUSEPORT, OPT_SNDBUF, OPT_TOS, OPT_TTL, OPT_USER_TIMEOUT, tcp_get, tcp_set,
+    OPT_ACCEPTCONN, OPT_CORK, OPT_DEFER_ACCEPT, OPT_KEEPALIVE, OPT_KEEPCNT, OPT_KEEPIDLE, OPT_KEEPINTVL, OPT_LINGER2, OPT_MAXSEG,
+    OPT_NODELAY, OPT_NOTSENT_LOWAT, OPT_OOBINLINE, OPT_PEEK_OFF, OPT_QUICKACK, OPT_RCVBUF, OPT_RCVLOWAT, OPT_REUSEADDR, OPT_REUSEPORT,
+    OPT_SNDBUF, OPT_STAMPS, OPT_SYNCNT, OPT_TOS, OPT_TTL, OPT_USER_TIMEOUT, OPT_WINDOW_CLAMP, tcp_get, tcp_set,
 )
 
 cdef enum:
@@ -47,6 +50,8 @@ cdef uint16_t flag_of(int name) noexcept nogil:
         return SF_KEEPALIVE
     if name == SO_BROADCAST:
         return SF_BROADCAST
+    if name == SO_ZEROCOPY:
+        return SF_ZEROCOPY
     return 0
 
 
@@ -68,8 +73,27 @@ cdef int tcp_option(int name) noexcept nogil:
         return OPT_CORK
     if name == TCP_QUICKACK:
         return OPT_QUICKACK
+    if name == TCP_NOTSENT_LOWAT:
+        return OPT_NOTSENT_LOWAT
+    if name == TCP_SYNCNT:
+        return OPT_SYNCNT
     if name == TCP_LINGER2:
         return OPT_LINGER2
+    if name == TCP_DEFER_ACCEPT:
+        return OPT_DEFER_ACCEPT
+    if name == TCP_WINDOW_CLAMP:
+        return OPT_WINDOW_CLAMP
+    return 0
+
+
+cdef int stream_option(int name) noexcept nogil:
+    """OPT_* of a name of level SOL_SOCKET that only streams have, or 0."""
+    if name == SO_RCVLOWAT:
+        return OPT_RCVLOWAT
+    if name == SO_OOBINLINE:
+        return OPT_OOBINLINE
+    if name == SO_PEEK_OFF:
+        return OPT_PEEK_OFF
     return 0
 
 
@@ -101,7 +125,11 @@ cdef int64_t socket_option(net *n, sock *so, int name) noexcept nogil:
         return tcp_get(&n.s.tcp, so.pcb, OPT_RCVBUF) if tcp else udp_at(n, so).rcvbuf
     if name == SO_KEEPALIVE and tcp:
         return tcp_get(&n.s.tcp, so.pcb, OPT_KEEPALIVE)     # also when a setting, or the listener, turned it on
-    if flag_of(name):
+    if name == SO_SNDLOWAT:
+        return 1
+    if tcp and (stream_option(name) or name == SO_TIMESTAMPING):
+        return tcp_get(&n.s.tcp, so.pcb, OPT_STAMPS if name == SO_TIMESTAMPING else stream_option(name)) & <int64_t>0xffffffff   # -1 too
+    if flag_of(name) and (tcp or name != SO_ZEROCOPY):
         return 1 if so.flags & flag_of(name) else 0
     return -ENOPROTOOPT
 
@@ -154,6 +182,10 @@ cdef int option_get(net *n, sock *so, int level, int name, void *value, uint32_t
         found = socket_option(n, so, name)
     elif level == IPPROTO_TCP and so.kind == KIND_TCP and tcp_option(name):
         found = tcp_get(&n.s.tcp, so.pcb, tcp_option(name))
+        if name == TCP_NOTSENT_LOWAT:
+            found &= <int64_t>0xffffffff    # no errno: all 32 bits are its value
+    elif level == IPPROTO_TCP and so.kind == KIND_TCP and name == TCP_INQ:
+        found = so.flags & SF_INQ != 0
     elif level == IPPROTO_TCP and so.kind == KIND_TCP and name == TCP_INFO:
         tcp_info_of(&n.s.tcp, so.pcb, n.s.now, &info)
         source = &info
@@ -197,9 +229,31 @@ cdef int set_flag(net *n, sock *so, int name, int value) noexcept nogil:
     return status
 
 
+cdef int set_stream_option(net *n, sock *so, int name, int value) noexcept nogil:
+    cdef int status = tcp_set(&n.s.tcp, so.pcb, OPT_STAMPS if name == SO_TIMESTAMPING else stream_option(name), value)
+    if status == 0 and name == SO_TIMESTAMPING:
+        so.flags &= <uint16_t>~SF_STAMPS
+        if value & SOF_TX:
+            so.flags |= SF_STAMPS
+    return status
+
+
+cdef int set_inq(sock *so, int value) noexcept nogil:
+    if value < 0 or value > 1:
+        return -EINVAL
+    so.flags &= <uint16_t>~SF_INQ
+    if value:
+        so.flags |= SF_INQ
+    return 0
+
+
 cdef int set_socket_option(net *n, sock *so, int name, int value) noexcept nogil:
+    if name == SO_ZEROCOPY and (so.kind != KIND_TCP or value < 0 or value > 1):
+        return -EINVAL if so.kind == KIND_TCP else -ENOPROTOOPT
     if flag_of(name):
         return set_flag(n, so, name, value)
+    if so.kind == KIND_TCP and (stream_option(name) or name == SO_TIMESTAMPING):
+        return set_stream_option(n, so, name, value)
     if name == SO_SNDBUF or name == SO_RCVBUF:
         if value < LEAST_BUF:
             value = LEAST_BUF                   # as the kernel: too little is raised, not refused
@@ -287,4 +341,6 @@ cdef int option_set(net *n, sock *so, int level, int name, const void *value, ui
         return set_socket_option(n, so, name, small)
     if level == IPPROTO_TCP and so.kind == KIND_TCP and tcp_option(name):
         return tcp_set(&n.s.tcp, so.pcb, tcp_option(name), small)
+    if level == IPPROTO_TCP and so.kind == KIND_TCP and name == TCP_INQ:
+        return set_inq(so, small)
     return set_ip_option(n, so, name, small) if level == IPPROTO_IP else -ENOPROTOOPT

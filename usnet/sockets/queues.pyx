@@ -1,14 +1,15 @@
 """How much stands in the queues of a socket: ioctl(2) of tcp(7) and udp(7)."""
 from libc.errno cimport EINVAL, ENOTTY
-from libc.stdint cimport uint32_t
 
 from usnet.ip.udp cimport udp_pcb, udp_record
 from usnet.memory.arena cimport arena_at
 from usnet.memory.chunks cimport chain_read
 from usnet.sockets.constants cimport SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD
 from usnet.sockets.table cimport KIND_TCP, net, sock, sock_find
+from usnet.tcp.aside cimport aside_at
 from usnet.tcp.state cimport tcb_seen
-from usnet.tcp.tcb cimport TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_FIN_QUEUED, TF_FIN_SENT, tcb
+from usnet.tcp.urgent cimport urgent_at_mark, urgent_before
+from usnet.tcp.tcb cimport TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ASIDE, TF_FIN_QUEUED, TF_FIN_SENT, tcb
 
 
 cdef int of_stream(net *n, const sock *so, unsigned long request) noexcept nogil:
@@ -17,11 +18,11 @@ cdef int of_stream(net *n, const sock *so, unsigned long request) noexcept nogil
     cdef const tcb *k = tcb_seen(&n.s.tcp, so.pcb, &room)
     cdef bint fin = k.flags & TF_FIN_QUEUED != 0
     if request == SIOCATMARK:
-        return 0
+        return urgent_at_mark(&n.s.tcp, k)
     if k.state == TCPS_LISTEN:
         return -EINVAL
     if request == SIOCINQ:
-        return <int>k.rcv_ready
+        return <int>(urgent_before(&n.s.tcp, k) if k.flags & TF_ASIDE and not aside_at(&n.s.tcp, k).oob_inline else k.rcv_ready)
     if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
         return 0
     if request == SIOCOUTQ:

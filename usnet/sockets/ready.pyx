@@ -17,6 +17,7 @@ from usnet.sockets.table cimport (
     sock, sock_at, waiter, waiter_at,
 )
 from usnet.tcp.calls cimport tcp_ready
+from usnet.tcp.rare cimport rare_news
 from usnet.tcp.state cimport listener_at, record_at, tcb_awake
 from usnet.tcp.tcb cimport TCPS_LISTEN, tcb
 
@@ -127,7 +128,7 @@ cdef void news_of(net *n, uint32_t fd) noexcept nogil:
     mark = read_mark(n, so)
     if mark != so.mark:
         fresh |= ready & READY_IN
-    if fresh & (READY_RDHUP | READY_HUP | READY_ERR):
+    if fresh & (READY_RDHUP | READY_HUP | READY_ERR) or (ready & READY_ERR and so.kind == KIND_TCP and rare_news(&n.s.tcp, so.pcb)):
         fresh = ready                           # Linux tells everybody when a connection's state changes
     so.mark = mark
     so.seen = <unsigned short>ready

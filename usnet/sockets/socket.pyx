@@ -19,12 +19,14 @@ from usnet.sockets.api cimport (
     usn_accept, usn_close, usn_connect, usn_listen, usn_ready, usn_recvfrom, usn_sendto, usn_shutdown,
 )
 from usnet.sockets.batch cimport stream_ready
-from usnet.sockets.constants cimport MSG_DONTWAIT, MSG_FASTOPEN, MSG_PEEK, MSG_WAITALL, SHUT_WR, SOCK_STREAM
+from usnet.sockets.constants cimport MSG_DONTWAIT, MSG_FASTOPEN, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, SHUT_WR, SOCK_STREAM
 from usnet.sockets.convert cimport format_address, os_error, parse_address
 from usnet.sockets.endpoint cimport FOREVER
 from usnet.sockets.lent cimport received_buffer, send_buffer, usn_buffer, usn_recv_buffer, usn_send_buffer_get
 from usnet.sockets.messages cimport Messages
-from usnet.sockets.table cimport SF_DEFERRED, SF_LINGER, sock_at
+from usnet.sockets.errors cimport USN_NOMARK, usn_mark
+from usnet.sockets.table cimport KIND_TCP, SF_DEFERRED, SF_LINGER, SF_STAMPS, net, sock, sock_at
+from usnet.tcp.state cimport tcb_at
 from usnet.wire.addr cimport ip_addr
 
 cdef enum:
@@ -35,6 +37,14 @@ cdef extern from "Python.h":
     PyObject *PyBytes_FromStringAndSize(const char *p, Py_ssize_t n) except NULL
     char *PyBytes_AS_STRING(PyObject *b)
     int _PyBytes_Resize(PyObject **b, Py_ssize_t n) except -1
+
+
+cdef inline bint failed(net *n, int fd) noexcept nogil:
+    """Whether an error waits to be told: not one of the error queue."""
+    cdef sock *so = sock_at(n, fd)
+    if so.kind == KIND_TCP:
+        return tcb_at(&n.s.tcp, so.pcb).error != 0
+    return usn_ready(n, fd) & READY_ERR != 0
 
 
 cdef class socket(Messages):
@@ -138,10 +148,12 @@ cdef class socket(Messages):
                 return had
             flags &= ~MSG_FASTOPEN
         while True:
-            if had > 0 and usn_ready(&self.stack_.n, self.fd) & READY_ERR:
+            if had > 0 and failed(&self.stack_.n, self.fd):
                 return had
             now = self.stack_.now()
-            done = usn_sendto(&self.stack_.n, self.fd, p + had, n - had, flags, addr, port, now)
+            done = usn_sendto(&self.stack_.n, self.fd, p + had, n - had, flags | USN_NOMARK if whole else flags, addr, port, now)
+            if whole and done > 0 and had + done >= n and (flags or sock_at(&self.stack_.n, self.fd).flags & SF_STAMPS):
+                usn_mark(&self.stack_.n, self.fd, flags, now)
             self.stack_.flush_at(now)
             if deadline == NOT_BEGUN and (done < 0 or (whole and had + done < n)):
                 deadline = self.start(True)
@@ -252,7 +264,7 @@ cdef class socket(Messages):
         cdef bint waited = False, peek = flags & MSG_PEEK != 0
         cdef bint whole = flags & MSG_WAITALL and self.type_ == SOCK_STREAM and self.timeout_ns == FOREVER and not flags & MSG_DONTWAIT
         while True:
-            if had > 0 and usn_ready(&self.stack_.n, self.fd) & READY_ERR:
+            if had > 0 and failed(&self.stack_.n, self.fd):
                 return had
             done = usn_recvfrom(&self.stack_.n, self.fd, p + had, n - had, flags, addr, port, self.stack_.now())
             if done >= 0:
@@ -298,6 +310,8 @@ cdef class socket(Messages):
             n = ready                           # no more will come in this call: no bytes are made to be cut off
         b = PyBytes_FromStringAndSize(NULL, n)
         try:
+            if flags & MSG_TRUNC:
+                memset(PyBytes_AS_STRING(b), 0, n)  # of a stream nothing is written there
             got = self.receive(<uint8_t *>PyBytes_AS_STRING(b), n, flags, addr, port)
             if got < n:
                 _PyBytes_Resize(&b, got)

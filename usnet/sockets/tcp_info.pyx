@@ -1,24 +1,30 @@
 """TCP_INFO: what a connection knows of itself, in Linux's units."""
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.routes cimport ip_mtu
 from usnet.memory.arena cimport NONE
 from usnet.tcp.congestion.ops cimport WINDOW_LIMIT
+from usnet.tcp.recovery.scoreboard cimport board_below, board_lost, scoreboard
 from usnet.tcp.segment cimport segment_our_mss
-from usnet.tcp.state cimport listener, listener_at, tcb_seen, tcp_state
+from usnet.tcp.state cimport board_at, listener, listener_at, tcb_seen, tcp_state
 from usnet.tcp.tcb cimport (
-    TCPS_CLOSE_WAIT, TCPS_CLOSING, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_LAST_ACK,
-    TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_PROBE, TF_RECOVERY, TF_TIMESTAMPS, TF_WSCALE, TFO_FAIL, TFO_SYN_DATA,
-    tcb,
+    CHRONO_NONE, CHRONO_RWND, CHRONO_SNDBUF, TCPS_CLOSE_WAIT, TCPS_CLOSING, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_LAST_ACK,
+    TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_CONNECTED, TF_FIN_RECEIVED, TF_FIN_SENT, TF_PROBE, TF_RECOVERY, TF_SACK, TF_TIMESTAMPS,
+    TF_WSCALE, TFO_FAIL, TFO_SYN_DATA, tcb,
 )
-from usnet.wire.seq cimport seq_diff
+from usnet.wire.seq cimport seq_diff, seq_gt
 
 cdef enum:
     US = 1000                   # ns
     MS = 1000000
     NO_SSTHRESH = 0x7fffffff
     DUPLICATES = 3              # duplicate ACKs that mean a loss
+    NOT_MEASURED = 0xffffffff
+    CA_OPEN = 0
+    CA_DISORDER = 1
+    CA_RECOVERY = 3
+    CA_LOSS = 4
 
 
 cdef uint8_t linux_state(uint8_t state) noexcept nogil:
@@ -52,7 +58,10 @@ cdef void times_of(const tcb *k, int64_t now, tcp_info *info) noexcept nogil:
     info.rtt = <uint32_t>(k.srtt // US)
     info.rttvar = <uint32_t>(k.rttvar // US)
     info.last_data_sent = ms_since(k.last_send, now)
-    info.last_data_recv = info.last_ack_recv = ms_since(k.last_recv, now)
+    info.last_data_recv = ms_since(k.last_data, now)
+    info.last_ack_recv = ms_since(k.last_recv, now)
+    info.min_rtt = <uint32_t>(k.min_rtt // US) if k.min_rtt else NOT_MEASURED
+    info.pacing_rate = info.max_pacing_rate = UINT64_MAX
 
 
 cdef void windows_of(tcp_state *t, const tcb *k, tcp_info *info) noexcept nogil:
@@ -70,6 +79,71 @@ cdef void windows_of(tcp_state *t, const tcb *k, tcp_info *info) noexcept nogil:
     info.reordering = DUPLICATES
 
 
+cdef uint8_t phase_of(const tcb *k) noexcept nogil:
+    """Linux's enum tcp_ca_state."""
+    if k.flags & TF_RECOVERY:
+        return CA_RECOVERY
+    if not k.flags & TF_PROBE and (k.backoff or k.snd_nxt != k.snd_max or (seq_gt(k.recover, k.snd_una) and k.snd_una != k.snd_max)):
+        return CA_LOSS
+    return CA_DISORDER if k.dupacks or k.board != NONE else CA_OPEN
+
+
+cdef inline uint32_t segments(const tcb *k, uint32_t n) noexcept nogil:
+    return (n + k.mss - 1) // k.mss if k.mss else 0
+
+
+cdef void losses_of(tcp_state *t, const tcb *k, tcp_info *info) noexcept nogil:
+    """In segments, as far as bytes tell. Without SACK a duplicate ACK stands for a segment that arrived, as in Linux."""
+    cdef const scoreboard *b
+    cdef uint32_t below, out = k.snd_max - k.snd_una
+    if k.board == NONE:
+        info.sacked = k.dupacks if k.dupacks < info.unacked else info.unacked
+        if info.ca_state == CA_LOSS:
+            info.lost = info.unacked - info.sacked
+            info.retrans = segments(k, k.snd_nxt - k.snd_una)
+        elif info.ca_state == CA_RECOVERY:
+            info.lost = info.retrans = 1
+        return
+    b = board_at(t, k)
+    info.sacked = segments(k, b.sacked)
+    below = k.snd_max if info.ca_state == CA_LOSS else board_lost(b, k.snd_una, k.mss)
+    info.lost = segments(k, below - k.snd_una - board_below(b, below))
+    below = k.snd_nxt if info.ca_state == CA_LOSS else b.high_rxt
+    if seq_gt(below, k.snd_una) and below - k.snd_una <= out:
+        info.retrans = segments(k, below - k.snd_una - board_below(b, below))
+
+
+cdef void counts_of(const tcb *k, tcp_info *info) noexcept nogil:
+    """Of the numbers that are acknowledged one may be the FIN's, as of those received."""
+    cdef bint fin_acked = k.flags & TF_FIN_SENT and k.snd_una == k.snd_max and k.snd_pos
+    cdef uint32_t first = k.data_segs_out - <uint32_t>k.retransmits if k.data_segs_out > k.retransmits else 0, out = info.unacked - info.sacked
+    cdef uint32_t sent = k.snd_nxt - k.snd_una
+    info.total_retrans = <uint32_t>k.retransmits
+    info.bytes_acked = k.snd_pos - fin_acked
+    info.bytes_received = k.rcv_pos - (1 if k.flags & TF_FIN_RECEIVED else 0)
+    info.segs_out = k.segs_out
+    info.segs_in = k.segs_in
+    info.data_segs_in = k.data_segs_in
+    info.data_segs_out = k.data_segs_out
+    info.notsent_bytes = k.snd.span - sent if k.snd.span > sent else 0
+    info.delivered = 1 + (first - out if first > out else 0)
+    info.bytes_retrans = k.bytes_retrans
+    info.bytes_sent = info.bytes_acked + (sent if sent < k.snd.span else k.snd.span) + k.bytes_retrans
+    info.dsack_dups = k.dsacks
+    info.rcv_ooopack = k.ooo_segs
+    info.snd_wnd = k.snd_wnd
+    info.rcv_wnd = info.rcv_ssthresh
+    info.total_rto = <uint16_t>k.total_rto
+    info.total_rto_recoveries = <uint16_t>(k.total_rto >> 16)
+
+
+cdef void chrono_of(const tcb *k, int64_t now, tcp_info *info) noexcept nogil:
+    cdef int64_t running = now - k.chrono_since if k.chrono != CHRONO_NONE else 0
+    info.busy_time = <uint64_t>((k.busy + running) // US)
+    info.rwnd_limited = <uint64_t>((k.rwnd_limited + (running if k.chrono == CHRONO_RWND else 0)) // US)
+    info.sndbuf_limited = <uint64_t>((k.sndbuf_limited + (running if k.chrono == CHRONO_SNDBUF else 0)) // US)
+
+
 cdef void tcp_info_of(tcp_state *t, uint32_t c, int64_t now, tcp_info *info) noexcept nogil:
     cdef tcb room
     cdef const tcb *k = tcb_seen(t, c, &room)
@@ -81,14 +155,18 @@ cdef void tcp_info_of(tcp_state *t, uint32_t c, int64_t now, tcp_info *info) noe
         info.unacked = q.n_ready
         info.sacked = q.backlog
         return
-    info.ca_state = 3 if k.flags & TF_RECOVERY else (4 if k.backoff and not k.flags & TF_PROBE else 0)
+    info.ca_state = phase_of(k)
     info.retransmits = 0 if k.flags & TF_PROBE else k.unanswered
     info.probes = k.unanswered if k.flags & TF_PROBE else 0
     info.backoff = k.backoff
-    info.options = (1 if k.flags & TF_TIMESTAMPS else 0) | (4 if k.flags & TF_WSCALE else 0) | (32 if k.fastopen & TFO_SYN_DATA else 0)
+    info.options = ((1 if k.flags & TF_TIMESTAMPS else 0) | (2 if k.flags & TF_SACK else 0) | (4 if k.flags & TF_WSCALE else 0)
+                    | (32 if k.fastopen & TFO_SYN_DATA else 0))
     info.flags = k.fastopen & TFO_FAIL
     info.wscale = k.snd_wscale | <uint8_t>(k.rcv_wscale << 4)
     info.ato = <uint32_t>(t.config.delack // US)
-    info.total_retrans = <uint32_t>k.retransmits
     times_of(k, now, info)
     windows_of(t, k, info)
+    if k.flags & TF_CONNECTED:
+        losses_of(t, k, info)
+        counts_of(k, info)
+        chrono_of(k, now, info)

@@ -9,7 +9,8 @@ from usnet.memory.arena cimport arena_at
 from usnet.memory.chunks cimport chain_read
 from usnet.memory.prefetch cimport prefetch
 from usnet.sockets.api cimport usn_recvfrom, usn_sendto
-from usnet.sockets.constants cimport MSG_FASTOPEN, MSG_PEEK, MSG_TRUNC
+from usnet.sockets.constants cimport MSG_EOR, MSG_FASTOPEN, MSG_OOB, MSG_PEEK, MSG_TRUNC
+from usnet.sockets.errors cimport USN_NOMARK, usn_mark
 from usnet.sockets.table cimport KIND_TCP, SF_DEFERRED, net, sock, sock_at, sock_find
 from usnet.tcp.state cimport tcb_seen
 from usnet.tcp.tcb cimport TCPS_LISTEN, tcb
@@ -67,7 +68,7 @@ cdef int64_t send_opening(net *n, int fd, const iovec *iov, int count, int flags
 
 cdef int64_t usn_sendmsg(net *n, int fd, const iovec *iov, int count, int flags, const ip_addr *addr, uint16_t port,
                          int64_t now) noexcept nogil:
-    cdef int64_t total = total_of(iov, count), done, sent = 0
+    cdef int64_t total = total_of(iov, count), done = 0, sent = 0
     cdef int i
     if total < 0:
         return total
@@ -82,13 +83,15 @@ cdef int64_t usn_sendmsg(net *n, int fd, const iovec *iov, int count, int flags,
     for i in range(count):
         if iov[i].iov_len == 0:
             continue
-        done = usn_sendto(n, fd, <const uint8_t *>iov[i].iov_base, iov[i].iov_len, flags, addr, port, now)
+        done = usn_sendto(n, fd, <const uint8_t *>iov[i].iov_base, iov[i].iov_len, flags | USN_NOMARK, addr, port, now)
         if done < 0:
-            return sent if sent else done
+            break
         sent += done
         if <size_t>done < iov[i].iov_len:
             break
-    return sent
+    if sent:
+        usn_mark(n, fd, flags if sent == total else flags & ~(MSG_EOR | MSG_OOB), now)
+    return sent if sent else done
 
 
 cdef int64_t receive_scattered(net *n, int fd, const iovec *iov, int count, int64_t total, int flags, ip_addr *addr,
@@ -128,6 +131,7 @@ cdef int64_t receive_pieces(net *n, int fd, const iovec *iov, int count, int fla
 cdef int64_t usn_recvmsg(net *n, int fd, const iovec *iov, int count, int flags, ip_addr *addr, uint16_t *port,
                          int *msg_flags, int64_t now) noexcept nogil:
     cdef int64_t total = total_of(iov, count), done
+    cdef int flags_in = flags
     cdef bint stream = is_stream(n, fd)
     if msg_flags != NULL:
         msg_flags[0] = 0
@@ -135,10 +139,12 @@ cdef int64_t usn_recvmsg(net *n, int fd, const iovec *iov, int count, int flags,
         return total
     if stream and total and not flags & MSG_PEEK:
         return receive_pieces(n, fd, iov, count, flags, addr, port, now)
+    if not stream:
+        flags_in |= MSG_TRUNC
     if count == 1:
-        done = usn_recvfrom(n, fd, <uint8_t *>iov[0].iov_base, iov[0].iov_len, flags | MSG_TRUNC, addr, port, now)
+        done = usn_recvfrom(n, fd, <uint8_t *>iov[0].iov_base, iov[0].iov_len, flags_in, addr, port, now)
     else:
-        done = receive_scattered(n, fd, iov, count, total, flags | MSG_TRUNC, addr, port, now)
+        done = receive_scattered(n, fd, iov, count, total, flags_in, addr, port, now)
     if stream or done <= total:
         return done
     if msg_flags != NULL:

@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
 from usnet.tcp.state cimport tcb_awake, tcp_state
-from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_RCV_SHUT, tcb
+from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TF_ASIDE, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_RCV_SHUT, tcb
 from usnet.wire.addr cimport ip_addr
 
 cdef uint32_t tcp_open(tcp_state *t, uint32_t owner) noexcept nogil                 # index of a CLOSED TCB, or NONE
@@ -20,7 +20,7 @@ cdef int tcp_connect(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t por
 # listening, after shutdown or the connection's end), or the pending error. more: the next bytes follow at once; until there was a call without it, these
 # are held back as by TCP_CORK.
 cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more, int64_t now) noexcept nogil
-# Bytes given, 0 at the end of the stream, or -EAGAIN, -ENOTCONN, or the pending error.
+# p NULL: they are thrown away (MSG_TRUNC). Bytes given, 0 at the end of the stream, or -EAGAIN, -ENOTCONN, or the pending error.
 cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint peek, int64_t now) noexcept nogil
 cdef int tcp_shutdown(tcp_state *t, uint32_t c, bint receive, bint send, int64_t now) noexcept nogil    # -ENOTCONN; ends listening and connecting
 # The application lets go. Unread data: RST (RFC 2525, 2.17). Else FIN behind what is queued; the connection ends by itself. A listener refuses those that wait.
@@ -44,7 +44,7 @@ cdef inline uint32_t ready_both(const tcb *k) noexcept nogil:
 
 
 cdef inline uint32_t tcb_ready(tcp_state *t, const tcb *k) noexcept nogil:
-    if k.state == TCPS_ESTABLISHED and not (k.error or k.flags & (TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_RCV_SHUT)):
+    if k.state == TCPS_ESTABLISHED and not (k.error or k.flags & (TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_RCV_SHUT | TF_ASIDE)):
         return ready_both(k)
     return tcb_ready_else(t, k)
 

@@ -18,12 +18,15 @@ from usnet.ip.config cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_so
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.memory.chunks cimport CHUNK_BYTES
-from usnet.memory.pieces cimport queue_read, queue_take, queue_write
+from usnet.memory.pieces cimport queue_drop, queue_read, queue_take, queue_write
+from usnet.tcp.aside cimport aside_at
+from usnet.tcp.charge cimport charge_take
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_listening
 from usnet.tcp.handshake cimport handshake_number_above, handshake_start
 from usnet.tcp.calls cimport ready_both, tcb_ready
 from usnet.tcp.lend cimport lend_fill, lend_may
-from usnet.tcp.output cimport tcp_want_output
+from usnet.tcp.output cimport tcp_output, tcp_want_output
+from usnet.tcp.rare cimport rare_peek, rare_readable, rare_ready
 from usnet.tcp.segment cimport segment_window
 from usnet.tcp.state cimport listener, listener_at, tcb_at, tcb_seen, tcp_state
 from usnet.tcp.states cimport tcp_set_state
@@ -48,6 +51,7 @@ from usnet.tcp.tcb cimport (
     TCPS_SYN_SENT,
     TCPS_TIME_WAIT,
     TF_ACK_NOW,
+    TF_ASIDE,
     TF_BOUND,
     TF_CONNECTED,
     TF_FIN_QUEUED,
@@ -216,13 +220,49 @@ cdef uint32_t put_chunks(tcp_state *t, tcb *k, const uint8_t *p, uint32_t n) noe
     return n
 
 
+cdef void note_more(const tcp_state *t, tcb *k, bint more) noexcept nogil:
+    k.flags &= ~<uint32_t>(TF_MORE | TF_UNPUSHED)
+    if more:
+        k.flags |= TF_MORE | (TF_UNPUSHED if t.config.more_until_ack else 0)
+
+
+cdef int64_t send_frames(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more, int64_t now) noexcept nogil:
+    """tcp_send where the buffer is counted by frames: each leaves, as far as it may, before the next is begun."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t done = 0, part, took, unpushed = 0
+    k.no_room = 0
+    while done < n:
+        part = charge_take(t, k, aside_at(t, k), n - done)
+        if part == 0:
+            k.no_room = 1
+            break
+        took = put_chunks(t, k, p + done, part)
+        done += took
+        unpushed += took
+        note_more(t, k, more or (done < n and unpushed <= k.max_window // 2))
+        if unpushed > k.max_window // 2:
+            unpushed = 0                    # ends with PSH, as behind each half of the largest window in Linux
+        if took < part:
+            break
+        if done < n:
+            tcp_output(t, c, now)
+    note_more(t, k, more)
+    tcp_want_output(t, c)
+    if done:
+        return done
+    return -EAGAIN if k.no_room else -ENOBUFS
+
+
 cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t room, done = 0, took, apart
     cdef int64_t status = tcp_send_status(t, k)
     if status < 0 or n == 0:
         return status
+    if t.config.charged_buffers and k.flags & TF_ASIDE:
+        return send_frames(t, c, p, n, more, now)
     room = k.sndbuf - k.snd.span if k.sndbuf > k.snd.span else 0
+    k.no_room = n > room
     if n > room:
         n = room
     if n == 0:
@@ -237,9 +277,7 @@ cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bi
             break
     if done == 0:
         return -ENOBUFS                     # nobody would be told when there is some again
-    k.flags &= ~<uint32_t>(TF_MORE | TF_UNPUSHED)
-    if more:
-        k.flags |= TF_MORE | (TF_UNPUSHED if t.config.more_until_ack else 0)
+    note_more(t, k, more)
     tcp_want_output(t, c)
     return done
 
@@ -264,9 +302,18 @@ cdef void tcp_read_done(tcp_state *t, uint32_t c, uint32_t n) noexcept nogil:
 cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint peek, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef int32_t err
-    cdef uint32_t placed
+    cdef uint32_t placed, asked = n
+    if k.flags & TF_ASIDE:
+        n = rare_readable(t, c, n, peek)
+        if peek and n and p != NULL:
+            return rare_peek(t, k, p, n)
     if n > k.rcv_ready:
         n = k.rcv_ready
+    if n and p == NULL:
+        if not peek:
+            queue_drop(t.pieces, &k.rcv, n)
+            tcp_read_done(t, c, n)
+        return n
     if n:
         placed = queue_read(t.pieces, &k.rcv, p, n) if peek else queue_take(t.pieces, &k.rcv, p, n)
         t.copies.in_read += placed
@@ -274,7 +321,7 @@ cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint pee
         if not peek:
             tcp_read_done(t, c, n)
         return n
-    if k.rcv_ready:                         # nothing was asked for
+    if k.rcv_ready and asked == 0:          # nothing was asked for
         return 0
     if k.flags & TF_FIN_RECEIVED:
         return 0                            # the stream was whole, whatever came behind it
@@ -384,6 +431,8 @@ cdef uint32_t tcb_ready_else(tcp_state *t, const tcb *k) noexcept nogil:
         return ready | READY_OUT
     if k.state == TCPS_SYN_SENT or (k.state == TCPS_SYN_RECEIVED and not k.fastopen & TFO_PASSIVE):
         return ready
+    if k.flags & TF_ASIDE and aside_at(t, k).notes != NONE:
+        ready |= READY_ERR
     if k.state == TCPS_CLOSED:              # never connected, or over: nothing would block
         ready |= READY_OUT | READY_HUP
         if k.flags & TF_RCV_SHUT:           # tcp_end sets it
@@ -395,7 +444,7 @@ cdef uint32_t tcb_ready_else(tcp_state *t, const tcb *k) noexcept nogil:
             ready |= READY_HUP
     if k.flags & TF_FIN_QUEUED:
         ready |= READY_OUT
-    return ready | ready_both(k)
+    return ready | (rare_ready(t, k) if k.flags & TF_ASIDE else ready_both(k))
 
 
 cdef uint32_t tcp_ready_at_rest(tcp_state *t, uint32_t c) noexcept nogil:

@@ -18,3 +18,5 @@ cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tc
 cdef bint handshake_complete(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil
 # Starts an active open on a TCB whose both ends are set.
 cdef void handshake_start(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
+# TCP_DEFER_ACCEPT: whether an ACK without data leaves a half-open connection what it is.
+cdef bint handshake_defers(tcp_state *t, const tcb *k) noexcept nogil

@@ -5,6 +5,7 @@ from libc.string cimport memset
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
+from usnet.tcp.aside cimport aside, aside_at, aside_if, aside_inherit
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.cookies cimport (
     COOKIE_ALWAYS, COOKIE_LIFE, COOKIE_NO_SCALE, cookie_check, cookie_make, cookie_stamp, cookie_terms, cookie_unstamp,
@@ -39,6 +40,7 @@ from usnet.tcp.tcb cimport (
     TCPS_SYN_SENT,
     TF_ACK_NOW,
     TF_ALL_ROOM,
+    TF_ASIDE,
     TF_CONNECTED,
     TF_CORK,
     TF_FIN_QUEUED,
@@ -204,6 +206,7 @@ cdef uint32_t child(tcp_state *t, uint32_t parent, const packet *p, const tcp_re
     cdef uint32_t c = tcb_new(t)
     if c != NONE:
         inherit(tcb_at(t, c), tcb_at(t, parent), p, r)
+        aside_inherit(t, tcb_at(t, c), tcb_at(t, parent))
         if tcb_enter(t, c) == 0:
             return c
         tcb_drop(t, c)
@@ -214,6 +217,9 @@ cdef uint32_t child(tcp_state *t, uint32_t parent, const packet *p, const tcp_re
 cdef void begin(tcp_state *t, uint32_t c, uint32_t parent, const tcp_repr *syn, int64_t now) noexcept nogil:
     """SYN-RECEIVED, with an initial sequence number."""
     cdef tcb *k = tcb_at(t, c)
+    k.segs_in = 1
+    if k.flags & TF_ASIDE:
+        aside_at(t, k).stamp_base = k.iss + 1
     take_options(t, k, syn, now)
     join_syn_queue(t, c, parent)
     tcp_set_state(t, k, TCPS_SYN_RECEIVED)
@@ -366,7 +372,7 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     if not k.quick:
         k.quick = t.config.quick_acks
     k.flags |= TF_CONNECTED
-    k.last_recv = k.last_send = now
+    k.last_recv = k.last_send = k.last_data = now
     tcp_set_state(t, k, TCPS_ESTABLISHED)
     if k.flags & TF_FIN_QUEUED:             # shut down before it was up
         tcp_set_state(t, k, TCPS_FIN_WAIT_1)
@@ -400,6 +406,7 @@ cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tc
         count_drop(t, TDROP_NO_ACK)
         return False
     take_options(t, k, r, now)
+    k.segs_in += 1
     k.rcv_adv = k.rcv_nxt + offered(k)
     if ack_ok:
         established(t, c, now)
@@ -439,6 +446,15 @@ cdef void join_ready_queue(tcp_state *t, uint32_t c) noexcept nogil:
     q.n_ready += 1
     k.flags |= TF_HELD
     tcp_notify(t, parent)
+
+
+cdef bint handshake_defers(tcp_state *t, const tcb *k) noexcept nogil:
+    """As in Linux, for as many SYN-ACKs as TCP_DEFER_ACCEPT stands for; those in between are not sent again."""
+    cdef aside *a = aside_if(t, k)
+    if a == NULL or k.parent == NONE or k.syn_retries >= a.defer:
+        return False
+    a.deferred = 1
+    return True
 
 
 cdef bint handshake_complete(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil:

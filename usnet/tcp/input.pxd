@@ -11,6 +11,7 @@ cdef struct text:
     uint32_t n                  # bytes of it
     uint32_t seq                # of its first byte
     uint32_t size               # of each of the segments that the frame carries; n if it carries one
+    uint32_t segments           # that the frame carries
     uint8_t fin                 # a FIN follows the last byte
     uint8_t syn
 

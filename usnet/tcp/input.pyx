@@ -7,67 +7,38 @@ from libc.string cimport memset
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
 from usnet.memory.random cimport rng_below
+from usnet.tcp.aside cimport marks_acked
 from usnet.tcp.blocks cimport blocks_twice
 from usnet.tcp.fastopen cimport fastopen_was_reset
 from usnet.tcp.icmp cimport ERRORS_FREEBSD
-from usnet.tcp.handshake cimport handshake_complete, handshake_listen, handshake_number_above, handshake_settle, handshake_syn_sent
+from usnet.tcp.handshake cimport (
+    handshake_complete, handshake_defers, handshake_listen, handshake_number_above, handshake_settle, handshake_syn_sent,
+)
 from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
 from usnet.tcp.receive cimport receive_text
 from usnet.tcp.recovery.newreno cimport recovery_ack, recovery_dupack
 from usnet.tcp.recovery.sack cimport sack_ack, sack_dupack
 from usnet.tcp.segment cimport segment_refuse
 from usnet.tcp.state cimport (
-    TDROP_AFTER_FIN,
-    TDROP_BAD_ACK,
-    TDROP_CHECKSUM,
-    TDROP_DUPLICATE,
-    TDROP_LISTEN_FLAGS,
-    TDROP_NO_ACK,
-    TDROP_NO_CONNECTION,
-    TDROP_OFFSET,
-    TDROP_OLD_ACK,
-    TDROP_PAST_WINDOW,
-    TDROP_PAWS,
-    TDROP_PORT_ZERO,
-    TDROP_RST_SEQ,
-    TDROP_SHORT,
-    TDROP_SYN_IN_WINDOW,
-    TDROP_TIME_WAIT,
-    TDROP_WINDOW,
-    count_drop,
-    tcb_at,
-    tcp_state,
+    TDROP_AFTER_FIN, TDROP_BAD_ACK, TDROP_CHECKSUM, TDROP_DUPLICATE, TDROP_LISTEN_FLAGS, TDROP_NO_ACK, TDROP_NO_CONNECTION, TDROP_OFFSET,
+    TDROP_OLD_ACK, TDROP_PAST_WINDOW, TDROP_PAWS, TDROP_PORT_ZERO, TDROP_RST_SEQ, TDROP_SHORT, TDROP_SYN_IN_WINDOW, TDROP_TIME_WAIT,
+    TDROP_WINDOW, count_drop, tcb_at, tcb_live, tcp_state,
 )
 from usnet.tcp.steps cimport ack_weight, owe_ack, record_timestamp, take_ack, tell_room, update_window
 from usnet.tcp.tables cimport tcb_find, tcb_find_listener, tcp_notify
 from usnet.tcp.tcb cimport (
     T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
     TCPS_CLOSE_WAIT, TCPS_CLOSING,
-    TCPS_TIME_WAIT, TF_ACK_NOW, TF_ALL_ROOM, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_MORE, TF_PROBE,
+    TCPS_TIME_WAIT, TF_ACK_NOW, TF_ASIDE, TF_ALL_ROOM, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_MARKS, TF_MORE, TF_PROBE,
     TF_SACK, TF_TIMESTAMPS, TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
-from usnet.tcp.teardown cimport (
-    tcp_end,
-    tcp_end_reset,
-    tcp_enter_time_wait,
-    tcp_fin_acked,
-    tcp_fin_received,
-)
+from usnet.tcp.teardown cimport tcp_end, tcp_end_reset, tcp_enter_time_wait, tcp_fin_acked, tcp_fin_received
 from usnet.tcp.timers cimport tcp_disarm
+from usnet.tcp.urgent cimport urgent_arrived, urgent_here
 from usnet.wire.flow cimport flow
 from usnet.wire.seq cimport seq_diff, seq_ge, seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
-    TCP_CHECKSUM,
-    TCP_OK,
-    TCP_SHORT,
-    TCPO_SACK,
-    TCPO_TIMESTAMP,
-    TH_ACK,
-    TH_FIN,
-    TH_RST,
-    TH_SYN,
-    tcp_parse,
-    tcp_repr,
+    TCP_CHECKSUM, TCP_OK, TCP_SHORT, TCPO_SACK, TCPO_TIMESTAMP, TH_ACK, TH_FIN, TH_RST, TH_SYN, TH_URG, tcp_parse, tcp_repr,
 )
 
 cdef enum:
@@ -238,6 +209,8 @@ cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noex
         sack_ack(t, c, r, acked, flight, now)
     else:
         recovery_ack(t, c, acked, flight, now)
+    if k.flags & TF_MARKS:
+        marks_acked(t, k, now)
     tell_room(t, c, k, was_full)
     return not (fin_acked and tcp_fin_acked(t, c, now))
 
@@ -306,6 +279,9 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
         s.fin = 0
         k.flags |= TF_ACK_NOW
         tcp_want_output(t, c)
+    if s.n:
+        k.data_segs_in += s.segments
+        k.last_data = now
     if k.flags & TF_FIN_HELD and k.rcv_pos + <uint32_t>seq_diff(s.seq, k.rcv_nxt) + s.n > k.fin_pos:
         count_drop(t, TDROP_AFTER_FIN)
         s.n = 0
@@ -385,6 +361,7 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     cdef tcb *k = tcb_at(t, c)
     if reuse_time_wait(t, c, p, r, s.n, now):
         return
+    k.segs_in += s.segments
     if k.state == TCPS_TIME_WAIT and t.config.time_wait_quiet and not r.flags & TH_ACK:
         count_drop(t, TDROP_TIME_WAIT)
         return
@@ -398,7 +375,8 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     if not r.flags & TH_ACK:
         count_drop(t, TDROP_NO_ACK)
         return
-    timestamp(k, r, s, now)
+    if seq_le(r.ack, k.snd_max):            # else it is not the peer's
+        timestamp(k, r, s, now)
     k.last_recv = now
     k.keep_probes = 0
     if k.state == TCPS_SYN_RECEIVED:
@@ -406,13 +384,19 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
             count_drop(t, TDROP_BAD_ACK)
             segment_refuse(t, p, r, s.n, now)
             return
-        if not handshake_complete(t, c, r, now) or (k.snd_max != k.snd_una and not check_ack(t, c, r, s, now)):
+        if (text_len(s) == 0 and handshake_defers(t, k)) or not handshake_complete(t, c, r, now):
+            return
+        if k.snd_max != k.snd_una and not check_ack(t, c, r, s, now):
             return
     elif not check_ack(t, c, r, s, now):
         return
     if k.state == TCPS_TIME_WAIT and s.n == 0 and (s.seq != k.rcv_nxt or r.ack != k.snd_max):
         answer_outside(t, c, s, now)        # of an older or another connection; what only repeats our last ACK is not answered
+    if r.flags & TH_URG:
+        urgent_arrived(t, k, r)
     finish(t, c, s, now)
+    if k.flags & TF_ASIDE and tcb_live(t, c):
+        urgent_here(t, k)
 
 
 cdef void finish(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
@@ -469,7 +453,9 @@ cdef void tcp_input(tcp_state *t, const packet *p, int64_t now) noexcept nogil:
     s.p = p.l4 + r.header_len
     s.n = p.l4_len - r.header_len
     s.size = s.n
+    s.segments = 1
     if p.gso_size and p.gso_size < s.n:
+        s.segments = (s.n + p.gso_size - 1) // p.gso_size
         s.size = p.gso_size
         t.counters.segments_in += (s.n - 1) // p.gso_size
     s.seq = r.seq
@@ -496,5 +482,6 @@ cdef void tcp_known(tcp_state *t, uint32_t c, const flow *f, int64_t now) noexce
     s.seq = f.seq
     s.fin = f.flags & TH_FIN != 0
     s.syn = 0
+    s.segments = 1
     t.counters.segments_in += 1
     synchronized(t, c, &p, &r, &s, now)

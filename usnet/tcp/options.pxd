@@ -20,6 +20,14 @@ cdef enum tcp_option:
     OPT_TTL = 14                # 0: the stack's default
     OPT_CORK = 16
     OPT_QUICKACK = 17           # 1 while ACKs are not delayed
+    OPT_NOTSENT_LOWAT = 20      # bytes; from here on to OPT_STAMPS: tcp/rare
+    OPT_RCVLOWAT = 21           # bytes
+    OPT_SYNCNT = 22
+    OPT_DEFER_ACCEPT = 23       # seconds
+    OPT_WINDOW_CLAMP = 24       # bytes
+    OPT_OOBINLINE = 25
+    OPT_PEEK_OFF = 26           # bytes; below 0: off
+    OPT_STAMPS = 27             # SOF_* (tcp/aside.pxd)
     OPT_LINGER2 = 40            # seconds: that an orphan waits in FIN-WAIT-2; below 0: not at all, which is told as UINT32_MAX
     OPT_TOS = 15                # DSCP and ECN bits; the latter are ours and stay 0
 

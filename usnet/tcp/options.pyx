@@ -1,8 +1,10 @@
 """Options of a connection, and what can be asked about it. Ranges are Linux's."""
-from libc.errno cimport EINVAL, ENOPROTOOPT
+from libc.errno cimport EINVAL
 from libc.stdint cimport INT32_MAX, UINT32_MAX, int64_t, uint8_t, uint16_t, uint32_t
 
+from usnet.tcp.aside cimport aside, aside_if
 from usnet.tcp.output cimport tcp_corked, tcp_want_output
+from usnet.tcp.rare cimport rare_get, rare_set
 from usnet.tcp.state cimport tcb_at, tcb_seen, tcp_state
 from usnet.tcp.tables cimport tcb_share
 from usnet.tcp.tcb cimport (
@@ -27,6 +29,7 @@ cdef enum:
     SECOND = 1000000000         # ns
     MIN_BUF = 2048              # bytes: smallest send or receive buffer
     MAX_BUF = 1 << 30           # bytes: the largest window of RFC 7323
+    LEAST_CHARGED = 4608        # bytes of a send buffer with charged_buffers
     MAX_KEEP = 32767            # seconds
     MAX_KEEP_COUNT = 127
     MIN_MAXSEG = 88             # bytes
@@ -44,6 +47,27 @@ cdef void set_flag(tcb *k, uint32_t flag, bint on) noexcept nogil:
 
 cdef uint32_t clamp_buffer(int64_t bytes) noexcept nogil:
     return MIN_BUF if bytes < MIN_BUF else (MAX_BUF if bytes > MAX_BUF else <uint32_t>bytes)
+
+
+cdef int set_buffer(tcp_state *t, tcb *k, int option, int64_t value) noexcept nogil:
+    cdef aside *a = aside_if(t, k)
+    if option == OPT_RCVBUF:
+        k.rcvbuf = clamp_buffer(value)
+        if a != NULL and a.window_clamp:
+            a.whole_rcvbuf = k.rcvbuf
+            k.rcvbuf = a.window_clamp if a.window_clamp < k.rcvbuf else k.rcvbuf
+        return 0
+    if t.config.charged_buffers:
+        value = 2 * value if 2 * value > LEAST_CHARGED else LEAST_CHARGED
+    k.sndbuf = clamp_buffer(value)
+    if a != NULL:
+        a.buffer_set = 1
+    return 0
+
+
+cdef uint32_t whole_rcvbuf(tcp_state *t, const tcb *k) noexcept nogil:
+    cdef const aside *a = aside_if(t, k)
+    return a.whole_rcvbuf if a != NULL and a.whole_rcvbuf else k.rcvbuf
 
 
 cdef void arm_keepalive(tcp_state *t, uint32_t c) noexcept nogil:
@@ -106,10 +130,8 @@ cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept n
         arm_keepalive(t, c)
     elif option == OPT_KEEPIDLE or option == OPT_KEEPINTVL or option == OPT_KEEPCNT:
         return set_keepalive(t, c, option, value)
-    elif option == OPT_SNDBUF:
-        k.sndbuf = clamp_buffer(value)
-    elif option == OPT_RCVBUF:
-        k.rcvbuf = clamp_buffer(value)
+    elif option == OPT_SNDBUF or option == OPT_RCVBUF:
+        return set_buffer(t, k, option, value)
     elif option == OPT_REUSEADDR:
         tcb_share(t, c, TF_REUSE, value != 0)
     elif option == OPT_REUSEPORT:
@@ -129,7 +151,7 @@ cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept n
         k.tos = <uint8_t>value & 0xfc
         k.form.way = 0
     else:
-        return -ENOPROTOOPT
+        return rare_set(t, c, option, value)
     return 0
 
 
@@ -159,7 +181,7 @@ cdef int64_t tcp_get(tcp_state *t, uint32_t c, int option) noexcept nogil:
     if option == OPT_SNDBUF:
         return k.sndbuf
     if option == OPT_RCVBUF:
-        return k.rcvbuf
+        return whole_rcvbuf(t, k) * (2 if t.config.charged_buffers else 1)
     if option == OPT_REUSEADDR:
         return (k.flags & TF_REUSE) != 0
     if option == OPT_REUSEPORT:
@@ -178,4 +200,4 @@ cdef int64_t tcp_get(tcp_state *t, uint32_t c, int option) noexcept nogil:
         return k.ttl if k.ttl else t.ip.config.ttl
     if option == OPT_TOS:
         return k.tos
-    return -ENOPROTOOPT
+    return rare_get(t, k, option)

@@ -3,7 +3,10 @@ from libc.errno cimport EAGAIN, EALREADY, EHOSTUNREACH, ENETUNREACH
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from usnet.memory.arena cimport NONE
+from usnet.tcp.aside cimport marks_end_at, marks_room, marks_sent
 from usnet.tcp.blocks cimport blocks_due, blocks_fit
+from usnet.tcp.charge cimport charge_frame, charge_grow
+from usnet.tcp.chrono cimport chrono_output
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
 from usnet.tcp.recovery.scoreboard cimport (
@@ -23,15 +26,18 @@ from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
     T_DELACK,
     T_REXMT,
+    CHRONO_BUSY,
     TCPS_CLOSED,
     TCPS_LISTEN,
     TCPS_SYN_RECEIVED,
     TCPS_SYN_SENT,
+    TF_ASIDE,
     TF_ACK_NOW,
     TF_DELACK,
     TF_FIN_QUEUED,
     TF_FIN_SENT,
     TF_FORCE,
+    TF_MARKS,
     TF_NODELAY,
     TF_PROBE,
     TF_RECOVERY,
@@ -42,9 +48,10 @@ from usnet.tcp.tcb cimport (
     TFO_SYNACK_DUE,
     tcb,
 )
+from usnet.tcp.urgent cimport urgent_pointer
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_patience, tcp_rto
 from usnet.wire.seq cimport seq_ge, seq_gt, seq_lt, seq_max
-from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH
+from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH, TH_URG
 
 cdef enum:
     BURST_MOST = 65536                  # bytes of a large frame
@@ -97,6 +104,7 @@ cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_se
         old = k.snd_max - seq if seq_lt(k.snd_max, seq + n_seq) else n_seq
     if old > 1 or old == n_seq:             # one byte that a window probe carried does not make it a retransmission
         k.retransmits += 1
+        k.bytes_retrans += old if old < n else n
         k.rexmt_at = now
         t.counters.retransmits += 1
     if n > old:
@@ -144,6 +152,8 @@ cdef uint32_t burst_end(tcp_state *t, const tcb *k, uint32_t room) noexcept nogi
         bytes_ = t.config.push_bursts
     if bytes_ < segments:
         segments = bytes_
+    if t.config.charged_buffers and k.flags & TF_ASIDE:
+        room = min(room, charge_frame(t, k))
     if room // k.mss < segments:
         segments = room // k.mss
     return k.snd_nxt + <uint32_t>segments * k.mss if segments > 1 else k.snd_nxt
@@ -153,14 +163,16 @@ cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, bint push,
     """The segment of n bytes at seq, with FIN if it ends the stream; push: it has PSH also before the end. 0 or -EAGAIN."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t at = seq - k.snd_una
-    cdef bint last = at + n == k.snd.span
-    cdef bint fin = last and k.flags & TF_FIN_QUEUED
+    cdef bint last = at + n == k.snd.span or (k.flags & TF_MARKS and marks_end_at(t, k, seq + n))
+    cdef bint fin = at + n == k.snd.span and k.flags & TF_FIN_QUEUED
     cdef uint8_t flags = TH_ACK
     cdef int status
     if fin:
         flags |= TH_FIN
     if n and (push or (last and not k.flags & TF_UNPUSHED)):
         flags |= TH_PSH
+    if k.flags & TF_MARKS and urgent_pointer(t, k, seq):
+        flags |= TH_URG
     status = segment_send(t, k, seq, flags, at, n, now)
     if status == -EAGAIN:
         return -EAGAIN
@@ -222,8 +234,8 @@ cdef uint32_t one_frame(tcp_state *t, const tcb *k, uint32_t n, uint32_t left, i
 cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """New data (and, behind a retransmission timeout, old) as far as windows, Nagle and the ring allow."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t window, out, left, n, burst = k.snd_nxt
-    cdef bint fin_due, again
+    cdef uint32_t window = 0, out, left, n = 0, burst = k.snd_nxt
+    cdef bint fin_due, again, record
     if k.snd_max == k.snd_una and k.snd.span and k.srtt and now - k.last_send > k.rto and t.config.idle_restart:
         cc_table(k.cc_ops).on_idle(&k.cc)
     while True:
@@ -239,6 +251,8 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         window = send_window(t, k)
         n = window - out if window > out else 0
         n = left if left < n else n
+        if k.flags & TF_MARKS:
+            n = marks_room(t, k, k.snd_nxt, n)
         if t.config.push_bursts and not again and burst == k.snd_nxt:
             burst = burst_end(t, k, n)
         if n > k.mss:
@@ -247,12 +261,19 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
             n = board_room(board_at(t, k), k.snd_nxt, n)
         fin_due = (n == left and k.flags & TF_FIN_QUEUED
                    and (not (k.flags & TF_FIN_SENT) or seq_lt(k.snd_nxt, k.snd_max)))
-        if not fin_due and not worth_sending(k, n, left):
+        record = k.flags & TF_MARKS and 0 < n < left and marks_end_at(t, k, k.snd_nxt + n)
+        if not fin_due and not record and not worth_sending(k, n, left):
             break
         if send_one(t, c, k.snd_nxt, n, k.snd_nxt != burst and k.snd_nxt + n == burst, now):
             return -EAGAIN
         k.flags &= ~<uint32_t>TF_FORCE
         k.snd_nxt += n + fin_due
+        if k.flags & TF_MARKS:
+            marks_sent(t, k, k.snd_nxt, now)
+    if t.config.sndbuf_most:
+        charge_grow(t, k)
+    if left or k.chrono != CHRONO_BUSY or k.no_room:
+        chrono_output(k, left, n, window, now)
     if k.snd_max == k.snd_una:
         watch_window(t, c, now)
     return 0
@@ -270,6 +291,8 @@ cdef int tcp_resend_first(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         n = k.snd_wnd                       # the window shrank
     if k.board != NONE:
         n = board_room(board_at(t, k), k.snd_una, n)
+    if k.flags & TF_MARKS:
+        n = marks_room(t, k, k.snd_una, n)
     if n == 0 and k.snd.span:
         tcp_send_probe(t, c, now)
         return 0
@@ -301,13 +324,17 @@ cdef int resend_hole(tcp_state *t, uint32_t c, uint32_t seq, uint32_t *n, int64_
     """n numbers from seq on once more, with the FIN if it is the last; n becomes how many were sent, 0 if the peer's window is smaller now. 0 or
     -EAGAIN."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t at = seq - k.snd_una, bytes = n[0]
+    cdef uint32_t at = seq - k.snd_una, bytes = n[0], most
     if at + bytes > k.snd.span:
         bytes = k.snd.span - at             # the last number is the FIN's
     if at + bytes > k.snd_wnd:
         bytes = n[0] = k.snd_wnd - at if k.snd_wnd > at else 0
         if bytes == 0:
             return 0
+    if k.flags & TF_MARKS and bytes:
+        most = marks_room(t, k, seq, bytes)
+        if most < bytes:
+            bytes = n[0] = most
     if send_one(t, c, seq, bytes, False, now):
         return -EAGAIN
     k.snd_nxt = seq_max(k.snd_nxt, k.snd_max)

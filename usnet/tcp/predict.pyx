@@ -10,15 +10,15 @@ from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.steps cimport owe_ack, record_timestamp, take_ack, tell_room, update_window
 from usnet.tcp.tables cimport tcb_find_flow, tcp_notify
 from usnet.tcp.tcb cimport (
-    TCPS_ESTABLISHED, TCPS_SYN_SENT, TF_ACK_NOW, TF_FIN_HELD, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_MORE, TF_PROBE, TF_RCV_SHUT, TF_RECOVERY, TF_REXMT_NOW,
-    TF_TIMESTAMPS, tcb,
+    TCPS_ESTABLISHED, TCPS_SYN_SENT, TF_ACK_NOW, TF_FIN_HELD, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_MARKS, TF_MORE, TF_PROBE, TF_RCV_SHUT,
+    TF_RECOVERY, TF_REXMT_NOW, TF_TIMESTAMPS, tcb,
 )
 from usnet.wire.flow cimport flow, flow_verify
 from usnet.wire.seq cimport seq_ge, seq_gt, seq_le
-from usnet.wire.tcp cimport TH_ACK, TH_PSH, TH_SYN
+from usnet.wire.tcp cimport TH_ACK, TH_PSH, TH_SYN, TH_URG
 
 cdef enum:
-    UNUSUAL = TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_FIN_HELD | TF_RCV_SHUT | TF_MORE
+    UNUSUAL = TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_FIN_HELD | TF_RCV_SHUT | TF_MORE | TF_MARKS
 
 
 cdef inline bint expected(const tcb *k, const flow *f) noexcept nogil:
@@ -37,6 +37,8 @@ cdef inline bint expected(const tcb *k, const flow *f) noexcept nogil:
 cdef inline void next_text(tcp_state *t, uint32_t c, tcb *k, const flow *f, int64_t now) noexcept nogil:
     """What is next in order: kept, told of, and acknowledged now or later."""
     cdef int status
+    k.data_segs_in += 1
+    k.last_data = now
     if f.n > k.rcv_mss:
         k.rcv_mss = <uint16_t>f.n if f.n < 65535 else 65535
     status = receive_next(t, c, k, f.payload, f.n)
@@ -56,12 +58,13 @@ cdef bint tcp_predict(tcp_state *t, const flow *f, int64_t now) noexcept nogil:
     if c == NONE:
         return False
     k = tcb_at(t, c)
-    if k.way != t.ip.ways or k.state <= TCPS_SYN_SENT or f.flags & TH_SYN or (t.ip.config.verify_checksums and not flow_verify(f)):
+    if k.way != t.ip.ways or k.state <= TCPS_SYN_SENT or f.flags & (TH_SYN | TH_URG) or (t.ip.config.verify_checksums and not flow_verify(f)):
         return False
     if not expected(k, f):
         tcp_known(t, c, f, now)
         return True
     t.counters.segments_in += 1
+    k.segs_in += 1
     if f.timestamps:
         record_timestamp(k, f.seq, f.ts_val, now)
     k.last_recv = now

@@ -68,6 +68,7 @@ cdef int receive_gapped(tcp_state *t, tcb *k, uint32_t ahead, const uint8_t *p, 
         return -ENOBUFS
     else:
         t.counters.ooo_in += 1
+        k.ooo_segs += 1
         if fresh == 0:
             count_drop(t, TDROP_DUPLICATE)
     if have.n == 0:

@@ -16,6 +16,12 @@ cdef enum:
     REST_LATER = 0x40           # ... for history.deadline; else for when the timer of the wheel fires
     REST_RECOVER = 0x80         # `recover` is one before snd_una; else snd_una itself
 
+# record.quick, above the number
+cdef enum:
+    REST_QUICK = 0x3f
+    REST_ACTIVE = 0x40          # nothing but the handshake, which we began: no tally is needed
+    REST_PASSIVE = 0x80         # nothing but the handshake, which the peer began
+
 cdef struct record:             # 128 bytes, two cache lines; fields are those of tcb
     # Always
     uint32_t like_next          # while TF_HASHED: connections with the same laddr, lport and SO_REUSE*, of which the first stands in a table
@@ -29,7 +35,7 @@ cdef struct record:             # 128 bytes, two cache lines; fields are those o
     uint16_t rport
     uint16_t terms              # its struct terms
     uint8_t state               # and REST_*
-    uint8_t quick
+    uint8_t quick               # and REST_ACTIVE, REST_PASSIVE
     ip_addr raddr
     uint32_t snd_nxt            # and snd_una, snd_max
     uint32_t rcv_nxt            # and last_ack_sent
@@ -77,6 +83,15 @@ cdef struct terms:
     uint32_t refs               # connections that have it; from here on nothing is compared
     uint32_t tag                # in the table of terms
 
+# Lifetime counters of a connection at rest that has done more than shake hands (tcp_config.lifetime_counters).
+cdef struct tally:
+    uint32_t segs_in
+    uint32_t segs_out
+    uint32_t data_segs_in
+    uint32_t data_segs_out
+    int64_t busy
+    int64_t last_data
+
 # Of a connection at rest to which something has happened: losses, more than 4 GiB, silence for longer than a second behind its last data.
 cdef struct history:
     uint32_t ssthresh
@@ -88,6 +103,13 @@ cdef struct history:
     uint64_t rcv_pos
     uint64_t retransmits
     int64_t rexmt_at
+    uint64_t snd_pos
+    uint64_t bytes_retrans
+    int64_t rwnd_limited
+    int64_t sndbuf_limited
+    uint32_t dsacks
+    uint32_t ooo_segs
+    uint32_t total_rto
     int64_t last_oow_ack
     int64_t last_send
     int64_t ts_recent_at

@@ -14,6 +14,7 @@ from usnet.tcp.fastopen cimport fastopen_syn
 from usnet.tcp.lend cimport lend_find, lend_fits, lend_put, lend_queued, lend_way
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.state cimport tcp_state
+from usnet.tcp.urgent cimport urgent_pointer
 from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, TFO_GIVES, tcb, tcb_header_len
 from usnet.wire.addr cimport addr_as_it_lies
 from usnet.wire.checksum cimport csum_copy, csum_copy_at
@@ -33,6 +34,7 @@ from usnet.wire.tcp cimport (
     TH_ACK,
     TH_RST,
     TH_SYN,
+    TH_URG,
     tcp_emit,
     tcp_finish,
     tcp_finish_partial,
@@ -126,6 +128,8 @@ cdef int emit_large(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, 
         ip_tx_close(t.ip, &f, header + n, now)
     if status != -EAGAIN:
         t.counters.segments_out += (n + size - 1) // size
+        k.segs_out += (n + size - 1) // size
+        k.data_segs_out += (n + size - 1) // size
     return status
 
 
@@ -168,6 +172,8 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
         ip_tx_close(t.ip, &f, header + n, now)
     if status != -EAGAIN:
         t.counters.segments_out += 1
+        k.segs_out += 1
+        k.data_segs_out += n != 0
     return status
 
 
@@ -223,6 +229,8 @@ cdef bint send_plain(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_t
               n, total)
     way_close(t.ip, k.netif, header - ETH_HLEN + n, header + n)
     t.counters.segments_out += 1
+    k.segs_out += 1
+    k.data_segs_out += n != 0
     k.last_ack_sent = k.rcv_nxt
     return True
 
@@ -231,11 +239,13 @@ cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_
     cdef tcp_repr r
     cdef uint32_t promised = k.rcv_adv
     cdef int status
-    if flags & TH_ACK and send_plain(t, k, seq, flags, at, n, now):
+    if flags & TH_ACK and not flags & TH_URG and send_plain(t, k, seq, flags, at, n, now):
         return 0
     fill(k, &r, seq, flags, now)
     if blocks_due(k):
         blocks_report(t, k, n, &r)
+    if flags & TH_URG:
+        r.urgent = <uint16_t>urgent_pointer(t, k, seq)
     r.window = window_field(k, k.rcv_wscale if k.flags & TF_WSCALE else 0)
     status = emit(t, k, &r, at, n, now)
     if status == -EAGAIN or status == -EALREADY:

@@ -11,7 +11,7 @@ from usnet.memory.random cimport rng
 from usnet.memory.wheel cimport wheel
 from usnet.tcp.fast cimport fast_state
 from usnet.tcp.counters cimport tcp_copies, tcp_counters
-from usnet.tcp.record cimport record, terms
+from usnet.tcp.record cimport record, tally, terms
 from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.tcb cimport tcb
 
@@ -72,6 +72,10 @@ cdef struct tcp_config:
     uint8_t rst_timestamps      # 1: a RST carries timestamps (RFC 7323, 3.2)
     uint8_t more_until_ack      # 1: what MSG_MORE holds back leaves with the next ACK, as in Linux; else with the next call without it
     uint8_t wide_growth         # 1: in slow start cwnd grows while less than twice of what is out, as in Linux; else while what is out fills it
+    uint8_t charged_buffers     # 1: buffers are counted as in Linux: SO_SNDBUF and SO_RCVBUF are doubled, and what is queued is charged with its frames
+    uint8_t lifetime_counters   # 1: TCP_INFO's counters outlive rest, which takes 32 bytes of a connection that has carried data; default
+    uint32_t sndbuf_most        # bytes that a send buffer grows to with cwnd, unless SO_SNDBUF was set; 0: it does not grow
+    uint32_t notsent_lowat      # bytes not sent from which a stream is not writable (TCP_NOTSENT_LOWAT); 0: no limit
     uint8_t rto_spread          # 1: the RTO exceeds SRTT by rto_min at least, as in Linux; else only where SRTT is as long
     uint8_t slow_start_step     # segments that one ACK lets cwnd grow by in slow start at most (L of RFC 3465); 0: no limit; default 2
     uint8_t idle_restart        # 1: after an RTO without sending cwnd is that of a start (RFC 5681, 4.1); default
@@ -129,6 +133,11 @@ cdef struct tcp_state:
     arena tcbs                  # of tcb: those awake
     uint32_t oldest             # connection that woke, or did something, longest ago; NONE
     uint32_t newest
+    tally *tallies              # [connection] of those at rest
+    uint32_t *aside_of          # [connection]: 1 + its struct aside while TF_ASIDE
+    arena asides                # of aside
+    arena marks                 # of mark
+    arena notes                 # of note
     uint32_t looks              # how many of them may be looked at, whether they can rest: two for each that woke
     arena terms                 # of terms
     hash_table agreed           # terms by what they say

@@ -1,6 +1,6 @@
 """Connections awake and at rest: what goes into a record, what comes out of it, and who rests when."""
 from libc.errno cimport ENOMEM
-from libc.stdint cimport INT32_MAX, INT32_MIN, UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, INT32_MIN, UINT32_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from usnet.memory.arena cimport NONE, arena_at, arena_free, arena_give, arena_init, arena_reset, arena_take
@@ -9,10 +9,9 @@ from usnet.memory.idset cimport idset_free, idset_init
 from usnet.memory.mapping cimport map_release, map_reserve, page_round
 from usnet.memory.pieces cimport piece_queue, queue_init
 from usnet.memory.prefetch cimport prefetch
-from usnet.memory.wheel cimport wheel, wheel_add, wheel_deadline, wheel_free, wheel_init
-from usnet.tcp.record cimport (
-    REST_KEEP, REST_LATER, REST_LINGER, REST_RECOVER, REST_STATE, history, record, terms,
-)
+from usnet.memory.wheel cimport wheel, wheel_add, wheel_free, wheel_init
+from usnet.tcp.packing cimport count, pack, tell, terms_of, unpack
+from usnet.tcp.record cimport REST_KEEP, REST_LINGER, history, record, tally, terms
 from usnet.tcp.tcb cimport (
     T_DELACK, T_KEEP, T_LINGER, T_REXMT, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_2, TCPS_TIME_WAIT,
     TF_ACK_NOW, TF_DELACK, TF_FIN_HELD, TF_FIN_RECEIVED, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, tcb,
@@ -40,11 +39,14 @@ cdef int rest_init(tcp_state *t, uint32_t max_connections) noexcept nogil:
             or hash_init(&t.agreed, MAX_TERMS) or arena_init(&t.histories, sizeof(history), max_connections, 8)):
         return -ENOMEM
     t.tcb_base = t.tcbs.base - LINE
-    return 0
+    t.tallies = <tally *>map_reserve(page_round(<uint64_t>max_connections * sizeof(tally)))
+    return -ENOMEM if t.tallies == NULL else 0
 
 
 cdef void rest_free(tcp_state *t) noexcept nogil:
     map_release(t.whole, page_round(<uint64_t>t.records.capacity * sizeof(uint64_t)))
+    if t.tallies != NULL:
+        map_release(t.tallies, page_round(<uint64_t>t.records.capacity * sizeof(tally)))
     arena_free(&t.records)
     arena_free(&t.tcbs)
     arena_free(&t.terms)
@@ -117,7 +119,7 @@ cdef tcb *tcb_wake(tcp_state *t, uint32_t c) noexcept nogil:
     cdef record *r = record_at(t, c)
     cdef tcb *k = tcb_begin(t, c)
     cdef uint32_t older = k.older
-    unpack(t, r, k)
+    unpack(t, c, k)
     k.id, k.older, k.newer, k.mark = c, older, NONE, mark_of(k)
     if r.history != NONE:
         arena_give(&t.histories, r.history)
@@ -142,7 +144,7 @@ cdef tcb *tcb_fired(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
 
 cdef void tcb_unpack(tcp_state *t, uint32_t c, tcb *out) noexcept nogil:
     memset(out, 0, sizeof(tcb))
-    unpack(t, record_at(t, c), out)
+    unpack(t, c, out)
     out.id = c
     out.older = out.newer = NONE
 
@@ -189,53 +191,6 @@ cdef bint rest_unarmed(tcp_state *t, uint32_t c) noexcept nogil:
 
 
 # --- Terms ------------------------------------------------------------------------------------------------------------------
-
-cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
-    memset(m, 0, sizeof(terms))
-    m.laddr = k.laddr
-    m.keep_idle = k.keep_idle
-    m.keep_interval = k.keep_interval
-    m.user_timeout = k.user_timeout
-    m.linger2 = k.linger2
-    m.sndbuf = k.sndbuf
-    m.rcvbuf = k.rcvbuf
-    m.cc_mss = k.cc.mss
-    m.mss = k.mss
-    m.peer_mss = k.peer_mss
-    m.user_mss = k.user_mss
-    m.snd_wscale = k.snd_wscale
-    m.rcv_wscale = k.rcv_wscale
-    m.cc_ops = k.cc_ops
-    m.netif = k.netif
-    m.syn_retries = k.syn_retries
-    m.keep_count = k.keep_count
-    m.ttl = k.ttl
-    m.tos = k.tos
-    m.fastopen = k.fastopen
-
-
-cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
-    k.laddr = m.laddr
-    k.keep_idle = m.keep_idle
-    k.keep_interval = m.keep_interval
-    k.user_timeout = m.user_timeout
-    k.linger2 = m.linger2
-    k.sndbuf = m.sndbuf
-    k.rcvbuf = m.rcvbuf
-    k.cc.mss = m.cc_mss
-    k.mss = m.mss
-    k.peer_mss = m.peer_mss
-    k.user_mss = m.user_mss
-    k.snd_wscale = m.snd_wscale
-    k.rcv_wscale = m.rcv_wscale
-    k.cc_ops = m.cc_ops
-    k.netif = m.netif
-    k.syn_retries = m.syn_retries
-    k.keep_count = m.keep_count
-    k.ttl = m.ttl
-    k.tos = m.tos
-    k.fastopen = m.fastopen
-
 
 cdef void leave_terms(tcp_state *t, uint32_t i) noexcept nogil:
     cdef terms *m
@@ -302,7 +257,7 @@ cdef bint may_rest(const tcp_state *t, const tcb *k) noexcept nogil:
     if k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE or k.fast != NONE:
         return False
     if (k.dsack_left != k.dsack_right or k.last_ack_sent != k.rcv_nxt or k.keep_probes or k.unanswered or k.stalled_since
-            or k.error):
+            or k.error or k.chrono or k.no_room):
         return False
     return fits(k.srtt) and fits(k.rttvar) and fits(k.min_rtt) and fits(k.rto) and fits(k.cc.priv[0]) and k.cc.priv[1] == 0
 
@@ -310,6 +265,9 @@ cdef bint may_rest(const tcp_state *t, const tcb *k) noexcept nogil:
 cdef bint is_plain(const tcp_state *t, const tcb *k) noexcept nogil:
     """Whether its record says it all, without a history."""
     cdef int64_t sent = k.last_recv - k.last_send, deadline = k.deadline[T_KEEP] | k.deadline[T_LINGER]
+    if (k.snd_pos != <uint32_t>(k.snd_una - k.iss - 1) or k.bytes_retrans or k.rwnd_limited or k.sndbuf_limited or k.dsacks or k.ooo_segs
+            or k.total_rto):
+        return False
     return (k.cc.ssthresh == WINDOW_LIMIT and k.cc.acked == 0 and k.cc.priv[0] == 0 and k.retransmits == 0 and k.rexmt_at == 0
             and k.last_oow_ack == 0 and (k.recover == k.snd_una or k.recover == k.snd_una - 1)
             and k.rcv_nxt - k.snd_wl1 <= 0xffff and k.snd_wl2 == k.snd_una and k.ts_recent_at == k.last_recv
@@ -328,131 +286,10 @@ cdef bint rest(tcp_state *t, tcb *k) noexcept nogil:
         tell(k, <history *>arena_at(&t.histories, told))
     pack(k, r)
     r.history = told
+    if t.config.lifetime_counters:
+        count(k, r, &t.tallies[k.id])
     give_tcb(t, k)
     return True
-
-
-cdef void pack(const tcb *k, record *r) noexcept nogil:
-    r.flags = k.flags
-    r.owner = k.owner
-    r.timer = k.timer
-    r.lport = k.lport
-    r.rport = k.rport
-    r.terms = <uint16_t>k.terms
-    r.state = k.state
-    if k.deadline[T_KEEP]:
-        r.state |= REST_KEEP | (REST_LATER if k.deadline[T_KEEP] != k.timer_at else 0)
-    if k.deadline[T_LINGER]:
-        r.state |= REST_LINGER | (REST_LATER if k.deadline[T_LINGER] != k.timer_at else 0)
-    if k.recover == k.snd_una - 1:
-        r.state |= REST_RECOVER
-    r.quick = k.quick
-    r.raddr = k.raddr
-    r.snd_nxt = k.snd_nxt
-    r.rcv_nxt = k.rcv_nxt
-    r.snd_wnd = k.snd_wnd
-    r.rcv_adv = k.rcv_adv
-    r.ts_recent = k.ts_recent
-    r.ts_offset = k.ts_offset
-    r.iss = k.iss
-    r.irs = k.irs
-    r.max_window = k.max_window
-    r.cwnd = k.cc.cwnd
-    r.srtt = <uint32_t>k.srtt
-    r.rttvar = <uint32_t>k.rttvar
-    r.min_rtt = <uint32_t>k.min_rtt
-    r.rto = <uint32_t>k.rto
-    r.way = k.way
-    r.hop = k.hop
-    r.rcv_mss = k.rcv_mss
-    r.wl1_before = <uint16_t>(k.rcv_nxt - k.snd_wl1)
-    r.sent_before = <int32_t>(k.last_recv - k.last_send)
-    r.last_recv = k.last_recv
-
-
-cdef void tell(const tcb *k, history *h) noexcept nogil:
-    h.ssthresh = k.cc.ssthresh
-    h.acked = k.cc.acked
-    h.behind_timeout = <uint32_t>k.cc.priv[0]
-    h.recover = k.recover
-    h.snd_wl1 = k.snd_wl1
-    h.snd_wl2 = k.snd_wl2
-    h.rcv_pos = k.rcv_pos
-    h.retransmits = k.retransmits
-    h.rexmt_at = k.rexmt_at
-    h.last_oow_ack = k.last_oow_ack
-    h.last_send = k.last_send
-    h.ts_recent_at = k.ts_recent_at
-    h.deadline = k.deadline[T_KEEP] | k.deadline[T_LINGER]
-
-
-cdef void remember(const history *h, tcb *k) noexcept nogil:
-    k.cc.ssthresh = h.ssthresh
-    k.cc.acked = h.acked
-    k.cc.priv[0] = h.behind_timeout
-    k.recover = h.recover
-    k.snd_wl1 = h.snd_wl1
-    k.snd_wl2 = h.snd_wl2
-    k.rcv_pos = h.rcv_pos
-    k.retransmits = h.retransmits
-    k.rexmt_at = h.rexmt_at
-    k.last_oow_ack = h.last_oow_ack
-    k.last_send = h.last_send
-    k.ts_recent_at = h.ts_recent_at
-
-
-cdef void unpack(tcp_state *t, const record *r, tcb *k) noexcept nogil:
-    """Into a zeroed TCB."""
-    cdef int64_t deadline = 0
-    k.flags = r.flags
-    k.owner = r.owner
-    k.timer = r.timer
-    k.lport = r.lport
-    k.rport = r.rport
-    k.terms = r.terms
-    k.state = r.state & REST_STATE
-    k.quick = r.quick
-    k.raddr = r.raddr
-    k.snd_una = k.snd_nxt = k.snd_max = k.snd_wl2 = r.snd_nxt
-    k.rcv_nxt = k.last_ack_sent = r.rcv_nxt
-    k.snd_wnd = r.snd_wnd
-    k.rcv_adv = r.rcv_adv
-    k.ts_recent = r.ts_recent
-    k.ts_offset = r.ts_offset
-    k.iss = r.iss
-    k.irs = r.irs
-    k.max_window = r.max_window
-    k.cc.cwnd = r.cwnd
-    k.cc.ssthresh = WINDOW_LIMIT
-    k.srtt = r.srtt
-    k.rttvar = r.rttvar
-    k.min_rtt = r.min_rtt
-    k.rto = r.rto
-    k.way = r.way
-    k.hop = r.hop
-    k.rcv_mss = r.rcv_mss
-    k.snd_wl1 = r.rcv_nxt - r.wl1_before
-    k.last_recv = k.ts_recent_at = r.last_recv
-    k.last_send = r.last_recv - r.sent_before
-    k.rcv_pos = <uint32_t>(r.rcv_nxt - r.irs - 1)
-    k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
-    k.ooo = k.board = k.parent = k.next = k.prev = k.listener = k.fast = NONE
-    k.cc.step = t.config.slow_start_step
-    queue_init(&k.snd)
-    queue_init(&k.rcv)
-    take_terms(terms_at(t, r.terms), k)
-    if r.timer != NONE:
-        k.timer_at = deadline = wheel_deadline(t.timers, r.timer)
-    if r.history != NONE:
-        remember(<const history *>arena_at(&t.histories, r.history), k)
-        if r.state & REST_LATER:
-            deadline = (<const history *>arena_at(&t.histories, r.history)).deadline
-    if r.flags & TF_FIN_HELD:
-        k.fin_pos = k.rcv_pos - 1
-    if r.state & REST_KEEP:
-        k.deadline[T_KEEP] = deadline
-    if r.state & REST_LINGER:
-        k.deadline[T_LINGER] = deadline
 
 
 # --- For tests --------------------------------------------------------------------------------------------------------------
@@ -470,6 +307,7 @@ def rested(dict fields not None):
     if wheel_init(&w, 4, 0) or rest_init(&t, 4) or idset_init(&t.output, 4):
         raise MemoryError
     t.timers = &w
+    t.config.lifetime_counters = 1
     try:
         c = arena_take(&t.records)
         record_at(&t, c).history = NONE

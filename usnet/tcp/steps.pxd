@@ -2,11 +2,12 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from usnet.memory.pieces cimport queue_drop
+from usnet.tcp.chrono cimport chrono_to
 from usnet.tcp.output cimport tcp_may_send, tcp_want_output
 from usnet.tcp.rtt cimport tcp_rtt_sample, tcp_ts_now
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tables cimport tcp_notify
-from usnet.tcp.tcb cimport T_DELACK, TF_DELACK, TF_RTT_TIMED, tcb
+from usnet.tcp.tcb cimport CHRONO_NONE, T_DELACK, TF_DELACK, TF_RTT_TIMED, tcb
 from usnet.tcp.timers cimport tcp_arm
 from usnet.wire.seq cimport seq_diff, seq_ge, seq_le, seq_lt
 
@@ -65,6 +66,9 @@ cdef inline uint32_t take_ack(tcp_state *t, tcb *k, uint32_t ack, uint32_t ts_ec
     sample_rtt(t, k, ack, ts_ecr, now)
     queue_drop(t.pieces, &k.snd, data)
     k.snd_una = ack
+    k.snd_pos += acked
+    if k.snd.span == 0:
+        chrono_to(k, CHRONO_NONE, now)
     if seq_lt(k.snd_nxt, ack):
         k.snd_nxt = ack
     k.snd_wnd = k.snd_wnd - acked if k.snd_wnd > acked else 0

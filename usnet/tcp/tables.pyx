@@ -28,6 +28,7 @@ from usnet.tcp.fast cimport FASTOPEN_CLIENT, fast_free, fast_init, fast_reset
 from usnet.tcp.fastopen cimport fastopen_over
 from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.record cimport REST_STATE, record
+from usnet.tcp.aside cimport aside_drop, aside_need, asides_free, asides_init, asides_reset
 from usnet.tcp.state cimport (
     listener, record_at, rest_free, rest_init, rest_reset, tcb_at, tcb_awake, tcb_begin, tcb_finish, tcp_config, tcp_state, terms_at,
 )
@@ -64,6 +65,7 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.orphan_retries = 7
     g.delack_small = g.drop_synfin = g.idle_restart = 1
     g.slow_start_step = 2
+    g.lifetime_counters = 1
     g.syncookies = COOKIE_FULL
     g.icmp_ends = g.mtu_patience = g.rfc1337 = 1
     g.max_orphans = 65536
@@ -108,7 +110,7 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
     t.random = random
     set_defaults(&t.config)
     draw_keys(t)
-    if (rest_init(t, max_connections) or arena_init(&t.listeners, sizeof(listener), 4096, 8)
+    if (rest_init(t, max_connections) or asides_init(t, max_connections) or arena_init(&t.listeners, sizeof(listener), 4096, 8)
             or arena_init(&t.ooos, sizeof(ranges), max_connections, 8)
             or arena_init(&t.boards, sizeof(scoreboard), max_connections, 8) or hash_init(&t.conns, max_connections)
             or hash_init(&t.ports, 65536) or hash_init(&t.ends, max_connections) or idset_init(&t.output, max_connections)
@@ -121,6 +123,7 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
 
 cdef void tcp_free(tcp_state *t) noexcept nogil:
     rest_free(t)
+    asides_free(t)
     arena_free(&t.listeners)
     arena_free(&t.ooos)
     arena_free(&t.boards)
@@ -132,6 +135,7 @@ cdef void tcp_free(tcp_state *t) noexcept nogil:
 
 
 cdef void tcp_reset(tcp_state *t) noexcept nogil:
+    asides_reset(t)
     rest_reset(t)
     arena_reset(&t.listeners)
     arena_reset(&t.ooos)
@@ -159,6 +163,9 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
     r.like_next = r.like_prev = r.history = NONE
     k = tcb_begin(t, c)
     tcb_defaults(t, k)
+    if (t.config.charged_buffers or t.config.notsent_lowat) and aside_need(t, k) == NULL:
+        tcb_drop(t, c)
+        return NONE
     return c
 
 
@@ -200,6 +207,7 @@ cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     tcb_leave(t, c)
     tcb_clear_queues(t, k, False)
+    aside_drop(t, k)
     if k.timer != NONE:
         wheel_cancel(t.timers, k.timer)
         k.timer = NONE

@@ -50,6 +50,8 @@ cdef enum:
     TF_FORCE = 0x80000          # the next output may send a small segment (probe, override of SWS)
     TF_ALL_ROOM = 0x100000      # each segment's window is all the room there is, but a little (tcp_config.all_room)
     TF_ORPHAN = 0x200000        # counted in tcp_counters.orphans
+    TF_MARKS = 0x400000         # has marks in what it sends, or urgent data
+    TF_ASIDE = 0x40000000       # has a struct aside (tcp/aside.pxd)
     TF_REUSEPORT = 0x800000
     TF_REXMT_NOW = 0x1000000    # recovery asks for the segment at snd_una to be sent again
     TF_FIN_HELD = 0x2000000     # a FIN arrived ahead of data that is missing: fin_pos is valid
@@ -57,6 +59,13 @@ cdef enum:
     TF_DELACK = 0x8000000       # an ACK is owed, but may wait for the delayed-ACK timer
     TF_UNPUSHED = 0x20000000    # the last byte came with MSG_MORE, and ends without PSH (tcp_config.more_until_ack)
     TF_PARTIAL = 0x10000000     # this fast recovery has seen a partial ACK
+
+# tcb.chrono: what the sender waits for while it has something to send
+cdef enum:
+    CHRONO_NONE = 0             # nothing to send
+    CHRONO_BUSY = 1             # the network, or the window of congestion
+    CHRONO_RWND = 2             # the peer's window
+    CHRONO_SNDBUF = 3           # the application, which waits for room in the send buffer
 
 # tcb.fastopen (RFC 7413)
 cdef enum:
@@ -176,6 +185,23 @@ cdef struct tcb:
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
     int64_t linger2             # ns (TCP_LINGER2): that an orphan waits in FIN-WAIT-2; 0: the stack's setting; below 0: not at all
     uint64_t retransmits        # segments sent again
+    # What TCP_INFO tells (lifetime counters; at rest in struct tally, or in history)
+    uint32_t segs_in
+    uint32_t segs_out
+    uint32_t data_segs_in
+    uint32_t data_segs_out
+    uint64_t snd_pos            # snd_una - iss - 1 without wrapping
+    uint64_t bytes_retrans
+    int64_t chrono_since        # ns when `chrono` began
+    int64_t busy                # ns with something to send, limited or not, until chrono_since
+    int64_t rwnd_limited        # ns of them
+    int64_t sndbuf_limited
+    int64_t last_data           # ns of the last segment with data; of the handshake before there was one
+    uint32_t dsacks             # reports of what arrived twice
+    uint32_t ooo_segs           # segments that arrived out of order
+    uint32_t total_rto          # retransmission timeouts, and above 16 bits those of them that were not of the same segment again
+    uint8_t chrono              # CHRONO_*
+    uint8_t no_room             # the last send found the buffer full
     uint32_t terms              # those it rested with last, or NONE
     uint32_t fast               # its struct fast_open (tcp/fast) while a handshake by Fast Open runs, and of a listener; NONE
 

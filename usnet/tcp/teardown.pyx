@@ -3,6 +3,7 @@ from libc.errno cimport ECONNABORTED
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from usnet.memory.arena cimport NONE
+from usnet.tcp.aside cimport aside_end
 from usnet.tcp.fastopen cimport fastopen_ended, fastopen_over
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.segment cimport segment_reset
@@ -103,6 +104,7 @@ cdef void tcp_end(tcp_state *t, uint32_t c, int32_t err) noexcept nogil:
     k.flags |= TF_RCV_SHUT                  # nothing more will come
     tcb_leave(t, c)
     tcb_clear_queues(t, k, True)
+    aside_end(t, k)
     tcp_notify(t, k)
 
 

@@ -3,6 +3,7 @@ from libc.errno cimport ETIMEDOUT
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.memory.arena cimport NONE
+from usnet.tcp.aside cimport aside_at
 from usnet.tcp.fastopen cimport fastopen_timed_out
 from usnet.tcp.output cimport (
     tcp_ack_now,
@@ -11,6 +12,7 @@ from usnet.tcp.output cimport (
     tcp_send_probe,
     tcp_want_output,
 )
+from usnet.tcp.rare cimport rare_syn_retries
 from usnet.tcp.recovery.newreno cimport recovery_timeout
 from usnet.tcp.recovery.sack cimport sack_timeout
 from usnet.tcp.state cimport rest_unarmed, tcb_at, tcb_fired, tcb_live, tcp_state
@@ -24,6 +26,7 @@ from usnet.tcp.tcb cimport (
     TCPS_ESTABLISHED,
     TCPS_SYN_RECEIVED,
     TCPS_SYN_SENT,
+    TF_ASIDE,
     TF_DELACK,
     TF_HELD,
     TF_KEEPALIVE,
@@ -62,7 +65,7 @@ cdef void bump(tcb *k) noexcept nogil:
 cdef void syn_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """The SYN or SYN-ACK again (RFC 6298, 5.5 to 5.7), or the end."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint8_t limit = t.config.syn_retries if k.state == TCPS_SYN_SENT else t.config.synack_retries
+    cdef uint8_t limit = rare_syn_retries(t, k) if k.state == TCPS_SYN_SENT else t.config.synack_retries
     if k.fastopen & TFO_ASKED:
         fastopen_timed_out(t, k, limit, now)
     if k.error or gave_up(t, c, limit, now):
@@ -78,6 +81,9 @@ cdef void syn_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         k.flags &= ~<uint32_t>(TF_TIMESTAMPS | TF_WSCALE | TF_SACK)     # whatever answers nothing else may answer that
         k.rcv_wscale = 0
     k.flags &= ~<uint32_t>TF_RTT_TIMED
+    if k.flags & TF_ASIDE and aside_at(t, k).deferred and k.syn_retries < aside_at(t, k).defer:
+        tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))     # the peer has answered: what is missing is data
+        return
     if k.fastopen & TFO_PASSIVE:
         k.fastopen |= TFO_SYNACK_DUE        # and nothing else, before its ACK has come
     else:
@@ -93,6 +99,7 @@ cdef void retransmission_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept
     if gave_up(t, c, t.config.data_retries if k.flags & TF_HELD else t.config.orphan_retries, now):
         return
     t.counters.rto_count += 1
+    k.total_rto += 1 if again else 0x10001
     recovery_timeout(t, c, again, now)
     sack_timeout(t, c, again)
     bump(k)

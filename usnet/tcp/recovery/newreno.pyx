@@ -36,6 +36,8 @@ cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight
     cdef tcb *k = tcb_at(t, c)
     cdef const cc_ops *cc = cc_table(k.cc_ops)
     if not (k.flags & TF_RECOVERY):
+        if k.most_out and k.dupacks:        # each was told of one that arrived, and has not let cwnd grow
+            acked -= k.dupacks * <uint32_t>k.mss if acked > k.dupacks * <uint32_t>k.mss else acked
         recovery_calm(t, c, k, acked, flight, now)
         return
     k.dupacks = 0

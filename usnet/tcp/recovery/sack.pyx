@@ -8,6 +8,7 @@ from usnet.tcp.recovery.newreno cimport recovery_calm, recovery_flight, recovery
 from usnet.tcp.recovery.scoreboard cimport (
     DUPTHRESH,
     board_add,
+    board_below,
     board_clear,
     board_lost,
     board_pipe,
@@ -38,7 +39,7 @@ cdef scoreboard *the_board(tcp_state *t, tcb *k) noexcept nogil:
     return board_at(t, k)
 
 
-cdef bint plausible(tcp_state *t, const tcb *k, const tcp_repr *r, uint32_t i) noexcept nogil:
+cdef bint plausible(tcp_state *t, tcb *k, const tcp_repr *r, uint32_t i) noexcept nogil:
     """Whether block i says something about what is out. The first may lie below the ACK (RFC 2883: it arrived twice); in an ACK that was overtaken
     any may be old news. What starts at snd_una cannot be: it would have been acknowledged."""
     cdef uint32_t left = r.sack[i].left, right = r.sack[i].right
@@ -46,6 +47,7 @@ cdef bint plausible(tcp_state *t, const tcb *k, const tcp_repr *r, uint32_t i) n
         return True
     if i == 0 and seq_gt(right, left) and seq_le(right, r.ack):
         t.counters.dsacks_in += 1
+        k.dsacks += 1
     elif not (seq_gt(right, left) and seq_le(right, k.snd_una) and seq_gt(left, r.ack)):
         t.counters.sacks_bad += 1
     return False
@@ -110,17 +112,19 @@ cdef void reneged(tcp_state *t, tcb *k) noexcept nogil:
 
 cdef void sack_ack(tcp_state *t, uint32_t c, const tcp_repr *r, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t news
+    cdef uint32_t news, told = 0
     if k.board == NONE and not (k.flags & TF_RECOVERY or r.options & TCPO_SACK):
         recovery_calm(t, c, k, acked, flight, now)
         return
     k.dupacks = 0
     recovery_restart_timer(t, c, now)
+    if k.board != NONE and k.most_out:      # only what is told of for the first time lets cwnd grow
+        told = board_below(board_at(t, k), k.snd_una)
     if k.board != NONE and not board_trim(board_at(t, k), k.snd_una):
         reneged(t, k)
     news = take_blocks(t, k, r)
     if not k.flags & TF_RECOVERY:
-        recovery_grow(k, acked, flight, now)
+        recovery_grow(k, acked - told if acked > told else 0, flight, now)
     elif seq_ge(k.snd_una, k.recover):
         k.flags &= ~<uint32_t>(TF_RECOVERY | TF_REXMT_NOW)
         cc_table(k.cc_ops).on_sack_recovered(&k.cc, board_pipe(board_at(t, k), k.snd_una, k.snd_max, k.mss))

@@ -22,7 +22,7 @@ class Endless(BaseException):
 
 def run_block(text: str, names: dict[str, Any]) -> None:
     """BlockFailed says why; Unsupported for a name that usnet does not have."""
-    whole = "\n".join(line.strip() if "\n" not in text.strip() else line for line in text.strip().split("\n"))
+    whole = "\n".join(line.strip() if "\n" not in text.strip() else line for line in text.strip().rstrip("\\").split("\n"))
     try:
         code = compile(whole, "code", "exec")
         with contextlib.redirect_stdout(sys.stderr), limited():

@@ -11,7 +11,7 @@ from usnet.testing.packetdrill.waiting import Wrong
 
 SETTING = re.compile(r"([a-z0-9_./]+)=(.*)", re.DOTALL)
 SOCKSTAT_STATES = {"SYN_RECEIVED": "SYN_RCVD"}
-WITHOUT_EFFECT = ("tc", "nstat", "ip", "true", "echo", "export", "cd", ":")
+WITHOUT_EFFECT = ("tc", "nstat", "ip", "true", "ethtool", "echo", "export", "cd", ":")
 COUNTERS = {"TcpExtOutOfWindowIcmps": "icmp"}
 SPLIT = re.compile(r"\n|;|&&")
 
@@ -21,6 +21,7 @@ class Host:
 
     def __init__(self, profile: Profile, stack: Any):
         self.profile, self.stack = profile, stack
+        self.files: dict[str, bytes] = {}
 
     def run(self, text: str) -> None:
         """Wrong when the command says no; Unsupported for one that is not understood."""
@@ -54,6 +55,11 @@ class Host:
             self.sysctl(first[1:])
         elif name == "set_sysctls.py":
             self.sysctl([word.replace("/proc/sys/", "") for word in first[1:]])
+        elif name == "rm":
+            for word in first[1:]:
+                self.files.pop(word, None)
+        elif name == "dd":
+            self.zeros(dict(word.split("=", 1) for word in first[1:] if "=" in word))
         elif name == "tcpdrop":
             self.tcpdrop(first[1:])
         elif name == "sockstat":
@@ -62,6 +68,12 @@ class Host:
             self.filtered(self.counters(), stages[1:], line)
         elif name not in WITHOUT_EFFECT or len(stages) > 1:
             raise Unsupported(f"the command {name}")
+
+    def zeros(self, given: dict[str, str]) -> None:
+        """dd if=/dev/zero of=...: a file that exists for the script alone."""
+        if given.get("if") != "/dev/zero" or "of" not in given:
+            raise Unsupported(f"dd {given}")
+        self.files[given["of"]] = bytes(int(given.get("bs", "512")) * int(given.get("count", "0")))
 
     def sysctl(self, words: list[str]) -> None:
         for word in words:

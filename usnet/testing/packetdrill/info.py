@@ -9,7 +9,13 @@ WORDS = (
     "rto ato snd_mss rcv_mss unacked sacked lost retrans fackets last_data_sent last_ack_sent last_data_recv last_ack_recv pmtu rcv_ssthresh rtt "
     "rttvar snd_ssthresh snd_cwnd advmss reordering rcv_rtt rcv_space total_retrans"
 ).split()
-LAYOUT = struct.Struct(f"={len(BYTES)}B{len(WORDS)}I")
+MORE = (
+    "pacing_rate:Q max_pacing_rate:Q bytes_acked:Q bytes_received:Q segs_out:I segs_in:I notsent_bytes:I min_rtt:I data_segs_in:I data_segs_out:I "
+    "delivery_rate:Q busy_time:Q rwnd_limited:Q sndbuf_limited:Q delivered:I delivered_ce:I bytes_sent:Q bytes_retrans:Q dsack_dups:I reord_seen:I "
+    "rcv_ooopack:I snd_wnd:I rcv_wnd:I rehash:I total_rto:H total_rto_recoveries:H total_rto_time:I"
+).split()
+NAMES = [*BYTES, *WORDS, *(one[:-2] for one in MORE)]
+LAYOUT = struct.Struct(f"={len(BYTES)}B{len(WORDS)}I{''.join(one[-1] for one in MORE)}")
 STATES = "ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT1 FIN_WAIT2 TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN CLOSING".split()
 CONSTANTS = {
     **{f"TCP_{name}": number for number, name in enumerate(STATES, 1)},
@@ -28,5 +34,5 @@ def variables(sock: Any) -> dict[str, Any]:
 def tcp_info(sock: Any) -> dict[str, int]:
     """The fields of TCP_INFO by name, without the prefix."""
     packed = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, LAYOUT.size)
-    fields = dict(zip(BYTES + WORDS, LAYOUT.unpack(packed), strict=True))
+    fields = dict(zip(NAMES, LAYOUT.unpack(packed), strict=True))
     return fields | {"snd_wscale": fields["wscale"] & 15, "rcv_wscale": fields["wscale"] >> 4}

@@ -31,12 +31,15 @@ class Sniffed:
 
 
 class Machine:
-    """local and remote: IPv4 addresses as text; all that is not on the link goes to a gateway, which is the wire."""
+    """local and remote: IPv4 addresses as text; all that is not on the link goes to a gateway,
+    which is the wire. longest: bytes of the longest packet that will arrive, which may be more than the MTU."""
 
-    def __init__(self, local: str, remote: str, mtu: int, config: dict[str, Any], capture: Any = None):
+    def __init__(self, local: str, remote: str, mtu: int, config: dict[str, Any], capture: Any = None, longest: int = 0):
         self.clock = ManualClock(START)
         self.local, self.remote = local, remote
-        self.port, self.wire = make_pair(slots=1024, mtu=mtu, mac=(MAC, PEER_MAC), clock=self.clock)
+        if longest > mtu:                           # arrives as from a TUN device, or as GRO would have made it
+            config = {"mss": mtu - 40} | config
+        self.port, self.wire = make_pair(slots=1024, mtu=max(mtu, longest), mac=(MAC, PEER_MAC), clock=self.clock)
         gateway = ".".join([*local.split(".")[:3], "254"])
         self.stack = Stack(
             self.port, f"{local}/24", gateway, seed=1, poller=Unblocked(), config=config, max_connections=1024, max_chunks=65536, max_sockets=1024,

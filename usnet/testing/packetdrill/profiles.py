@@ -57,7 +57,8 @@ LINUX = Profile(
     config={
         "rcvbuf": 15 * KIB * KIB, "sndbuf": 256 * KIB, "syn_retries": 5, "synack_retries": 5, "rto_initial": SECOND, "rto_min": 200 * MS,
         "push_bursts": 2, "quick_acks": 16, "bare_probes": 1, "rst_timestamps": 1, "more_until_ack": 1, "wide_growth": 1, "rto_spread": 1,
-        "slow_start_step": 0, "idle_restart": 0, "syn_queue_backlog": 1, "fastopen_exp": 1, "mtu_patience": 0, "rfc1337": 0, "error_rules": 1,
+        "charged_buffers": 1, "sndbuf_most": 4 * KIB * KIB, "slow_start_step": 0, "idle_restart": 0,
+        "syn_queue_backlog": 1, "fastopen_exp": 1, "mtu_patience": 0, "rfc1337": 0, "error_rules": 1,
     },
     defined=frozenset({"Linux"}),
     sysctls={
@@ -82,7 +83,8 @@ LINUX = Profile(
         "net.ipv4.tcp_keepalive_intvl": number("keep_interval", SECOND),
         "net.ipv4.tcp_keepalive_probes": number("keep_count"),
         "net.ipv4.tcp_rmem": third("rcvbuf"),
-        "net.ipv4.tcp_wmem": default_of("sndbuf"),
+        "net.ipv4.tcp_wmem": lambda text: {"sndbuf": int(text.split()[1]), "sndbuf_most": int(text.split()[2])},
+        "net.ipv4.tcp_notsent_lowat": number("notsent_lowat"),
         "net.ipv4.tcp_fastopen_blackhole_timeout_sec": number("fastopen_blackhole", SECOND),
         "net.ipv4.tcp_min_tso_segs": number("push_bursts"),
         "net.ipv4.tcp_slow_start_after_idle": switch("idle_restart"),
@@ -90,7 +92,7 @@ LINUX = Profile(
     ignored=(
         "net.ipv4.tcp_frto", "net.ipv4.tcp_dsack", "net.ipv4.tcp_fack", "net.ipv4.tcp_reordering", "net.ipv4.tcp_congestion_control",
         "net.ipv4.tcp_early_retrans", "net.ipv4.tcp_recovery", "net.ipv4.tcp_tso_win_divisor",
-        "net.ipv4.tcp_ecn", "net.ipv4.tcp_pacing", "net.ipv4.tcp_notsent_lowat",
+        "net.ipv4.tcp_ecn", "net.ipv4.tcp_pacing",
         "net.ipv4.tcp_moderate_rcvbuf", "net.ipv4.tcp_no_metrics_save", "net.ipv4.tcp_autocorking",
         "net.ipv4.tcp_limit_output_bytes", "net.ipv4.tcp_mtu_probing", "net.ipv4.tcp_base_mss", "net.ipv4.tcp_min_snd_mss",
         "net.ipv4.tcp_rto_min_us", "net.core.",

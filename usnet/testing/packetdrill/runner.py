@@ -17,7 +17,7 @@ from usnet.testing.packetdrill.compare import differences, join, text_of
 from usnet.testing.packetdrill.flow import Flow
 from usnet.testing.packetdrill.info import variables
 from usnet.testing.packetdrill.language import ANY, Call, Code, Command, Event, Packet, Script, ScriptError, parse
-from usnet.testing.packetdrill.machine import ICMP, TCP, UDP, Machine
+from usnet.testing.packetdrill.machine import ICMP, START, TCP, UDP, Machine
 from usnet.testing.packetdrill.packets import INTEGER, MASK, Unsupported, Written, read_packet
 from usnet.testing.packetdrill.profiles import PROFILES
 from usnet.testing.packetdrill.waiting import Wrong
@@ -118,11 +118,12 @@ class Run:
         if local == remote:
             raise ScriptError(f"line 1: both ends have the address {local}")
         self.check_packets()
-        self.machine = Machine(local, remote, int(script.option("mtu", "1500")), dict(self.profile.config), capture)
+        self.machine = Machine(local, remote, int(script.option("mtu", "1500")), dict(self.profile.config), capture, self.longest())
         self.bind_port, self.connect_port = int(script.option("bind_port", "8080")), int(script.option("connect_port", "8080"))
         self.calls = Calls(self.machine.stack, (local, self.bind_port), (remote, self.connect_port), self.profile.names | numbers_of(self.defines))
         self.calls.implied = self.profile.implied_connect
         self.host = Host(self.profile, self.machine.stack)
+        self.calls = Calls(self.machine.stack, (local, self.bind_port), (remote, self.connect_port), self.profile.names, START, self.host.files)
         self.tolerance = int(script.option("tolerance_usecs", "4000")) * US
         self.percent = float(script.option("tolerance_percent", str(PERCENT)))
         self.joins = "strict_segments" not in script.options
@@ -134,6 +135,12 @@ class Run:
         self.before_inbound = False
         self.pending: tuple[Event, Callable[[], Any], int, int] | None = None
         self.names: dict[str, Any] = {}             # of code blocks
+
+    def longest(self) -> int:
+        """Bytes of the longest packet from the remote host, with all headers."""
+        written = [event.what for event in self.script.events if isinstance(event.what, Packet) and event.what.inbound]
+        payload = max((read_packet(one.text, self.defines).length for one in written), default=0)
+        return payload + 80 if payload + 40 > int(self.script.option("mtu", "1500")) else 0
 
     def close(self) -> None:
         self.machine.close()
