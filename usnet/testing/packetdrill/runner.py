@@ -120,10 +120,10 @@ class Run:
         self.check_packets()
         self.machine = Machine(local, remote, int(script.option("mtu", "1500")), dict(self.profile.config), capture, self.longest())
         self.bind_port, self.connect_port = int(script.option("bind_port", "8080")), int(script.option("connect_port", "8080"))
-        self.calls = Calls(self.machine.stack, (local, self.bind_port), (remote, self.connect_port), self.profile.names | numbers_of(self.defines))
-        self.calls.implied = self.profile.implied_connect
         self.host = Host(self.profile, self.machine.stack)
-        self.calls = Calls(self.machine.stack, (local, self.bind_port), (remote, self.connect_port), self.profile.names, START, self.host.files)
+        ends, names = ((local, self.bind_port), (remote, self.connect_port)), self.profile.names | numbers_of(self.defines)
+        self.calls = Calls(self.machine.stack, *ends, names, START, self.host.files)
+        self.calls.implied = self.profile.implied_connect
         self.tolerance = int(script.option("tolerance_usecs", "4000")) * US
         self.percent = float(script.option("tolerance_percent", str(PERCENT)))
         self.joins = "strict_segments" not in script.options
