@@ -90,7 +90,7 @@ def test_it_saves_a_round_trip():
         net.server.run(serve, net.server, [])
         for _ in range(2):
             net.call(request)
-            assert 300 <= times[0] <= 310 and 100 <= times[1] <= 105
+        assert 300 <= times[0] <= 310 and 100 <= times[1] <= 105
 
 
 def test_a_server_that_does_not_know_it_is_talked_to_the_ordinary_way():

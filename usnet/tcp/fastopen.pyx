@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE, arena_give, arena_live, arena_take
-from usnet.memory.pieces cimport queue_drop, queue_write
+from usnet.memory.pieces cimport queue_write
 from usnet.tcp.calls cimport tcp_connect, tcp_may_hold
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.fast cimport (
@@ -32,6 +32,7 @@ from usnet.tcp.output cimport tcp_resend_until, tcp_want_output
 from usnet.tcp.receive cimport receive_text
 from usnet.tcp.segment cimport segment_our_mss
 from usnet.tcp.state cimport tcb_at, tcp_state
+from usnet.tcp.steps cimport take_ack
 from usnet.tcp.tcb cimport (
     T_REXMT,
     TCPS_CLOSED,
@@ -167,8 +168,8 @@ cdef void fastopen_answered(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t
         learn(t, k, f, r, acked, now)
     fastopen_over(t, k)
     if acked:
-        queue_drop(t.pieces, &k.snd, acked)
-        k.snd_una = r.ack
+        take_ack(t, k, r.ack, 0, now)
+        k.snd_wnd = r.window                # which counts from there
     k.snd_nxt = k.snd_una
     if k.snd.span > k.snd_max - k.snd_una and t.config.quick_acks:
         k.quick = 0                         # who has more to say answers soon, and its answers acknowledge (as in Linux)
