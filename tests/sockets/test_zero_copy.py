@@ -392,7 +392,7 @@ def test_many_idle_connections_with_one_unread_message_each_take_nothing(cables)
         near.send(b"unread")
         cable.settle()
     memory = cable.far_stack.statistics()["memory"]
-    assert memory["kept_buffers"] == 0 and memory["chunks"] == 100
+    assert memory["kept_buffers"] == 0 and memory["chunks"] == 0    # a few bytes are near
     assert cable.near_stack.statistics()["memory"]["kept_buffers"] == 0  # all acknowledged
 
 

@@ -132,9 +132,9 @@ def test_an_unread_rest_is_freed_when_the_application_lets_go():
 
 def test_what_nobody_will_read_is_given_back_when_the_holder_aborts():
     tcp = fin_wait_2()
-    tcp.rx("P. 1:101(100) ack 2")
-    tcp.rx("F. 101:101(0) ack 2")
-    tcp.expect(". 2:2(0) ack 102")
+    tcp.rx("P. 1:201(200) ack 2")
+    tcp.rx("F. 201:201(0) ack 2")
+    tcp.expect(". 2:2(0) ack 202")
     assert tcp.state == "TIME_WAIT"
     assert tcp.cable.memory()["chunks"] == 1
     tcp.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

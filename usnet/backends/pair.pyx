@@ -7,17 +7,18 @@ link is up.
 import os
 
 from libc.errno cimport EINVAL, ENOBUFS, ENXIO, errno
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from usnet.backends.clock cimport Clock
 from usnet.backends.eventfd cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd, eventfd_set
 from usnet.backends.ring cimport (
-    LINK_DOWN, LINK_GONE, LINK_UP, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, PORT_VNET_HDR, Port, port,
+    LINK_DOWN, LINK_GONE, LINK_UP, NS_MOREFRAG, PORT_CAN_RECEIVE, PORT_CAN_SEND, PORT_FILENO, PORT_VNET_HDR, Port, port,
 )
 from usnet.backends.ring_memory cimport (
-    FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take, side_take,
+    FRAME_MAX, RingMemory, ring_check, ring_put, ring_settle, ring_side, ring_take, side_buf, side_len, side_next, side_room,
+    side_set, side_take,
 )
 
 from usnet.backends.clock import MonotonicClock
@@ -39,12 +40,33 @@ cdef struct pair_end:
     bint wants_tx
 
 
+cdef void count_sent(pair_end *e, const ring_side *k) noexcept nogil:
+    """Frames that are handed over, and were not yet."""
+    cdef uint32_t i = k.head, length, frames = 0
+    cdef uint64_t total = 0
+    cdef const uint8_t *frame
+    cdef int got
+    while i != k.r.head:
+        got = 1
+        if k.r.slots[i].flags & NS_MOREFRAG:
+            got = ring_take(k.r, &i, k.r.head, e.scratch, &frame, &length)
+        else:
+            length = k.r.slots[i].len
+            i = side_next(k, i)
+        if got == 1:
+            frames += 1
+            total += length
+        else:
+            e.p.stats.tx_errors += 1
+    e.p.stats.tx_frames += frames
+    e.p.stats.tx_bytes += total
+    if e.p.link != LINK_UP:
+        e.p.stats.tx_errors += frames
+
+
 cdef int pair_tx_sync(void *self, uint32_t number) noexcept nogil:
     cdef pair_end *e = <pair_end *>self
     cdef ring_side *k
-    cdef const uint8_t *frame
-    cdef uint32_t i, length
-    cdef int got
     if e.p.link == LINK_GONE:
         return -ENXIO
     if number >= e.p.n_tx:
@@ -52,16 +74,7 @@ cdef int pair_tx_sync(void *self, uint32_t number) noexcept nogil:
     k = &e.tx[number]
     if ring_check(k, &e.p.stats) < 0:
         return -EINVAL
-    i = k.head
-    while True:
-        got = ring_take(k.r, &i, k.r.head, e.scratch, &frame, &length)
-        if got == 0:
-            break
-        if got == 1:
-            e.p.stats.tx_frames += 1
-            e.p.stats.tx_bytes += length
-        if got < 0 or e.p.link != LINK_UP:
-            e.p.stats.tx_errors += 1
+    count_sent(e, k)
     if e.p.link != LINK_UP or e.peer == NULL:
         k.done = k.r.head
     elif k.done != k.r.head and e.peer.wants_rx:
@@ -69,6 +82,28 @@ cdef int pair_tx_sync(void *self, uint32_t number) noexcept nogil:
         eventfd_set(e.peer.fd, &e.peer.rung, True)
     ring_settle(k)
     return 0
+
+
+cdef inline void move_plain(pair_end *e, ring_side *k, ring_side *source, int64_t now) noexcept nogil:
+    """Frames of one slot, up to the first that is not, as far as there is room."""
+    cdef uint32_t i = source.done, to = k.tail, room = side_room(k), length, n = 0
+    cdef uint64_t total = 0
+    while i != source.head and n < room and not source.r.slots[i].flags & NS_MOREFRAG:
+        length = side_len(source, i)
+        if length > k.buf_size:
+            break
+        side_set(k, to, side_buf(source, i), length, 0, now)
+        if e.p.caps & PORT_VNET_HDR:
+            k.meta[to] = source.meta[i]
+            k.meta[to].time_ns = now
+        total += length
+        n += 1
+        i = side_next(source, i)
+        to = side_next(k, to)
+    source.done = i
+    k.tail = k.r.tail = to
+    e.p.stats.rx_frames += n
+    e.p.stats.rx_bytes += total
 
 
 cdef int pair_rx_sync(void *self, uint32_t number) noexcept nogil:
@@ -95,6 +130,7 @@ cdef int pair_rx_sync(void *self, uint32_t number) noexcept nogil:
         return 0
     now = (<Clock>e.clock).read((<Clock>e.clock).self_)
     before = source.done
+    move_plain(e, k, source, now)
     i = source.done
     while True:
         source.done = i

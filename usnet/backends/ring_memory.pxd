@@ -4,7 +4,7 @@ from libc.errno cimport ENOBUFS
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from usnet.backends.ring cimport NS_MOREFRAG, port, port_stats, ring, ring_next, slot_meta
+from usnet.backends.ring cimport NS_MOREFRAG, port, port_stats, ring, ring_next, slot, slot_meta
 
 cdef enum:
     # bytes of the largest frame that crosses a ring: a 65535-byte packet, Ethernet header, tags
@@ -68,16 +68,21 @@ cdef inline uint32_t side_len(const ring_side *k, uint32_t i) noexcept nogil:
     return k.r.slots[i].len if k.r.slots[i].len < k.buf_size else k.buf_size
 
 
-cdef inline void side_fill(ring_side *k, const uint8_t *p, uint32_t n, uint16_t flags, int64_t time_ns) noexcept nogil:
-    """Puts n bytes, no more than a buffer holds, into the slot at side.tail, which the caller knows to be free."""
-    cdef uint32_t i = k.tail
-    memcpy(side_buf(k, i), p, n)
-    k.r.slots[i].buf_idx = k.good[i]
-    k.r.slots[i].len = <uint16_t>n
-    k.r.slots[i].flags = flags
+cdef inline void side_set(ring_side *k, uint32_t i, const uint8_t *p, uint32_t n, uint16_t flags, int64_t time_ns) noexcept nogil:
+    """Puts n bytes, no more than a buffer holds, into slot i, which the caller knows to be free, and does not hand it over."""
+    cdef slot *s = &k.r.slots[i]
+    s.buf_idx = k.good[i]
+    s.len = <uint16_t>n
+    s.flags = flags
+    memcpy(<uint8_t *>k.r + k.buf_ofs + <uint64_t>s.buf_idx * k.buf_size, p, n)
     memset(&k.meta[i], 0, sizeof(slot_meta))
     k.meta[i].time_ns = time_ns
-    k.tail = side_next(k, i)
+
+
+cdef inline void side_fill(ring_side *k, const uint8_t *p, uint32_t n, uint16_t flags, int64_t time_ns) noexcept nogil:
+    """Puts them into the slot at side.tail, and hands it over."""
+    side_set(k, k.tail, p, n, flags, time_ns)
+    k.tail = side_next(k, k.tail)
     k.r.tail = k.tail
 
 

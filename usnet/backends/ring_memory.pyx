@@ -85,12 +85,21 @@ cdef bint ring_keeps_rules(const ring *r, uint32_t num_slots, uint32_t buf_size,
     return order_kept(r, num_slots, old_head, tail) and slots_good(r, num_slots, buf_size, n_bufs, offset_mask, old_head, tx)
 
 
+cdef inline bint take_over(ring_side *k) noexcept nogil:
+    """slots_good() of what was handed over, whose buffers are noted on the way."""
+    cdef const slot *slots = k.r.slots
+    cdef uint32_t i = k.head, head = k.r.head, most = k.buf_size if k.dir == RING_TX else 0xffff, n_bufs = k.n_bufs - FIRST_BUFFER, more = 0
+    while i != head:
+        if slots[i].buf_idx - FIRST_BUFFER >= n_bufs or slots[i].len > most:
+            return False
+        more = slots[i].flags
+        k.good[i] = slots[i].buf_idx
+        i = side_next(k, i)
+    return not (more & NS_MOREFRAG and k.dir == RING_TX)
+
+
 cdef int ring_check(ring_side *k, port_stats *st) noexcept nogil:
-    cdef uint32_t i = k.head, head = k.r.head
-    if order_kept(k.r, k.num_slots, i, k.tail) and slots_good(k.r, k.num_slots, k.buf_size, k.n_bufs, 0, i, k.dir == RING_TX):
-        while i != head:
-            k.good[i] = k.r.slots[i].buf_idx
-            i = side_next(k, i)
+    if order_kept(k.r, k.num_slots, k.head, k.tail) and take_over(k):
         restore_header(k)
         return 0
     ring_reset(k)

@@ -3,6 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
 from usnet.backends.ring cimport NS_BUF_CHANGED, ring, ring_next, slot_meta
+from usnet.memory.buffers cimport buffer_lend
 from usnet.ip.state cimport ip_state, link_cursor, netif
 from usnet.wire.eth cimport ETH_HLEN, ETH_VLAN_HLEN, VLAN_NONE
 
@@ -23,11 +24,6 @@ cdef uint8_t *link_open(ip_state *ip, uint32_t number) noexcept nogil
 cdef void link_close_as(ip_state *ip, uint32_t number, uint32_t length, const slot_meta *meta) noexcept nogil
 # Writes n bytes at a place in the slots that are free, and moves it behind them.
 cdef void link_put(const netif *n, link_cursor *at, const uint8_t *p, uint32_t length) noexcept nogil
-# Instead of the first free slot's buffer one that is held goes out: buffer `index` of the interface's set. The frame must
-# begin where link_frame_at says. Returns the slot.
-cdef uint32_t link_lend(ip_state *ip, uint32_t number, uint32_t index) noexcept nogil
-# Bytes from the start of a buffer to the frame, in the slot that is filled next.
-cdef uint32_t link_frame_at(const netif *n) noexcept nogil
 # Whether that slot of the transmit ring is still the port's: its frame has not left.
 cdef bint link_queued(const netif *n, uint32_t slot) noexcept nogil
 # Writes the Ethernet header (tagged if the interface is) and returns its length.
@@ -49,3 +45,19 @@ cdef inline void link_close(netif *n, uint32_t length) noexcept nogil:
     r.head = ring_next(r, i)
     r.cur = r.head
     n.tx_pending += 1
+
+
+cdef inline uint32_t link_lend(ip_state *ip, uint32_t number, uint32_t index) noexcept nogil:
+    """Instead of the first free slot's buffer one that is held goes out: buffer `index` of the interface's set. The frame must begin where link_frame_at
+    says. Returns the slot."""
+    cdef ring *r = ip.netifs[number].link.tx[0]
+    buffer_lend(&ip.pieces.sets[ip.netifs[number].bufs], index, r.slots[r.head].buf_idx)
+    r.slots[r.head].buf_idx = index
+    r.slots[r.head].flags |= NS_BUF_CHANGED
+    return r.head
+
+
+cdef inline uint32_t link_frame_at(const netif *n) noexcept nogil:
+    """Bytes from the start of a buffer to the frame, in the slot that is filled next."""
+    cdef const ring *r = n.link.tx[0]
+    return <uint32_t>(r.slots[r.head].ptr & r.offset_mask)

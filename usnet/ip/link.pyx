@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 
 from usnet.backends.ring cimport NS_BUF_CHANGED, NS_MOREFRAG, ring, ring_buf, ring_next, ring_room, ring_space, slot_meta
 from usnet.ip.state cimport ip_state, link_cursor, netif
-from usnet.memory.buffers cimport BUF_HELD, NO_SET, buffer_lend, buffer_replace, buffers
+from usnet.memory.buffers cimport BUF_HELD, NO_SET, buffer_replace, buffers
 from usnet.wire.eth cimport eth_emit, eth_repr
 
 
@@ -61,19 +61,6 @@ cdef bint own_slot(ip_state *ip, uint32_t number, uint32_t i) noexcept nogil:
     r.slots[i].buf_idx = index
     r.slots[i].flags |= NS_BUF_CHANGED
     return True
-
-
-cdef uint32_t link_lend(ip_state *ip, uint32_t number, uint32_t index) noexcept nogil:
-    cdef ring *r = ip.netifs[number].link.tx[0]
-    buffer_lend(&ip.pieces.sets[ip.netifs[number].bufs], index, r.slots[r.head].buf_idx)
-    r.slots[r.head].buf_idx = index
-    r.slots[r.head].flags |= NS_BUF_CHANGED
-    return r.head
-
-
-cdef uint32_t link_frame_at(const netif *n) noexcept nogil:
-    cdef const ring *r = n.link.tx[0]
-    return <uint32_t>(r.slots[r.head].ptr & r.offset_mask)
 
 
 cdef bint link_queued(const netif *n, uint32_t slot) noexcept nogil:

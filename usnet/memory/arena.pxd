@@ -5,6 +5,9 @@ and an arena of ten million costs nothing before they exist. `reset` makes an ar
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from usnet.memory.poison cimport poison, unpoison
+from usnet.memory.prefetch cimport PREFETCH_FROM
+
 cdef enum:
     NONE = 0xffffffff       # no item: ends lists, fails allocations
 
@@ -26,10 +29,8 @@ cdef void arena_free(arena *a) noexcept nogil                       # gives the 
 # Forgets all items; generations go on, so old handles stay stale.
 cdef void arena_reset(arena *a) noexcept nogil
 cdef uint32_t arena_take(arena *a) noexcept nogil                   # index of a zeroed item, or NONE when full
-# The same, but what lies in the item may be anything: for those who write all of it.
-cdef uint32_t arena_take_any(arena *a) noexcept nogil
-# The item is free; giving a free one back is a bug and changes nothing.
-cdef void arena_give(arena *a, uint32_t index) noexcept nogil
+# For arena_take_any: where there is no free item below `used`, or there are so many that the one that is next is worth asking for.
+cdef uint32_t arena_take_far(arena *a) noexcept nogil
 
 
 cdef inline void *arena_at(arena *a, uint32_t index) noexcept nogil:
@@ -51,3 +52,31 @@ cdef inline uint32_t arena_find(arena *a, uint64_t handle) noexcept nogil:
     if index < a.used and a.generation[index] == <uint32_t>(handle >> 32) and (a.generation[index] & 1):
         return index
     return NONE
+
+
+cdef inline void arena_unlink(arena *a, uint32_t index) noexcept nogil:
+    """Takes the first of the free items."""
+    a.free_head = (<uint32_t *>arena_at(a, index))[0]
+    unpoison(arena_at(a, index), a.item_size)
+    a.generation[index] += 1
+    a.live += 1
+
+
+cdef inline uint32_t arena_take_any(arena *a) noexcept nogil:
+    """arena_take, but what lies in the item may be anything: for those who write all of it."""
+    cdef uint32_t index = a.free_head
+    if index == NONE or a.used >= PREFETCH_FROM:
+        return arena_take_far(a)
+    arena_unlink(a, index)
+    return index
+
+
+cdef inline void arena_give(arena *a, uint32_t index) noexcept nogil:
+    """The item is free; giving a free one back is a bug and changes nothing."""
+    if not arena_live(a, index):
+        return
+    a.generation[index] += 1
+    (<uint32_t *>arena_at(a, index))[0] = a.free_head
+    a.free_head = index
+    a.live -= 1
+    poison(<uint8_t *>arena_at(a, index) + 8, a.item_size - 8)      # all but the link

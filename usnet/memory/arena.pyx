@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.memory.mapping cimport map_release, map_reserve, page_round
+from usnet.memory.arena cimport arena_unlink
 from usnet.memory.poison cimport poison, poisons, unpoison
 from usnet.memory.prefetch cimport PREFETCH_FROM, prefetch, prefetch_lines
 
@@ -73,28 +74,15 @@ cdef uint32_t arena_take(arena *a) noexcept nogil:
     return index
 
 
-cdef uint32_t arena_take_any(arena *a) noexcept nogil:
+cdef uint32_t arena_take_far(arena *a) noexcept nogil:
     cdef uint32_t index = a.free_head
     if index == NONE:
         return arena_take(a)
-    a.free_head = (<uint32_t *>arena_at(a, index))[0]
-    if a.used >= PREFETCH_FROM and a.free_head != NONE:
+    arena_unlink(a, index)
+    if a.free_head != NONE:
         prefetch(&a.generation[a.free_head])
         prefetch(arena_at(a, a.free_head))
-    unpoison(arena_at(a, index), a.item_size)
-    a.generation[index] += 1
-    a.live += 1
     return index
-
-
-cdef void arena_give(arena *a, uint32_t index) noexcept nogil:
-    if not arena_live(a, index):
-        return
-    a.generation[index] += 1
-    (<uint32_t *>arena_at(a, index))[0] = a.free_head
-    a.free_head = index
-    a.live -= 1
-    poison(<uint8_t *>arena_at(a, index) + 8, a.item_size - 8)      # all but the link
 
 
 cdef class Arena:

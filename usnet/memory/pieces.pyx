@@ -5,11 +5,11 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from usnet.memory.arena cimport (
-    NONE, arena_free, arena_give, arena_init, arena_live, arena_reset, arena_take_any,
+    NONE, arena_free, arena_give, arena_init, arena_live, arena_reset,
 )
-from usnet.memory.buffers cimport buffer_at, buffer_release, buffer_take
+from usnet.memory.buffers cimport buffer_release
 from usnet.memory.chunks cimport (
-    CHUNK_BYTES, chain_clear, chain_drop, chain_init, chain_peek, chunk_bytes, chunk_give, chunk_pool,
+    CHUNK_BYTES, chain_clear, chain_drop, chain_init, chain_peek, chain_write, chunk_bytes, chunk_give, chunk_pool,
     chunk_take,
 )
 
@@ -35,33 +35,6 @@ cdef void forget_ages(piece_pool *pool) noexcept nogil:
     cdef uint32_t i
     for i in range(SETS):
         pool.oldest[i] = pool.newest[i] = NONE
-
-
-cdef inline void begin_aging(piece_pool *pool, uint32_t i) noexcept nogil:
-    cdef piece *p = piece_at(pool, i)
-    p.flags |= PIECE_AGING
-    p.newer = NONE
-    p.older = pool.newest[p.where]
-    if p.older == NONE:
-        pool.oldest[p.where] = i
-    else:
-        piece_at(pool, p.older).newer = i
-    pool.newest[p.where] = i
-
-
-cdef inline void end_aging(piece_pool *pool, uint32_t i) noexcept nogil:
-    cdef piece *p = piece_at(pool, i)
-    if not p.flags & PIECE_AGING:
-        return
-    p.flags &= ~<uint8_t>PIECE_AGING
-    if p.older == NONE:
-        pool.oldest[p.where] = p.newer
-    else:
-        piece_at(pool, p.older).newer = p.newer
-    if p.newer == NONE:
-        pool.newest[p.where] = p.older
-    else:
-        piece_at(pool, p.newer).older = p.older
 
 
 cdef void pieces_free(piece_pool *pool) noexcept nogil:
@@ -125,50 +98,19 @@ cdef uint32_t pieces_leave(piece_pool *pool, uint32_t number, uint64_t *copied) 
     return out
 
 
-# --- Pieces -----------------------------------------------------------------------------------------------------------------
-
-cdef uint32_t piece_over(piece_pool *pool, uint32_t where, uint32_t buf, uint8_t *p, uint32_t n) noexcept nogil:
-    cdef uint32_t i = arena_take_any(&pool.items)
-    cdef piece *made
-    if i == NONE:
+cdef uint32_t piece_take_chunk(piece_pool *pool, uint32_t start) noexcept nogil:
+    cdef uint32_t buf = chunk_take(pool.chunks), i
+    if buf == NONE:
         return NONE
-    made = piece_at(pool, i)
-    made.bytes = p
-    made.sum = 0
-    made.next = made.older = made.newer = NONE
-    made.pos = made.before = made.room = made.head = made.slot = made.owner = 0
-    made.length = n
-    made.where = <uint8_t>where
-    made.buf = buf
-    made.flags = 0
+    i = piece_over(pool, OWN_CHUNK, buf, chunk_bytes(pool.chunks, buf) + start, 0)
+    if i == NONE:
+        chunk_give(pool.chunks, buf)
     return i
 
 
-cdef uint32_t piece_take(piece_pool *pool, uint32_t where, uint32_t leave, uint32_t start) noexcept nogil:
-    cdef uint32_t buf, i
-    if where == OWN_CHUNK:
-        buf = chunk_take(pool.chunks)
-        if buf == NONE:
-            return NONE
-        i = piece_over(pool, where, buf, chunk_bytes(pool.chunks, buf) + start, 0)
-        if i == NONE:
-            chunk_give(pool.chunks, buf)
-        return i
-    buf = buffer_take(&pool.sets[where], leave)
-    if buf == 0:
-        return NONE
-    i = piece_over(pool, where, buf, buffer_at(&pool.sets[where], buf) + start, 0)
-    if i == NONE:
-        buffer_release(&pool.sets[where], buf)
-    return i
-
-
-cdef void piece_release(piece_pool *pool, uint32_t i) noexcept nogil:
+cdef void piece_release_own(piece_pool *pool, uint32_t i) noexcept nogil:
     cdef piece *p = piece_at(pool, i)
-    end_aging(pool, i)
-    if p.where < SETS:
-        buffer_release(&pool.sets[p.where], p.buf)
-    elif p.where == OWN_CHUNK:
+    if p.where == OWN_CHUNK:
         chunk_give(pool.chunks, p.buf)
     else:
         free(p.bytes - p.buf)
@@ -178,7 +120,7 @@ cdef void piece_release(piece_pool *pool, uint32_t i) noexcept nogil:
 # --- Queues -----------------------------------------------------------------------------------------------------------------
 
 cdef void queue_init(piece_queue *q) noexcept nogil:
-    memset(q, 0, sizeof(piece_queue))
+    memset(q, 0, sizeof(piece_queue) - NEAR_BYTES)
     chain_init(&q.c)
     q.first = q.last = q.cursor = NONE
 
@@ -193,43 +135,12 @@ cdef void queue_clear(piece_pool *pool, piece_queue *q) noexcept nogil:
     queue_init(q)
 
 
-cdef uint32_t true_size(const piece_pool *pool, const piece *p) noexcept nogil:
-    return pool.sets[p.where].size if p.where < SETS else CHUNK_BYTES
-
-
-cdef void queue_add(piece_pool *pool, piece_queue *q, uint32_t i) noexcept nogil:
-    cdef piece *p = piece_at(pool, i)
-    p.next = NONE
-    p.pos = q.front + q.span
-    p.before = q.gone + q.placed
-    if q.first == NONE:
-        q.first = i
-    else:
-        piece_at(pool, q.last).next = i
-    q.last = i
-    q.span += p.length
-    q.placed += p.length
-    q.true_bytes += true_size(pool, p)
-    if p.where < SETS:
-        begin_aging(pool, i)
-
-
-cdef void queue_shift(piece_pool *pool, piece_queue *q) noexcept nogil:
-    cdef uint32_t i = q.first
-    cdef piece *p = piece_at(pool, i)
-    cdef uint32_t size = true_size(pool, p)
-    end_aging(pool, i)
-    q.first = p.next
-    if q.first == NONE:
-        q.last = NONE
-        q.true_bytes = size
-    if q.cursor == i:
-        q.cursor = NONE
-    q.front += p.length
-    q.gone += p.length
-    q.span -= p.length
-    q.placed -= p.length
-    q.true_bytes = q.true_bytes - size if q.true_bytes > size else 0     # a piece that lost its port may count otherwise now
+cdef int queue_spill(piece_pool *pool, piece_queue *q) noexcept nogil:
+    if q.near:
+        if chain_write(pool.chunks, &q.c, 0, queue_near(q), q.near):
+            return -ENOBUFS
+        q.near = q.near_at = 0
+    return 0
 
 
 cdef uint32_t chunk_behind(piece_pool *pool, piece_queue *q, uint32_t i, const uint8_t *src, uint32_t n) noexcept nogil:

@@ -19,7 +19,8 @@ from usnet.sockets.errors cimport send_marked
 from usnet.sockets.fastopen cimport fast_connect, fast_sendto
 from usnet.sockets.options cimport option_get, option_set
 from usnet.sockets.ready cimport (
-    ep_create, ep_ctl, ep_free, ep_wait, fd_forget, fd_ready, news_consumed, news_drain, news_of, usn_epoll_event,
+    ep_create, ep_ctl, ep_free, ep_wait, fd_forget, fd_ready, news_consumed, news_drain, news_of,
+    stream_read, stream_written, usn_epoll_event,
 )
 from usnet.sockets.table cimport (
     CALL_ACCEPT, CALL_CLOSE, CALL_CONNECT, CALL_RECV, CALL_SEND, CALL_SHUTDOWN, KIND_EPOLL, KIND_TCP, KIND_UDP,
@@ -28,7 +29,7 @@ from usnet.sockets.table cimport (
 )
 from usnet.stack cimport stack_flush, stack_run
 from usnet.tcp.calls cimport (
-    tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_listen, tcp_local, tcp_open, tcp_peer, tcp_recv,
+    tcp_abort, tcp_accept, tcp_bind, tcp_close, tcp_connect, tcp_listen, tcp_local, tcp_open, tcp_peer, tcp_recv, tcp_recv_else,
     tcp_send, tcp_shutdown, tcp_take_error,
 )
 from usnet.tcp.options cimport OPT_STATE, tcp_get
@@ -275,6 +276,7 @@ cdef int do_close(net *n, int fd, int64_t now) noexcept nogil:
 cdef int64_t do_sendto(net *n, int fd, const uint8_t *p, size_t length, int flags, const ip_addr *addr, uint16_t port,
                        int64_t now) noexcept nogil:
     cdef sock *so
+    cdef tcb *k
     cdef ip_addr to
     cdef int64_t done = sock_find(n, fd, &so)
     if done < 0:
@@ -293,17 +295,19 @@ cdef int64_t do_sendto(net *n, int fd, const uint8_t *p, size_t length, int flag
         done = udp_send(&n.s.ip, so.pcb, p, <uint32_t>length, addr, port, now)
         news_consumed(n, fd, READY_OUT | READY_ERR)
         return done
-    if flags & (MSG_EOR | MSG_OOB | MSG_ZEROCOPY) or so.flags & SF_STAMPS:
+    k = tcb_at(&n.s.tcp, so.pcb)
+    if flags & (MSG_EOR | MSG_OOB | MSG_ZEROCOPY) or so.flags & SF_STAMPS or n.s.tcp.config.charged_buffers:
         done = send_marked(n, so, p, <uint32_t>length, flags, now)
     else:
-        done = tcp_send(&n.s.tcp, so.pcb, p, <uint32_t>length, flags & MSG_MORE != 0, now)
-    news_consumed(n, fd, READY_OUT)
+        done = tcp_send(&n.s.tcp, so.pcb, k, p, <uint32_t>length, flags & MSG_MORE != 0)
+    stream_written(n, fd, k)
     return done
 
 
 cdef int64_t do_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, ip_addr *addr, uint16_t *port,
                          int64_t now) noexcept nogil:
     cdef sock *so
+    cdef tcb *k
     cdef int64_t done = sock_find(n, fd, &so)
     if done < 0:
         return done
@@ -313,8 +317,12 @@ cdef int64_t do_recvfrom(net *n, int fd, uint8_t *p, size_t length, int flags, i
         length = MOST
     if so.kind == KIND_UDP:
         return recv_datagram(n, fd, so, p, <uint32_t>length, flags, addr, port)
-    done = tcp_recv(&n.s.tcp, so.pcb, NULL if flags & MSG_TRUNC else p, <uint32_t>length, flags & MSG_PEEK != 0, now)
-    news_consumed(n, fd, READY_IN | READY_ERR)
+    k = tcb_at(&n.s.tcp, so.pcb)
+    if flags & MSG_TRUNC:
+        done = tcp_recv_else(&n.s.tcp, so.pcb, NULL, <uint32_t>length, flags & MSG_PEEK != 0)
+    else:
+        done = tcp_recv(&n.s.tcp, so.pcb, k, p, <uint32_t>length, flags & MSG_PEEK != 0)
+    stream_read(n, fd, so, k)
     if done >= 0 and addr != NULL:
         tcp_peer(&n.s.tcp, so.pcb, addr, port)
     return done

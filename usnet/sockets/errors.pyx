@@ -7,7 +7,7 @@ from usnet.sockets.table cimport KIND_TCP, SF_STAMPS, SF_ZEROCOPY, net, sock, so
 from usnet.tcp.aside cimport (
     MARK_EOR, MARK_STAMP, MARK_ZEROCOPY, ORIGIN_TIMESTAMPING, ORIGIN_ZEROCOPY, SOF_OPT_TSONLY, aside_at, mark_end, note, note_take,
 )
-from usnet.tcp.calls cimport tcp_send
+from usnet.tcp.calls cimport tcp_send, tcp_send_frames
 from usnet.tcp.state cimport tcb_at
 from usnet.tcp.tcb cimport tcb
 from usnet.tcp.urgent cimport urgent_send
@@ -31,7 +31,11 @@ cdef int mark_send(net *n, const sock *so, int flags, int64_t now) noexcept nogi
 
 
 cdef int64_t send_marked(net *n, sock *so, const uint8_t *p, uint32_t length, int flags, int64_t now) noexcept nogil:
-    cdef int64_t done = tcp_send(&n.s.tcp, so.pcb, p, length, flags & MSG_MORE != 0, now)
+    cdef int64_t done
+    if n.s.tcp.config.charged_buffers:
+        done = tcp_send_frames(&n.s.tcp, so.pcb, p, length, flags & MSG_MORE != 0, now)
+    else:
+        done = tcp_send(&n.s.tcp, so.pcb, tcb_at(&n.s.tcp, so.pcb), p, length, flags & MSG_MORE != 0)
     if done <= 0 or flags & USN_NOMARK:
         return done
     if done < length:

@@ -48,7 +48,7 @@ cdef int64_t fast_sendto(net *n, int fd, sock *so, const uint8_t *p, uint32_t le
     if so.flags & SF_CONNECTING:
         done = connect_outcome(n, so)
         if done == 0:
-            done = tcp_send(&n.s.tcp, so.pcb, p, length, flags & MSG_MORE != 0, now)
+            done = tcp_send(&n.s.tcp, so.pcb, tcb_at(&n.s.tcp, so.pcb), p, length, flags & MSG_MORE != 0)
             news_consumed(n, fd, READY_OUT)
         return done
     if addr == NULL:

@@ -5,10 +5,10 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from libc.errno cimport EOPNOTSUPP
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from usnet.ip.state cimport READY_ERR, READY_IN, READY_OUT
 from usnet.sockets.convert cimport os_error
-from usnet.sockets.ready cimport news_consumed
+from usnet.sockets.ready cimport stream_read, stream_written
 from usnet.sockets.table cimport CALL_RECV, CALL_SEND, KIND_TCP, net, sock, sock_find, told
+from usnet.tcp.state cimport tcb_at
 from usnet.tcp.lent cimport tcp_commit, tcp_give_back, tcp_recv_lent, tcp_send_lent
 
 
@@ -23,7 +23,7 @@ cdef int64_t usn_recv_buffer(net *n, int fd, usn_buffer *b, int64_t now) noexcep
     b.p, b.n, b.handle = NULL, 0, 0
     if done == 0:
         done = tcp_recv_lent(&n.s.tcp, so.pcb, b, now)
-        news_consumed(n, fd, READY_IN | READY_ERR)
+        stream_read(n, fd, so, tcb_at(&n.s.tcp, so.pcb))
     return told(n, CALL_RECV, fd, done, b.p, b.n)
 
 
@@ -37,7 +37,7 @@ cdef int64_t usn_send_buffer_get(net *n, int fd, uint32_t want, usn_buffer *b, i
     b.p, b.n, b.handle = NULL, 0, 0
     if done == 0:
         done = tcp_send_lent(&n.s.tcp, so.pcb, want, b, now)
-        news_consumed(n, fd, READY_OUT)
+        stream_written(n, fd, tcb_at(&n.s.tcp, so.pcb))
     return done
 
 
@@ -46,7 +46,7 @@ cdef int64_t usn_send_buffer_commit(net *n, int fd, usn_buffer *b, uint32_t leng
     cdef int64_t done = stream(n, fd, &so)
     if done == 0:
         done = tcp_commit(&n.s.tcp, so.pcb, b.handle, length)
-        news_consumed(n, fd, READY_OUT)
+        stream_written(n, fd, tcb_at(&n.s.tcp, so.pcb))
     return told(n, CALL_SEND, fd, done, NULL, 0)
 
 

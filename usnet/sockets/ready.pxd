@@ -3,8 +3,11 @@ epoll(7).
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from usnet.ip.state cimport READY_ERR, READY_IN, READY_OUT
 from usnet.memory.arena cimport NONE
-from usnet.sockets.table cimport net
+from usnet.sockets.table cimport net, sock
+from usnet.tcp.calls cimport still_writable
+from usnet.tcp.tcb cimport tcb
 
 # Event bits beside READY_* (ip/state), with Linux's numbers.
 cdef enum:
@@ -67,3 +70,17 @@ cdef inline void news_consumed(net *n, uint32_t fd, uint32_t bits) noexcept nogi
     """A call used readiness up (it met EAGAIN, or took the last of it): what comes next is new again."""
     if n.socks[fd].seen & bits and n.socks[fd].items != NONE:
         news_used(n, fd, bits)
+
+
+cdef inline void stream_read(net *n, uint32_t fd, sock *so, const tcb *k) noexcept nogil:
+    """A call read from a TCP socket, or tried to."""
+    if k.error:
+        news_consumed(n, fd, READY_IN | READY_ERR)
+    else:
+        so.seen &= <unsigned short>~(READY_IN | READY_ERR)
+
+
+cdef inline void stream_written(net *n, uint32_t fd, const tcb *k) noexcept nogil:
+    """The same of writing."""
+    if not still_writable(k):
+        news_consumed(n, fd, READY_OUT)

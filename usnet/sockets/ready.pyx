@@ -16,7 +16,7 @@ from usnet.sockets.table cimport (
     KIND_EPOLL, KIND_TCP, KIND_UDP, SF_SHUT_RD, SF_SHUT_WR, ep, ep_at, ep_item, fd_give, fd_take, item_at, net,
     sock, sock_at, waiter, waiter_at,
 )
-from usnet.tcp.calls cimport tcp_ready
+from usnet.tcp.calls cimport tcb_ready, tcp_ready
 from usnet.tcp.rare cimport rare_news
 from usnet.tcp.state cimport listener_at, record_at, tcb_awake
 from usnet.tcp.tcb cimport TCPS_LISTEN, tcb
@@ -50,7 +50,7 @@ cdef uint32_t fd_ready(net *n, uint32_t fd) noexcept nogil:
     return sock_ready(n, &n.socks[fd])
 
 
-cdef inline uint32_t read_mark(net *n, const sock *so) noexcept nogil:
+cdef uint32_t read_mark(net *n, const sock *so) noexcept nogil:
     """A number that changes when more can be read than before (sock.mark)."""
     cdef const tcb *c
     if so.kind == KIND_TCP:
@@ -119,13 +119,19 @@ cdef void news_of(net *n, uint32_t fd) noexcept nogil:
     cdef sock *so = sock_at(n, <int>fd)
     cdef uint32_t ready, fresh, mark, i
     cdef ep_item *item
+    cdef const tcb *c
     if so == NULL or so.kind == KIND_EPOLL:     # an instance's news come with item_ready
         return                                  # closed since; the number may be another's by now
     if so.items == NONE and so.waiters == NONE:
         return                                  # nobody asks; whoever comes later looks for himself
-    ready = sock_ready(n, so)
+    c = tcb_awake(&n.s.tcp, so.pcb) if so.kind == KIND_TCP else NULL
+    if c != NULL and c.state != TCPS_LISTEN:
+        ready = tcb_ready(&n.s.tcp, c)
+        mark = c.rcv_nxt
+    else:
+        ready = sock_ready(n, so)
+        mark = read_mark(n, so)
     fresh = ready & ~<uint32_t>so.seen
-    mark = read_mark(n, so)
     if mark != so.mark:
         fresh |= ready & READY_IN
     if fresh & (READY_RDHUP | READY_HUP | READY_ERR) or (ready & READY_ERR and so.kind == KIND_TCP and rare_news(&n.s.tcp, so.pcb)):
@@ -152,14 +158,18 @@ cdef bint sleeper(net *n, uint32_t ep_index) noexcept nogil:
     return n.socks[ep_at(n, ep_index).fd].waiters != NONE
 
 
-cdef void item_ready(net *n, uint32_t i) noexcept nogil:
+cdef inline void item_ready(net *n, uint32_t i) noexcept nogil:
     """A registration has something to tell: its instance does then, and those that the instance is registered in."""
-    cdef uint32_t fd = ep_at(n, item_at(n, i).ep).fd, outer
-    cdef ep_item *item
+    cdef uint32_t fd = ep_at(n, item_at(n, i).ep).fd
     ready_append(n, i)
-    if n.socks[fd].waiters != NONE:
-        wake(n, &n.socks[fd], READY_IN)
-    outer = n.socks[fd].items
+    if n.socks[fd].waiters != NONE or n.socks[fd].items != NONE:
+        instance_ready(n, fd)
+
+
+cdef void instance_ready(net *n, uint32_t fd) noexcept nogil:
+    cdef uint32_t outer = n.socks[fd].items
+    cdef ep_item *item
+    wake(n, &n.socks[fd], READY_IN)
     while outer != NONE:
         item = item_at(n, outer)
         if READY_IN & wanted(item.events):
@@ -241,7 +251,7 @@ cdef inline void ready_append(net *n, uint32_t i) noexcept nogil:
     e.n_ready += 1
 
 
-cdef void ready_remove(net *n, uint32_t i) noexcept nogil:
+cdef inline void ready_remove(net *n, uint32_t i) noexcept nogil:
     cdef ep_item *item = item_at(n, i)
     cdef ep *e = ep_at(n, item.ep)
     if not item.events & EV_QUEUED:
@@ -422,40 +432,49 @@ cdef int ep_ctl(net *n, int epfd, int op, int fd, uint32_t events, uint64_t data
     return 0
 
 
+cdef inline void ready_turn(net *n, ep *e, uint32_t last) noexcept nogil:
+    """Those up to `last` of the ready list have had their turn: they stand behind all others now, in their order."""
+    cdef uint32_t first = e.ready_head, rest = item_at(n, last).ready_next
+    if rest == NONE:
+        return                              # there are no others
+    e.ready_head = rest
+    item_at(n, rest).ready_prev = NONE
+    item_at(n, e.ready_tail).ready_next = first
+    item_at(n, first).ready_prev = e.ready_tail
+    item_at(n, last).ready_next = NONE
+    e.ready_tail = last
+
+
 cdef int ep_wait(net *n, int epfd, usn_epoll_event *events, int max_events) noexcept nogil:
     cdef sock *me = sock_at(n, epfd)
     cdef ep *e
     cdef ep_item *item
-    cdef uint32_t i, left, bits
+    cdef uint32_t i, following, kept = NONE, bits
     cdef int count = 0
     if me == NULL:
         return -EBADF
     if me.kind != KIND_EPOLL or max_events <= 0:
         return -EINVAL
     e = ep_at(n, me.pcb)
-    left = e.n_ready                            # each at most once, though level-triggered ones come back behind
-    while left > 0 and count < max_events:
-        left -= 1
-        i = e.ready_head
+    i = e.ready_head
+    while i != NONE and count < max_events:     # each once; level-triggered ones stay where they are until all have been looked at
         item = item_at(n, i)
-        e.n_ready -= 1
-        e.ready_head = item.ready_next
-        if e.ready_head == NONE:
-            e.ready_tail = NONE
-        else:
-            item_at(n, e.ready_head).ready_prev = NONE
-        item.events &= ~<uint32_t>EV_QUEUED
+        following = item.ready_next
         bits = told(sock_ready(n, &n.socks[item.fd]), item.events)
-        if bits == 0:
-            continue
-        events[count].events = bits
-        events[count].fd = <int>item.fd
-        events[count].data = item.data
-        count += 1
-        if item.events & EV_ONESHOT:
-            item.events |= EV_OFF               # until CTL_MOD
-        elif not item.events & EV_ET:
-            ready_append(n, i)
+        if bits:
+            events[count].events = bits
+            events[count].fd = <int>item.fd
+            events[count].data = item.data
+            count += 1
+        if bits and not item.events & (EV_ONESHOT | EV_ET):
+            kept = i
+        else:
+            ready_remove(n, i)
+            if bits and item.events & EV_ONESHOT:
+                item.events |= EV_OFF           # until CTL_MOD
+        i = following
+    if kept != NONE:
+        ready_turn(n, e, kept)
     return count
 
 

@@ -18,12 +18,12 @@ from usnet.ip.config cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_so
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.memory.chunks cimport CHUNK_BYTES
-from usnet.memory.pieces cimport queue_drop, queue_read, queue_take, queue_write
+from usnet.memory.pieces cimport queue_drop, queue_fits_near, queue_read, queue_take, queue_write
 from usnet.tcp.aside cimport aside_at
 from usnet.tcp.charge cimport charge_take
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_listening
 from usnet.tcp.handshake cimport handshake_number_above, handshake_start
-from usnet.tcp.calls cimport ready_both, tcb_ready
+from usnet.tcp.calls cimport ready_both, tcb_ready, tcp_read_done
 from usnet.tcp.lend cimport lend_fill, lend_may
 from usnet.tcp.output cimport tcp_output, tcp_want_output
 from usnet.tcp.rare cimport rare_peek, rare_readable, rare_ready
@@ -196,7 +196,11 @@ cdef bint tcp_may_hold(const tcp_state *t, const tcb *k, uint32_t n) noexcept no
     """Whether n more bytes may wait to be sent. A quarter of the memory is for what arrives: two stacks full of what they want to say to each other
     could take nothing in, and would never say it."""
     cdef uint32_t tail = k.snd.c.n_chunks * CHUNK_BYTES - k.snd.c.offset - k.snd.c.span
-    cdef uint32_t fresh = (n - tail + CHUNK_BYTES - 1) // CHUNK_BYTES if n > tail else 0
+    cdef uint32_t fresh
+    if queue_fits_near(&k.snd, n):
+        return True
+    n += k.snd.near                         # which moves along
+    fresh = (n - tail + CHUNK_BYTES - 1) // CHUNK_BYTES if n > tail else 0
     return fresh == 0 or t.chunks.heads.live + fresh <= t.chunks.heads.capacity - t.chunks.heads.capacity // 4
 
 
@@ -226,10 +230,12 @@ cdef void note_more(const tcp_state *t, tcb *k, bint more) noexcept nogil:
         k.flags |= TF_MORE | (TF_UNPUSHED if t.config.more_until_ack else 0)
 
 
-cdef int64_t send_frames(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more, int64_t now) noexcept nogil:
-    """tcp_send where the buffer is counted by frames: each leaves, as far as it may, before the next is begun."""
+cdef int64_t tcp_send_frames(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t done = 0, part, took, unpushed = 0
+    cdef int64_t status = tcp_send_status(t, k)
+    if status < 0 or n == 0:
+        return status
     k.no_room = 0
     while done < n:
         part = charge_take(t, k, aside_at(t, k), n - done)
@@ -253,14 +259,12 @@ cdef int64_t send_frames(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n,
     return -EAGAIN if k.no_room else -ENOBUFS
 
 
-cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more, int64_t now) noexcept nogil:
+cdef int64_t tcp_send_else(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bint more) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t room, done = 0, took, apart
     cdef int64_t status = tcp_send_status(t, k)
     if status < 0 or n == 0:
         return status
-    if t.config.charged_buffers and k.flags & TF_ASIDE:
-        return send_frames(t, c, p, n, more, now)
     room = k.sndbuf - k.snd.span if k.sndbuf > k.snd.span else 0
     k.no_room = n > room
     if n > room:
@@ -282,24 +286,17 @@ cdef int64_t tcp_send(tcp_state *t, uint32_t c, const uint8_t *p, uint32_t n, bi
     return done
 
 
-cdef bint window_worth_telling(const tcb *k) noexcept nogil:
-    """An ACK only to say that the window grew: for steps that matter, not for every read (RFC 9293, 3.8.6.2.2)."""
+cdef void tcp_tell_window(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     cdef uint32_t promised = <uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt)
     cdef uint32_t more = segment_window(k) - promised
-    if more >= k.rcvbuf // 2:
-        return True
-    return more >= 2 * <uint32_t>k.rcv_mss and (more >= k.rcvbuf // 4 or promised <= k.rcvbuf // 8)
-
-
-cdef void tcp_read_done(tcp_state *t, uint32_t c, uint32_t n) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
-    k.rcv_ready -= n
-    if k.state >= TCPS_ESTABLISHED and not k.flags & TF_FIN_RECEIVED and window_worth_telling(k):
+    if k.state < TCPS_ESTABLISHED or k.flags & TF_FIN_RECEIVED:
+        return
+    if more >= k.rcvbuf // 2 or (more >= 2 * <uint32_t>k.rcv_mss and (more >= k.rcvbuf // 4 or promised <= k.rcvbuf // 8)):
         k.flags |= TF_ACK_NOW
         tcp_want_output(t, c)
 
 
-cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint peek, int64_t now) noexcept nogil:
+cdef int64_t tcp_recv_else(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint peek) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef int32_t err
     cdef uint32_t placed, asked = n
@@ -312,14 +309,14 @@ cdef int64_t tcp_recv(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint pee
     if n and p == NULL:
         if not peek:
             queue_drop(t.pieces, &k.rcv, n)
-            tcp_read_done(t, c, n)
+            tcp_read_done(t, c, k, n)
         return n
     if n:
         placed = queue_read(t.pieces, &k.rcv, p, n) if peek else queue_take(t.pieces, &k.rcv, p, n)
         t.copies.in_read += placed
         t.copies.in_read_chunk += n - placed
         if not peek:
-            tcp_read_done(t, c, n)
+            tcp_read_done(t, c, k, n)
         return n
     if k.rcv_ready and asked == 0:          # nothing was asked for
         return 0

@@ -19,6 +19,22 @@ cdef inline void chrono_to(tcb *k, uint8_t what, int64_t now) noexcept nogil:
     k.chrono_since = now
 
 
+cdef inline void chrono_begin(tcb *k, int64_t now) noexcept nogil:
+    """All that there is has left, and nothing had been waiting."""
+    k.chrono = CHRONO_BUSY
+    k.chrono_since = now
+
+
+cdef inline void chrono_end(tcb *k, int64_t now) noexcept nogil:
+    """All is acknowledged."""
+    if k.chrono == CHRONO_BUSY:
+        k.busy += now - k.chrono_since
+        k.chrono = CHRONO_NONE
+        k.no_room = 0
+    else:
+        chrono_to(k, CHRONO_NONE, now)
+
+
 cdef inline void chrono_output(tcb *k, uint32_t left, uint32_t n, uint32_t window, int64_t now) noexcept nogil:
     """Of `left` bytes that wait only n would fit into the window: what holds them back, or, where none are left, what the application waits for."""
     cdef uint8_t what = CHRONO_BUSY

@@ -412,7 +412,8 @@ cdef void finish(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
         if at_once:                         # one ACK for text and FIN: the first of two would ask for the FIN again
             tcp_ack_now(t, c, now)
     elif k.state == TCPS_TIME_WAIT and s.fin:
-        tcp_enter_time_wait(t, c, now)
+        tcp_enter_time_wait(t, c, now)      # whichever FIN it is: acknowledged, and 2 MSL begin again (3.10.7.4, fifth step)
+        tcp_ack_now(t, c, now)
 
 
 cdef void dispatch(tcp_state *t, const packet *p, const tcp_repr *r, text *s, int64_t now) noexcept nogil:

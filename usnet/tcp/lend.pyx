@@ -1,13 +1,14 @@
 """Payload that stays where it lies. What one connection may hold of a port's spares, and when it is worth it, is decided here alone."""
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from usnet.backends.ring cimport NS_BUF_CHANGED
-from usnet.ip.link cimport link_frame_at, link_header_len, link_lend, link_queued
+from usnet.ip.link cimport link_frame_at, link_header_len, link_queued
 from usnet.ip.state cimport NETIF_LOOPBACK, netif, tx_frame
-from usnet.memory.arena cimport NONE
+from usnet.memory.arena cimport NONE, arena_give
 from usnet.memory.buffers cimport BUF_HELD, NO_SET, buffer_at, buffer_release, buffer_take, buffers
 from usnet.memory.pieces cimport (
-    PIECE_OUTBOUND, PIECE_SENT, PIECE_WHOLE, SETS, piece, piece_at, piece_over, piece_take, queue_add, queue_aside, queue_find,
+    PIECE_OUTBOUND, PIECE_SENT, PIECE_WHOLE, piece, piece_at, piece_over, piece_release, piece_take, queue_add, queue_aside,
+    queue_spill,
 )
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tcb cimport tcb, tcb_header_len
@@ -101,6 +102,9 @@ cdef bint keep(tcp_state *t, uint32_t c, uint32_t buf, const uint8_t *p, uint32_
     cdef uint32_t i = piece_over(t.pieces, t.ip.now_in.bufs, buf, <uint8_t *>p, n)
     if i == NONE:
         return False
+    if queue_spill(t.pieces, &tcb_at(t, c).rcv):
+        arena_give(&t.pieces.items, i)
+        return False
     piece_at(t.pieces, i).owner = c
     queue_add(t.pieces, &tcb_at(t, c).rcv, i)
     return True
@@ -131,6 +135,9 @@ cdef uint32_t lend_fill(tcp_state *t, uint32_t c, const uint8_t *src, uint32_t n
             return fill(t, k, p, src, n)
     i = open_piece(t, k, n, apart)
     if i == NONE:
+        return 0
+    if queue_spill(t.pieces, &k.snd):
+        piece_release(t.pieces, i)
         return 0
     piece_at(t.pieces, i).owner = c
     queue_add(t.pieces, &k.snd, i)
@@ -182,18 +189,6 @@ cdef uint32_t lend_take(tcp_state *t, tcb *k, uint32_t leave) noexcept nogil:
     return i
 
 
-cdef uint32_t lend_find(tcp_state *t, tcb *k, uint32_t at, uint32_t n) noexcept nogil:
-    cdef uint32_t i
-    cdef const piece *p
-    if k.snd.first == NONE:
-        return NONE
-    i = queue_find(t.pieces, &k.snd, at)
-    if i == NONE:
-        return NONE
-    p = piece_at(t.pieces, i)
-    return i if p.pos == k.snd.front + at and p.length == n and p.flags & PIECE_WHOLE and p.where < SETS else NONE
-
-
 cdef bint lend_queued(tcp_state *t, tcb *k, uint32_t i) noexcept nogil:
     cdef const piece *p = piece_at(t.pieces, i)
     cdef uint32_t number
@@ -203,22 +198,6 @@ cdef bint lend_queued(tcp_state *t, tcb *k, uint32_t i) noexcept nogil:
         if t.ip.netifs[number].bufs == p.where:
             return link_queued(&t.ip.netifs[number], p.slot)
     return False
-
-
-cdef bint lend_fits(tcp_state *t, uint32_t i, uint32_t number, uint32_t header) noexcept nogil:
-    cdef const piece *p = piece_at(t.pieces, i)
-    cdef const netif *way = &t.ip.netifs[number]
-    return (not p.flags & PIECE_SENT and way.bufs == p.where and p.head == link_header_len(way) + IPV4_HLEN + header
-            and p.bytes - p.head - buffer_at(&t.pieces.sets[p.where], p.buf) == link_frame_at(way))
-
-
-cdef uint8_t *lend_put(tcp_state *t, uint32_t i, uint32_t number, uint64_t *total) noexcept nogil:
-    cdef piece *p = piece_at(t.pieces, i)
-    p.slot = link_lend(t.ip, number, p.buf)
-    p.flags |= PIECE_SENT
-    total[0] = p.sum
-    t.copies.out_lent += p.length
-    return p.bytes - p.head
 
 
 cdef void lend_way(tcp_state *t, tcb *k, const tx_frame *f) noexcept nogil:

@@ -6,9 +6,9 @@ from usnet.memory.arena cimport NONE, arena_find, arena_handle
 from usnet.memory.chunks cimport CHUNK_BYTES
 from usnet.memory.pieces cimport (
     OWN_CHUNK, PIECE_FILL, PIECE_OUT, PIECE_OUTBOUND, PIECE_WHOLE, piece, piece_at, piece_release, piece_release_later, piece_take, queue_add,
-    queue_chained, queue_drop, queue_read, queue_shift,
+    queue_drop, queue_read, queue_shift, queue_spill,
 )
-from usnet.tcp.calls cimport tcp_may_hold, tcp_read_done, tcp_recv, tcp_send_status
+from usnet.tcp.calls cimport tcp_may_hold, tcp_read_done, tcp_recv_else, tcp_send_status
 from usnet.tcp.lend cimport lend_empty
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.state cimport tcb_at, tcp_state
@@ -28,13 +28,13 @@ cdef int64_t tcp_recv_lent(tcp_state *t, uint32_t c, tcp_lent *b, int64_t now) n
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t i = k.rcv.first, n
     if k.rcv_ready == 0:
-        return tcp_recv(t, c, NULL, 0, False, now)
+        return tcp_recv_else(t, c, NULL, 0, False)
     if i != NONE and piece_at(t.pieces, i).pos == k.rcv.front:
         n = piece_at(t.pieces, i).length
         queue_shift(t.pieces, &k.rcv)
         t.copies.in_handed += n
     else:                                   # it came in small parts, or in disorder, and lies in chunks
-        n = queue_chained(&k.rcv) if i == NONE else piece_at(t.pieces, i).pos - k.rcv.front
+        n = k.rcv.span if i == NONE else piece_at(t.pieces, i).pos - k.rcv.front
         n = CHUNK_BYTES if n > CHUNK_BYTES else n
         i = piece_take(t.pieces, OWN_CHUNK, 0, 0)
         if i == NONE:
@@ -44,7 +44,7 @@ cdef int64_t tcp_recv_lent(tcp_state *t, uint32_t c, tcp_lent *b, int64_t now) n
         queue_drop(t.pieces, &k.rcv, n)
         t.copies.in_packed += n
     hand_out(t, i, b, PIECE_OUT)
-    tcp_read_done(t, c, n)
+    tcp_read_done(t, c, k, n)
     return n
 
 
@@ -92,6 +92,8 @@ cdef int64_t tcp_commit(tcp_state *t, uint32_t c, uint64_t handle, uint32_t n) n
     status = tcp_send_status(t, k) if p.before == t.records.generation[c] else -EPIPE
     if status == -EAGAIN:
         status = -EPIPE                     # it cannot be connecting again
+    if status == 0 and n and queue_spill(t.pieces, &k.snd):
+        status = -ENOBUFS
     if status < 0 or n == 0:
         piece_release(t.pieces, i)
         return status if status < 0 else 0

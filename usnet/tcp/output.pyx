@@ -6,7 +6,7 @@ from usnet.memory.arena cimport NONE
 from usnet.tcp.aside cimport marks_end_at, marks_room, marks_sent
 from usnet.tcp.blocks cimport blocks_due, blocks_fit
 from usnet.tcp.charge cimport charge_frame, charge_grow
-from usnet.tcp.chrono cimport chrono_output
+from usnet.tcp.chrono cimport chrono_begin, chrono_output
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
 from usnet.tcp.recovery.scoreboard cimport (
@@ -21,12 +21,14 @@ from usnet.tcp.recovery.scoreboard cimport (
     scoreboard,
 )
 from usnet.tcp.output cimport tcp_corked, tcp_flight, tcp_want_output
+from usnet.tcp.plain cimport send_plain
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
     T_DELACK,
     T_REXMT,
     CHRONO_BUSY,
+    CHRONO_NONE,
     TCPS_CLOSED,
     TCPS_LISTEN,
     TCPS_SYN_RECEIVED,
@@ -49,7 +51,7 @@ from usnet.tcp.tcb cimport (
     tcb,
 )
 from usnet.tcp.urgent cimport urgent_pointer
-from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_patience, tcp_rto
+from usnet.tcp.timers cimport tcb_arm, tcp_arm, tcp_disarm, tcp_patience, tcp_rto
 from usnet.wire.seq cimport seq_ge, seq_gt, seq_lt, seq_max
 from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH, TH_URG
 
@@ -77,7 +79,7 @@ cdef inline bint tail_may_go(const tcb *k) noexcept nogil:
     return k.flags & TF_FIN_QUEUED or (k.flags & TF_NODELAY and not tcp_corked(k))
 
 
-cdef bint worth_sending(const tcb *k, uint32_t n, uint32_t left) noexcept nogil:
+cdef inline bint worth_sending(const tcb *k, uint32_t n, uint32_t left) noexcept nogil:
     """Whether n bytes, of `left` that wait, make a segment: RFC 9293, 3.8.6.2.1 (silly windows) and 3.7.4 (Nagle), and TCP_CORK."""
     if n >= k.mss or k.flags & TF_FORCE or seq_lt(k.snd_nxt, k.snd_max):
         return n > 0
@@ -96,12 +98,34 @@ cdef inline void note_usage(tcb *k) noexcept nogil:
         k.usage_seq = k.snd_max
 
 
+cdef inline void note_new(tcp_state *t, uint32_t c, tcb *k, uint32_t seq, uint32_t n_seq, uint32_t n, int64_t now) noexcept nogil:
+    """n_seq sequence numbers from snd_max on are out for the first time, n of them bytes: RTT timing, the retransmission timer."""
+    t.counters.bytes_out += n
+    if not (k.flags & TF_RTT_TIMED):
+        k.flags |= TF_RTT_TIMED
+        k.rtt_seq = seq + (n_seq if n <= k.mss else k.mss)      # of a large frame, its first segment
+        k.rtt_start = now
+    k.snd_max = seq + n_seq
+    k.last_send = now
+    if not k.deadline[T_REXMT]:
+        tcb_arm(t, k, T_REXMT, tcp_patience(t, k, now))
+
+
 cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_seq, uint32_t n, int64_t now) noexcept nogil:
-    """n_seq sequence numbers from seq on are out now, n of them bytes: snd_max, RTT timing, the retransmission timer."""
+    """The same, whatever was out before."""
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t old = 0                   # of them were out before
-    if seq_lt(seq, k.snd_max):
-        old = k.snd_max - seq if seq_lt(k.snd_max, seq + n_seq) else n_seq
+    if k.flags & TF_PROBE:
+        k.flags &= ~<uint32_t>TF_PROBE
+        k.backoff = 0
+        k.stalled_since = 0                 # the peer has opened its window: what comes now is no second timeout
+        tcp_disarm(k, T_REXMT)
+    if not seq_lt(seq, k.snd_max):
+        note_new(t, c, k, seq, n_seq, n, now)
+        if t.config.wide_growth:
+            note_usage(k)
+        return
+    old = k.snd_max - seq if seq_lt(k.snd_max, seq + n_seq) else n_seq
     if old > 1 or old == n_seq:             # one byte that a window probe carried does not make it a retransmission
         k.retransmits += 1
         k.bytes_retrans += old if old < n else n
@@ -109,27 +133,19 @@ cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_se
         t.counters.retransmits += 1
     if n > old:
         t.counters.bytes_out += n - old
-    if old:
-        k.flags &= ~<uint32_t>TF_RTT_TIMED  # Karn: what is out twice measures nothing
-    elif not (k.flags & TF_RTT_TIMED):
-        k.flags |= TF_RTT_TIMED
-        k.rtt_seq = seq + (n_seq if n <= k.mss else k.mss)      # of a large frame, its first segment
-        k.rtt_start = now
+    k.flags &= ~<uint32_t>TF_RTT_TIMED      # Karn: what is out twice measures nothing
     k.snd_max = seq_max(k.snd_max, seq + n_seq)
     k.last_send = now
     if t.config.wide_growth:
         note_usage(k)
-    if k.flags & TF_PROBE:
-        k.flags &= ~<uint32_t>TF_PROBE
-        k.backoff = 0
-        k.stalled_since = 0                 # the peer has opened its window: what comes now is no second timeout
-        tcp_disarm(k, T_REXMT)
     if not k.deadline[T_REXMT]:
-        tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))
+        tcb_arm(t, k, T_REXMT, tcp_patience(t, k, now))
 
 
 cdef inline void note_acked(tcb *k) noexcept nogil:
     """A segment with our newest rcv_nxt left: no ACK is owed."""
+    if not k.flags & (TF_ACK_NOW | TF_DELACK) and k.delack_segs == 0:
+        return
     k.flags &= ~<uint32_t>(TF_ACK_NOW | TF_DELACK)
     k.delack_segs = 0
     tcp_disarm(k, T_DELACK)
@@ -231,6 +247,46 @@ cdef uint32_t one_frame(tcp_state *t, const tcb *k, uint32_t n, uint32_t left, i
     return n - n % k.mss
 
 
+cdef inline bint calm(const tcp_state *t, const tcb *k) noexcept nogil:
+    """Whether all that is out is out once, nothing is known to be missing, the stream goes on, and nothing is to be done as another system would."""
+    return (k.board == NONE and k.dupacks == 0 and k.snd_nxt == k.snd_max
+            and not k.flags & (TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_MARKS | TF_UNPUSHED)
+            and k.snd_nxt - k.snd_una <= k.snd.span and not (t.config.push_bursts or t.config.wide_growth or t.config.sndbuf_most))
+
+
+cdef int output_calm(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nogil:
+    """output_data() of such a connection: only new data leaves, and the window stays what it is meanwhile. 0 or -EAGAIN."""
+    cdef uint32_t window = k.cc.cwnd if k.cc.cwnd < k.snd_wnd else k.snd_wnd, out = k.snd_nxt - k.snd_una, left, n
+    cdef bint large = t.ip.n_offload != 0
+    cdef uint8_t flags
+    cdef int status
+    while out < k.snd.span:
+        left = k.snd.span - out
+        n = window - out if window > out else 0
+        n = left if left < n else n
+        if n > k.mss:
+            n = one_frame(t, k, n, left, now) if large else k.mss
+        elif n < k.mss and not worth_sending(k, n, left):
+            break
+        flags = TH_ACK | TH_PSH if n == left else TH_ACK
+        status = 0 if send_plain(t, k, k.snd_nxt, flags, out, n, now) else segment_send(t, k, k.snd_nxt, flags, out, n, now)
+        if status == -EAGAIN:
+            return -EAGAIN
+        if status != -EALREADY and (not blocks_due(k) or blocks_fit(k, n)):
+            note_acked(k)
+        note_new(t, c, k, k.snd_nxt, n, n, now)
+        k.flags &= ~<uint32_t>TF_FORCE
+        k.snd_nxt += n
+        out += n
+    left = k.snd.span - out
+    if left == 0 and k.chrono == CHRONO_NONE and not k.no_room and out:
+        chrono_begin(k, now)
+    elif left or k.chrono != CHRONO_BUSY or k.no_room:
+        n = window - out if window > out else 0
+        chrono_output(k, left, n if n < left else left, window, now)
+    return 0
+
+
 cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """New data (and, behind a retransmission timeout, old) as far as windows, Nagle and the ring allow."""
     cdef tcb *k = tcb_at(t, c)
@@ -238,6 +294,12 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef bint fin_due, again, record
     if k.snd_max == k.snd_una and k.snd.span and k.srtt and now - k.last_send > k.rto and t.config.idle_restart:
         cc_table(k.cc_ops).on_idle(&k.cc)
+    if calm(t, k):
+        if output_calm(t, c, k, now):
+            return -EAGAIN
+        if k.snd_max == k.snd_una:
+            watch_window(t, c, now)
+        return 0
     while True:
         again = k.board != NONE and seq_lt(k.snd_nxt, k.snd_max)
         if again:                           # behind a timeout: only what the peer has not reported
@@ -379,7 +441,7 @@ cdef int resend_entry(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     if k.board != NONE:
         board_at(t, k).rescue = board_at(t, k).high_rxt
         if not k.flags & TF_PROBE:
-            tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))
+            tcb_arm(t, k, T_REXMT, tcp_patience(t, k, now))
     return 0
 
 

@@ -2,8 +2,7 @@
 from libc.errno cimport ENOBUFS
 from libc.stdint cimport uint8_t, uint32_t
 
-from usnet.memory.chunks cimport chain_write
-from usnet.memory.pieces cimport queue_chained
+from usnet.memory.pieces cimport queue_put
 from usnet.tcp.lend cimport lend_received
 from usnet.tcp.state cimport TDROP_NO_MEMORY, count_drop, tcp_state
 from usnet.tcp.tcb cimport tcb
@@ -27,7 +26,7 @@ cdef inline int receive_next(tcp_state *t, uint32_t c, tcb *k, const uint8_t *p,
     """The same for what is next in order while nothing is out of order: 1, or -errno."""
     if lend_received(t, c, k, p, n):
         t.copies.in_kept += n
-    elif chain_write(t.chunks, &k.rcv.c, queue_chained(&k.rcv), p, n):
+    elif queue_put(t.pieces, &k.rcv, p, n):
         count_drop(t, TDROP_NO_MEMORY)
         return -ENOBUFS
     advance(t, k, n)

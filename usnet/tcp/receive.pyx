@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_take
 from usnet.memory.chunks cimport chain_write
-from usnet.memory.pieces cimport queue_chained
+from usnet.memory.pieces cimport queue_chained, queue_spill
 from usnet.memory.ranges cimport ranges, ranges_add, ranges_end, ranges_init, ranges_trim
 from usnet.tcp.blocks cimport blocks_twice
 from usnet.tcp.receive cimport advance, receive_next
@@ -57,7 +57,7 @@ cdef int receive_gapped(tcp_state *t, tcb *k, uint32_t ahead, const uint8_t *p, 
     have = <ranges *>arena_at(&t.ooos, k.ooo)
     if t.config.dsack:
         tell_twice(t, k, have, start, end)
-    if write_gaps(t, k, have, start, end, p):
+    if queue_spill(t.pieces, &k.rcv) or write_gaps(t, k, have, start, end, p):
         count_drop(t, TDROP_NO_MEMORY)
         return -ENOBUFS
     if ahead == 0:                          # in order: no piece of the set, however many there are

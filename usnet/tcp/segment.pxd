@@ -1,7 +1,8 @@
 """Building one segment in place in a transmit slot: header, options, window, payload, checksum. Decides nothing but the window field."""
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from usnet.ip.state cimport packet
+from usnet.memory.pieces cimport piece_pool, piece_queue
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport TF_ALL_ROOM, TF_WSCALE, tcb
 from usnet.wire.seq cimport seq_diff, seq_le
@@ -21,6 +22,9 @@ cdef void segment_refuse(tcp_state *t, const packet *p, const tcp_repr *r, uint3
 cdef void segment_reset(tcp_state *t, tcb *k, int64_t now) noexcept nogil
 # Largest MSS that we can take from the peer of k: interface MTU less 40 (RFC 9293, 3.7.1).
 cdef uint32_t segment_our_mss(tcp_state *t, const tcb *k) noexcept nogil
+# For tcp/plain: copies n bytes of the queue, from `at` on, and returns their partial checksum; makes k.form for the way that k.way says.
+cdef uint64_t segment_copy(piece_pool *pool, piece_queue *q, uint32_t at, uint8_t *dst, uint32_t n) noexcept nogil
+cdef void segment_prepare(tcp_state *t, tcb *k) noexcept nogil
 
 
 cdef inline uint32_t segment_seq(const tcb *k) noexcept nogil:

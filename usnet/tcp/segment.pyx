@@ -1,27 +1,26 @@
 """One segment out. The payload is copied and summed in one pass from the send queue into the slot."""
 from libc.errno cimport EAGAIN, EALREADY
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.config cimport ip_mtu
 from usnet.ip.output cimport ip_count_lost, ip_large_most, ip_tx_close, ip_tx_open, ip_tx_open_large, ip_tx_put
 from usnet.ip.state cimport packet, tx_frame
-from usnet.ip.way cimport way_close, way_of, way_open
+from usnet.ip.way cimport way_of
 from usnet.memory.arena cimport NONE
 from usnet.memory.pieces cimport piece_pool, piece_queue, queue_peek
 from usnet.tcp.blocks cimport blocks_due, blocks_report
 from usnet.tcp.fastopen cimport fastopen_syn
 from usnet.tcp.lend cimport lend_find, lend_fits, lend_put, lend_queued, lend_way
+from usnet.tcp.plain cimport count_copied, send_plain, window_field
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.urgent cimport urgent_pointer
 from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, TFO_GIVES, tcb, tcb_header_len
 from usnet.wire.addr cimport addr_as_it_lies
 from usnet.wire.checksum cimport csum_copy, csum_copy_at
-from usnet.wire.eth cimport ETH_HLEN
-from usnet.wire.flow cimport flow_emit, flow_head_len, flow_prepare
+from usnet.wire.flow cimport flow_prepare
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
-from usnet.wire.seq cimport seq_diff, seq_lt
 from usnet.wire.tcp cimport (
     TCP_CSUM_AT,
     TCP_HLEN,
@@ -53,23 +52,7 @@ cdef uint32_t segment_our_mss(tcp_state *t, const tcb *k) noexcept nogil:
     return mss if mss < 65535 else 65535
 
 
-cdef inline uint16_t window_field(tcb *k, uint8_t shift) noexcept nogil:
-    """The window as it goes on the wire; moves rcv_adv to what that promises. Rounds up rather than take a promise back, while what that adds up to
-    stays within a sixteenth of the buffer: behind that, rounding down (RFC 7323, section 2.4) keeps tiny segments from filling memory without end."""
-    cdef uint32_t field = segment_window(k) >> shift, up
-    cdef int32_t more = seq_diff(k.rcv_nxt + (field << shift), k.rcv_adv)
-    if more < 0:
-        up = (<uint32_t>seq_diff(k.rcv_adv, k.rcv_nxt) + (1 << shift) - 1) >> shift
-        if (up << shift) + k.rcv_ready <= k.rcvbuf + (k.rcvbuf >> 4):
-            field = up
-    if field > 65535:
-        field = 65535
-    if more and seq_diff(k.rcv_nxt + (field << shift), k.rcv_adv) > 0:
-        k.rcv_adv = k.rcv_nxt + (field << shift)
-    return <uint16_t>field
-
-
-cdef uint64_t copy_payload(piece_pool *pool, piece_queue *q, uint32_t at, uint8_t *dst, uint32_t n) noexcept nogil:
+cdef uint64_t segment_copy(piece_pool *pool, piece_queue *q, uint32_t at, uint8_t *dst, uint32_t n) noexcept nogil:
     """Copies n bytes of the queue and returns their partial checksum."""
     cdef uint64_t total = 0
     cdef uint32_t done = 0, run
@@ -81,13 +64,6 @@ cdef uint64_t copy_payload(piece_pool *pool, piece_queue *q, uint32_t at, uint8_
         total = csum_copy_at(total, done, dst + done, src, run) if done & 1 else csum_copy(total, dst + done, src, run)
         done += run
     return total
-
-
-cdef inline void count_copied(tcp_state *t, const tcb *k, uint32_t seq, uint32_t n) noexcept nogil:
-    if seq_lt(seq, k.snd_max):
-        t.copies.out_again += n
-    else:
-        t.copies.out_first += n
 
 
 cdef uint32_t segment_most(tcp_state *t, const tcb *k, int64_t now) noexcept nogil:
@@ -160,7 +136,7 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
             f.l2 = lend_put(t, whole, f.netif, &total)
             f.l4 = f.l2 + ahead
         elif n:
-            total = copy_payload(t.pieces, &k.snd, at, f.l4 + header, n)
+            total = segment_copy(t.pieces, &k.snd, at, f.l4 + header, n)
             count_copied(t, k, r.seq, n)
         tcp_emit(f.l4, f.room, r)
         if f.offload:
@@ -191,48 +167,10 @@ cdef void fill(tcb *k, tcp_repr *r, uint32_t seq, uint8_t flags, int64_t now) no
         r.ts_ecr = k.ts_recent if flags & TH_ACK else 0
 
 
-cdef void prepare(tcp_state *t, tcb *k) noexcept nogil:
-    """The form of what leaves the short way."""
+cdef void segment_prepare(tcp_state *t, tcb *k) noexcept nogil:
     flow_prepare(&k.form, t.ip.netifs[k.netif].mac, addr_as_it_lies(&k.laddr), addr_as_it_lies(&k.raddr), k.lport, k.rport, k.tos,
                  k.ttl if k.ttl else t.ip.config.ttl, k.flags & TF_TIMESTAMPS != 0)
     k.form.way = k.way
-
-
-cdef bint send_plain(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_t at, uint32_t n, int64_t now) noexcept nogil:
-    """Sends a segment with no options but timestamps, no longer than usual, the way that the one before went. False: it is not of that kind."""
-    cdef const uint8_t *to
-    cdef uint8_t *l2
-    cdef uint64_t total = 0
-    cdef uint32_t header, whole = NONE
-    cdef bint lent = False
-    if k.way != t.ip.ways or n > k.mss or blocks_due(k):
-        return False
-    if k.form.way != k.way:
-        prepare(t, k)
-    header = flow_head_len(&k.form)
-    if header - ETH_HLEN + n > t.ip.netifs[k.netif].mtu:
-        return False
-    if n and k.snd.first != NONE:
-        whole = lend_find(t, k, at, n)
-        if whole != NONE and lend_queued(t, k, whole):
-            return False
-        lent = whole != NONE and lend_fits(t, whole, k.netif, k.form.tcp_len)
-    l2 = way_open(t.ip, k.netif, k.hop, lent, now, &to)
-    if l2 == NULL:
-        return False
-    if lent:
-        l2 = lend_put(t, whole, k.netif, &total)
-    elif n:
-        total = copy_payload(t.pieces, &k.snd, at, l2 + header, n)
-        count_copied(t, k, seq, n)
-    flow_emit(l2, &k.form, to, seq, k.rcv_nxt, flags, window_field(k, k.rcv_wscale if k.flags & TF_WSCALE else 0), tcp_ts_now(k, now), k.ts_recent,
-              n, total)
-    way_close(t.ip, k.netif, header - ETH_HLEN + n, header + n)
-    t.counters.segments_out += 1
-    k.segs_out += 1
-    k.data_segs_out += n != 0
-    k.last_ack_sent = k.rcv_nxt
-    return True
 
 
 cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_t at, uint32_t n, int64_t now) noexcept nogil:

@@ -2,13 +2,13 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from usnet.memory.pieces cimport queue_drop
-from usnet.tcp.chrono cimport chrono_to
+from usnet.tcp.chrono cimport chrono_end
 from usnet.tcp.output cimport tcp_may_send, tcp_want_output
 from usnet.tcp.rtt cimport tcp_rtt_sample, tcp_ts_now
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tables cimport tcp_notify
-from usnet.tcp.tcb cimport CHRONO_NONE, T_DELACK, TF_DELACK, TF_RTT_TIMED, tcb
-from usnet.tcp.timers cimport tcp_arm
+from usnet.tcp.tcb cimport T_DELACK, TF_DELACK, TF_RTT_TIMED, tcb
+from usnet.tcp.timers cimport tcb_arm
 from usnet.wire.seq cimport seq_diff, seq_ge, seq_le, seq_lt
 
 cdef enum:
@@ -68,7 +68,7 @@ cdef inline uint32_t take_ack(tcp_state *t, tcb *k, uint32_t ack, uint32_t ts_ec
     k.snd_una = ack
     k.snd_pos += acked
     if k.snd.span == 0:
-        chrono_to(k, CHRONO_NONE, now)
+        chrono_end(k, now)
     if seq_lt(k.snd_nxt, ack):
         k.snd_nxt = ack
     k.snd_wnd = k.snd_wnd - acked if k.snd_wnd > acked else 0
@@ -107,5 +107,5 @@ cdef inline bint owe_ack(tcp_state *t, uint32_t c, tcb *k, uint8_t weight, int64
     if goes_quickly(k) or k.delack_segs >= DELACK_LIMIT:
         return True
     if not k.deadline[T_DELACK]:
-        tcp_arm(t, c, T_DELACK, now + t.config.delack)
+        tcb_arm(t, k, T_DELACK, now + t.config.delack)
     return False

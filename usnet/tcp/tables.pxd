@@ -4,14 +4,14 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t
 from usnet.ip.state cimport ip_state
 from usnet.memory.arena cimport NONE
 from usnet.memory.chunks cimport chunk_pool
-from usnet.memory.hash cimport hash_three
+from usnet.memory.hash cimport hash_first, hash_next, hash_three
 from usnet.memory.idset cimport idset, idset_push
 from usnet.memory.pieces cimport piece_pool
 from usnet.memory.random cimport rng
 from usnet.memory.wheel cimport wheel
-from usnet.tcp.state cimport tcp_state
+from usnet.tcp.state cimport tcb_awake, tcp_state
 from usnet.tcp.tcb cimport tcb
-from usnet.wire.addr cimport ip_addr
+from usnet.wire.addr cimport addr_is_v4_as, ip_addr
 from usnet.wire.flow cimport flow
 
 cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pieces, wheel *timers, idset *notify, rng *random,
@@ -25,8 +25,8 @@ cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil             # gives 
 cdef void tcb_clear_queues(tcp_state *t, tcb *k, bint keep_unread) noexcept nogil
 
 cdef uint32_t tcb_find(tcp_state *t, const ip_addr *laddr, uint16_t lport, const ip_addr *raddr, uint16_t rport) noexcept nogil
-# The one that such a frame is for.
-cdef uint32_t tcb_find_flow(tcp_state *t, const flow *f) noexcept nogil
+# For tcb_find_flow: whether the frame is for c.
+cdef bint is_of_flow(tcp_state *t, uint32_t c, const flow *f) noexcept nogil
 cdef int tcb_enter(tcp_state *t, uint32_t c) noexcept nogil             # into the table of connections: 0, -EADDRNOTAVAIL when taken, -ENOSPC
 cdef void tcb_leave(tcp_state *t, uint32_t c) noexcept nogil            # out of both tables
 cdef void tcb_share(tcp_state *t, uint32_t c, uint32_t flag, bint on) noexcept nogil               # sets TF_REUSE or TF_REUSEPORT
@@ -46,6 +46,22 @@ cdef uint32_t tcp_ts_offset(tcp_state *t, const tcb *k) noexcept nogil          
 cdef inline uint32_t tcb_flow_tag(const tcp_state *t, uint32_t laddr, uint32_t raddr, uint16_t lport, uint16_t rport) noexcept nogil:
     """Of IPv4 addresses as they lie on the wire, and ports: the tag in the table of connections."""
     return hash_three(t.flow_key, laddr, raddr, <uint32_t>lport << 16 | rport)
+
+
+cdef inline uint32_t tcb_find_flow(tcp_state *t, const flow *f) noexcept nogil:
+    """The one that such a frame is for, or NONE."""
+    cdef uint32_t tag = tcb_flow_tag(t, f.dst, f.src, f.dst_port, f.src_port), pos = hash_first(&t.conns, tag), c
+    cdef const tcb *k
+    while pos != NONE:
+        c = t.conns.entries[pos].index
+        k = tcb_awake(t, c)
+        if k == NULL:
+            if is_of_flow(t, c, f):
+                return c
+        elif (k.lport == f.dst_port and k.rport == f.src_port and addr_is_v4_as(&k.raddr, f.src) and addr_is_v4_as(&k.laddr, f.dst)):
+            return c
+        pos = hash_next(&t.conns, tag, pos)
+    return NONE
 
 
 cdef inline void tcp_notify(tcp_state *t, tcb *k) noexcept nogil:

@@ -250,16 +250,11 @@ cdef uint32_t tuple_hash(tcp_state *t, const tcb *k) noexcept nogil:
     return hash_three(t.flow_key, <uint32_t>whole, <uint32_t>(whole >> 32), 0)
 
 
-cdef uint32_t tcb_find_flow(tcp_state *t, const flow *f) noexcept nogil:
-    cdef uint32_t tag = tcb_flow_tag(t, f.dst, f.src, f.dst_port, f.src_port), pos = hash_first(&t.conns, tag)
+cdef bint is_of_flow(tcp_state *t, uint32_t c, const flow *f) noexcept nogil:
     cdef ends e
-    while pos != NONE:
-        look(t, t.conns.entries[pos].index, &e)
-        if (e.lport == f.dst_port and e.rport == f.src_port and addr_as_it_lies(e.raddr) == f.src and addr_as_it_lies(e.laddr) == f.dst
-                and addr_is_v4(e.raddr) and addr_is_v4(e.laddr)):
-            return t.conns.entries[pos].index
-        pos = hash_next(&t.conns, tag, pos)
-    return NONE
+    look(t, c, &e)
+    return (e.lport == f.dst_port and e.rport == f.src_port and addr_as_it_lies(e.raddr) == f.src and addr_as_it_lies(e.laddr) == f.dst
+            and addr_is_v4(e.raddr) and addr_is_v4(e.laddr))
 
 
 cdef inline void fill_tuple(tcb *k, const ip_addr *laddr, uint16_t lport, const ip_addr *raddr, uint16_t rport) noexcept nogil:

@@ -10,11 +10,14 @@ cdef void tcp_rearm(tcp_state *t, uint32_t c) noexcept nogil            # after 
 cdef int64_t tcp_rto_backed_off(const tcp_state *t, const tcb *k) noexcept nogil
 
 
-cdef inline void tcp_arm(tcp_state *t, uint32_t c, int which, int64_t deadline) noexcept nogil:
-    cdef tcb *k = tcb_at(t, c)
+cdef inline void tcb_arm(tcp_state *t, tcb *k, int which, int64_t deadline) noexcept nogil:
     k.deadline[which] = deadline
     if k.timer == NONE or deadline < k.timer_at:
-        timer_hang(t, k, c, deadline)
+        timer_hang(t, k, k.id, deadline)
+
+
+cdef inline void tcp_arm(tcp_state *t, uint32_t c, int which, int64_t deadline) noexcept nogil:
+    tcb_arm(t, tcb_at(t, c), which, deadline)
 
 
 cdef inline void tcp_disarm(tcb *k, int which) noexcept nogil:

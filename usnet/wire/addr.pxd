@@ -17,6 +17,16 @@ cdef inline bint addr_eq(const ip_addr *a, const ip_addr *b) noexcept nogil:
     return a.lo == b.lo and a.hi == b.hi
 
 
+cdef inline uint64_t v4_lo(uint32_t lying) noexcept nogil:
+    cdef uint8_t eight[8]
+    cdef uint64_t x
+    eight[0] = eight[1] = 0
+    eight[2] = eight[3] = 0xff
+    memcpy(&eight[4], &lying, 4)
+    memcpy(&x, eight, 8)
+    return x
+
+
 cdef inline void addr_set_v4(ip_addr *a, const uint8_t *four) noexcept nogil:
     """a = the IPv4 address whose four bytes stand at `four`."""
     cdef uint8_t *p = <uint8_t *>a
@@ -40,6 +50,11 @@ cdef inline uint32_t addr_as_it_lies(const ip_addr *a) noexcept nogil:
     cdef uint32_t x
     memcpy(&x, <const uint8_t *>a + 12, 4)
     return x
+
+
+cdef inline bint addr_is_v4_as(const ip_addr *a, uint32_t lying) noexcept nogil:
+    """Whether it is that IPv4 address, as it lies on the wire."""
+    return a.hi == 0 and a.lo == v4_lo(lying)
 
 
 cdef inline void addr_from_v4(ip_addr *a, uint32_t number) noexcept nogil:

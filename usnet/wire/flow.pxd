@@ -8,7 +8,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from usnet.wire.bytes cimport load16, load32, ntohl, store16
-from usnet.wire.checksum cimport csum_add, csum_number, csum_sum, csum_words
+from usnet.wire.checksum cimport CSUM_FEW, csum_add, csum_few, csum_number, csum_sum, csum_words
 from usnet.wire.eth cimport ETH_HLEN, ETH_P_IP
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
 from usnet.wire.tcp cimport TCP_HLEN
@@ -101,7 +101,7 @@ cdef inline bint flow_verify(const flow *f) noexcept nogil:
     cdef uint32_t l4_len = <uint32_t>(f.payload - f.l4) + f.n
     if csum_sum(csum_words(eight_of(l3)) + csum_words(eight_of(l3 + 8)) + as_it_lies(l3 + 16)) != 0xffff:
         return False
-    return csum_sum(csum_add(flow_pseudo(f.src, f.dst, l4_len), f.l4, l4_len)) == 0xffff
+    return csum_sum(flow_pseudo(f.src, f.dst, l4_len) + (csum_few(f.l4, l4_len) if l4_len <= CSUM_FEW else csum_add(0, f.l4, l4_len))) == 0xffff
 
 
 cdef inline uint64_t put32(uint8_t *p, uint32_t number) noexcept nogil:

@@ -3,9 +3,9 @@ from libc.stdint cimport int64_t, uint32_t
 
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.output cimport tcp_flight
-from usnet.tcp.state cimport tcb_at, tcp_state
+from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport T_REXMT, TF_PARTIAL, TF_RECOVERY, TF_SACK, tcb
-from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_rto
+from usnet.tcp.timers cimport tcb_arm, tcp_disarm, tcp_rto
 from usnet.wire.seq cimport seq_gt
 
 # A duplicate ACK (RFC 5681, section 2) arrived.
@@ -18,14 +18,13 @@ cdef uint32_t recovery_flight(const tcb *k) noexcept nogil
 cdef void recovery_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) noexcept nogil
 
 
-cdef inline void recovery_restart_timer(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+cdef inline void recovery_restart_timer(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
     """When snd_una has moved: RFC 6298, 5.2 and 5.3. In fast recovery only the first partial ACK restarts it (the impatient variant of RFC 6582, section
     3.2, step 3): after many losses a timeout and slow start are quicker than one hole a round trip."""
-    cdef tcb *k = tcb_at(t, c)
     if k.snd_una == k.snd_max:
         tcp_disarm(k, T_REXMT)
     elif not k.flags & TF_RECOVERY or not k.flags & TF_PARTIAL:
-        tcp_arm(t, c, T_REXMT, now + tcp_rto(t, k))
+        tcb_arm(t, k, T_REXMT, now + tcp_rto(t, k))
 
 
 cdef inline uint32_t flight_wanted(const tcb *k, uint32_t acked, uint32_t flight) noexcept nogil:
@@ -51,7 +50,7 @@ cdef inline void recovery_calm(tcp_state *t, uint32_t c, tcb *k, uint32_t acked,
     half the sequence space; with SACK it is one further on."""
     cdef uint32_t follow = k.snd_una if k.flags & TF_SACK else k.snd_una - 1
     k.dupacks = 0
-    recovery_restart_timer(t, c, now)
+    recovery_restart_timer(t, k, now)
     recovery_grow(k, acked, flight, now)
     if seq_gt(k.snd_una, k.recover):
         k.recover = follow

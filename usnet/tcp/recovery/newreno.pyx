@@ -41,7 +41,7 @@ cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight
         recovery_calm(t, c, k, acked, flight, now)
         return
     k.dupacks = 0
-    recovery_restart_timer(t, c, now)
+    recovery_restart_timer(t, k, now)
     if seq_gt(k.snd_una, k.recover):
         k.recover = k.snd_una - 1       # follows, so that it never falls behind by half the sequence space
     if seq_ge(k.snd_una, k.recover):

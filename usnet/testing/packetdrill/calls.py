@@ -72,7 +72,7 @@ class Calls(Waiting, Control, Opening):
         if isinstance(item, Either):
             total = 0
             for part in item.parts:
-                total |= self.value(part)
+                total |= self.number(part)
             return total
         if isinstance(item, Apply) and item.name in ("htons", "htonl"):
             return self.value(item.arguments[0])

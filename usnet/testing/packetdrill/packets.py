@@ -41,7 +41,7 @@ ICMP_CODES = {
         "packet_filtered", "precedence_violation", "precedence_cutoff"],
     11: ["ttl_exceeded_in_transit", "fragment_reassembly_exceeded"],
 }  # fmt: skip
-ALIASES = {"admin_prohibited": "packet_filtered"}
+ALIASES = {"admin_prohibited": "packet_filtered", "frag_reass_exceeded": "fragment_reassembly_exceeded"}
 
 
 class Unsupported(Exception):  # noqa: N818

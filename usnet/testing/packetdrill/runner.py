@@ -121,7 +121,8 @@ class Run:
         self.machine = Machine(local, remote, int(script.option("mtu", "1500")), dict(self.profile.config), capture, self.longest())
         self.bind_port, self.connect_port = int(script.option("bind_port", "8080")), int(script.option("connect_port", "8080"))
         self.host = Host(self.profile, self.machine.stack)
-        ends, names = ((local, self.bind_port), (remote, self.connect_port)), self.profile.names | numbers_of(self.defines)
+        names = self.profile.names | numbers_of(self.defines)
+        ends = (local, self.bind_port), (remote, self.connect_port)
         self.calls = Calls(self.machine.stack, *ends, names, START, self.host.files)
         self.calls.implied = self.profile.implied_connect
         self.tolerance = int(script.option("tolerance_usecs", "4000")) * US
