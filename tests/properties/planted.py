@@ -36,8 +36,8 @@ BUGS = (
     Bug("fin-once", "usnet/tcp/output.pyx",  # a FIN that was lost is never sent again
         "cdef bint fin = last and k.flags & TF_FIN_QUEUED", "cdef bint fin = last and k.flags & TF_FIN_QUEUED and not k.flags & TF_FIN_SENT"),
     Bug("window-update-lost", "usnet/tcp/calls.pyx",  # a window that was closed opens without a word
-        "not k.flags & TF_FIN_RECEIVED and window_worth_telling(k):",
-        "not k.flags & TF_FIN_RECEIVED and window_worth_telling(k) and k.rcv_adv != k.rcv_nxt:"),
+        "    if k.state < TCPS_ESTABLISHED or k.flags & TF_FIN_RECEIVED:",
+        "    if k.state < TCPS_ESTABLISHED or k.flags & TF_FIN_RECEIVED or k.rcv_adv == k.rcv_nxt:"),
     Bug("no-persist-timer", "usnet/tcp/output.pyx",
         "        tcp_arm(t, c, T_REXMT, now + (CORK_LIMIT if", "        tcp_arm(t, c, T_DELACK, now + (CORK_LIMIT if"),
     Bug("gap-edge", "usnet/tcp/receive.pyx",  # of a segment that overlaps what is here, the byte behind that is not taken

@@ -117,7 +117,9 @@ def test_an_error_about_what_has_arrived_since_is_forgotten():
     assert error_of(tcp) == errno.ETIMEDOUT
 
 
-@pytest.mark.parametrize(("code", "rules", "ends"), [(NET, LINUX, True), (HOST, LINUX, True), (PORT, LINUX, False), (HOST, FREEBSD, False), (HOST, RFC, False)])
+@pytest.mark.parametrize(
+    ("code", "rules", "ends"), [(NET, LINUX, True), (HOST, LINUX, True), (PORT, LINUX, False), (HOST, FREEBSD, False), (HOST, RFC, False)]
+)
 def test_a_half_open_connection_goes_when_its_peer_cannot_be_reached(code, rules, ends):
     """What a flood from invented addresses leaves in the SYN queue."""
     tcp = syn_received(error_rules=rules)

@@ -108,7 +108,7 @@ def test_a_flood_of_syns_leaves_the_established_and_a_bounded_queue():
 
 
 def test_at_the_limit_of_connections_syns_are_dropped_and_counted():
-    tcp = listening(limits={"max_connections": 4})
+    tcp = listening(syncookies=0, limits={"max_connections": 4})
     for i in range(6):
         tcp.another(41000 + i).rx("S 0:0(0)")
     assert tcp.drops() == {"no_memory": 3}

@@ -289,6 +289,19 @@ def test_a_flood_from_everywhere_takes_no_memory_and_stops_nobody():
     assert good.snapshot()["snd_wscale"] == 7
 
 
+def test_the_last_connections_are_not_for_half_open_ones():
+    """However long the SYN queue may be: a flood leaves an eighth of all connections to those who are there."""
+    tcp = listening(limits={"max_connections": 64})
+    for i in range(100):
+        tcp.another(41000 + i).rx("S 0:0(0)")
+    assert connections(tcp) == 55
+    assert cookies(tcp)[0] == 45
+    late = cookie_of(tcp.another(50000))
+    late.rx(". 1:1(0) ack 1")
+    assert late.state == "ESTABLISHED"
+    tcp.cable.stack.socket().close()
+
+
 # --- Overflow of the queue for accept, by policy ---
 
 

@@ -58,6 +58,7 @@ OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
     "limit": (_amount, "bytes to read; then the socket is closed, whatever waits"),
     "close_at": (units.time, "when to close both directions at once, instead of ending one's own first"),
     "count": (int, "connections to serve; 1"),
+    "pause": (units.time, "before each accept()"),
     "writes": (int, "pieces that rpc sends a request in; 1"),
     "unit": (_amount, "bytes that echo answers at a time; whatever came"),
     "timeout": (units.time, "how long a call may block"),

@@ -293,6 +293,8 @@ def run_server(app: App) -> None:
     """Accepts connections; each is served by a program of its own."""
     with app.listen() as listener:
         for _ in range(app.option("count", 1)):
+            if "pause" in app.spec.options:
+                app.sleep(app.option("pause"))
             sock, address = listener.accept()
             own = App(app.world, app.host, app.spec, app.ledger, app.peer)
             own.adopt(sock, there=address)

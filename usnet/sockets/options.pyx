@@ -4,7 +4,7 @@ handed down where they matter.
 Buffer sizes are what was asked for, in bytes of payload (Linux would double them to pay for its own bookkeeping).
 """
 from libc.errno cimport EDOM, EINVAL, ENOBUFS, ENOPROTOOPT, EOPNOTSUPP
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
 from usnet.ip.udp cimport UDP_REUSEADDR, UDP_REUSEPORT, udp_pcb
@@ -13,7 +13,8 @@ from usnet.sockets.constants cimport (
     AF_INET, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_BROADCAST, SO_DOMAIN, SO_ERROR,
     SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE, SO_PEEK_OFF, SO_PROTOCOL, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT,
     SO_SNDBUF, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMPING, SO_TYPE, SO_ZEROCOPY, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, TCP_CORK,
-    TCP_DEFER_ACCEPT, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2, TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT,
+    TCP_DEFER_ACCEPT, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2, TCP_MAXSEG, TCP_MD5SIG, TCP_MD5SIG_EXT, TCP_NODELAY,
+    TCP_NOTSENT_LOWAT,
     TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP, linger, timeval,
 )
 from usnet.sockets.fastopen cimport fast_get, fast_option, fast_set
@@ -29,11 +30,14 @@ from usnet.tcp.options cimport (
     OPT_NODELAY, OPT_NOTSENT_LOWAT, OPT_OOBINLINE, OPT_PEEK_OFF, OPT_QUICKACK, OPT_RCVBUF, OPT_RCVLOWAT, OPT_REUSEADDR, OPT_REUSEPORT,
     OPT_SNDBUF, OPT_STAMPS, OPT_SYNCNT, OPT_TOS, OPT_TTL, OPT_USER_TIMEOUT, OPT_WINDOW_CLAMP, tcp_get, tcp_set,
 )
+from usnet.tcp.signature cimport signature_set
+from usnet.wire.addr cimport addr_set_v4, ip_addr
 
 cdef enum:
     UDP_SNDBUF = 65507          # a datagram is sent or refused at once: there is no queue to size
     LEAST_BUF = 2048
     SECOND = 1000000000         # ns
+    MD5SIG_PREFIX = 1           # TCP_MD5SIG_FLAG_PREFIX
 
 
 cdef inline udp_pcb *udp_at(net *n, sock *so) noexcept nogil:
@@ -321,6 +325,35 @@ cdef int set_ip_option(net *n, sock *so, int name, int value) noexcept nogil:
     return 0
 
 
+cdef struct md5sig:             # struct tcp_md5sig of Linux
+    uint8_t addr[128]           # struct sockaddr_storage
+    uint8_t flags
+    uint8_t prefix
+    uint16_t keylen
+    int32_t ifindex
+    uint8_t key[80]
+
+
+cdef int set_signature(net *n, sock *so, int name, const void *value, uint32_t length) noexcept nogil:
+    """A key (RFC 2385) for one peer, or with TCP_MD5SIG_EXT and its flag for those of a prefix; of no bytes: it is taken away."""
+    cdef md5sig m
+    cdef ip_addr peer
+    cdef uint16_t family
+    cdef uint32_t bits = 128
+    if length < sizeof(md5sig):
+        return -EINVAL
+    memcpy(&m, value, sizeof(md5sig))
+    memcpy(&family, m.addr, sizeof(family))
+    if family != AF_INET or m.keylen > sizeof(m.key):
+        return -EINVAL
+    if name == TCP_MD5SIG_EXT and m.flags & MD5SIG_PREFIX:
+        if m.prefix > 32:
+            return -EINVAL
+        bits = 96 + m.prefix
+    addr_set_v4(&peer, m.addr + 4)
+    return signature_set(&n.s.tcp, so.pcb, &peer, <uint8_t>bits, m.key, m.keylen)
+
+
 cdef int option_set(net *n, sock *so, int level, int name, const void *value, uint32_t length) noexcept nogil:
     cdef int small
     if level == IPPROTO_TCP and so.kind == KIND_TCP and fast_option(name):
@@ -329,6 +362,8 @@ cdef int option_set(net *n, sock *so, int level, int name, const void *value, ui
         return set_linger(so, value, length)
     if level == SOL_SOCKET and (name == SO_RCVTIMEO or name == SO_SNDTIMEO):
         return set_time_limit(n, so, name, value, length)
+    if level == IPPROTO_TCP and so.kind == KIND_TCP and (name == TCP_MD5SIG or name == TCP_MD5SIG_EXT):
+        return set_signature(n, so, name, value, length)
     if level != SOL_SOCKET and level != IPPROTO_IP and (level != IPPROTO_TCP or so.kind != KIND_TCP):
         return -ENOPROTOOPT
     if level == IPPROTO_IP and length < sizeof(int):

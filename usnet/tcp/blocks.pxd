@@ -14,7 +14,7 @@ cdef inline uint32_t blocks_fit(const tcb *k, uint32_t n) noexcept nogil:
     """How many fit beside n bytes. A segment is never longer than k.mss and the timestamps, so full ones carry none: each arrival out of order has
     been reported at once by an ACK of its own."""
     cdef uint32_t room = k.mss - n if n < k.mss else 0
-    cdef uint32_t most = 3 if k.flags & TF_TIMESTAMPS else 4
+    cdef uint32_t most = 3 if k.flags & TF_TIMESTAMPS else (2 if k.signs else 4)
     cdef uint32_t fit = (room - 4) // 8 if room > 4 else 0
     return fit if fit < most else most
 

@@ -1,5 +1,5 @@
 """Opening: listeners, SYN-SENT, SYN-RECEIVED, and what SYNs negotiate (RFC 9293 3.10.7.2, 3.10.7.3; RFC 7323)."""
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport packet
 from usnet.tcp.state cimport tcp_state
@@ -9,6 +9,8 @@ from usnet.wire.tcp cimport tcp_repr
 # A segment for listener `l` (a TCB in LISTEN). The connection whose ACK it is, half open still, if it brought a cookie back: what the segment does in
 # SYN-RECEIVED is to be looked at, and then handshake_settle told. Else NONE.
 cdef uint32_t handshake_listen(tcp_state *t, uint32_t l, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil
+# The peer's user timeout option.
+cdef void handshake_uto(const tcp_state *t, tcb *k, uint16_t field) noexcept nogil
 cdef void handshake_settle(tcp_state *t, uint32_t c) noexcept nogil
 # Before its SYN leaves: initial sequence number larger than all that an earlier connection with the same ends used (RFC 9293, 3.6.1).
 cdef void handshake_number_above(tcb *k, uint32_t after) noexcept nogil

@@ -14,6 +14,7 @@ from usnet.tcp.fastopen cimport fastopen_answered, fastopen_arrived, fastopen_co
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.rtt cimport tcp_rtt_sample
 from usnet.tcp.segment cimport segment_our_mss, segment_refuse, segment_send_syn, segment_window
+from usnet.tcp.signature cimport signature_borrow, signature_find, signature_inherit
 from usnet.tcp.state cimport (
     TDROP_ACCEPT_QUEUE_FULL,
     TDROP_BAD_ACK,
@@ -55,6 +56,7 @@ from usnet.tcp.tcb cimport (
     TF_TIMESTAMPS,
     TF_WSCALE,
     TFO_PASSIVE,
+    UTO_PEERS,
     tcb,
     tcb_header_len,
 )
@@ -68,12 +70,14 @@ from usnet.wire.tcp cimport (
     TCPO_MSS,
     TCPO_SACK_OK,
     TCPO_TIMESTAMP,
+    TCPO_UTO,
     TCPO_WSCALE,
     TH_ACK,
     TH_FIN,
     TH_RST,
     TH_SYN,
     tcp_repr,
+    tcp_uto_ns,
 )
 
 cdef enum:
@@ -92,12 +96,21 @@ cdef uint8_t scale_for(uint32_t rcvbuf) noexcept nogil:
 
 cdef void offer(tcp_state *t, tcb *k) noexcept nogil:
     """What our SYN offers; the answer takes away what the peer does not."""
-    k.flags |= (TF_TIMESTAMPS if t.config.timestamps else 0) | (TF_WSCALE if t.config.window_scaling else 0)
+    k.flags |= (TF_TIMESTAMPS if t.config.timestamps and not k.signs else 0) | (TF_WSCALE if t.config.window_scaling else 0)
     k.flags |= (TF_SACK if t.config.sack else 0) | (TF_ALL_ROOM if t.config.all_room else 0)
     k.rcv_wscale = scale_for(k.rcvbuf) if t.config.window_scaling else 0
     if t.config.window_scaling and k.rcv_wscale < t.config.window_scale:
         k.rcv_wscale = t.config.window_scale
     k.ts_offset = tcp_ts_offset(t, k)
+
+
+cdef void handshake_uto(const tcp_state *t, tcb *k, uint16_t field) noexcept nogil:
+    cdef int64_t asked = tcp_uto_ns(field)
+    if not t.config.uto or (k.user_timeout and not k.uto & UTO_PEERS) or asked == 0:
+        return                              # 3.1: not where the program has said what it wants, and nothing by a field of 0
+    asked = t.config.uto_least if asked < t.config.uto_least else asked
+    k.user_timeout = t.config.uto_most if asked > t.config.uto_most else asked
+    k.uto |= UTO_PEERS
 
 
 cdef void take_options(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noexcept nogil:
@@ -117,6 +130,8 @@ cdef void take_options(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noe
         k.ts_recent_at = now
     if not r.options & TCPO_SACK_OK:
         k.flags &= ~<uint32_t>TF_SACK
+    if r.options & TCPO_UTO:
+        handshake_uto(t, k, r.uto)
     k.peer_mss = r.mss if r.options & TCPO_MSS and r.mss else TCP_MSS_DEFAULT
     mss = segment_our_mss(t, k)
     if k.peer_mss < mss:
@@ -162,6 +177,7 @@ cdef void forget_attempt(tcp_state *t, tcb *k) noexcept nogil:
 cdef void handshake_start(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     forget_attempt(t, k)
+    k.signs = k.signer and signature_find(t, k, &k.raddr) != NULL
     set_iss(t, k, now)
     offer(t, k)
     tcp_set_state(t, k, TCPS_SYN_SENT)
@@ -171,7 +187,7 @@ cdef void handshake_start(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
 
 # --- LISTEN -----------------------------------------------------------------------------------------------------------------
 
-cdef void inherit(tcb *k, const tcb *parent, const packet *p, const tcp_repr *r) noexcept nogil:
+cdef void inherit(tcp_state *t, tcb *k, const tcb *parent, const packet *p, const tcp_repr *r) noexcept nogil:
     k.laddr = p.dst
     k.raddr = p.src
     k.lport = r.dst_port
@@ -187,6 +203,7 @@ cdef void inherit(tcb *k, const tcb *parent, const packet *p, const tcp_repr *r)
     k.ttl = parent.ttl
     k.tos = parent.tos
     k.flags = k.flags & ~<uint32_t>TF_KEEPALIVE | parent.flags & (TF_NODELAY | TF_CORK | TF_KEEPALIVE | TF_REUSE | TF_REUSEPORT)
+    signature_borrow(t, k, parent)
 
 
 cdef void join_syn_queue(tcp_state *t, uint32_t c, uint32_t parent) noexcept nogil:
@@ -205,9 +222,9 @@ cdef uint32_t child(tcp_state *t, uint32_t parent, const packet *p, const tcp_re
     """A connection of the listener's between the segment's ends, or NONE: there is no room."""
     cdef uint32_t c = tcb_new(t)
     if c != NONE:
-        inherit(tcb_at(t, c), tcb_at(t, parent), p, r)
+        inherit(t, tcb_at(t, c), tcb_at(t, parent), p, r)
         aside_inherit(t, tcb_at(t, c), tcb_at(t, parent))
-        if tcb_enter(t, c) == 0:
+        if signature_inherit(t, tcb_at(t, c)) and tcb_enter(t, c) == 0:
             return c
         tcb_drop(t, c)
     count_drop(t, TDROP_NO_MEMORY)
@@ -235,7 +252,7 @@ cdef void send_cookie(tcp_state *t, uint32_t parent, const packet *p, const tcp_
     cdef tcb k
     memset(&k, 0, sizeof(tcb))
     tcb_defaults(t, &k)
-    inherit(&k, tcb_at(t, parent), p, r)
+    inherit(t, &k, tcb_at(t, parent), p, r)
     offer(t, &k)
     if not (k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP):
         syn.options &= TCPO_MSS             # what could not be remembered is not agreed on
@@ -283,7 +300,7 @@ cdef uint32_t take_cookie(tcp_state *t, uint32_t parent, const packet *p, const 
     cdef tcb *k
     memset(&like, 0, sizeof(tcb))
     tcb_defaults(t, &like)
-    inherit(&like, tcb_at(t, parent), p, r)
+    inherit(t, &like, tcb_at(t, parent), p, r)
     offer(t, &like)
     if not read_cookie(t, &like, r, &syn, now):
         t.counters.cookies_failed += 1
@@ -311,7 +328,9 @@ cdef void handshake_settle(tcp_state *t, uint32_t c) noexcept nogil:
 
 
 cdef bint syn_queue_full(const tcp_state *t, const listener *q) noexcept nogil:
-    return q.n_syn >= t.config.max_syn_queue or (t.config.syn_queue_backlog and q.n_syn > q.backlog)
+    """Also where hardly any connection is left: an eighth of them is for those who come back with their cookie, and for the programs here."""
+    return (q.n_syn >= t.config.max_syn_queue or (t.config.syn_queue_backlog and q.n_syn > q.backlog)
+            or (t.config.syncookies and t.records.live >= t.records.capacity - t.records.capacity // 8))
 
 
 cdef uint32_t handshake_listen(tcp_state *t, uint32_t parent, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil:

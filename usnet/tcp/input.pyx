@@ -6,19 +6,20 @@ from libc.string cimport memset
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
-from usnet.memory.random cimport rng_below
 from usnet.tcp.aside cimport marks_acked
 from usnet.tcp.blocks cimport blocks_twice
+from usnet.tcp.challenge cimport challenge_allowed, time_wait_reused
 from usnet.tcp.fastopen cimport fastopen_was_reset
 from usnet.tcp.icmp cimport ERRORS_FREEBSD
 from usnet.tcp.handshake cimport (
-    handshake_complete, handshake_defers, handshake_listen, handshake_number_above, handshake_settle, handshake_syn_sent,
+    handshake_complete, handshake_defers, handshake_listen, handshake_settle, handshake_syn_sent, handshake_uto,
 )
 from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
 from usnet.tcp.receive cimport receive_text
 from usnet.tcp.recovery.newreno cimport recovery_ack, recovery_dupack
 from usnet.tcp.recovery.sack cimport sack_ack, sack_dupack
 from usnet.tcp.segment cimport segment_refuse
+from usnet.tcp.signature cimport signature_holds
 from usnet.tcp.state cimport (
     TDROP_AFTER_FIN, TDROP_BAD_ACK, TDROP_CHECKSUM, TDROP_DUPLICATE, TDROP_LISTEN_FLAGS, TDROP_NO_ACK, TDROP_NO_CONNECTION, TDROP_OFFSET,
     TDROP_OLD_ACK, TDROP_PAST_WINDOW, TDROP_PAWS, TDROP_PORT_ZERO, TDROP_RST_SEQ, TDROP_SHORT, TDROP_SYN_IN_WINDOW, TDROP_TIME_WAIT,
@@ -38,7 +39,7 @@ from usnet.tcp.urgent cimport urgent_arrived, urgent_here
 from usnet.wire.flow cimport flow
 from usnet.wire.seq cimport seq_diff, seq_ge, seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
-    TCP_CHECKSUM, TCP_OK, TCP_SHORT, TCPO_SACK, TCPO_TIMESTAMP, TH_ACK, TH_FIN, TH_RST, TH_SYN, TH_URG, tcp_parse, tcp_repr,
+    TCP_CHECKSUM, TCP_OK, TCP_SHORT, TCPO_MD5, TCPO_SACK, TCPO_TIMESTAMP, TCPO_UTO, TH_ACK, TH_FIN, TH_RST, TH_SYN, TH_URG, tcp_parse, tcp_repr,
 )
 
 cdef enum:
@@ -62,26 +63,12 @@ cdef bint check_paws(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s,
     return False
 
 
-cdef bint within_limit(tcp_state *t, int64_t now) noexcept nogil:
-    """Whether the stack as a whole may answer once more. How often in a second nobody can tell (CVE-2016-5696): half the limit, and a draw."""
-    if t.config.challenge_limit == 0:
-        return True
-    if now >= t.challenge_until:
-        t.challenge_until = now + 1000000000
-        t.challenge_left = (t.config.challenge_limit + 1) // 2 + rng_below(t.random, t.config.challenge_limit)
-    if t.challenge_left == 0:
-        t.counters.challenges_skipped += 1
-        return False
-    t.challenge_left -= 1
-    return True
-
-
 cdef void answer_outside(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
     """The ACK that an unacceptable segment earns; for those without text at a limited rate (RFC 5961, section 7), so that two ends cannot keep each
     other busy."""
     cdef tcb *k = tcb_at(t, c)
     if s.n + s.fin == 0 or s.syn:
-        if k.last_oow_ack and now - k.last_oow_ack < t.config.challenge_interval or not within_limit(t, now):
+        if k.last_oow_ack and now - k.last_oow_ack < t.config.challenge_interval or not challenge_allowed(t, now):
             return
         k.last_oow_ack = now
         t.counters.challenge_acks += 1
@@ -323,30 +310,6 @@ cdef bint check_fin(tcp_state *t, uint32_t c, const text *s, int64_t now) noexce
 
 # --- The steps in order -------------------------------------------------------------------------------------------------------
 
-cdef bint reuse_time_wait(tcp_state *t, uint32_t c, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil:
-    """A SYN that must be new (RFC 9293, 3.6.1; RFC 6191) takes the place of a connection in TIME-WAIT. True if it did."""
-    cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t heir, after
-    if k.state != TCPS_TIME_WAIT or r.flags & (TH_SYN | TH_ACK | TH_RST) != TH_SYN:
-        return False
-    if k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP:
-        if not (seq_gt(r.ts_val, k.ts_recent) or (r.ts_val == k.ts_recent and seq_gt(r.seq, k.rcv_nxt))):
-            return False
-    elif not seq_gt(r.seq, k.rcv_nxt):
-        return False
-    heir = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
-    if heir == NONE:
-        return False
-    after = k.snd_max
-    t.counters.time_wait_reuses += 1
-    tcp_end(t, c, 0)
-    handshake_listen(t, heir, p, r, n, now)
-    c = tcb_find(t, &p.dst, r.dst_port, &p.src, r.src_port)
-    if c != NONE:
-        handshake_number_above(tcb_at(t, c), after)
-    return True
-
-
 cdef bint data_after_close(tcp_state *t, uint32_t c, const text *s, int64_t now) noexcept nogil:
     """New data for a connection that nobody will read (RFC 9293, 3.10.4; RFC 2525, 2.17): reset, so that the peer learns of it."""
     cdef tcb *k = tcb_at(t, c)
@@ -359,7 +322,7 @@ cdef bint data_after_close(tcp_state *t, uint32_t c, const text *s, int64_t now)
 
 cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr *r, text *s, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    if reuse_time_wait(t, c, p, r, s.n, now):
+    if time_wait_reused(t, c, p, r, s.n, now):
         return
     k.segs_in += s.segments
     if k.state == TCPS_TIME_WAIT and t.config.time_wait_quiet and not r.flags & TH_ACK:
@@ -379,6 +342,8 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
         timestamp(k, r, s, now)
     k.last_recv = now
     k.keep_probes = 0
+    if r.options & TCPO_UTO:
+        handshake_uto(t, k, r.uto)
     if k.state == TCPS_SYN_RECEIVED:
         if not (seq_gt(r.ack, k.iss) and seq_le(r.ack, k.snd_max)):
             count_drop(t, TDROP_BAD_ACK)
@@ -418,13 +383,17 @@ cdef void finish(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
 
 cdef void dispatch(tcp_state *t, const packet *p, const tcp_repr *r, text *s, int64_t now) noexcept nogil:
     cdef uint32_t c = tcb_find(t, &p.dst, r.dst_port, &p.src, r.src_port)
+    cdef uint32_t door = NONE           # a listener
     if s.syn and s.fin and t.config.drop_synfin > 1:
         count_drop(t, TDROP_LISTEN_FLAGS)
         return
     if c == NONE:
-        c = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
-        if c != NONE:
-            c = handshake_listen(t, c, p, r, text_len(s), now)
+        door = tcb_find_listener(t, &p.dst, r.dst_port, &p.src, r.src_port)
+    if (t.signers.live or r.options & TCPO_MD5) and (c != NONE or door != NONE) and not signature_holds(t, c if c != NONE else door, p, r):
+        return
+    if c == NONE:
+        if door != NONE:
+            c = handshake_listen(t, door, p, r, text_len(s), now)
             if c != NONE:
                 synchronized(t, c, p, r, s, now)
                 handshake_settle(t, c)

@@ -3,7 +3,7 @@
 DROPS = (
     "short", "offset", "checksum", "port_zero", "no_connection", "listen_flags", "syn_queue_full", "accept_queue_full", "no_memory",
     "bad_ack", "old_ack", "window", "paws", "rst_seq", "syn_in_window", "no_ack", "duplicate", "past_window", "ooo_limit", "after_fin",
-    "time_wait", "icmp",
+    "time_wait", "md5_not_found", "md5_unexpected", "md5_failure", "icmp",
 )
 COUNTERS = (
     "segments_in", "segments_out", "bytes_in", "bytes_out", "retransmits", "fast_retransmits", "rto_count", "probes", "dupacks_in",

@@ -21,6 +21,7 @@ from usnet.tcp.tcb cimport (
     TF_NODELAY,
     TF_REUSE,
     TF_REUSEPORT,
+    UTO_DUE,
     tcb,
 )
 from usnet.tcp.timers cimport tcp_arm
@@ -140,6 +141,8 @@ cdef int tcp_set(tcp_state *t, uint32_t c, int option, int64_t value) noexcept n
         if value < 0 or value > INT32_MAX:
             return -EINVAL
         k.user_timeout = value * 1000000
+        k.uto = UTO_DUE if value and t.config.uto else 0
+        k.way = 0 if k.uto else k.way       # it leaves with the next segment, which takes the long way
     elif option == OPT_MAXSEG:
         return set_maxseg(k, value)
     elif option == OPT_LINGER2:

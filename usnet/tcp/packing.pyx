@@ -35,6 +35,7 @@ cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
     m.ttl = k.ttl
     m.tos = k.tos
     m.fastopen = k.fastopen
+    m.uto = k.uto
 
 
 cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
@@ -58,6 +59,7 @@ cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
     k.ttl = m.ttl
     k.tos = m.tos
     k.fastopen = m.fastopen
+    k.uto = m.uto
 
 
 cdef void pack(const tcb *k, record *r) noexcept nogil:

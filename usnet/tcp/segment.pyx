@@ -14,9 +14,11 @@ from usnet.tcp.fastopen cimport fastopen_syn
 from usnet.tcp.lend cimport lend_find, lend_fits, lend_put, lend_queued, lend_way
 from usnet.tcp.plain cimport count_copied, send_plain, window_field
 from usnet.tcp.rtt cimport tcp_ts_now
-from usnet.tcp.state cimport tcp_state
+from usnet.tcp.signature cimport signature_find, signature_put, signer
+from usnet.tcp.state cimport tcb_at, tcp_state
+from usnet.tcp.tables cimport tcb_find, tcb_find_listener
+from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, TFO_GIVES, UTO_DUE, UTO_PEERS, tcb, tcb_header_len
 from usnet.tcp.urgent cimport urgent_pointer
-from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, TFO_GIVES, tcb, tcb_header_len
 from usnet.wire.addr cimport addr_as_it_lies
 from usnet.wire.checksum cimport csum_copy, csum_copy_at
 from usnet.wire.flow cimport flow_prepare
@@ -26,10 +28,13 @@ from usnet.wire.tcp cimport (
     TCP_HLEN,
     TCP_MAX_HLEN,
     TCP_MSS_DEFAULT,
+    TCPO_MD5,
     TCPO_MSS,
     TCPO_SACK_OK,
     TCPO_TIMESTAMP,
+    TCPO_UTO,
     TCPO_WSCALE,
+    TCPOLEN_MD5_APPA,
     TH_ACK,
     TH_RST,
     TH_SYN,
@@ -39,7 +44,11 @@ from usnet.wire.tcp cimport (
     tcp_finish_partial,
     tcp_header_len,
     tcp_repr,
+    tcp_uto,
 )
+
+cdef enum:
+    UTO_BYTES = 4               # of the user timeout option
 
 
 cdef uint32_t segment_our_mss(tcp_state *t, const tcb *k) noexcept nogil:
@@ -69,7 +78,7 @@ cdef uint64_t segment_copy(piece_pool *pool, piece_queue *q, uint32_t at, uint8_
 cdef uint32_t segment_most(tcp_state *t, const tcb *k, int64_t now) noexcept nogil:
     cdef uint32_t most = ip_large_most(t.ip, &k.laddr, &k.raddr, now)
     cdef uint32_t header = TCP_MAX_HLEN
-    if most < header + 2 * <uint32_t>k.mss:
+    if most < header + 2 * <uint32_t>k.mss or k.signs:
         return k.mss
     most -= header
     return most - most % k.mss
@@ -111,10 +120,13 @@ cdef int emit_large(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, 
 
 cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_t now) noexcept nogil:
     cdef tx_frame f
-    cdef uint32_t header = tcp_header_len(r)
+    cdef uint32_t header
     cdef uint64_t total = 0
     cdef uint32_t whole, ahead
     cdef int status
+    if k.signs:
+        r.options |= TCPO_MD5
+    header = tcp_header_len(r)
     if n > k.mss:
         return emit_large(t, k, r, at, n, now)
     whole = lend_find(t, k, at, n) if n else NONE
@@ -128,7 +140,7 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
             f.ttl = k.ttl
         r.header_len = <uint8_t>header
         lend_way(t, k, &f)
-        k.way = way_of(t.ip, &f) if t.config.short_way else 0
+        k.way = way_of(t.ip, &f) if t.config.short_way and not k.signs else 0
         k.form.way = 0
         k.hop = f.neighbour
         if whole != NONE and f.ring_slot != NONE and lend_fits(t, whole, f.netif, header):
@@ -139,6 +151,8 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
             total = segment_copy(t.pieces, &k.snd, at, f.l4 + header, n)
             count_copied(t, k, r.seq, n)
         tcp_emit(f.l4, f.room, r)
+        if k.signs:
+            signature_put(signature_find(t, k, &k.raddr), f.l4, header, n, &k.laddr, &k.raddr)
         if f.offload:
             tcp_finish_partial(f.l4, header + n, &k.laddr, &k.raddr)
             f.csum_offset = TCP_CSUM_AT
@@ -173,6 +187,14 @@ cdef void segment_prepare(tcp_state *t, tcb *k) noexcept nogil:
     k.form.way = k.way
 
 
+cdef void tell_uto(const tcp_state *t, tcb *k, tcp_repr *r) noexcept nogil:
+    """RFC 5482, 3.1: what the program has asked for."""
+    k.uto &= ~<uint8_t>UTO_DUE
+    if t.config.uto and k.user_timeout and not k.uto & UTO_PEERS:
+        r.options |= TCPO_UTO
+        r.uto = tcp_uto(k.user_timeout)
+
+
 cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_t at, uint32_t n, int64_t now) noexcept nogil:
     cdef tcp_repr r
     cdef uint32_t promised = k.rcv_adv
@@ -184,6 +206,8 @@ cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_
         blocks_report(t, k, n, &r)
     if flags & TH_URG:
         r.urgent = <uint16_t>urgent_pointer(t, k, seq)
+    if k.uto & UTO_DUE and flags & TH_ACK and n + UTO_BYTES <= k.mss and r.n_sack == 0:
+        tell_uto(t, k, &r)
     r.window = window_field(k, k.rcv_wscale if k.flags & TF_WSCALE else 0)
     status = emit(t, k, &r, at, n, now)
     if status == -EAGAIN or status == -EALREADY:
@@ -207,6 +231,7 @@ cdef int segment_send_syn(tcp_state *t, tcb *k, bint ack, int64_t now) noexcept 
         r.wscale = k.rcv_wscale
     if k.flags & TF_SACK:
         r.options |= TCPO_SACK_OK
+    tell_uto(t, k, &r)
     r.window = window_field(k, 0)
     if not ack:
         k.rcv_adv = promised                # nothing is promised before the peer's sequence numbers are known
@@ -230,9 +255,22 @@ cdef void segment_reset(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
     t.counters.rsts_out += 1
 
 
+cdef const signer *signature_of(tcp_state *t, const packet *p, const tcp_repr *seg) noexcept nogil:
+    """The key for an answer to a segment that no connection takes: that of whoever is there at all."""
+    cdef uint32_t c
+    if t.signers.live == 0:
+        return NULL
+    c = tcb_find(t, &p.dst, seg.dst_port, &p.src, seg.src_port)
+    if c == NONE:
+        c = tcb_find_listener(t, &p.dst, seg.dst_port, &p.src, seg.src_port)
+    return signature_find(t, tcb_at(t, c), &p.src) if c != NONE else NULL
+
+
 cdef void segment_refuse(tcp_state *t, const packet *p, const tcp_repr *seg, uint32_t seg_len, int64_t now) noexcept nogil:
     cdef tcp_repr r
     cdef tx_frame f
+    cdef const signer *key = signature_of(t, p, seg)
+    cdef uint32_t header = TCP_HLEN + (TCPOLEN_MD5_APPA if key != NULL else 0)
     cdef int status
     if seg.flags & TH_RST:                  # never an answer to a RST
         return
@@ -245,13 +283,16 @@ cdef void segment_refuse(tcp_state *t, const packet *p, const tcp_repr *seg, uin
     else:
         r.ack = seg.seq + seg_len
         r.flags = TH_RST | TH_ACK
-    r.header_len = TCP_HLEN
-    status = ip_tx_open(t.ip, &p.dst, &p.src, IPPROTO_TCP, TCP_HLEN, now, &f)
+    r.header_len = <uint8_t>header
+    r.options = TCPO_MD5 if key != NULL else 0
+    status = ip_tx_open(t.ip, &p.dst, &p.src, IPPROTO_TCP, header, now, &f)
     if status:
         ip_count_lost(t.ip, status)
         return
     tcp_emit(f.l4, f.room, &r)
-    tcp_finish(f.l4, TCP_HLEN, 0, 0, &p.dst, &p.src)
-    ip_tx_close(t.ip, &f, TCP_HLEN, now)
+    if key != NULL:
+        signature_put(key, f.l4, header, 0, &p.dst, &p.src)
+    tcp_finish(f.l4, header, 0, 0, &p.dst, &p.src)
+    ip_tx_close(t.ip, &f, header, now)
     t.counters.segments_out += 1
     t.counters.rsts_out += 1

@@ -38,6 +38,9 @@ cdef enum tcp_drop:
     TDROP_OOO_LIMIT             # would make one gap too many
     TDROP_AFTER_FIN             # bytes behind the peer's FIN
     TDROP_TIME_WAIT
+    TDROP_MD5_NOT_FOUND         # unsigned, where there is a key for its peer (RFC 2385)
+    TDROP_MD5_UNEXPECTED        # signed, where there is none
+    TDROP_MD5_FAILURE           # with another key, or another segment
     TDROP_ICMP                  # ICMP error that fits no connection, is outside its window, or is not acted upon (RFC 5461: soft ones)
     TCP_DROPS
 
@@ -88,6 +91,9 @@ cdef struct tcp_config:
     uint8_t time_wait_reuse     # 1: connect may take the ends of a connection in TIME-WAIT with timestamps (RFC 6191)
     uint32_t challenge_limit    # ACKs a second, of all connections together, that challenge_interval is about; about so many, drawn anew each second; 0: any
     uint32_t max_orphans        # connections that nobody holds and that are not over; closing one more resets it
+    uint8_t uto                 # 1: user timeouts are told to peers and taken from them (RFC 5482)
+    int64_t uto_least           # ns: what one from a peer is raised to (L_LIMIT), 100 s
+    int64_t uto_most            # ns: ... lowered to (U_LIMIT), 1 h
     uint8_t syncookies          # COOKIE_* (tcp/cookies); default COOKIE_FULL
     uint8_t syn_queue_backlog   # 1: a listener has no more half-open connections than its backlog and one, as in Linux
     uint8_t abort_on_overflow   # 1: an ACK that finds the queue for accept full earns a RST, not silence
@@ -145,6 +151,7 @@ cdef struct tcp_state:
     arena listeners             # of listener
     arena ooos                  # of ranges
     arena boards                # of scoreboard
+    arena signers               # of signer (tcp/signature)
     hash_table conns            # by both ends
     hash_table ports            # by local port: bound and listening
     hash_table ends             # by local port: of the connections that share it, one of each address and SO_REUSE*

@@ -257,7 +257,7 @@ cdef bint may_rest(const tcp_state *t, const tcb *k) noexcept nogil:
     if k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE or k.fast != NONE:
         return False
     if (k.dsack_left != k.dsack_right or k.last_ack_sent != k.rcv_nxt or k.keep_probes or k.unanswered or k.stalled_since
-            or k.error or k.chrono or k.no_room):
+            or k.error or k.chrono or k.no_room or k.signer):
         return False
     return fits(k.srtt) and fits(k.rttvar) and fits(k.min_rtt) and fits(k.rto) and fits(k.cc.priv[0]) and k.cc.priv[1] == 0
 

@@ -29,6 +29,7 @@ from usnet.tcp.fastopen cimport fastopen_over
 from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.record cimport REST_STATE, record
 from usnet.tcp.aside cimport aside_drop, aside_need, asides_free, asides_init, asides_reset
+from usnet.tcp.signature cimport MAX_SIGNERS, signature_free, signer
 from usnet.tcp.state cimport (
     listener, record_at, rest_free, rest_init, rest_reset, tcb_at, tcb_awake, tcb_begin, tcb_finish, tcp_config, tcp_state, terms_at,
 )
@@ -69,6 +70,8 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.syncookies = COOKIE_FULL
     g.icmp_ends = g.mtu_patience = g.rfc1337 = 1
     g.max_orphans = 65536
+    g.uto_least = 100000 * <int64_t>MS
+    g.uto_most = 3600000 * <int64_t>MS
     g.challenge_interval = 500000000
     g.timestamps = g.window_scaling = g.sack = g.short_way = 1
     g.cc = CC_NEWRENO
@@ -112,6 +115,7 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
     draw_keys(t)
     if (rest_init(t, max_connections) or asides_init(t, max_connections) or arena_init(&t.listeners, sizeof(listener), 4096, 8)
             or arena_init(&t.ooos, sizeof(ranges), max_connections, 8)
+            or arena_init(&t.signers, sizeof(signer), MAX_SIGNERS, 8)
             or arena_init(&t.boards, sizeof(scoreboard), max_connections, 8) or hash_init(&t.conns, max_connections)
             or hash_init(&t.ports, 65536) or hash_init(&t.ends, max_connections) or idset_init(&t.output, max_connections)
             or fast_init(&t.fast, max_connections)):
@@ -127,6 +131,7 @@ cdef void tcp_free(tcp_state *t) noexcept nogil:
     arena_free(&t.listeners)
     arena_free(&t.ooos)
     arena_free(&t.boards)
+    arena_free(&t.signers)
     hash_free(&t.conns)
     hash_free(&t.ports)
     hash_free(&t.ends)
@@ -140,6 +145,7 @@ cdef void tcp_reset(tcp_state *t) noexcept nogil:
     arena_reset(&t.listeners)
     arena_reset(&t.ooos)
     arena_reset(&t.boards)
+    arena_reset(&t.signers)
     hash_reset(&t.conns)
     hash_reset(&t.ports)
     hash_reset(&t.ends)
@@ -211,6 +217,8 @@ cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil:
     if k.timer != NONE:
         wheel_cancel(t.timers, k.timer)
         k.timer = NONE
+    if k.signer:
+        signature_free(t, k)
     if k.listener != NONE:
         arena_give(&t.listeners, k.listener)
         k.listener = NONE

@@ -9,7 +9,7 @@ from usnet.memory.pieces cimport piece_queue
 from usnet.tcp.congestion.ops cimport cc_state
 from usnet.wire.addr cimport ip_addr
 from usnet.wire.flow cimport flow_form
-from usnet.wire.tcp cimport TCP_HLEN, TCPOLEN_TSTAMP_APPA
+from usnet.wire.tcp cimport TCP_HLEN, TCPOLEN_MD5_APPA, TCPOLEN_TSTAMP_APPA
 
 # RFC 9293, section 3.3.2. Legal transitions: tcp/states.pyx.
 cdef enum tcp_phase:
@@ -79,6 +79,11 @@ cdef enum:
     TFO_EXP = 0x20              # ... by the experimental option
     TFO_PASSIVE = 0x40          # taken with its SYN: it may be accepted, and sends, before the handshake ends. snd_una is iss + 1 already
     TFO_SYNACK_DUE = 0x80       # ... and the SYN-ACK must be sent again
+
+# tcb.uto (RFC 5482)
+cdef enum:
+    UTO_PEERS = 0x01            # user_timeout is what the peer asked for: it may ask for another
+    UTO_DUE = 0x02              # ours has changed: the next segment with room says so
 
 # tcb.deadline: which
 cdef enum:
@@ -171,6 +176,9 @@ cdef struct tcb:
     uint32_t next               # in the listener's list of half-open connections, or its queue of those waiting for accept
     uint32_t prev               # in the former
     uint32_t listener           # its struct listener while in LISTEN; NONE
+    uint32_t signer             # its keys (tcp/signature): 1 + the number of the first; 0: none
+    uint8_t signs               # 1: one of them is for raddr
+    uint8_t uto                 # UTO_*
     int32_t error               # errno that ended it, told once; 0
     int32_t soft_error          # errno of the last ICMP error, told if it times out with snd_una at soft_una still; 0
     uint32_t soft_una
@@ -208,4 +216,4 @@ cdef struct tcb:
 
 cdef inline uint32_t tcb_header_len(const tcb *k) noexcept nogil:
     """Bytes of the header that every segment but SYN and RST has; with SACK blocks it is longer."""
-    return TCP_HLEN + (TCPOLEN_TSTAMP_APPA if k.flags & TF_TIMESTAMPS else 0)
+    return TCP_HLEN + (TCPOLEN_TSTAMP_APPA if k.flags & TF_TIMESTAMPS else 0) + (TCPOLEN_MD5_APPA if k.signs else 0)

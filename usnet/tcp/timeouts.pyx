@@ -49,7 +49,8 @@ cdef bint gave_up(tcp_state *t, uint32_t c, uint8_t limit, int64_t now) noexcept
     cdef tcb *k = tcb_at(t, c)
     if not k.stalled_since:
         k.stalled_since = now - tcp_rto(t, k) if now > tcp_rto(t, k) else 1     # since the segment was sent
-    if (k.unanswered < limit and not (k.user_timeout and now - k.stalled_since >= k.user_timeout)
+    if ((k.unanswered < limit or (k.user_timeout and k.state >= TCPS_ESTABLISHED))
+            and not (k.user_timeout and now - k.stalled_since >= k.user_timeout)
             and not (k.snd_wnd == 0 and not k.flags & TF_HELD and now - k.stalled_since >= t.config.fin_wait_2)):
         return False                        # the last: no peer keeps an orphan for ever by a closed window (RFC 6429)
     tcp_end(t, c, k.error if k.error else (k.soft_error if k.soft_error and k.soft_una == k.snd_una else ETIMEDOUT))
@@ -59,7 +60,8 @@ cdef bint gave_up(tcp_state *t, uint32_t c, uint8_t limit, int64_t now) noexcept
 cdef void bump(tcb *k) noexcept nogil:
     if k.backoff < 30:
         k.backoff += 1
-    k.unanswered += 1
+    if k.unanswered < 255:
+        k.unanswered += 1
 
 
 cdef void syn_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:

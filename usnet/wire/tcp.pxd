@@ -1,5 +1,5 @@
 """The TCP header and its options (RFC 9293 section 3.1, RFC 7323, RFC 2018)."""
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.wire.addr cimport ip_addr
 
@@ -23,6 +23,10 @@ cdef enum:
     TCPO_SACK = 0x10
     TCPO_FASTOPEN = 0x20    # of a SYN (RFC 7413): with a cookie, or asking for one
     TCPO_FASTOPEN_EXP = 0x40    # beside it: by the experimental option that was there first (RFC 7413, section 4.1.1; RFC 6994)
+    TCPO_MD5 = 0x80         # RFC 2385
+    TCPO_UTO = 0x100        # RFC 5482
+    TCP_MD5_AT = 24         # where tcp_emit puts the signature: behind two NOPs, first of the options
+    TCPOLEN_MD5_APPA = 20   # bytes of that option with two NOPs
     TCPOLEN_TSTAMP_APPA = 12  # bytes of the timestamps option with two NOPs (RFC 7323, appendix A)
     TCP_MSS_DEFAULT = 536   # bytes: of a peer that does not say (RFC 9293, MUST-15)
     TCP_MAX_WSCALE = 14     # RFC 7323, section 2.3
@@ -55,11 +59,13 @@ cdef struct tcp_repr:
     uint16_t urgent
     uint8_t flags           # TH_*
     uint8_t header_len      # bytes with options, 20 to 60, a multiple of 4
-    uint8_t options         # TCPO_* that were present and of the right size
+    uint16_t options        # TCPO_* that were present and of the right size
     uint8_t wscale          # shift as sent, 0 to 255; users clamp it to TCP_MAX_WSCALE
     uint16_t mss
     uint8_t n_sack          # blocks in sack[]
     uint8_t layout          # LAYOUT_*: how a SYN's options are laid out by tcp_emit
+    uint8_t md5_at          # of what was parsed: bytes from the header's beginning to the signature
+    uint16_t uto            # user timeout as on the wire (tcp_uto_ns)
     uint32_t ts_val
     uint32_t ts_ecr
     sack_block sack[4]      # of a SYN, which has none: tcp_cookie
@@ -76,6 +82,9 @@ cdef uint32_t tcp_header_len(const tcp_repr *r) noexcept nogil
 # on SYN, with Fast Open last (left out where it does not fit); NOP, NOP, timestamps, then NOP, NOP, SACK elsewhere. With timestamps only three
 # blocks fit: a fourth is left out.
 cdef int tcp_emit(uint8_t *p, uint32_t room, const tcp_repr *r) noexcept nogil
+# User timeout as RFC 5482 has it: a bit that says minutes, and 15 bits; from ns, rounded up, and back.
+cdef uint16_t tcp_uto(int64_t ns) noexcept nogil
+cdef int64_t tcp_uto_ns(uint16_t field) noexcept nogil
 # Ends a segment: sum of pseudo header, header and payload into the checksum field. `payload_sum` is the partial sum of
 # the payload (csum_copy while it was copied); header_len is even, so the two sums may be taken apart.
 cdef void tcp_finish(uint8_t *p, uint32_t header_len, uint32_t payload_len, uint64_t payload_sum,

@@ -1,6 +1,6 @@
 """The TCP header and its options (RFC 9293 section 3.1, RFC 7323, RFC 2018)."""
 from libc.errno cimport ENOBUFS
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from usnet.wire.addr cimport ip_addr
@@ -20,12 +20,15 @@ cdef enum:
     KIND_FASTOPEN = 34
     KIND_EXPERIMENT = 254
     FASTOPEN_MAGIC = 0xf989     # which experiment (RFC 6994)
+    KIND_MD5 = 19
+    KIND_UTO = 28
+    MINUTES = 0x8000            # granularity of a user timeout
 
 
-cdef void read_cookie(const uint8_t *p, uint32_t n, uint8_t options, tcp_repr *out) noexcept nogil:
+cdef void read_cookie(const uint8_t *p, uint32_t n, uint16_t options, tcp_repr *out) noexcept nogil:
     if n & 1:
         return
-    out.options &= ~<uint8_t>(TCPO_FASTOPEN | TCPO_FASTOPEN_EXP)
+    out.options &= ~<uint16_t>(TCPO_FASTOPEN | TCPO_FASTOPEN_EXP)
     if n == 0 or COOKIE_MIN <= n <= COOKIE_MAX:
         out.options |= options
         tcp_cookie(out)[0] = <uint8_t>n
@@ -82,6 +85,14 @@ cdef void read_options(const uint8_t *p, uint32_t n, tcp_repr *out) noexcept nog
                 out.ts_val = load32(p + i + 2)
                 out.ts_ecr = load32(p + i + 6)
                 out.options |= TCPO_TIMESTAMP
+        elif kind == KIND_MD5:
+            if length == 18 and not out.options & TCPO_MD5:
+                out.md5_at = <uint8_t>(TCP_HLEN + i + 2)
+                out.options |= TCPO_MD5
+        elif kind == KIND_UTO:
+            if length == 4 and not out.options & TCPO_UTO:
+                out.uto = load16(p + i + 2)
+                out.options |= TCPO_UTO
         elif out.flags & TH_SYN:
             read_syn_option(p + i, kind, length, out)
         elif kind == KIND_SACK:
@@ -116,6 +127,8 @@ cdef int tcp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_ad
 cdef inline uint32_t sack_room(const tcp_repr *r) noexcept nogil:
     """Blocks of r that are sent: those that fit beside the timestamps (RFC 2018, section 3)."""
     cdef uint32_t fit = TCP_MAX_SACK - 1 if r.options & TCPO_TIMESTAMP else TCP_MAX_SACK
+    if r.options & TCPO_MD5:
+        fit = 0 if r.options & TCPO_TIMESTAMP else 2
     if not r.options & TCPO_SACK or r.flags & TH_SYN:
         return 0
     return r.n_sack if r.n_sack < fit else fit
@@ -132,6 +145,18 @@ cdef uint8_t *put_timestamps(uint8_t *q, const tcp_repr *r) noexcept nogil:
     store32(q, r.ts_val)
     store32(q + 4, r.ts_ecr)
     return q + 8
+
+
+cdef uint8_t *put_room_for_md5(uint8_t *q) noexcept nogil:
+    """NOP, NOP, and a signature of zeros."""
+    put_pair(put_pair(q, KIND_NOP, KIND_NOP), KIND_MD5, 18)
+    memset(q + 4, 0, 16)
+    return q + TCPOLEN_MD5_APPA
+
+
+cdef uint8_t *put_uto(uint8_t *q, const tcp_repr *r) noexcept nogil:
+    store16(put_pair(q, KIND_UTO, 4), r.uto)
+    return q + 4
 
 
 cdef struct placed:             # an option of a SYN
@@ -179,6 +204,10 @@ cdef uint32_t lay_syn_options(uint8_t *q, const tcp_repr *r) noexcept nogil:
     """How many bytes a SYN's options take, a multiple of 4; where q is not NULL they are written there."""
     cdef uint32_t n = 0, i, rest
     cdef const placed *one
+    if r.options & TCPO_MD5:
+        if q != NULL:
+            put_room_for_md5(q)
+        n = TCPOLEN_MD5_APPA
     for i in range(4):
         one = &ORDERS[r.layout][i]
         if not r.options & one.option:
@@ -197,8 +226,12 @@ cdef uint32_t lay_syn_options(uint8_t *q, const tcp_repr *r) noexcept nogil:
         n = lay_cookie(q, n, r)
     while n % 4:
         if q != NULL:
-            q[n] = KIND_END if r.layout == LAYOUT_PACKED else KIND_NOP
+            q[n] = KIND_END if r.layout == LAYOUT_PACKED and not r.options & TCPO_UTO else KIND_NOP
         n += 1
+    if r.options & TCPO_UTO:
+        if q != NULL:
+            put_uto(q + n, r)
+        n += 4
     return n
 
 
@@ -207,8 +240,12 @@ cdef uint32_t tcp_header_len(const tcp_repr *r) noexcept nogil:
     cdef uint32_t blocks = sack_room(r)
     if r.flags & TH_SYN:
         return n + lay_syn_options(NULL, r)
+    if r.options & TCPO_MD5:
+        n += TCPOLEN_MD5_APPA
     if r.options & TCPO_TIMESTAMP:
         n += TCPOLEN_TSTAMP_APPA
+    if r.options & TCPO_UTO:
+        n += 4
     if blocks:
         n += 4 + 8 * blocks
     return n
@@ -217,8 +254,12 @@ cdef uint32_t tcp_header_len(const tcp_repr *r) noexcept nogil:
 cdef void put_options(uint8_t *q, const tcp_repr *r) noexcept nogil:
     cdef uint32_t i
     cdef uint32_t blocks = sack_room(r)
+    if r.options & TCPO_MD5:
+        q = put_room_for_md5(q)
     if r.options & TCPO_TIMESTAMP:
         q = put_timestamps(put_pair(q, KIND_NOP, KIND_NOP), r)
+    if r.options & TCPO_UTO:
+        q = put_uto(q, r)
     if blocks == 0:
         return
     q = put_pair(q, KIND_NOP, KIND_NOP)
@@ -246,6 +287,18 @@ cdef int tcp_emit(uint8_t *p, uint32_t room, const tcp_repr *r) noexcept nogil:
     else:
         put_options(p + TCP_HLEN, r)
     return <int>length
+
+
+cdef uint16_t tcp_uto(int64_t ns) noexcept nogil:
+    cdef int64_t seconds = (ns + 999999999) // 1000000000, minutes = (seconds + 59) // 60
+    if seconds < MINUTES:
+        return <uint16_t>seconds
+    return MINUTES | <uint16_t>(minutes if minutes < MINUTES else MINUTES - 1)
+
+
+cdef int64_t tcp_uto_ns(uint16_t field) noexcept nogil:
+    cdef int64_t unit = 1000000000
+    return (field & MINUTES - 1) * (60 * unit if field & MINUTES else unit)
 
 
 cdef void tcp_finish(uint8_t *p, uint32_t header_len, uint32_t payload_len, uint64_t payload_sum,

@@ -13,7 +13,15 @@ SETTING = re.compile(r"([a-z0-9_./]+)=(.*)", re.DOTALL)
 SOCKSTAT_STATES = {"SYN_RECEIVED": "SYN_RCVD"}
 WITHOUT_EFFECT = ("tc", "nstat", "ip", "true", "ethtool", "echo", "export", "cd", ":")
 COUNTERS = {"TcpExtOutOfWindowIcmps": "icmp"}
+LINUX_STATES = {
+    "ESTABLISHED": 1, "SYN_SENT": 2, "SYN_RECEIVED": 3, "FIN_WAIT_1": 4, "FIN_WAIT_2": 5, "TIME_WAIT": 6, "CLOSED": 7, "CLOSE_WAIT": 8,
+    "LAST_ACK": 9, "LISTEN": 10, "CLOSING": 11,
+}  # fmt: skip
 SPLIT = re.compile(r"\n|;|&&")
+
+
+def reversed_hex(address: str) -> str:
+    return bytes(reversed([int(part) for part in address.split(".")])).hex().upper() if "." in address else "0" * 8
 
 
 class Host:
@@ -65,7 +73,9 @@ class Host:
         elif name == "sockstat":
             self.sockstat(first[1:], stages[1:], line)
         elif name == "nstat" and len(stages) > 1:
-            self.filtered(self.counters(), stages[1:], line)
+            self.filter(self.counters(), stages[1:], line)
+        elif name == "grep" and set(first[2:]) <= {"/proc/net/tcp", "/proc/net/tcp6"} and len(first) > 2:
+            self.filter(self.proc_net_tcp(), [["grep", first[1]], *stages[1:]], line)
         elif name not in WITHOUT_EFFECT or len(stages) > 1:
             raise Unsupported(f"the command {name}")
 
@@ -91,17 +101,17 @@ class Host:
                 raise Unsupported(f"the sysctl {name}")
 
     def sockstat(self, words: list[str], filters: list[list[str]], line: str) -> None:
-        """The connections, a line each, through the greps behind it; the last one must find something."""
+        """The connections, a line each, through the greps behind it."""
         port = words[words.index("-p") + 1] if "-p" in words else None
-        self.filtered([text for text in self.connections() if port is None or f":{port} " in text], filters, line)
+        self.filter([text for text in self.connections() if port is None or f":{port} " in text], filters, line)
 
     def counters(self) -> list[str]:
         """Those of Linux's that usnet has under other names, as far as they are not zero."""
         drops = self.stack.statistics()["tcp_drops"]
         return [f"{name} {drops[mine]} 0.0" for name, mine in COUNTERS.items() if drops[mine]]
 
-    def filtered(self, lines: list[str], filters: list[list[str]], line: str) -> None:
-        """Through greps; the last one must find something."""
+    def filter(self, lines: list[str], filters: list[list[str]], line: str) -> None:
+        """Through these greps; the last one must find something."""
         for words in filters:
             words = [word for word in words if word not in (">", "/dev/null")]
             pattern = re.compile(words[-1])
@@ -112,6 +122,15 @@ class Host:
                 lines = [str(len(lines))]
         if not lines:
             raise Wrong(f"`{line}` finds nothing: {lines}")
+
+    def proc_net_tcp(self) -> list[str]:
+        """As Linux's /proc/net/tcp begins its lines."""
+        ones = [self.stack.core.snapshot(number) for number in self.stack.core.connections()]
+        return [
+            f"{i:4}: {reversed_hex(one['laddr'])}:{one['lport']:04X} {reversed_hex(one['raddr'])}:{one['rport']:04X} "
+            f"{LINUX_STATES[one['state'].replace('-', '_')]:02X} "
+            for i, one in enumerate(ones)
+        ]
 
     def tcpdrop(self, words: list[str]) -> None:
         """-s STATE: every connection in it ends, with a RST to its peer."""

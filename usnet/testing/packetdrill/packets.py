@@ -169,10 +169,8 @@ def read_option(name: str, words: list[str]) -> Option:
         if "TFO_COOKIE" in words:
             raise Unsupported("TFO_COOKIE, which no -D says")
         return (name, bytes.fromhex("".join(words)))
-    if name == "raw":
+    if name in ("raw", "md5"):
         return (name, bytes.fromhex("".join(words)))
-    if name == "md5":
-        raise Unsupported("MD5 signatures (RFC 2385)")
     if name == "ECN":
         raise Unsupported("AccECN options (RFC 9768)")
     raise ValueError(name)
