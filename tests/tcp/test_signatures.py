@@ -245,7 +245,12 @@ def test_a_key_can_be_taken_away_and_given_to_a_connection_that_is_up():
     assert len(tcp.recv()) == 10
     tcp.cable.clock.set(tcp.cable.clock.now() + 10**8)
     assert len(sent(tcp)) == 1
+    tcp.sock.setsockopt(TCP, socket.TCP_NODELAY, 1)
+    tcp.sock.send(b"x" * 2920)
+    assert [len(data) for _, data, _ in sent(tcp)] == [1440, 1440, 40]
+    rx(tcp, ". 11:11(0) ack 2921")
     give_key(tcp.sock, b"")
+    assert tcp.snapshot()["mss"] == 1460
     tcp.rx("P. 11:21(10) ack 1")
     assert len(tcp.recv()) == 10
 

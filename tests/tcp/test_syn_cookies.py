@@ -240,10 +240,16 @@ def test_a_full_queue_for_accept_drops_syns_and_cookies():
 
 
 def test_a_cookie_needs_a_connection_when_it_comes_back():
-    tcp = listening(syncookies=2, limits={"max_connections": 1})
-    cookie_of(tcp).rx(". 1:1(0) ack 1")
-    tcp.expect_nothing()
-    assert tcp.drops() == {"no_memory": 1}
+    tcp = listening(syncookies=2, limits={"max_connections": 2})
+    cookie_of(tcp)
+    with tcp.cable.stack.socket():
+        tcp.rx(". 1:1(0) ack 1")
+        tcp.expect_nothing()
+        tcp.another(41000).rx("S 0:0(0)")  # and where there is none now, none is given
+        assert tcp.drops() == {"no_memory": 2}
+        assert cookies(tcp) == (1, 1, 0)
+    tcp.rx(". 1:1(0) ack 1")
+    assert tcp.state == "ESTABLISHED"
 
 
 @pytest.mark.parametrize("flags", ["F.", "FP."])

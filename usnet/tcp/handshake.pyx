@@ -352,7 +352,10 @@ cdef uint32_t handshake_listen(tcp_state *t, uint32_t parent, const packet *p, c
         count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
         return NONE
     if t.config.syncookies == COOKIE_ALWAYS or (t.config.syncookies and syn_queue_full(t, q)):
-        send_cookie(t, parent, p, r, now)
+        if t.records.live < t.records.capacity:
+            send_cookie(t, parent, p, r, now)
+        else:
+            count_drop(t, TDROP_NO_MEMORY)  # who came back with it would find no room
         return NONE
     if syn_queue_full(t, q):
         count_drop(t, TDROP_SYN_QUEUE_FULL)
@@ -430,8 +433,6 @@ cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tc
     if ack_ok:
         established(t, c, now)
         k.flags |= TF_ACK_NOW
-        if n > 1:                           # text: it may fill what our SYN has promised
-            k.rcv_adv = k.rcv_nxt + (k.rcvbuf if k.rcvbuf < 65535 else 65535)
         if k.fast != NONE:
             fastopen_answered(t, c, r, now)
         tcp_notify(t, k)

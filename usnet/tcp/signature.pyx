@@ -5,13 +5,14 @@ from libc.string cimport memcmp, memcpy, memset
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE, arena_at, arena_give, arena_take
+from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.state cimport TDROP_MD5_FAILURE, TDROP_MD5_NOT_FOUND, TDROP_MD5_UNEXPECTED, count_drop, tcb_at, tcp_state
-from usnet.tcp.tcb cimport tcb
+from usnet.tcp.tcb cimport TCPS_ESTABLISHED, tcb
 from usnet.wire.addr cimport addr_is_v4, ip_addr
 from usnet.wire.bytes cimport store16, store32
 from usnet.wire.ipv4 cimport IPPROTO_TCP
 from usnet.wire.md5 cimport MD5_BYTES, md5_add, md5_begin, md5_end, md5_state
-from usnet.wire.tcp cimport TCP_CSUM_AT, TCP_HLEN, TCP_MD5_AT, TCPO_MD5, tcp_repr
+from usnet.wire.tcp cimport TCP_CSUM_AT, TCP_HLEN, TCP_MD5_AT, TCPO_MD5, TCPOLEN_MD5_APPA, tcp_repr
 
 
 cdef inline signer *signer_at(tcp_state *t, uint32_t number) noexcept nogil:
@@ -52,6 +53,17 @@ cdef uint32_t *place_of(tcp_state *t, tcb *k, const ip_addr *net, uint8_t prefix
     return at
 
 
+cdef void sign_from_now(tcp_state *t, tcb *k) noexcept nogil:
+    """A connection has other keys: it leaves the short way, whose headers are unsigned, and its segments have room for the signature."""
+    cdef uint8_t before = k.signs
+    k.signs = signature_find(t, k, &k.raddr) != NULL
+    k.way = 0
+    if k.state < TCPS_ESTABLISHED or k.signs == before:
+        return
+    k.mss = k.mss - TCPOLEN_MD5_APPA if k.signs else k.mss + TCPOLEN_MD5_APPA
+    cc_table(k.cc_ops).on_mss(&k.cc, k.mss)
+
+
 cdef int signature_set(tcp_state *t, uint32_t c, const ip_addr *net, uint8_t prefix, const uint8_t *key, uint32_t n) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t *at = place_of(t, k, net, prefix)
@@ -74,9 +86,8 @@ cdef int signature_set(tcp_state *t, uint32_t c, const ip_addr *net, uint8_t pre
         s = signer_at(t, at[0])
         s.net, s.prefix, s.n = net[0], prefix, <uint8_t>n
         memcpy(s.key, key, n)
-    if k.rport:                             # a connection; it leaves the short way, whose headers are unsigned
-        k.signs = signature_find(t, k, &k.raddr) != NULL
-        k.way = 0
+    if k.rport:
+        sign_from_now(t, k)
     return 0
 
 

@@ -49,8 +49,8 @@ cdef enum:
     TF_MORE = 0x40000           # MSG_MORE: the same until the next call
     TF_FORCE = 0x80000          # the next output may send a small segment (probe, override of SWS)
     TF_ALL_ROOM = 0x100000      # each segment's window is all the room there is, but a little (tcp_config.all_room)
-    TF_ORPHAN = 0x200000        # counted in tcp_counters.orphans
     TF_MARKS = 0x400000         # has marks in what it sends, or urgent data
+    TF_ORPHAN = 0x200000        # counted in tcp_counters.orphans
     TF_ASIDE = 0x40000000       # has a struct aside (tcp/aside.pxd)
     TF_REUSEPORT = 0x800000
     TF_REXMT_NOW = 0x1000000    # recovery asks for the segment at snd_una to be sent again

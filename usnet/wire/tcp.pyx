@@ -228,7 +228,7 @@ cdef uint32_t lay_syn_options(uint8_t *q, const tcp_repr *r) noexcept nogil:
         if q != NULL:
             q[n] = KIND_END if r.layout == LAYOUT_PACKED and not r.options & TCPO_UTO else KIND_NOP
         n += 1
-    if r.options & TCPO_UTO:
+    if r.options & TCPO_UTO and n < TCP_MAX_HLEN - TCP_HLEN:
         if q != NULL:
             put_uto(q + n, r)
         n += 4

@@ -72,7 +72,7 @@ LINUX = Profile(
         "net.ipv4.tcp_rfc1337": number("rfc1337"),
         "net.ipv4.tcp_tw_reuse": lambda text: {"time_wait_reuse": int(text) == 1},
         "net.ipv4.tcp_max_orphans": number("max_orphans"),
-        "net.ipv4.tcp_orphan_retries": number("orphan_retries"),
+        "net.ipv4.tcp_orphan_retries": lambda text: {"orphan_retries": int(text) or 8},
         "net.ipv4.tcp_challenge_ack_limit": number("challenge_limit"),
         "net.ipv4.tcp_invalid_ratelimit": number("challenge_interval", MS),
         "net.ipv4.tcp_abort_on_overflow": number("abort_on_overflow"),
