@@ -21,7 +21,7 @@ FIELDS = {
     **dict.fromkeys(("snd_wnd", "ts_recent", "flags", "owner", "ts_offset", "sndbuf", "rcvbuf", "max_window", "way", "hop"), U32),
     **dict.fromkeys(("lport", "rport", "mss", "peer_mss", "rcv_mss", "user_mss"), U16),
     **dict.fromkeys(("snd_wscale", "rcv_wscale", "dupacks", "backoff", "delack_segs", "cc_ops", "netif", "syn_retries", "keep_probes"), U8),
-    **dict.fromkeys(("unanswered", "keep_count", "ttl", "tos"), U8),
+    **dict.fromkeys(("unanswered", "keep_count", "ttl", "tos", "fastopen"), U8),
     **dict.fromkeys(("ts_recent_at", "srtt", "rttvar", "min_rtt", "rto", "last_recv", "stalled_since", "last_send", "rexmt_at"), NS),
     **dict.fromkeys(("last_oow_ack", "keep_idle", "keep_interval", "user_timeout", "rcv_pos", "retransmits", "timer_at", "fin_pos"), NS),
     **dict.fromkeys(("laddr", "raddr"), ADDRESS),
@@ -36,7 +36,7 @@ FIELDS = {
     "rcv_ready": st.integers(0, 2),
     "deadline": st.tuples(*[st.sampled_from([0, 0, 0, 0, 10**6, 10**9])] * 4).map(list),
     "timer": st.sampled_from([0, NONE]),
-    **dict.fromkeys(("ooo", "board", "parent", "next", "prev", "listener"), st.sampled_from([NONE, NONE, NONE, 3])),
+    **dict.fromkeys(("ooo", "board", "parent", "next", "prev", "listener", "fast"), st.sampled_from([NONE, NONE, NONE, 3])),
 }
 # What links those that are awake; what means nothing without TF_RTT_TIMED, with which nobody rests; the form, made anew.
 MEANINGLESS = {"id", "older", "newer", "mark", "terms", "rtt_seq", "rtt_start", "form", "most_out", "usage_seq", "chrono_since"}

@@ -114,6 +114,8 @@ cdef class Side(End):
         options_read(seg.raw_options, seg.n_options, &o)
         if flags & SYN and self.irs < 0:
             self.irs, self.peer_offers, self.rcv_nxt = seg.seq, o, 1
+            if not flags & ACK:
+                self.right = max(self.right, 1 + <int64_t>seg.window)   # for what a server sends before the handshake ends (RFC 7413)
         if self.irs < 0:
             return 0
         if o.timestamps:
@@ -297,6 +299,8 @@ cdef int check_ack(Side e, int64_t t, Segment seg) except -1:
     if e.irs < 0:
         return e.wrong("ack", t, "an ACK before anything arrived")
     offset = unwrapped(e.rcv_nxt, seg.ack, e.irs)
+    if seg.flags & SYN and offset < e.rcv_nxt:
+        e.rcv_nxt = offset                  # the data of the SYN was not taken
     if offset > e.rcv_nxt:
         take_clipped(e, t)
     if offset > e.rcv_nxt:

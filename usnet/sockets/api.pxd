@@ -13,7 +13,7 @@ belongs to one thread.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from usnet.sockets.ready cimport usn_epoll_event
-from usnet.sockets.table cimport net
+from usnet.sockets.table cimport net, sock
 from usnet.sockets.vectors cimport (
     USN_IOV_MAX, iovec, usn_queued, usn_readv, usn_recvmsg, usn_sendmsg, usn_state, usn_writev,
 )
@@ -61,11 +61,12 @@ cdef int usn_accept(net *n, int fd, ip_addr *addr, uint16_t *port) noexcept nogi
 # again. The all-zero address with a port is this host.
 cdef int usn_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil
 # A datagram socket that was shut down for reading says -EAGAIN and reads as RDHUP.
-# flags: MSG_PEEK, MSG_TRUNC (a datagram's true length is returned), MSG_MORE (streams). Others do not matter here. Bytes, or -EAGAIN,
+# flags: MSG_PEEK, MSG_TRUNC (a datagram's true length is returned), MSG_MORE (streams), MSG_FASTOPEN (usn_sendto;
+# sockets/fastopen.pxd). Others do not matter here. Bytes, or -EAGAIN,
 # -EPIPE, -ENOTCONN, the pending error. A send may take less than all; it never both takes some and fails.
 cdef int64_t usn_send(net *n, int fd, const uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil
 cdef int64_t usn_recv(net *n, int fd, uint8_t *p, size_t length, int flags, int64_t now) noexcept nogil
-# addr NULL: as usn_send. On a stream the address does not matter.
+# addr NULL: as usn_send. On a stream the address matters with MSG_FASTOPEN only.
 cdef int64_t usn_sendto(net *n, int fd, const uint8_t *p, size_t length, int flags, const ip_addr *addr, uint16_t port,
                         int64_t now) noexcept nogil
 # The sender at *addr, *port (both or neither NULL); on a stream the peer.
@@ -94,3 +95,7 @@ cdef int usn_epoll_ctl_data(net *n, int epfd, int op, int fd, uint32_t events, u
 cdef int usn_epoll_wait(net *n, int epfd, usn_epoll_event *events, int max_events) noexcept nogil
 # READY_* of one descriptor as they stand, or -EBADF.
 cdef int usn_ready(net *n, int fd) noexcept nogil
+
+# For sockets/fastopen: what a connect that is under way has come to; the address of this host for none.
+cdef int connect_outcome(net *n, sock *so) noexcept nogil
+cdef ip_addr here_if_any(const ip_addr *addr, uint16_t port) noexcept nogil

@@ -2,7 +2,7 @@
 does around them is added.
 """
 from libc.errno cimport (
-    EAFNOSUPPORT, EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINVAL, ENOBUFS, ENOTCONN, EOPNOTSUPP,
+    EAFNOSUPPORT, EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINVAL, EISCONN, ENOBUFS, ENOTCONN, EOPNOTSUPP,
     EPROTONOSUPPORT, ESOCKTNOSUPPORT,
 )
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -12,10 +12,11 @@ from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_PRI
 from usnet.ip.udp cimport udp_bind, udp_close, udp_connect, udp_open, udp_pcb, udp_record, udp_recv, udp_send
 from usnet.memory.arena cimport NONE, arena_at
 from usnet.sockets.constants cimport (
-    AF_INET, IPPROTO_TCP, IPPROTO_UDP, MSG_EOR, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_ZEROCOPY, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC,
-    SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
+    AF_INET, IPPROTO_TCP, IPPROTO_UDP, MSG_EOR, MSG_FASTOPEN, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_ZEROCOPY, SHUT_RD, SHUT_RDWR, SHUT_WR,
+    SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
 )
 from usnet.sockets.errors cimport send_marked
+from usnet.sockets.fastopen cimport fast_connect, fast_sendto
 from usnet.sockets.options cimport option_get, option_set
 from usnet.sockets.ready cimport (
     ep_create, ep_ctl, ep_free, ep_wait, fd_forget, fd_ready, news_consumed, news_drain, news_of,
@@ -23,8 +24,8 @@ from usnet.sockets.ready cimport (
 )
 from usnet.sockets.table cimport (
     CALL_ACCEPT, CALL_CLOSE, CALL_CONNECT, CALL_RECV, CALL_SEND, CALL_SHUTDOWN, KIND_EPOLL, KIND_TCP, KIND_UDP,
-    SF_CONNECTING, SF_INHERITED, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, SF_STAMPS, fd_give, fd_take, fd_times, net, sock,
-    sock_at, sock_find, sock_times, times_at, told,
+    SF_CONNECTING, SF_DEFERRED, SF_FASTOPEN_CONNECT, SF_INHERITED, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, SF_STAMPS, fd_give, fd_take, fd_times, net,
+    sock, sock_at, sock_find, sock_times, times_at, told,
 )
 from usnet.stack cimport stack_flush, stack_run
 from usnet.tcp.calls cimport (
@@ -199,6 +200,11 @@ cdef int do_connect(net *n, int fd, const ip_addr *addr, uint16_t port, int64_t 
         status = connect_outcome(n, so)
         if status != 0:
             return status
+    elif so.flags & SF_FASTOPEN_CONNECT:
+        status = fast_connect(n, so, &to, port, now)
+        if status == 0 or status == -EINPROGRESS:
+            so.flags |= SF_CONNECTING
+            news_consumed(n, fd, READY_OUT | READY_HUP)
     else:
         status = tcp_connect(&n.s.tcp, so.pcb, &to, port, now)
         if status == 0:
@@ -215,8 +221,8 @@ cdef int connect_outcome(net *n, sock *so) noexcept nogil:
     cdef int64_t phase = tcp_get(&n.s.tcp, so.pcb, OPT_STATE)
     cdef int error
     if phase == TCPS_SYN_SENT or phase == TCPS_SYN_RECEIVED:
-        return -EALREADY
-    so.flags &= ~<uint32_t>SF_CONNECTING
+        return -EISCONN if so.flags & SF_DEFERRED else -EALREADY
+    so.flags &= <uint16_t>~(SF_CONNECTING | SF_DEFERRED)
     if phase != TCPS_CLOSED:
         return 0
     error = tcp_take_error(&n.s.tcp, so.pcb)
@@ -233,7 +239,7 @@ cdef int do_shutdown(net *n, int fd, int how, int64_t now) noexcept nogil:
         return -EINVAL
     if so.kind == KIND_TCP:
         if tcp_get(&n.s.tcp, so.pcb, OPT_STATE) == TCPS_SYN_SENT:
-            so.flags &= <uint16_t>~SF_CONNECTING            # it is over, and may be tried again
+            so.flags &= <uint16_t>~(SF_CONNECTING | SF_DEFERRED)    # it is over, and may be tried again
         status = tcp_shutdown(&n.s.tcp, so.pcb, how != SHUT_WR, how != SHUT_RD, now)
     else:
         if udp_at(n, so).rport == 0:
@@ -275,8 +281,11 @@ cdef int64_t do_sendto(net *n, int fd, const uint8_t *p, size_t length, int flag
     cdef int64_t done = sock_find(n, fd, &so)
     if done < 0:
         return done
-    if flags & MSG_OOB and so.kind == KIND_UDP:
-        return -EOPNOTSUPP
+    if (flags & (MSG_OOB | MSG_FASTOPEN) or so.flags & SF_DEFERRED):
+        if flags & MSG_OOB and so.kind == KIND_UDP:
+            return -EOPNOTSUPP
+        if so.kind == KIND_TCP and (flags & MSG_FASTOPEN or so.flags & SF_DEFERRED):
+            return fast_sendto(n, fd, so, p, <uint32_t>(length if length < MOST else MOST), flags, addr, port, now)
     if length > MOST:
         length = MOST                           # a datagram of so many is refused below: EMSGSIZE
     if so.kind == KIND_UDP:

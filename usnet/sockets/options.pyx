@@ -17,6 +17,7 @@ from usnet.sockets.constants cimport (
     TCP_NOTSENT_LOWAT,
     TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP, linger, timeval,
 )
+from usnet.sockets.fastopen cimport fast_get, fast_option, fast_set
 from usnet.sockets.table cimport (
     KIND_TCP, SF_BROADCAST, SF_INQ, SF_KEEPALIVE, SF_LINGER, SF_REUSEADDR, SF_REUSEPORT, SF_STAMPS, SF_ZEROCOPY, fd_times, net, sock, sock_times,
     times_at,
@@ -168,6 +169,8 @@ cdef int option_get(net *n, sock *so, int level, int name, void *value, uint32_t
     cdef int small
     cdef const void *source = &small
     cdef uint32_t size = sizeof(int)
+    if level == IPPROTO_TCP and so.kind == KIND_TCP and fast_option(name):
+        return fast_get(n, so, name, value, length)
     if level == SOL_SOCKET and name == SO_LINGER:
         l.l_onoff = 1 if so.flags & SF_LINGER else 0
         l.l_linger = <int>so.linger
@@ -353,6 +356,8 @@ cdef int set_signature(net *n, sock *so, int name, const void *value, uint32_t l
 
 cdef int option_set(net *n, sock *so, int level, int name, const void *value, uint32_t length) noexcept nogil:
     cdef int small
+    if level == IPPROTO_TCP and so.kind == KIND_TCP and fast_option(name):
+        return fast_set(n, so, name, value, length)
     if level == SOL_SOCKET and name == SO_LINGER:
         return set_linger(so, value, length)
     if level == SOL_SOCKET and (name == SO_RCVTIMEO or name == SO_SNDTIMEO):

@@ -144,6 +144,12 @@ class Tcp(Table):
     keep_idle: int = time(7200 * 10**9, 1, YEARS, "idle time before the first keepalive probe (TCP_KEEPIDLE)")
     keep_interval: int = time(75 * 10**9, 1, YEARS, "time between keepalive probes (TCP_KEEPINTVL)")
     keep_count: int = count(9, 1, 255, "unanswered probes that end a connection")
+    fastopen: int = count(1, 0, 0x7FF, "Fast Open (RFC 7413), the sum of: 1 clients may, 2 listeners may, 4 clients without cookie, 512 listeners "
+                          "without cookie, 1024 listeners that did not ask for it")
+    fastopen_exp: bool = switch(False, "a server that gives no cookie is asked once by the experimental option, as in Linux")
+    fastopen_queue: bool = switch(False, "what is written with a SYN without cookie is queued, as in FreeBSD; otherwise EINPROGRESS")
+    fastopen_quiet: int = time(0, 0, DAY, "for how long a server that gave no cookie is not asked again")
+    fastopen_blackhole: int = time(0, 0, DAY, "time without Fast Open when a path seems to swallow it, doubled each time; 0: it goes on")
     granularity: int = time(10**6, 0, 10**9, "granularity of the clock (G of RFC 6298)")
     working_set: int = count(1024, 0, 1 << 26, "connections with a whole TCB, before idle ones rest in 128 bytes; only memory depends on it")
 

@@ -10,7 +10,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from cpython.object cimport PyObject
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_XDECREF
-from libc.errno cimport EAGAIN, EALREADY, EBADF, EINPROGRESS, ENOBUFS
+from libc.errno cimport EAGAIN, EALREADY, EBADF, EINPROGRESS, EISCONN, ENOBUFS
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
@@ -19,13 +19,13 @@ from usnet.sockets.api cimport (
     usn_accept, usn_close, usn_connect, usn_listen, usn_ready, usn_recvfrom, usn_sendto, usn_shutdown,
 )
 from usnet.sockets.batch cimport stream_ready
-from usnet.sockets.constants cimport MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, SHUT_WR, SOCK_STREAM
+from usnet.sockets.constants cimport MSG_DONTWAIT, MSG_FASTOPEN, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, SHUT_WR, SOCK_STREAM
 from usnet.sockets.convert cimport format_address, os_error, parse_address
 from usnet.sockets.endpoint cimport FOREVER
 from usnet.sockets.lent cimport received_buffer, send_buffer, usn_buffer, usn_recv_buffer, usn_send_buffer_get
 from usnet.sockets.messages cimport Messages
 from usnet.sockets.errors cimport USN_NOMARK, usn_mark
-from usnet.sockets.table cimport KIND_TCP, SF_LINGER, SF_STAMPS, net, sock, sock_at
+from usnet.sockets.table cimport KIND_TCP, SF_DEFERRED, SF_LINGER, SF_STAMPS, net, sock, sock_at
 from usnet.tcp.state cimport tcb_at
 from usnet.wire.addr cimport ip_addr
 
@@ -142,6 +142,11 @@ cdef class socket(Messages):
         cdef bint waited = False, on
         cdef bint whole = self.type_ == SOCK_STREAM and self.timeout_ns == FOREVER and not flags & MSG_DONTWAIT
         cdef int64_t now
+        if (flags & MSG_FASTOPEN and self.type_ == SOCK_STREAM) or self.stack_.n.socks[self.fd].flags & SF_DEFERRED:
+            had = self.transmit_opening(p, n, flags, addr, port)
+            if had >= n or not whole:
+                return had
+            flags &= ~MSG_FASTOPEN
         while True:
             if had > 0 and failed(&self.stack_.n, self.fd):
                 return had
@@ -170,6 +175,35 @@ cdef class socket(Messages):
                 on = waited = self.wait(READY_OUT, deadline, had > 0)
             if not on:
                 return had
+
+    cdef int64_t transmit_opening(self, const uint8_t *p, Py_ssize_t n, int flags, const ip_addr *addr, uint16_t port) except -1:
+        """Opens a stream with its first bytes (RFC 7413), which may be more than its SYN carries if it blocks: then it waits for the outcome.
+        How many were taken.
+        """
+        cdef bint waits = self.timeout_ns == FOREVER and not flags & MSG_DONTWAIT
+        cdef int64_t deadline = self.start(True), done
+        cdef ip_addr nowhere
+        cdef int status
+        done = usn_sendto(&self.stack_.n, self.fd, p, n, flags | MSG_WAITALL if waits else flags, addr, port, self.stack_.now())
+        self.stack_.flush()
+        if done < 0 and not (waits and (done == -EINPROGRESS or done == -EAGAIN)):
+            raise os_error(done)
+        done = max(done, 0)
+        if not waits:
+            return done
+        memset(&nowhere, 0, sizeof(nowhere))
+        while True:
+            status = usn_connect(&self.stack_.n, self.fd, &nowhere, 0, self.stack_.now())    # only says what has become of it
+            if status != -EALREADY:
+                break
+            if not self.stack_.block(<uint32_t>self.fd, READY_OUT, deadline):
+                if done == 0:
+                    raise os_error(-EINPROGRESS)            # SO_SNDTIMEO
+                return done
+            self.enter()
+        if status < 0 and status != -EISCONN:
+            raise os_error(status)
+        return done
 
     def send(self, data, int flags=0, /):
         """Sends what fits, or all of it where a stream blocks without a timeout; returns how many bytes that was."""

@@ -33,6 +33,9 @@ cdef enum:
     SF_STAMPS = 0x0100          # SO_TIMESTAMPING asks for times of sends
     SF_ZEROCOPY = 0x0200        # SO_ZEROCOPY
     SF_INQ = 0x0400             # TCP_INQ
+    SF_FASTOPEN_CONNECT = 0x0800    # TCP_FASTOPEN_CONNECT
+    SF_NO_COOKIE = 0x1000       # TCP_FASTOPEN_NO_COOKIE
+    SF_DEFERRED = 0x2000        # connect said 0 by TCP_FASTOPEN_CONNECT: the SYN waits for data
     SF_INHERITED = 0x03f2       # accepted sockets have these of their listener's
 
 cdef struct sock:               # 32 bytes

@@ -9,9 +9,9 @@ cdef struct tcp_info:               # 280 bytes
     uint8_t retransmits             # timeouts in a row
     uint8_t probes                  # window probes in a row
     uint8_t backoff
-    uint8_t options                 # 1 timestamps, 2 SACK, 4 window scaling
+    uint8_t options                 # 1 timestamps, 2 SACK, 4 window scaling, 32 data of the SYN was acknowledged with it (RFC 7413)
     uint8_t wscale                  # low nibble: the peer's shift; high: ours
-    uint8_t flags                   # 0
+    uint8_t flags                   # bits 1 and 2: tcpi_fastopen_client_fail
     uint32_t rto                    # us
     uint32_t ato                    # us: how long an ACK may be put off
     uint32_t snd_mss                # bytes

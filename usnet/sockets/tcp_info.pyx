@@ -11,7 +11,7 @@ from usnet.tcp.state cimport board_at, listener, listener_at, tcb_seen, tcp_stat
 from usnet.tcp.tcb cimport (
     CHRONO_NONE, CHRONO_RWND, CHRONO_SNDBUF, TCPS_CLOSE_WAIT, TCPS_CLOSING, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_LAST_ACK,
     TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_CONNECTED, TF_FIN_RECEIVED, TF_FIN_SENT, TF_PROBE, TF_RECOVERY, TF_SACK, TF_TIMESTAMPS,
-    TF_WSCALE, tcb,
+    TF_WSCALE, TFO_ASKED, TFO_FAIL, TFO_SYN_DATA, tcb,
 )
 from usnet.wire.seq cimport seq_diff, seq_gt
 
@@ -116,8 +116,11 @@ cdef void losses_of(tcp_state *t, const tcb *k, tcp_info *info) noexcept nogil:
 cdef void counts_of(const tcb *k, tcp_info *info) noexcept nogil:
     """Of the numbers that are acknowledged one may be the FIN's, as of those received."""
     cdef bint fin_acked = k.flags & TF_FIN_SENT and k.snd_una == k.snd_max and k.snd_pos
-    cdef uint32_t first = k.data_segs_out - <uint32_t>k.retransmits if k.data_segs_out > k.retransmits else 0, out = info.unacked - info.sacked
+    cdef uint32_t again = <uint32_t>k.retransmits - (k.syn_retries if k.retransmits > k.syn_retries else 0)
+    cdef uint32_t first = k.data_segs_out - again if k.data_segs_out > again else 0, out = info.unacked - info.sacked
     cdef uint32_t sent = k.snd_nxt - k.snd_una
+    if k.fastopen & TFO_ASKED and k.fastopen & TFO_SYN_DATA and first:
+        first -= 1                          # with the SYN it was one segment
     info.total_retrans = <uint32_t>k.retransmits
     info.bytes_acked = k.snd_pos - fin_acked
     info.bytes_received = k.rcv_pos - (1 if k.flags & TF_FIN_RECEIVED else 0)
@@ -159,7 +162,9 @@ cdef void tcp_info_of(tcp_state *t, uint32_t c, int64_t now, tcp_info *info) noe
     info.retransmits = 0 if k.flags & TF_PROBE else k.unanswered
     info.probes = k.unanswered if k.flags & TF_PROBE else 0
     info.backoff = k.backoff
-    info.options = (1 if k.flags & TF_TIMESTAMPS else 0) | (2 if k.flags & TF_SACK else 0) | (4 if k.flags & TF_WSCALE else 0)
+    info.options = ((1 if k.flags & TF_TIMESTAMPS else 0) | (2 if k.flags & TF_SACK else 0) | (4 if k.flags & TF_WSCALE else 0)
+                    | (32 if k.fastopen & TFO_SYN_DATA else 0))
+    info.flags = k.fastopen & TFO_FAIL
     info.wscale = k.snd_wscale | <uint8_t>(k.rcv_wscale << 4)
     info.ato = <uint32_t>(t.config.delack // US)
     times_of(k, now, info)

@@ -9,9 +9,9 @@ from usnet.memory.arena cimport arena_at
 from usnet.memory.chunks cimport chain_read
 from usnet.memory.prefetch cimport prefetch
 from usnet.sockets.api cimport usn_recvfrom, usn_sendto
-from usnet.sockets.constants cimport MSG_EOR, MSG_OOB, MSG_PEEK, MSG_TRUNC
+from usnet.sockets.constants cimport MSG_EOR, MSG_FASTOPEN, MSG_OOB, MSG_PEEK, MSG_TRUNC
 from usnet.sockets.errors cimport USN_NOMARK, usn_mark
-from usnet.sockets.table cimport KIND_TCP, net, sock, sock_at, sock_find
+from usnet.sockets.table cimport KIND_TCP, SF_DEFERRED, net, sock, sock_at, sock_find
 from usnet.tcp.state cimport tcb_seen
 from usnet.tcp.tcb cimport TCPS_LISTEN, tcb
 from usnet.tcp.warm cimport WARM_MOST, tcp_warm
@@ -54,6 +54,18 @@ cdef int64_t send_gathered(net *n, int fd, const iovec *iov, int count, int64_t 
     return usn_sendto(n, fd, scratch, at, flags, addr, port, now)
 
 
+cdef int64_t send_opening(net *n, int fd, const iovec *iov, int count, int flags, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil:
+    """What goes with a SYN goes in one piece: as much as the scratch holds, which is more than a SYN carries."""
+    cdef uint8_t *scratch = n.s.gather
+    cdef size_t at = 0, part
+    cdef int i
+    for i in range(count):
+        part = min(iov[i].iov_len, SCRATCH - at)
+        memcpy(scratch + at, iov[i].iov_base, part)
+        at += part
+    return usn_sendto(n, fd, scratch, at, flags, addr, port, now)
+
+
 cdef int64_t usn_sendmsg(net *n, int fd, const iovec *iov, int count, int flags, const ip_addr *addr, uint16_t port,
                          int64_t now) noexcept nogil:
     cdef int64_t total = total_of(iov, count), done = 0, sent = 0
@@ -64,6 +76,8 @@ cdef int64_t usn_sendmsg(net *n, int fd, const iovec *iov, int count, int flags,
         return usn_sendto(n, fd, <const uint8_t *>iov[0].iov_base, iov[0].iov_len, flags, addr, port, now)
     if not is_stream(n, fd):
         return send_gathered(n, fd, iov, count, total, flags, addr, port, now)
+    if flags & MSG_FASTOPEN or sock_at(n, fd).flags & SF_DEFERRED:
+        return send_opening(n, fd, iov, count, flags, addr, port, now)
     if total == 0:
         return usn_sendto(n, fd, NULL, 0, flags, addr, port, now)
     for i in range(count):

@@ -21,6 +21,7 @@ from usnet.memory.chunks cimport CHUNK_BYTES
 from usnet.memory.pieces cimport queue_drop, queue_fits_near, queue_read, queue_take, queue_write
 from usnet.tcp.aside cimport aside_at
 from usnet.tcp.charge cimport charge_take
+from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_listening
 from usnet.tcp.handshake cimport handshake_number_above, handshake_start
 from usnet.tcp.calls cimport ready_both, tcb_ready, tcp_read_done
 from usnet.tcp.lend cimport lend_fill, lend_may
@@ -59,6 +60,7 @@ from usnet.tcp.tcb cimport (
     TF_MORE,
     TF_RCV_SHUT,
     TF_UNPUSHED,
+    TFO_PASSIVE,
     tcb,
 )
 from usnet.tcp.teardown cimport tcp_end, tcp_end_reset, tcp_orphan, tcp_send_fin
@@ -106,6 +108,7 @@ cdef int tcp_listen(tcp_state *t, uint32_t c, uint32_t backlog) noexcept nogil:
     q.backlog = backlog
     q.ready_head = q.ready_tail = q.syn_head = NONE
     tcp_set_state(t, k, TCPS_LISTEN)
+    fastopen_listening(t, c, backlog)
     return 0
 
 
@@ -209,7 +212,7 @@ cdef int64_t tcp_send_status(tcp_state *t, tcb *k) noexcept nogil:
     if k.flags & TF_FIN_QUEUED:
         return -EPIPE
     if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
-        return -EAGAIN
+        return 0 if k.fastopen & TFO_PASSIVE else -EAGAIN
     return 0
 
 
@@ -421,7 +424,9 @@ cdef uint32_t tcb_ready_else(tcp_state *t, const tcb *k) noexcept nogil:
     cdef uint32_t ready = READY_ERR if k.error else 0
     if k.state == TCPS_LISTEN:
         return ready | (READY_IN if listener_at(t, k.listener).n_ready else 0)
-    if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
+    if k.state == TCPS_SYN_SENT and k.fast != NONE and fastopen_deferred(t, k):
+        return ready | READY_OUT
+    if k.state == TCPS_SYN_SENT or (k.state == TCPS_SYN_RECEIVED and not k.fastopen & TFO_PASSIVE):
         return ready
     if k.flags & TF_ASIDE and aside_at(t, k).notes != NONE:
         ready |= READY_ERR

@@ -10,6 +10,7 @@ from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.cookies cimport (
     COOKIE_ALWAYS, COOKIE_LIFE, COOKIE_NO_SCALE, cookie_check, cookie_make, cookie_stamp, cookie_terms, cookie_unstamp,
 )
+from usnet.tcp.fastopen cimport fastopen_answered, fastopen_arrived, fastopen_confirmed
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.rtt cimport tcp_rtt_sample
 from usnet.tcp.segment cimport segment_our_mss, segment_refuse, segment_send_syn, segment_window
@@ -54,13 +55,14 @@ from usnet.tcp.tcb cimport (
     TF_SACK,
     TF_TIMESTAMPS,
     TF_WSCALE,
+    TFO_PASSIVE,
     UTO_PEERS,
     tcb,
     tcb_header_len,
 )
 from usnet.tcp.teardown cimport tcp_end, tcp_end_reset
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm
-from usnet.wire.seq cimport seq_gt, seq_le
+from usnet.wire.seq cimport seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
     TCP_HLEN,
     TCP_MAX_WSCALE,
@@ -164,7 +166,7 @@ cdef void handshake_number_above(tcb *k, uint32_t after) noexcept nogil:
 cdef void forget_attempt(tcp_state *t, tcb *k) noexcept nogil:
     """An earlier attempt that failed leaves no trace in the next."""
     k.flags &= ~<uint32_t>(TF_TIMESTAMPS | TF_WSCALE | TF_SACK | TF_RTT_TIMED | TF_ACK_NOW | TF_FIN_QUEUED | TF_RCV_SHUT)
-    k.backoff = k.unanswered = k.syn_retries = k.dupacks = 0
+    k.backoff = k.unanswered = k.syn_retries = k.dupacks = k.fastopen = 0
     k.snd_wscale = k.rcv_wscale = 0
     k.stalled_since = k.soft_error = 0
     k.srtt = k.rttvar = k.min_rtt = 0
@@ -235,7 +237,7 @@ cdef void begin(tcp_state *t, uint32_t c, uint32_t parent, const tcp_repr *syn, 
     k.segs_in = 1
     if k.flags & TF_ASIDE:
         aside_at(t, k).stamp_base = k.iss + 1
-    take_options(t, k, syn, now)            # data or FIN on the SYN is not kept: the peer sends it again (RFC 9293, 3.10.7.2)
+    take_options(t, k, syn, now)
     join_syn_queue(t, c, parent)
     tcp_set_state(t, k, TCPS_SYN_RECEIVED)
     t.counters.passive_opens += 1
@@ -363,6 +365,8 @@ cdef uint32_t handshake_listen(tcp_state *t, uint32_t parent, const packet *p, c
         offer(t, tcb_at(t, c))
         set_iss(t, tcb_at(t, c), now)
         begin(t, c, parent, r, now)
+        if fastopen_arrived(t, c, parent, p, r, now):
+            join_ready_queue(t, c)          # else data or FIN on the SYN is not kept: the peer sends it again (RFC 9293, 3.10.7.2)
         tcp_want_output(t, c)
     return NONE
 
@@ -384,7 +388,8 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     k.backoff = 0
     k.unanswered = 0
     k.stalled_since = 0
-    cc_table(k.cc_ops).start(&k.cc, k.mss, k.syn_retries > 0)
+    if not k.fastopen & TFO_PASSIVE:
+        cc_table(k.cc_ops).start(&k.cc, k.mss, k.syn_retries > 0)
     k.cc.step = t.config.slow_start_step
     if not k.quick:
         k.quick = t.config.quick_acks
@@ -428,6 +433,8 @@ cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tc
     if ack_ok:
         established(t, c, now)
         k.flags |= TF_ACK_NOW
+        if k.fast != NONE:
+            fastopen_answered(t, c, r, now)
         tcp_notify(t, k)
     else:                                   # simultaneous open (figure 8): our SYN again, with their ACK
         tcp_set_state(t, k, TCPS_SYN_RECEIVED)
@@ -473,7 +480,8 @@ cdef bint handshake_defers(tcp_state *t, const tcb *k) noexcept nogil:
 cdef bint handshake_complete(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef listener *q
-    if k.parent != NONE:
+    cdef uint32_t timed = 0
+    if k.parent != NONE and not k.fastopen & TFO_PASSIVE:
         q = listener_at(t, tcb_at(t, k.parent).listener)
         if q.n_ready > q.backlog:
             count_drop(t, TDROP_ACCEPT_QUEUE_FULL)
@@ -482,11 +490,19 @@ cdef bint handshake_complete(tcp_state *t, uint32_t c, const tcp_repr *r, int64_
                 tcp_end_reset(t, c, ECONNRESET, now)
             return False
         join_ready_queue(t, c)
+    if seq_lt(r.ack, k.rtt_seq):            # data is timed, and not acknowledged yet
+        timed = k.flags & TF_RTT_TIMED
+        k.flags &= ~<uint32_t>TF_RTT_TIMED
     established(t, c, now)
+    k.flags |= timed
     k.snd_wnd = r.window if r.flags & TH_SYN else <uint32_t>r.window << k.snd_wscale    # never scaled in a SYN (RFC 7323, 2.2)
     k.max_window = k.snd_wnd if k.snd_wnd > k.max_window else k.max_window
     k.snd_wl1 = r.seq
     k.snd_wl2 = r.ack
+    if k.fastopen & TFO_PASSIVE:
+        fastopen_confirmed(t, c, now)
+    elif k.fast != NONE:
+        fastopen_answered(t, c, r, now)
     tcp_notify(t, k)
     tcp_want_output(t, c)                   # a FIN may wait
     return True

@@ -5,10 +5,11 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
 from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.fastopen cimport fastopen_too_long
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.state cimport TDROP_ICMP, count_drop, tcb_at, tcp_state
 from usnet.tcp.tables cimport tcb_find
-from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, tcb, tcb_header_len
+from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TFO_PASSIVE, tcb, tcb_header_len
 from usnet.tcp.teardown cimport tcp_end
 from usnet.wire.icmp cimport ICMP_FRAG_NEEDED, ICMP_PARAM_PROBLEM, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE
 from usnet.wire.ipv4 cimport IPV4_HLEN
@@ -106,7 +107,8 @@ cdef void act(tcp_state *t, uint32_t c, meaning m) noexcept nogil:
     """No established connection ends by it, nor any that is closing (RFC 5927, section 5): the timers decide."""
     cdef tcb *k = tcb_at(t, c)
     cdef bint half = k.state == TCPS_SYN_RECEIVED and k.parent != NONE
-    if t.config.icmp_ends and ((k.state == TCPS_SYN_SENT and m.ends & HARD) or (half and m.ends & HALF)):
+    cdef bint opening = k.state == TCPS_SYN_SENT or (half and k.fastopen & TFO_PASSIVE)     # whose end somebody will be told of
+    if t.config.icmp_ends and ((opening and m.ends & HARD) or (half and m.ends & HALF)):
         t.counters.icmp_hard += 1
         tcp_end(t, c, m.err)
         return
@@ -123,11 +125,14 @@ cdef void tcp_icmp_error(tcp_state *t, const packet *p, int64_t now) noexcept no
         count_drop(t, TDROP_ICMP)
         return
     k = tcb_at(t, c)
-    if seq_lt(p.quoted_seq, k.snd_una) or seq_ge(p.quoted_seq, k.snd_max):
+    if seq_lt(p.quoted_seq, k.iss if k.fastopen & TFO_PASSIVE else k.snd_una) or seq_ge(p.quoted_seq, k.snd_max):
         count_drop(t, TDROP_ICMP)
         return
     if p.icmp_type == ICMP_UNREACHABLE and p.icmp_code == ICMP_FRAG_NEEDED:
-        lower_mss(t, c, p.icmp_rest & 0xffff)
+        if k.state == TCPS_SYN_SENT and k.snd_max - k.iss > 1:
+            fastopen_too_long(t, c, p.icmp_rest & 0xffff)
+        else:
+            lower_mss(t, c, p.icmp_rest & 0xffff)
         return
     m = meaning_of(t, p)
     if m.err:

@@ -1,7 +1,7 @@
 """An arriving segment (RFC 9293, section 3.10.7.4). The parent, `synchronized`, holds the order of the steps; each step is a function that says
 whether to go on."""
 from libc.errno cimport ECONNREFUSED, ECONNRESET, EPIPE
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.state cimport packet
@@ -9,6 +9,7 @@ from usnet.memory.arena cimport NONE
 from usnet.tcp.aside cimport marks_acked
 from usnet.tcp.blocks cimport blocks_twice
 from usnet.tcp.challenge cimport challenge_allowed, time_wait_reused
+from usnet.tcp.fastopen cimport fastopen_was_reset
 from usnet.tcp.icmp cimport ERRORS_FREEBSD
 from usnet.tcp.handshake cimport (
     handshake_complete, handshake_defers, handshake_listen, handshake_settle, handshake_syn_sent, handshake_uto,
@@ -24,13 +25,13 @@ from usnet.tcp.state cimport (
     TDROP_OLD_ACK, TDROP_PAST_WINDOW, TDROP_PAWS, TDROP_PORT_ZERO, TDROP_RST_SEQ, TDROP_SHORT, TDROP_SYN_IN_WINDOW, TDROP_TIME_WAIT,
     TDROP_WINDOW, count_drop, tcb_at, tcb_live, tcp_state,
 )
-from usnet.tcp.steps cimport DELACK_LIMIT, owe_ack, record_timestamp, take_ack, tell_room, update_window
+from usnet.tcp.steps cimport ack_weight, owe_ack, record_timestamp, take_ack, tell_room, update_window
 from usnet.tcp.tables cimport tcb_find, tcb_find_listener, tcp_notify
 from usnet.tcp.tcb cimport (
     T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2, TCPS_SYN_RECEIVED, TCPS_SYN_SENT,
     TCPS_CLOSE_WAIT, TCPS_CLOSING,
     TCPS_TIME_WAIT, TF_ACK_NOW, TF_ASIDE, TF_ALL_ROOM, TF_FIN_HELD, TF_FIN_RECEIVED, TF_HELD, TF_MARKS, TF_MORE, TF_PROBE,
-    TF_SACK, TF_TIMESTAMPS, tcb,
+    TF_SACK, TF_TIMESTAMPS, TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
 from usnet.tcp.teardown cimport tcp_end, tcp_end_reset, tcp_enter_time_wait, tcp_fin_acked, tcp_fin_received
 from usnet.tcp.timers cimport tcp_disarm
@@ -131,7 +132,7 @@ cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
 cdef int reset_errno(const tcp_state *t, const tcb *k) noexcept nogil:
     if k.state == TCPS_TIME_WAIT:
         return 0
-    if k.state == TCPS_SYN_RECEIVED and k.parent == NONE:
+    if k.state == TCPS_SYN_RECEIVED and k.parent == NONE and not k.fastopen & TFO_PASSIVE:
         return ECONNREFUSED
     if k.state == TCPS_CLOSE_WAIT and t.config.error_rules != ERRORS_FREEBSD:
         return EPIPE                        # all was heard: only writing fails
@@ -148,6 +149,8 @@ cdef bint check_rst(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
         count_drop(t, TDROP_TIME_WAIT)
     elif r.seq == k.rcv_nxt or t.config.insecure_rst:
         t.counters.rsts_in += 1
+        if k.fastopen & TFO_PASSIVE:
+            fastopen_was_reset(t, k, now)
         tcp_end(t, c, reset_errno(t, k))
     else:
         count_drop(t, TDROP_RST_SEQ)
@@ -163,7 +166,10 @@ cdef bint check_syn(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
         return True
     if k.state == TCPS_SYN_RECEIVED and r.seq == k.irs:
         if not r.flags & TH_ACK:            # the same SYN again: our SYN-ACK was lost
-            k.snd_nxt = k.iss
+            if k.fastopen & TFO_PASSIVE:
+                k.fastopen |= TFO_SYNACK_DUE
+            else:
+                k.snd_nxt = k.iss
             tcp_want_output(t, c)
             return False
         s.seq += 1                          # simultaneous open: their SYN-ACK; its SYN is old, its ACK counts
@@ -237,13 +243,6 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
     return True
 
 
-cdef inline uint8_t weight(const tcp_state *t, const tcb *k, const text *s) noexcept nogil:
-    """What an arrival adds towards DELACK_LIMIT: several full segments in one are one arrival, and reach it alone."""
-    if s.n < k.rcv_mss:
-        return t.config.delack_small
-    return DELACK_LIMIT if s.size < s.n and s.n >= 2 * <uint32_t>k.rcv_mss else 4
-
-
 cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept nogil:
     """Seventh step: trims to the window and to the peer's FIN, queues. True if an ACK is due at once, of a FIN too."""
     cdef tcb *k = tcb_at(t, c)
@@ -287,7 +286,7 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
                 s.fin = 0
             at_once = True
         else:
-            at_once = owe_ack(t, c, k, weight(t, k, s), now)
+            at_once = owe_ack(t, c, k, ack_weight(t, k, s.n, s.size), now)
     return at_once
 
 
@@ -346,11 +345,13 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     if r.options & TCPO_UTO:
         handshake_uto(t, k, r.uto)
     if k.state == TCPS_SYN_RECEIVED:
-        if not (seq_gt(r.ack, k.snd_una) and seq_le(r.ack, k.snd_max)):
+        if not (seq_gt(r.ack, k.iss) and seq_le(r.ack, k.snd_max)):
             count_drop(t, TDROP_BAD_ACK)
             segment_refuse(t, p, r, s.n, now)
             return
         if (text_len(s) == 0 and handshake_defers(t, k)) or not handshake_complete(t, c, r, now):
+            return
+        if k.snd_max != k.snd_una and not check_ack(t, c, r, s, now):
             return
     elif not check_ack(t, c, r, s, now):
         return

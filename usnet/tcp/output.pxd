@@ -11,6 +11,8 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 cdef int tcp_ack_now(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 # The segment at snd_una once more, whatever the window of congestion says. 0 or -EAGAIN.
 cdef int tcp_resend_first(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
+# What was out, from snd_nxt up to `end`, again in segments of its own, as far as the peer's window allows. 0 or -EAGAIN.
+cdef int tcp_resend_until(tcp_state *t, uint32_t c, uint32_t end, int64_t now) noexcept nogil
 # One byte into a closed window (RFC 9293, 3.8.6.1), or what a small window takes.
 cdef void tcp_send_probe(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 # A keepalive probe: an empty segment from before the window (RFC 9293, 3.8.4).

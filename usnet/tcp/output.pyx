@@ -8,6 +8,7 @@ from usnet.tcp.blocks cimport blocks_due, blocks_fit
 from usnet.tcp.charge cimport charge_frame, charge_grow
 from usnet.tcp.chrono cimport chrono_begin, chrono_output
 from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
 from usnet.tcp.recovery.scoreboard cimport (
     board_below,
     board_hole,
@@ -19,8 +20,9 @@ from usnet.tcp.recovery.scoreboard cimport (
     board_top,
     scoreboard,
 )
-from usnet.tcp.output cimport tcp_corked, tcp_flight, tcp_want_output
+from usnet.tcp.output cimport tcp_corked, tcp_want_output
 from usnet.tcp.plain cimport send_plain
+from usnet.tcp.sent cimport note_acked, note_new, note_sent
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
@@ -42,13 +44,14 @@ from usnet.tcp.tcb cimport (
     TF_PROBE,
     TF_RECOVERY,
     TF_REXMT_NOW,
-    TF_RTT_TIMED,
     TF_UNPUSHED,
+    TFO_PASSIVE,
+    TFO_SYNACK_DUE,
     tcb,
 )
 from usnet.tcp.urgent cimport urgent_pointer
-from usnet.tcp.timers cimport tcb_arm, tcp_arm, tcp_disarm, tcp_patience, tcp_rto
-from usnet.wire.seq cimport seq_ge, seq_gt, seq_lt, seq_max
+from usnet.tcp.timers cimport tcb_arm, tcp_arm, tcp_patience, tcp_rto
+from usnet.wire.seq cimport seq_gt, seq_lt, seq_max
 from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH, TH_URG
 
 cdef enum:
@@ -84,67 +87,6 @@ cdef inline bint worth_sending(const tcb *k, uint32_t n, uint32_t left) noexcept
     if n == left and (tail_may_go(k) or (k.snd_nxt == k.snd_una and not tcp_corked(k))):
         return True
     return n >= k.max_window // 2 and n < left     # the window, not the data, is what is small
-
-
-cdef inline void note_usage(tcb *k) noexcept nogil:
-    """The most that was out at once of the window that ends at usage_seq."""
-    cdef uint32_t out = tcp_flight(k)
-    if k.most_out == 0 or out > k.most_out or seq_ge(k.snd_una, k.usage_seq):
-        k.most_out = out
-        k.usage_seq = k.snd_max
-
-
-cdef inline void note_new(tcp_state *t, uint32_t c, tcb *k, uint32_t seq, uint32_t n_seq, uint32_t n, int64_t now) noexcept nogil:
-    """n_seq sequence numbers from snd_max on are out for the first time, n of them bytes: RTT timing, the retransmission timer."""
-    t.counters.bytes_out += n
-    if not (k.flags & TF_RTT_TIMED):
-        k.flags |= TF_RTT_TIMED
-        k.rtt_seq = seq + (n_seq if n <= k.mss else k.mss)      # of a large frame, its first segment
-        k.rtt_start = now
-    k.snd_max = seq + n_seq
-    k.last_send = now
-    if not k.deadline[T_REXMT]:
-        tcb_arm(t, k, T_REXMT, tcp_patience(t, k, now))
-
-
-cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_seq, uint32_t n, int64_t now) noexcept nogil:
-    """The same, whatever was out before."""
-    cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t old = 0                   # of them were out before
-    if k.flags & TF_PROBE:
-        k.flags &= ~<uint32_t>TF_PROBE
-        k.backoff = 0
-        k.stalled_since = 0                 # the peer has opened its window: what comes now is no second timeout
-        tcp_disarm(k, T_REXMT)
-    if not seq_lt(seq, k.snd_max):
-        note_new(t, c, k, seq, n_seq, n, now)
-        if t.config.wide_growth:
-            note_usage(k)
-        return
-    old = k.snd_max - seq if seq_lt(k.snd_max, seq + n_seq) else n_seq
-    if old > 1 or old == n_seq:             # one byte that a window probe carried does not make it a retransmission
-        k.retransmits += 1
-        k.bytes_retrans += old if old < n else n
-        k.rexmt_at = now
-        t.counters.retransmits += 1
-    if n > old:
-        t.counters.bytes_out += n - old
-    k.flags &= ~<uint32_t>TF_RTT_TIMED      # Karn: what is out twice measures nothing
-    k.snd_max = seq_max(k.snd_max, seq + n_seq)
-    k.last_send = now
-    if t.config.wide_growth:
-        note_usage(k)
-    if not k.deadline[T_REXMT]:
-        tcb_arm(t, k, T_REXMT, tcp_patience(t, k, now))
-
-
-cdef inline void note_acked(tcb *k) noexcept nogil:
-    """A segment with our newest rcv_nxt left: no ACK is owed."""
-    if not k.flags & (TF_ACK_NOW | TF_DELACK) and k.delack_segs == 0:
-        return
-    k.flags &= ~<uint32_t>(TF_ACK_NOW | TF_DELACK)
-    k.delack_segs = 0
-    tcp_disarm(k, T_DELACK)
 
 
 cdef uint32_t burst_end(tcp_state *t, const tcb *k, uint32_t room) noexcept nogil:
@@ -199,8 +141,10 @@ cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, bint push,
 cdef int output_syn(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """SYN or SYN-ACK, first or again."""
     cdef tcb *k = tcb_at(t, c)
+    cdef bint again = k.fastopen & TFO_SYNACK_DUE != 0      # with data behind it
+    cdef uint32_t n = 0
     cdef int status
-    if k.snd_nxt != k.iss:
+    if (k.snd_nxt != k.iss and not again) or (k.fast != NONE and fastopen_deferred(t, k)):
         return 0
     status = segment_send_syn(t, k, k.state == TCPS_SYN_RECEIVED, now)
     if status == -EAGAIN:
@@ -209,10 +153,14 @@ cdef int output_syn(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         k.error = -status                   # nobody there: told at once (tcp/timeouts ends the connection)
         tcp_arm(t, c, T_REXMT, now + 1)     # not 0, which means off
         return 0
-    k.snd_nxt = k.iss + 1
+    if k.fast != NONE:
+        n = fastopen_syn_left(t, k)
+    k.fastopen &= ~<uint8_t>TFO_SYNACK_DUE
+    if not again:
+        k.snd_nxt = k.iss + 1 + n
     if k.state == TCPS_SYN_RECEIVED:
         note_acked(k)
-    note_sent(t, c, k.iss, 1, 0, now)
+    note_sent(t, c, k.iss, 1 + n, n, now)
     return 0
 
 
@@ -358,6 +306,20 @@ cdef int tcp_resend_first(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     return 0
 
 
+cdef int tcp_resend_until(tcp_state *t, uint32_t c, uint32_t end, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t n
+    while seq_lt(k.snd_nxt, end):
+        n = end - k.snd_nxt
+        n = k.mss if n > k.mss else n
+        if k.snd_nxt + n - k.snd_una > k.snd_wnd:
+            break
+        if send_one(t, c, k.snd_nxt, n, k.snd_nxt + n == end and t.config.push_bursts, now):
+            return -EAGAIN
+        k.snd_nxt += n
+    return 0
+
+
 cdef int resend_hole(tcp_state *t, uint32_t c, uint32_t seq, uint32_t *n, int64_t now) noexcept nogil:
     """n numbers from seq on once more, with the FIN if it is the last; n becomes how many were sent, 0 if the peer's window is smaller now. 0 or
     -EAGAIN."""
@@ -458,7 +420,7 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     repair = k.board != NONE and k.flags & TF_RECOVERY
     if repair:
         status = resend_holes(t, c, False, now)
-    if status == 0 and k.state != TCPS_SYN_RECEIVED:
+    if status == 0 and (k.state != TCPS_SYN_RECEIVED or k.fastopen & TFO_PASSIVE):
         status = output_data(t, c, now)
     if status == 0 and repair:
         status = resend_holes(t, c, True, now)

@@ -34,6 +34,7 @@ cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
     m.keep_count = k.keep_count
     m.ttl = k.ttl
     m.tos = k.tos
+    m.fastopen = k.fastopen
     m.uto = k.uto
 
 
@@ -57,6 +58,7 @@ cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
     k.keep_count = m.keep_count
     k.ttl = m.ttl
     k.tos = m.tos
+    k.fastopen = m.fastopen
     k.uto = m.uto
 
 
@@ -215,7 +217,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.last_send = r.last_recv - r.sent_before
     k.rcv_pos = <uint32_t>(r.rcv_nxt - r.irs - 1)
     k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
-    k.ooo = k.board = k.parent = k.next = k.prev = k.listener = NONE
+    k.ooo = k.board = k.parent = k.next = k.prev = k.listener = k.fast = NONE
     k.cc.step = t.config.slow_start_step
     queue_init(&k.snd)
     queue_init(&k.rcv)

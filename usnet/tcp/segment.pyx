@@ -10,13 +10,14 @@ from usnet.ip.way cimport way_of
 from usnet.memory.arena cimport NONE
 from usnet.memory.pieces cimport piece_pool, piece_queue, queue_peek
 from usnet.tcp.blocks cimport blocks_due, blocks_report
+from usnet.tcp.fastopen cimport fastopen_syn
 from usnet.tcp.lend cimport lend_find, lend_fits, lend_put, lend_queued, lend_way
 from usnet.tcp.plain cimport count_copied, send_plain, window_field
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.signature cimport signature_find, signature_put, signer
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tables cimport tcb_find, tcb_find_listener
-from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, UTO_DUE, UTO_PEERS, tcb, tcb_header_len
+from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, TFO_GIVES, UTO_DUE, UTO_PEERS, tcb, tcb_header_len
 from usnet.tcp.urgent cimport urgent_pointer
 from usnet.wire.addr cimport addr_as_it_lies
 from usnet.wire.checksum cimport csum_copy, csum_copy_at
@@ -219,7 +220,7 @@ cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_
 
 cdef int segment_send_syn(tcp_state *t, tcb *k, bint ack, int64_t now) noexcept nogil:
     cdef tcp_repr r
-    cdef uint32_t promised = k.rcv_adv
+    cdef uint32_t promised = k.rcv_adv, n = 0
     cdef int status
     fill(k, &r, k.iss, TH_SYN | (TH_ACK if ack else 0), now)
     r.options |= TCPO_MSS
@@ -234,7 +235,9 @@ cdef int segment_send_syn(tcp_state *t, tcb *k, bint ack, int64_t now) noexcept 
     r.window = window_field(k, 0)
     if not ack:
         k.rcv_adv = promised                # nothing is promised before the peer's sequence numbers are known
-    status = emit(t, k, &r, 0, 0, now)
+    if k.fast != NONE or k.fastopen & TFO_GIVES:
+        n = fastopen_syn(t, k, &r)
+    status = emit(t, k, &r, 0, n, now)
     if status == -EAGAIN:
         k.rcv_adv = promised
         return status

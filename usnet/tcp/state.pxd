@@ -9,6 +9,7 @@ from usnet.memory.idset cimport idset
 from usnet.memory.pieces cimport piece_pool
 from usnet.memory.random cimport rng
 from usnet.memory.wheel cimport wheel
+from usnet.tcp.fast cimport fast_state
 from usnet.tcp.counters cimport tcp_copies, tcp_counters
 from usnet.tcp.record cimport record, tally, terms
 from usnet.tcp.recovery.scoreboard cimport scoreboard
@@ -109,6 +110,11 @@ cdef struct tcp_config:
     int64_t keep_interval       # ns; default 75 s
     uint8_t keep_count          # unanswered probes that end a connection; default 9
     int64_t granularity         # ns: clock granularity G of RFC 6298; default 1 ms
+    uint16_t fastopen           # FASTOPEN_* (tcp/fast.pxd): what of RFC 7413 may be used; default 1: clients
+    uint8_t fastopen_exp        # 1: a server that gives no cookie is asked once more by the experimental option, as in Linux
+    uint8_t fastopen_queue      # 1: what is written with a SYN that carries no data waits in the send queue, as in FreeBSD; 0: EINPROGRESS
+    int64_t fastopen_quiet      # ns for which a server that gave no cookie is not asked again; default 0
+    int64_t fastopen_blackhole  # ns without Fast Open when a path seems to swallow it, doubled each time; default 0: never
     uint32_t working_set        # connections that are awake before any is put to rest; 0: all rest that can, at once; default 1024
 
 cdef struct listener:
@@ -161,6 +167,7 @@ cdef struct tcp_state:
     tcp_counters counters
     tcp_copies copies
     uint64_t drops[32]          # [tcp_drop]
+    fast_state fast             # Fast Open (RFC 7413)
 
 
 # Gives a connection at rest its TCB again. No other connection goes to rest by it, so that pointers to TCBs stay good.

@@ -254,7 +254,7 @@ cdef bint may_rest(const tcp_state *t, const tcb *k) noexcept nogil:
         return False
     if k.flags & TF_FIN_HELD and not (k.flags & TF_FIN_RECEIVED and k.fin_pos == k.rcv_pos - 1):
         return False                        # data is missing before it
-    if k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE:
+    if k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE or k.fast != NONE:
         return False
     if (k.dsack_left != k.dsack_right or k.last_ack_sent != k.rcv_nxt or k.keep_probes or k.unanswered or k.stalled_since
             or k.error or k.chrono or k.no_room or k.signer):
@@ -312,7 +312,7 @@ def rested(dict fields not None):
         c = arena_take(&t.records)
         record_at(&t, c).history = NONE
         k = tcb_begin(&t, c)
-        given.owner = given.timer = given.ooo = given.board = given.parent = given.next = given.prev = given.listener = NONE
+        given.owner = given.timer = given.ooo = given.board = given.parent = given.next = given.prev = given.listener = given.fast = NONE
         queue_init(&given.snd)
         queue_init(&given.rcv)
         given.state = TCPS_ESTABLISHED

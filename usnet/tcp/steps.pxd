@@ -93,6 +93,13 @@ cdef inline bint goes_quickly(tcb *k) noexcept nogil:
     return True
 
 
+cdef inline uint8_t ack_weight(const tcp_state *t, const tcb *k, uint32_t n, uint32_t size) noexcept nogil:
+    """What an arrival of n bytes, in segments of `size`, adds towards DELACK_LIMIT: several full ones in one are one arrival, and reach it alone."""
+    if n < k.rcv_mss:
+        return t.config.delack_small
+    return DELACK_LIMIT if size < n and n >= 2 * <uint32_t>k.rcv_mss else 4
+
+
 cdef inline bint owe_ack(tcp_state *t, uint32_t c, tcb *k, uint8_t weight, int64_t now) noexcept nogil:
     """Something of that weight arrived in order. True if its ACK is due at once."""
     k.flags |= TF_DELACK

@@ -24,6 +24,8 @@ from usnet.memory.ranges cimport ranges
 from usnet.memory.wheel cimport wheel, wheel_cancel
 from usnet.tcp.congestion.ops cimport CC_NEWRENO
 from usnet.tcp.cookies cimport COOKIE_FULL
+from usnet.tcp.fast cimport FASTOPEN_CLIENT, fast_free, fast_init, fast_reset
+from usnet.tcp.fastopen cimport fastopen_over
 from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.record cimport REST_STATE, record
 from usnet.tcp.aside cimport aside_drop, aside_need, asides_free, asides_init, asides_reset
@@ -83,6 +85,7 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.keep_interval = 75000 * <int64_t>MS
     g.keep_count = 9
     g.granularity = MS
+    g.fastopen = FASTOPEN_CLIENT
     g.working_set = 1024
 
 
@@ -114,9 +117,11 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
             or arena_init(&t.ooos, sizeof(ranges), max_connections, 8)
             or arena_init(&t.signers, sizeof(signer), MAX_SIGNERS, 8)
             or arena_init(&t.boards, sizeof(scoreboard), max_connections, 8) or hash_init(&t.conns, max_connections)
-            or hash_init(&t.ports, 65536) or hash_init(&t.ends, max_connections) or idset_init(&t.output, max_connections)):
+            or hash_init(&t.ports, 65536) or hash_init(&t.ends, max_connections) or idset_init(&t.output, max_connections)
+            or fast_init(&t.fast, max_connections)):
         tcp_free(t)
         return -ENOMEM
+    fast_reset(&t.fast, t.isn_key)
     return 0
 
 
@@ -131,6 +136,7 @@ cdef void tcp_free(tcp_state *t) noexcept nogil:
     hash_free(&t.ports)
     hash_free(&t.ends)
     idset_free(&t.output)
+    fast_free(&t.fast)
 
 
 cdef void tcp_reset(tcp_state *t) noexcept nogil:
@@ -148,6 +154,7 @@ cdef void tcp_reset(tcp_state *t) noexcept nogil:
     memset(&t.copies, 0, sizeof(t.copies))
     memset(t.drops, 0, sizeof(t.drops))
     draw_keys(t)
+    fast_reset(&t.fast, t.isn_key)
 
 
 # --- Connections ------------------------------------------------------------------------------------------------------------
@@ -169,7 +176,7 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
 
 
 cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
-    k.timer = k.owner = k.ooo = k.board = k.parent = k.next = k.prev = k.listener = NONE
+    k.timer = k.owner = k.ooo = k.board = k.parent = k.next = k.prev = k.listener = k.fast = NONE
     queue_init(&k.snd)
     queue_init(&k.rcv)
     k.netif = NETIF_LOOPBACK
@@ -215,6 +222,8 @@ cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil:
     if k.listener != NONE:
         arena_give(&t.listeners, k.listener)
         k.listener = NONE
+    if k.fast != NONE:
+        fastopen_over(t, k)
     tcb_finish(t, c)
     arena_give(&t.records, c)
 

@@ -67,6 +67,19 @@ cdef enum:
     CHRONO_RWND = 2             # the peer's window
     CHRONO_SNDBUF = 3           # the application, which waits for room in the send buffer
 
+# tcb.fastopen (RFC 7413)
+cdef enum:
+    TFO_SYN_DATA = 0x01         # all data of the SYN was acknowledged by the SYN-ACK, ours or the peer's
+    TFO_FAIL = 0x06             # why not, as tcpi_fastopen_client_fail has it, one bit to the left
+    TFO_NO_COOKIE = 0x02        # ... there was no cookie
+    TFO_NOT_ACKED = 0x04        # ... the SYN-ACK left the data out
+    TFO_SYN_AGAIN = 0x06        # ... the SYN had to be sent again
+    TFO_ASKED = 0x08            # our SYN had the option, or data
+    TFO_GIVES = 0x10            # our first SYN-ACK gives a cookie
+    TFO_EXP = 0x20              # ... by the experimental option
+    TFO_PASSIVE = 0x40          # taken with its SYN: it may be accepted, and sends, before the handshake ends. snd_una is iss + 1 already
+    TFO_SYNACK_DUE = 0x80       # ... and the SYN-ACK must be sent again
+
 # tcb.uto (RFC 5482)
 cdef enum:
     UTO_PEERS = 0x01            # user_timeout is what the peer asked for: it may ask for another
@@ -146,6 +159,7 @@ cdef struct tcb:
     uint8_t unanswered          # retransmissions or window probes since the peer was last heard
     uint16_t rcv_mss            # payload bytes of the peer's full segments, as far as seen: delayed ACKs count by it
     uint8_t quick               # TCP_QUICKACK: how many more ACKs of data in order are not delayed
+    uint8_t fastopen            # TFO_*
     # The way out
     uint32_t way                # ip_state.ways when it did, if the next one may leave the same way (ip/way); else 0
     uint32_t hop                # neighbour that it went to
@@ -199,6 +213,7 @@ cdef struct tcb:
     uint8_t chrono              # CHRONO_*
     uint8_t no_room             # the last send found the buffer full
     uint32_t terms              # those it rested with last, or NONE
+    uint32_t fast               # its struct fast_open (tcp/fast) while a handshake by Fast Open runs, and of a listener; NONE
 
 
 cdef inline uint32_t tcb_header_len(const tcb *k) noexcept nogil:

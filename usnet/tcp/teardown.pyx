@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from usnet.memory.arena cimport NONE
 from usnet.tcp.aside cimport aside_end
+from usnet.tcp.fastopen cimport fastopen_ended, fastopen_over
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.segment cimport segment_reset
 from usnet.tcp.state cimport listener, listener_at, tcb_at, tcb_live, tcp_state
@@ -29,6 +30,7 @@ from usnet.tcp.tcb cimport (
     TF_HELD,
     TF_ORPHAN,
     TF_RCV_SHUT,
+    TFO_ASKED,
     tcb,
 )
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm
@@ -85,8 +87,12 @@ cdef void tcp_end(tcp_state *t, uint32_t c, int32_t err) noexcept nogil:
         t.counters.attempt_fails += 1
     elif err and (k.state == TCPS_ESTABLISHED or k.state == TCPS_CLOSE_WAIT):
         t.counters.resets += 1
-    if k.state == TCPS_SYN_RECEIVED and k.parent != NONE:
+    if k.state == TCPS_SYN_RECEIVED and k.parent != NONE and not k.flags & TF_HELD:
         leave_syn_queue(t, c)
+    if k.fastopen & TFO_ASKED:
+        fastopen_ended(t, k)
+    if k.fast != NONE:
+        fastopen_over(t, k)
     tcp_set_state(t, k, TCPS_CLOSED)
     adopt(t, k)
     for i in range(T_COUNT):

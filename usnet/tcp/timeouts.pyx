@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.memory.arena cimport NONE
 from usnet.tcp.aside cimport aside_at
+from usnet.tcp.fastopen cimport fastopen_timed_out
 from usnet.tcp.output cimport (
     tcp_ack_now,
     tcp_resend_first,
@@ -34,6 +35,9 @@ from usnet.tcp.tcb cimport (
     TF_SACK,
     TF_TIMESTAMPS,
     TF_WSCALE,
+    TFO_ASKED,
+    TFO_PASSIVE,
+    TFO_SYNACK_DUE,
     tcb,
 )
 from usnet.tcp.teardown cimport tcp_end, tcp_end_reset
@@ -63,7 +67,10 @@ cdef void bump(tcb *k) noexcept nogil:
 cdef void syn_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """The SYN or SYN-ACK again (RFC 6298, 5.5 to 5.7), or the end."""
     cdef tcb *k = tcb_at(t, c)
-    if k.error or gave_up(t, c, rare_syn_retries(t, k) if k.state == TCPS_SYN_SENT else t.config.synack_retries, now):
+    cdef uint8_t limit = rare_syn_retries(t, k) if k.state == TCPS_SYN_SENT else t.config.synack_retries
+    if k.fastopen & TFO_ASKED:
+        fastopen_timed_out(t, k, limit, now)
+    if k.error or gave_up(t, c, limit, now):
         if tcb_live(t, c) and k.state != TCPS_CLOSED:
             tcp_end(t, c, k.error)          # no route to the peer: nothing to wait for
         return
@@ -79,13 +86,18 @@ cdef void syn_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     if k.flags & TF_ASIDE and aside_at(t, k).deferred and k.syn_retries < aside_at(t, k).defer:
         tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))     # the peer has answered: what is missing is data
         return
-    k.snd_nxt = k.iss
+    if k.fastopen & TFO_PASSIVE:
+        k.fastopen |= TFO_SYNACK_DUE        # and nothing else, before its ACK has come
+    else:
+        k.snd_nxt = k.iss
     tcp_want_output(t, c)
 
 
 cdef void retransmission_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef bint again = k.stalled_since != 0
+    if k.fastopen & TFO_ASKED:
+        fastopen_timed_out(t, k, t.config.data_retries, now)
     if gave_up(t, c, t.config.data_retries if k.flags & TF_HELD else t.config.orphan_retries, now):
         return
     t.counters.rto_count += 1

@@ -21,6 +21,8 @@ cdef enum:
     TCPO_SACK_OK = 0x04
     TCPO_TIMESTAMP = 0x08
     TCPO_SACK = 0x10
+    TCPO_FASTOPEN = 0x20    # of a SYN (RFC 7413): with a cookie, or asking for one
+    TCPO_FASTOPEN_EXP = 0x40    # beside it: by the experimental option that was there first (RFC 7413, section 4.1.1; RFC 6994)
     TCPO_MD5 = 0x80         # RFC 2385
     TCPO_UTO = 0x100        # RFC 5482
     TCP_MD5_AT = 24         # where tcp_emit puts the signature: behind two NOPs, first of the options
@@ -29,6 +31,9 @@ cdef enum:
     TCP_MSS_DEFAULT = 536   # bytes: of a peer that does not say (RFC 9293, MUST-15)
     TCP_MAX_WSCALE = 14     # RFC 7323, section 2.3
     TCP_MAX_SACK = 4        # blocks in one header
+    TCP_MAX_OPTIONS = 40    # bytes
+    COOKIE_MIN = 4          # bytes of a Fast Open cookie (RFC 7413, section 4.1.1)
+    COOKIE_MAX = 16
 
 cdef enum tcp_layout:       # of a SYN's options; peers, and those who look at them, tell stacks apart by it
     LAYOUT_ALIGNED = 0      # Linux's: MSS, SACK-permitted, timestamps, window scale, each where it fills whole words with the NOPs before it
@@ -63,17 +68,19 @@ cdef struct tcp_repr:
     uint16_t uto            # user timeout as on the wire (tcp_uto_ns)
     uint32_t ts_val
     uint32_t ts_ecr
-    sack_block sack[4]
+    sack_block sack[4]      # of a SYN, which has none: tcp_cookie
 
 # n: the whole segment. Options: parsing stops at the first length that is 0, 1 or past the header and keeps those
 # before it; one of a known kind and another size than its own is passed over; of two alike the first counts; MSS,
-# window scale and SACK-permitted count only with SYN. A SACK option counts as far as whole blocks fit.
+# window scale, SACK-permitted and Fast Open count only with SYN, SACK only without. A SACK option counts as far as whole blocks fit. Of several
+# Fast Open options the last counts; a cookie of a length that none can have takes away the one before, unless that length is odd.
 cdef int tcp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_addr *dst, tcp_repr *out,
                    bint verify) noexcept nogil
 # Bytes that the header takes with r.options (and n_sack blocks), a multiple of 4.
 cdef uint32_t tcp_header_len(const tcp_repr *r) noexcept nogil
 # Writes header and options, with a zero checksum field, and returns their length, or -ENOBUFS. Order on the wire: r.layout's
-# on SYN; NOP, NOP, timestamps, then NOP, NOP, SACK elsewhere. With timestamps only three blocks fit: a fourth is left out.
+# on SYN, with Fast Open last (left out where it does not fit); NOP, NOP, timestamps, then NOP, NOP, SACK elsewhere. With timestamps only three
+# blocks fit: a fourth is left out.
 cdef int tcp_emit(uint8_t *p, uint32_t room, const tcp_repr *r) noexcept nogil
 # User timeout as RFC 5482 has it: a bit that says minutes, and 15 bits; from ns, rounded up, and back.
 cdef uint16_t tcp_uto(int64_t ns) noexcept nogil
@@ -84,3 +91,9 @@ cdef void tcp_finish(uint8_t *p, uint32_t header_len, uint32_t payload_len, uint
                      const ip_addr *src, const ip_addr *dst) noexcept nogil
 # The same with a partial checksum (wire/gso): l4_len bytes, of which none is looked at.
 cdef void tcp_finish_partial(uint8_t *p, uint32_t l4_len, const ip_addr *src, const ip_addr *dst) noexcept nogil
+
+
+cdef inline uint8_t *tcp_cookie(const tcp_repr *r) noexcept nogil:
+    """Of a SYN with TCPO_FASTOPEN: how many bytes its cookie has (0: it asks for one, or COOKIE_MIN to COOKIE_MAX), and behind that number they. They
+    lie where other segments have SACK blocks."""
+    return <uint8_t *>r.sack

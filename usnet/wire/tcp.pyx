@@ -1,7 +1,7 @@
 """The TCP header and its options (RFC 9293 section 3.1, RFC 7323, RFC 2018)."""
 from libc.errno cimport ENOBUFS
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from usnet.wire.addr cimport ip_addr
 from usnet.wire.bytes cimport load16, load32, store16, store32
@@ -17,9 +17,22 @@ cdef enum:
     KIND_SACK_OK = 4
     KIND_SACK = 5
     KIND_TIMESTAMP = 8
+    KIND_FASTOPEN = 34
+    KIND_EXPERIMENT = 254
+    FASTOPEN_MAGIC = 0xf989     # which experiment (RFC 6994)
     KIND_MD5 = 19
     KIND_UTO = 28
     MINUTES = 0x8000            # granularity of a user timeout
+
+
+cdef void read_cookie(const uint8_t *p, uint32_t n, uint16_t options, tcp_repr *out) noexcept nogil:
+    if n & 1:
+        return
+    out.options &= ~<uint16_t>(TCPO_FASTOPEN | TCPO_FASTOPEN_EXP)
+    if n == 0 or COOKIE_MIN <= n <= COOKIE_MAX:
+        out.options |= options
+        tcp_cookie(out)[0] = <uint8_t>n
+        memcpy(tcp_cookie(out) + 1, p, n)
 
 
 cdef void read_syn_option(const uint8_t *p, uint8_t kind, uint8_t length, tcp_repr *out) noexcept nogil:
@@ -31,6 +44,10 @@ cdef void read_syn_option(const uint8_t *p, uint8_t kind, uint8_t length, tcp_re
         out.options |= TCPO_WSCALE
     elif kind == KIND_SACK_OK and length == 2:
         out.options |= TCPO_SACK_OK
+    elif kind == KIND_FASTOPEN:
+        read_cookie(p + 2, length - 2, TCPO_FASTOPEN, out)
+    elif kind == KIND_EXPERIMENT and length >= 4 and load16(p + 2) == FASTOPEN_MAGIC:
+        read_cookie(p + 4, length - 4, TCPO_FASTOPEN | TCPO_FASTOPEN_EXP, out)
 
 
 cdef void read_sack(const uint8_t *p, uint8_t length, tcp_repr *out) noexcept nogil:
@@ -68,8 +85,6 @@ cdef void read_options(const uint8_t *p, uint32_t n, tcp_repr *out) noexcept nog
                 out.ts_val = load32(p + i + 2)
                 out.ts_ecr = load32(p + i + 6)
                 out.options |= TCPO_TIMESTAMP
-        elif kind == KIND_SACK:
-            read_sack(p + i, length, out)
         elif kind == KIND_MD5:
             if length == 18 and not out.options & TCPO_MD5:
                 out.md5_at = <uint8_t>(TCP_HLEN + i + 2)
@@ -80,6 +95,8 @@ cdef void read_options(const uint8_t *p, uint32_t n, tcp_repr *out) noexcept nog
                 out.options |= TCPO_UTO
         elif out.flags & TH_SYN:
             read_syn_option(p + i, kind, length, out)
+        elif kind == KIND_SACK:
+            read_sack(p + i, length, out)
         i += length
 
 
@@ -169,6 +186,20 @@ cdef void put_syn_option(uint8_t *q, uint8_t option, const tcp_repr *r) noexcept
         put_pair(q, KIND_WSCALE, 3)[0] = r.wscale
 
 
+cdef uint32_t lay_cookie(uint8_t *q, uint32_t n, const tcp_repr *r) noexcept nogil:
+    """Where the options end that end at n, with Fast Open's; the same where there is no room for it."""
+    cdef uint32_t head = 4 if r.options & TCPO_FASTOPEN_EXP else 2
+    cdef uint8_t length = tcp_cookie(r)[0]
+    if n + head + length > TCP_MAX_OPTIONS:
+        return n
+    if q != NULL:
+        put_pair(q + n, KIND_EXPERIMENT if head == 4 else KIND_FASTOPEN, <uint8_t>(head + length))
+        if head == 4:
+            store16(q + n + 2, FASTOPEN_MAGIC)
+        memcpy(q + n + head, tcp_cookie(r) + 1, length)
+    return n + head + length
+
+
 cdef uint32_t lay_syn_options(uint8_t *q, const tcp_repr *r) noexcept nogil:
     """How many bytes a SYN's options take, a multiple of 4; where q is not NULL they are written there."""
     cdef uint32_t n = 0, i, rest
@@ -191,9 +222,11 @@ cdef uint32_t lay_syn_options(uint8_t *q, const tcp_repr *r) noexcept nogil:
         if q != NULL:
             put_syn_option(q + n, one.option, r)
         n += one.size
+    if r.options & TCPO_FASTOPEN:
+        n = lay_cookie(q, n, r)
     while n % 4:
         if q != NULL:
-            q[n] = KIND_END if not r.options & TCPO_UTO else KIND_NOP
+            q[n] = KIND_END if r.layout == LAYOUT_PACKED and not r.options & TCPO_UTO else KIND_NOP
         n += 1
     if r.options & TCPO_UTO and n < TCP_MAX_HLEN - TCP_HLEN:
         if q != NULL:

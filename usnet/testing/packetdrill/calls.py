@@ -11,6 +11,7 @@ from typing import Any
 from usnet.testing.packetdrill.control import NAMES as CONTROL_NAMES
 from usnet.testing.packetdrill.control import Control, part
 from usnet.testing.packetdrill.language import ANY, Apply, Either, ScriptError, Word
+from usnet.testing.packetdrill.opening import FAR, FORGOTTEN, Opening
 from usnet.testing.packetdrill.packets import Unsupported
 from usnet.testing.packetdrill.waiting import Prepared, Waiting, Wrong, writable
 
@@ -25,17 +26,17 @@ NAMES |= {"SOL_IP": 0, "SOL_TCP": 6, "SIOCINQ": 0x541B, "SIOCOUTQ": 0x5411, "FIO
 NAMES |= {"IP_PMTUDISC_DONT": 0, "IP_PMTUDISC_WANT": 1, "IP_PMTUDISC_DO": 2, "IP_MTU_DISCOVER": 10, "TCP_INQ": 36, "NULL": 0}
 NAMES |= CONTROL_NAMES
 NAMES |= {"EPOLL_CTL_ADD": 1, "EPOLL_CTL_DEL": 2, "EPOLL_CTL_MOD": 3, "EPOLLEXCLUSIVE": 1 << 28, "SIOCOUTQNSD": 0x894B, "SIOCATMARK": 0x8905}
+NAMES |= {"TCP_FASTOPEN": 23, "TCP_FASTOPEN_CONNECT": 30, "TCP_FASTOPEN_KEY": 33, "TCP_FASTOPEN_NO_COOKIE": 34}
 NAMES |= {name: number for number, name in errno.errorcode.items()} | {"EWOULDBLOCK": errno.EWOULDBLOCK}
 GIVES_DESCRIPTOR = ("socket", "accept", "accept4", "epoll_create", "epoll_create1", "open", "pipe")
-LEFT_OUT = ("TCP_FASTOPEN", "TCP_FASTOPEN_CONNECT", "TCP_FASTOPEN_KEY", "TCP_MD5SIG", "TCP_FUNCTION_BLK",
+LEFT_OUT = ("TCP_MD5SIG", "TCP_FUNCTION_BLK",
             "TCP_REMOTE_UDP_ENCAPS_PORT", "TCP_RACK_PACE_MAX_SEG", "TCP_RACK_PACE_RATE_SS", "TCP_RACK_PACE_ALWAYS", "IPV6_UNICAST_HOPS",
-            "IPV6_TCLASS", "IPV6_USE_MIN_MTU", "MSG_FASTOPEN")  # fmt: skip
-WITHOUT_MEANING = ("SO_MARK", "SO_PRIORITY", "IP_FREEBIND", "IP_MTU_DISCOVER")
-"""Options about policies of a host that is not there: setting them changes nothing."""
-FAR = 1 << 20
-NULL = Word("NULL")
+            "IPV6_TCLASS", "IPV6_USE_MIN_MTU")  # fmt: skip
 NOT_ARGUMENTS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, MemoryError)
 """What calls raise for arguments that are none."""
+WITHOUT_MEANING = ("SO_MARK", "SO_PRIORITY", "IP_FREEBIND", "IP_MTU_DISCOVER")
+"""Options about policies of a host that is not there: setting them changes nothing."""
+NULL = Word("NULL")
 
 
 class Descriptor:
@@ -46,7 +47,7 @@ class Descriptor:
         self.blocks = True
 
 
-class Calls(Waiting, Control):
+class Calls(Waiting, Control, Opening):
     """addresses: ("bind" and "connect" addresses) of `...`. names: what the profile calls by other numbers."""
 
     def __init__(self, stack: Any, bind: tuple[str, int], connect: tuple[str, int], names: dict[str, int], start: int = 0,
@@ -187,30 +188,6 @@ class Calls(Waiting, Control):
 
     # Data
 
-    def sender(self, fd: Any, size: int, flags: int, address: Any = None) -> Prepared:
-        """All of it where the program may wait; what fits, else."""
-        waits = self.may_block((fd,), flags)
-        sent = [0]
-        flags &= ~socket.MSG_DONTWAIT
-
-        def send() -> Any:
-            sock = self.of(fd)
-            if address is not None and sock.type == socket.SOCK_DGRAM:
-                return sock.sendto(bytes(size), flags, address)
-            if size == 0:
-                return sock.send(b"", flags)
-            try:
-                while sent[0] < size:
-                    sent[0] += sock.send(bytes(min(size - sent[0], FAR)), flags)
-                    if not waits:
-                        break
-            except BlockingIOError:
-                if waits or not sent[0]:
-                    raise
-            return sent[0]
-
-        return send, waits
-
     def bad_buffer(self, fd: Any, size: Any) -> Prepared:
         """NULL where bytes should lie."""
 
@@ -229,7 +206,7 @@ class Calls(Waiting, Control):
     def call_sendto(self, fd: Any, buffer: Any, size: Any, flags: Any, address: Any, length: Any) -> Prepared:
         if buffer == NULL and self.number(size):
             return self.bad_buffer(fd, size)
-        to = None if address == NULL else self.address(address, self.connect_address)
+        to = FORGOTTEN if address == Word(FORGOTTEN) else None if address == NULL else self.address(address, self.connect_address)
         return self.sender(fd, self.number(size), self.number(flags), to)
 
     def call_open(self, result: Any, path: Any, flags: Any, mode: Any = 0) -> Prepared:
@@ -248,7 +225,9 @@ class Calls(Waiting, Control):
         return self.sender(fd, self.lengths(vector), 0)
 
     def call_sendmsg(self, fd: Any, message: Any, flags: Any) -> Prepared:
-        return self.sender(fd, self.lengths(part(message, "msg_iov")), self.number(flags))
+        name = next((value for key, value in message.items() if key == "msg_name"), None)
+        to = None if name is None else self.address(name, self.connect_address)
+        return self.sender(fd, self.lengths(part(message, "msg_iov")), self.number(flags), to)
 
     def lengths(self, vector: Any) -> int:
         return sum(self.number(one[1]) for one in vector)
@@ -297,7 +276,7 @@ class Calls(Waiting, Control):
                     return sock.setsockopt(where, what, b"".join(n.to_bytes(4, "little") for n in fields))
                 raise Unsupported(f"a structure for {option}")
             if isinstance(value, str):
-                return sock.setsockopt(where, what, value.encode())
+                return sock.setsockopt(where, what, value.encode("latin-1")[:length])
             number = self.number(value)
             return sock.setsockopt(where, what, number if number < 1 << 31 else number - (1 << 32))
 

@@ -4,6 +4,7 @@ import re
 import shlex
 from typing import Any
 
+from usnet.sockets.fastopen import forget_servers
 from usnet.testing.packetdrill.packets import Unsupported
 from usnet.testing.packetdrill.profiles import Profile
 from usnet.testing.packetdrill.waiting import Wrong
@@ -11,6 +12,7 @@ from usnet.testing.packetdrill.waiting import Wrong
 SETTING = re.compile(r"([a-z0-9_./]+)=(.*)", re.DOTALL)
 SOCKSTAT_STATES = {"SYN_RECEIVED": "SYN_RCVD"}
 WITHOUT_EFFECT = ("tc", "nstat", "ip", "true", "ethtool", "echo", "export", "cd", ":")
+COUNTERS = {"TcpExtOutOfWindowIcmps": "icmp"}
 LINUX_STATES = {
     "ESTABLISHED": 1, "SYN_SENT": 2, "SYN_RECEIVED": 3, "FIN_WAIT_1": 4, "FIN_WAIT_2": 5, "TIME_WAIT": 6, "CLOSED": 7, "CLOSE_WAIT": 8,
     "LAST_ACK": 9, "LISTEN": 10, "CLOSING": 11,
@@ -34,16 +36,29 @@ class Host:
         for line in SPLIT.split(text.replace("\\\n", " ")):
             line = line.split("#")[0].strip()
             if line:
-                self.line(line)
+                self.alternatives(line.split("||"))
+
+    def alternatives(self, lines: list[str]) -> None:
+        """The first of them that there is on such a machine."""
+        for i, line in enumerate(lines):
+            try:
+                return self.line(line.strip())
+            except Unsupported:
+                if i == len(lines) - 1:
+                    raise
 
     def line(self, line: str) -> None:
         stages = [shlex.split(stage) for stage in line.split("|")]
-        first = [word for word in stages[0] if word not in (">", "/dev/null", "2>&1", ">/dev/null")]
+        first = [word for word in stages[0] if word not in (">", "&>", "/dev/null", "2>&1", ">/dev/null")]
         if not first:
             raise Unsupported(f"the command {line}")
         name = first[0].rpartition("/")[2]
+        if name in self.profile.scripts:
+            return self.sysctl(list(self.profile.scripts[name]))
         if name in ("defaults.sh", "sh", "bash") or name.startswith("sysctl_restore"):
             return
+        if first[:2] == ["ip", "tcp_metrics"]:
+            return forget_servers(self.stack)
         if name == "sysctl":
             self.sysctl(first[1:])
         elif name == "set_sysctls.py":
@@ -57,6 +72,8 @@ class Host:
             self.tcpdrop(first[1:])
         elif name == "sockstat":
             self.sockstat(first[1:], stages[1:], line)
+        elif name == "nstat" and len(stages) > 1:
+            self.filter(self.counters(), stages[1:], line)
         elif name == "grep" and set(first[2:]) <= {"/proc/net/tcp", "/proc/net/tcp6"} and len(first) > 2:
             self.filter(self.proc_net_tcp(), [["grep", first[1]], *stages[1:]], line)
         elif name not in WITHOUT_EFFECT or len(stages) > 1:
@@ -76,7 +93,9 @@ class Host:
             if match is None:
                 raise Unsupported(f"sysctl {word}")
             name, value = match[1].replace("/", "."), match[2].strip()
-            if name in self.profile.sysctls:
+            if name in self.profile.actions:
+                self.profile.actions[name](self.stack, value)
+            elif name in self.profile.sysctls:
                 self.stack.configure(**self.profile.sysctls[name](value))
             elif not name.startswith(self.profile.ignored):
                 raise Unsupported(f"the sysctl {name}")
@@ -86,9 +105,15 @@ class Host:
         port = words[words.index("-p") + 1] if "-p" in words else None
         self.filter([text for text in self.connections() if port is None or f":{port} " in text], filters, line)
 
+    def counters(self) -> list[str]:
+        """Those of Linux's that usnet has under other names, as far as they are not zero."""
+        drops = self.stack.statistics()["tcp_drops"]
+        return [f"{name} {drops[mine]} 0.0" for name, mine in COUNTERS.items() if drops[mine]]
+
     def filter(self, lines: list[str], filters: list[list[str]], line: str) -> None:
         """Through these greps; the last one must find something."""
         for words in filters:
+            words = [word for word in words if word not in (">", "/dev/null")]
             pattern = re.compile(words[-1])
             if words[0] != "grep":
                 raise Unsupported(f"the command {words[0]}")
@@ -96,7 +121,7 @@ class Host:
             if "-c" in words:
                 lines = [str(len(lines))]
         if not lines:
-            raise Wrong(f"`{line}` finds nothing: {self.connections()}")
+            raise Wrong(f"`{line}` finds nothing: {lines}")
 
     def proc_net_tcp(self) -> list[str]:
         """As Linux's /proc/net/tcp begins its lines."""

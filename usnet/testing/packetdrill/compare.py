@@ -16,7 +16,7 @@ def text_of(seen: Sniffed, flow: Flow | None) -> str:
     seq = flow.seq_out(tcp) if flow is not None else tcp.seq
     parts = [flags_text(tcp.flags), f"{seq}:{seq + len(tcp.payload)}({len(tcp.payload)})"]
     if tcp.flags & 0x10:
-        parts.append(f"ack {tcp.ack}")
+        parts.append(f"ack {flow.ack_out(tcp) if flow is not None else tcp.ack}")
     parts.append(f"win {tcp.window}")
     if tcp.urgent:
         parts.append(f"urg {tcp.urgent}")
@@ -86,15 +86,16 @@ def tcp_differences(written: Written, tcp: RawTcp, flow: Flow, strict: bool) -> 
         found.append(f"{len(tcp.payload)} bytes instead of {written.length}")
     if any(tcp.payload):
         found.append("payload that is not zeros")
-    if written.ack is not None and tcp.ack != written.ack & 0xFFFFFFFF:
-        found.append(f"ack {tcp.ack} instead of {written.ack}")
+    ack = flow.ack_out(tcp)
+    if written.ack is not None and ack != written.ack & 0xFFFFFFFF:
+        found.append(f"ack {ack} instead of {written.ack}")
     if written.win is not None and tcp.window != written.win:
         found.append(f"win {tcp.window} instead of {written.win}")
     if tcp.urgent != written.urg:
         found.append(f"urg {tcp.urgent} instead of {written.urg}")
     if written.options is not None:
         mine = [unstamped(one, strict) for one in written.options]
-        theirs = [unstamped(one, strict) for one in tcp.options]
+        theirs = [unstamped(flow.option_out(one), strict) for one in tcp.options]
         if mine != theirs:
             found.append(f"options <{options_text(tcp.options)}> instead of <{options_text(written.options)}>")
     return found

@@ -15,7 +15,7 @@ MASK = 0xFFFFFFFF
 IP_INFO = re.compile(r"\s*(?:\[([^\]]*)\]|\(([^)]*)\))\s*(?=[a-zA-Z0-9.\-])")
 PORTS = re.compile(r"(\d+)\s*>\s*(\d+)\s+")
 TCP = re.compile(
-    r"""(?P<flags>[FSRP.UEWA]+\d?|\d|-)\s*
+    r"""(?P<flags>[FSRPUEWA]+\ +\.|[FSRP.UEWA]+\d?|\d|-)\s*
     (?P<seq>\d+|\.\.\.)(?::(?P<end>\d+))?\((?P<length>\d+)\)(?P<absolute>!)?
     (?:\s+ack\s+(?P<ack>\d+))?
     (?:\s+win\s+(?P<win>\d+))?
@@ -167,7 +167,7 @@ def read_option(name: str, words: list[str]) -> Option:
         return (name, *(tuple(int(n) for n in block.split(":")) for block in words))
     if name in ("FO", "FOEXP"):
         if "TFO_COOKIE" in words:
-            raise Unsupported("Fast Open (RFC 7413)")
+            raise Unsupported("TFO_COOKIE, which no -D says")
         return (name, bytes.fromhex("".join(words)))
     if name in ("raw", "md5"):
         return (name, bytes.fromhex("".join(words)))

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from usnet.testing.packetdrill.opening import freebsd_client, freebsd_key, freebsd_server, linux_bits, linux_keys
+
 MS = 1_000_000
 SECOND = 1_000_000_000
 KIB = 1024
@@ -15,14 +17,20 @@ KIB = 1024
 @dataclass(frozen=True)
 class Profile:
     """config: settings of the stack at the start. defined: names for `#ifdef`. names: constants that have other values there. sysctls: name ->
-    function from its value to settings. ignored: names, or beginnings of names, that change nothing here."""
+    function from its value to settings; actions: name -> what it does with a stack and the value. ignored: names, or beginnings of names, that change
+    nothing here. scripts: what those do that corpora bring along, sysctls and their values. defines: what the corpus's own runner defines.
+    implied_connect: sendto() with an address connects a stream that asked for Fast Open."""
 
     name: str
     config: dict[str, Any] = field(default_factory=dict)
     defined: frozenset[str] = frozenset()
     names: dict[str, int] = field(default_factory=dict)
     sysctls: dict[str, Callable[[str], dict[str, Any]]] = field(default_factory=dict)
+    actions: dict[str, Callable[[Any, str], None]] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    scripts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    defines: dict[str, str] = field(default_factory=dict)
+    implied_connect: bool = False
 
 
 def number(name: str, unit: int = 1) -> Callable[[str], dict[str, Any]]:
@@ -50,7 +58,7 @@ LINUX = Profile(
         "rcvbuf": 15 * KIB * KIB, "sndbuf": 256 * KIB, "syn_retries": 5, "synack_retries": 5, "rto_initial": SECOND, "rto_min": 200 * MS,
         "push_bursts": 2, "quick_acks": 16, "bare_probes": 1, "rst_timestamps": 1, "more_until_ack": 1, "wide_growth": 1, "rto_spread": 1,
         "charged_buffers": 1, "sndbuf_most": 4 * KIB * KIB, "slow_start_step": 0, "idle_restart": 0,
-        "syn_queue_backlog": 1, "mtu_patience": 0, "rfc1337": 0, "error_rules": 1,
+        "syn_queue_backlog": 1, "fastopen_exp": 1, "mtu_patience": 0, "rfc1337": 0, "error_rules": 1,
     },
     defined=frozenset({"Linux"}),
     sysctls={
@@ -77,17 +85,21 @@ LINUX = Profile(
         "net.ipv4.tcp_rmem": third("rcvbuf"),
         "net.ipv4.tcp_wmem": lambda text: {"sndbuf": int(text.split()[1]), "sndbuf_most": int(text.split()[2])},
         "net.ipv4.tcp_notsent_lowat": number("notsent_lowat"),
+        "net.ipv4.tcp_fastopen_blackhole_timeout_sec": number("fastopen_blackhole", SECOND),
         "net.ipv4.tcp_min_tso_segs": number("push_bursts"),
         "net.ipv4.tcp_slow_start_after_idle": switch("idle_restart"),
     },
     ignored=(
         "net.ipv4.tcp_frto", "net.ipv4.tcp_dsack", "net.ipv4.tcp_fack", "net.ipv4.tcp_reordering", "net.ipv4.tcp_congestion_control",
         "net.ipv4.tcp_early_retrans", "net.ipv4.tcp_recovery", "net.ipv4.tcp_tso_win_divisor",
-        "net.ipv4.tcp_ecn", "net.ipv4.tcp_pacing", "net.ipv4.tcp_fastopen",
+        "net.ipv4.tcp_ecn", "net.ipv4.tcp_pacing",
         "net.ipv4.tcp_moderate_rcvbuf", "net.ipv4.tcp_no_metrics_save", "net.ipv4.tcp_autocorking",
         "net.ipv4.tcp_limit_output_bytes", "net.ipv4.tcp_mtu_probing", "net.ipv4.tcp_base_mss", "net.ipv4.tcp_min_snd_mss",
         "net.ipv4.tcp_rto_min_us", "net.core.",
     ),
+    actions={"net.ipv4.tcp_fastopen": linux_bits, "net.ipv4.tcp_fastopen_key": linux_keys},
+    scripts={"defaults.sh": ("net.ipv4.tcp_fastopen=0x70403", "net.ipv4.tcp_fastopen_key=a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4")},
+    defines={"TFO_COOKIE": "3021b9d889017eeb", "CODE": "host_unreachable"},
 )  # fmt: skip
 
 FREEBSD = Profile(
@@ -96,6 +108,7 @@ FREEBSD = Profile(
         "rcvbuf": 64 * KIB, "sndbuf": 32 * KIB, "rto_initial": SECOND, "rto_min": 230 * MS, "delack": 40 * MS, "syn_retries": 12,
         "synack_retries": 3, "option_layout": 1, "window_scale": 6, "round_rcvbuf": 1, "all_room": 1,
         "dsack": 1, "delack_small": 4, "fin_again": 1, "time_wait_quiet": 1, "drop_synfin": 0, "challenge_interval": 0,
+        "fastopen": 0, "fastopen_queue": 1, "fastopen_quiet": 900 * SECOND,
         "error_rules": 2, "mtu_patience": 0,
     },
     defined=frozenset({"FreeBSD"}),
@@ -112,6 +125,7 @@ FREEBSD = Profile(
         "net.inet.tcp.keepintvl": number("keep_interval", MS),
         "net.inet.tcp.keepcnt": number("keep_count"),
         "net.inet.tcp.msl": number("msl", MS),
+        "net.inet.tcp.fastopen.path_disable_time": number("fastopen_quiet", SECOND),
         "net.inet.tcp.drop_synfin": lambda text: {"drop_synfin": 2 * (int(text) != 0)},
         "net.inet.tcp.syncookies": number("syncookies"),
         "net.inet.tcp.syncookies_only": lambda text: {"syncookies": 2} if text != "0" else {},
@@ -123,10 +137,15 @@ FREEBSD = Profile(
         "kern.ipc.maxsockbuf": lambda text: {"window_scale": next(s for s in range(15) if s == 14 or 65535 << s >= int(text))},
     },
     ignored=(
-        "net.inet.tcp.hostcache", "net.inet.tcp.ecn", "net.inet.tcp.blackhole", "net.inet.tcp.fastopen",
+        "net.inet.tcp.hostcache", "net.inet.tcp.ecn", "net.inet.tcp.blackhole", "net.inet.tcp.fastopen.acceptany", "net.inet.tcp.fastopen.autokey",
         "net.inet.tcp.keepinit", "net.inet.tcp.pmtud", "net.inet.tcp.path_mtu",
         "net.inet.tcp.mssdflt", "net.inet.tcp.tolerate_missing_ts", "net.inet.tcp.v6",
     ),
+    actions={
+        "net.inet.tcp.fastopen.client_enable": freebsd_client, "net.inet.tcp.fastopen.server_enable": freebsd_server,
+        "net.inet.tcp.fastopen.setkey": freebsd_key,
+    },
+    implied_connect=True,
 )  # fmt: skip
 
 PROFILES = {profile.name: profile for profile in (RFC, LINUX, FREEBSD)}

@@ -80,7 +80,7 @@ def run_text(text: str, path: str = "script", profile: str = "rfc", strict: bool
     """As run_script(), of a script's text. capture: called with a time in ns and the bytes of each frame."""
     run = None
     try:
-        run = Run(parse(text, PROFILES[profile].defined), profile, strict, defines or {}, capture)
+        run = Run(parse(text, PROFILES[profile].defined), path, profile, strict, defines or {}, capture)
         run.go()
         return Result(path, "passed", virtual_seconds=run.machine.now / 1e9)
     except Unsupported as error:
@@ -103,12 +103,12 @@ def run_text(text: str, path: str = "script", profile: str = "rfc", strict: bool
 
 
 class Run:
-    def __init__(self, script: Script, profile: str, strict: bool, defines: dict[str, str], capture: Any):
+    def __init__(self, script: Script, path: str, profile: str, strict: bool, defines: dict[str, str], capture: Any):
         self.script, self.strict = script, strict
         self.line = 0
         self.profile = PROFILES[profile]
-        self.defines = dict(item.split("=", 1) for item in script.options.get("define", []) if "=" in item) | defines
-        if script.option("ip_version", "ipv4") not in ("ipv4", "ip4"):
+        self.defines = self.profile.defines | dict(item.split("=", 1) for item in script.options.get("define", []) if "=" in item) | defines
+        if script.option("ip_version", "ipv4") not in ("ipv4", "ip4") or path.removesuffix(".pkt").endswith("v6"):
             raise Unsupported("IPv6")
         if "udp_encapsulation" in script.options:
             raise Unsupported("TCP in UDP (RFC 6951's way)")
@@ -124,6 +124,7 @@ class Run:
         names = self.profile.names | numbers_of(self.defines)
         ends = (local, self.bind_port), (remote, self.connect_port)
         self.calls = Calls(self.machine.stack, *ends, names, START, self.host.files)
+        self.calls.implied = self.profile.implied_connect
         self.tolerance = int(script.option("tolerance_usecs", "4000")) * US
         self.percent = float(script.option("tolerance_percent", str(PERCENT)))
         self.joins = "strict_segments" not in script.options
@@ -364,9 +365,9 @@ class Run:
     def next_is_here(self, ports: tuple[int, int] | None) -> bool:
         """Whether a packet has left. One of no connection of the script's is passed over, as by the original, but not by --strict."""
         left = self.machine.left
-        while left and not self.strict and self.flow is not None and self.flow.local_port:
-            tcp = left[0].tcp
-            if tcp is None or (tcp.src_port, tcp.dst_port) == (ports or (self.flow.local_port, self.flow.remote_port)):
+        while left and not self.strict and self.flow is not None:
+            tcp, ends = left[0].tcp, ports or (self.flow.local_port, self.flow.remote_port)
+            if tcp is None or (tcp.src_port, tcp.dst_port) == ends or (ends[0] == 0 and tcp.flags & SYN):
                 break
             left.popleft()
         return bool(left)
