@@ -16,68 +16,22 @@ from usnet.tcp.rtt cimport tcp_rtt_sample
 from usnet.tcp.segment cimport segment_our_mss, segment_refuse, segment_send_syn, segment_window
 from usnet.tcp.signature cimport signature_borrow, signature_find, signature_inherit
 from usnet.tcp.state cimport (
-    TDROP_ACCEPT_QUEUE_FULL,
-    TDROP_BAD_ACK,
-    TDROP_LISTEN_FLAGS,
-    TDROP_NO_ACK,
-    TDROP_NO_MEMORY,
-    TDROP_RST_SEQ,
-    TDROP_SYN_QUEUE_FULL,
-    count_drop,
-    listener,
-    listener_at,
-    tcb_at,
-    tcb_live,
-    tcp_state,
+    TDROP_ACCEPT_QUEUE_FULL, TDROP_BAD_ACK, TDROP_LISTEN_FLAGS, TDROP_NO_ACK, TDROP_NO_MEMORY, TDROP_RST_SEQ, TDROP_SYN_QUEUE_FULL,
+    count_drop, listener, listener_at, tcb_at, tcb_live, tcp_state,
 )
 from usnet.tcp.states cimport tcp_set_state
 from usnet.tcp.tables cimport tcb_defaults, tcb_drop, tcb_enter, tcb_new, tcp_new_isn, tcp_notify, tcp_ts_offset
 from usnet.tcp.tcb cimport (
-    T_KEEP,
-    T_REXMT,
-    TCPS_ESTABLISHED,
-    TCPS_FIN_WAIT_1,
-    TCPS_SYN_RECEIVED,
-    TCPS_SYN_SENT,
-    TF_ACK_NOW,
-    TF_ALL_ROOM,
-    TF_ASIDE,
-    TF_CONNECTED,
-    TF_CORK,
-    TF_FIN_QUEUED,
-    TF_HELD,
-    TF_KEEPALIVE,
-    TF_NODELAY,
-    TF_RCV_SHUT,
-    TF_REUSE,
-    TF_REUSEPORT,
-    TF_RTT_TIMED,
-    TF_SACK,
-    TF_TIMESTAMPS,
-    TF_WSCALE,
-    TFO_PASSIVE,
-    UTO_PEERS,
-    tcb,
-    tcb_header_len,
+    T_KEEP, T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ACK_NOW, TF_ALL_ROOM, TF_ASIDE, TF_CONNECTED,
+    TF_CORK, TF_FIN_QUEUED, TF_HELD, TF_KEEPALIVE, TF_NODELAY, TF_RCV_SHUT, TF_REUSE, TF_REUSEPORT, TF_RTT_TIMED, TF_SACK, TF_TIMESTAMPS,
+    TF_WSCALE, TFO_PASSIVE, UTO_PEERS, tcb, tcb_header_len,
 )
 from usnet.tcp.teardown cimport tcp_end, tcp_end_reset
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm
 from usnet.wire.seq cimport seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
-    TCP_HLEN,
-    TCP_MAX_WSCALE,
-    TCP_MSS_DEFAULT,
-    TCPO_MSS,
-    TCPO_SACK_OK,
-    TCPO_TIMESTAMP,
-    TCPO_UTO,
-    TCPO_WSCALE,
-    TH_ACK,
-    TH_FIN,
-    TH_RST,
-    TH_SYN,
-    tcp_repr,
-    tcp_uto_ns,
+    TCP_HLEN, TCP_MAX_WSCALE, TCP_MSS_DEFAULT, TCPO_MSS, TCPO_SACK_OK, TCPO_TIMESTAMP, TCPO_UTO, TCPO_WSCALE, TH_ACK, TH_FIN, TH_RST,
+    TH_SYN, tcp_repr, tcp_uto_ns,
 )
 
 cdef enum:

@@ -10,15 +10,7 @@ from usnet.tcp.chrono cimport chrono_begin, chrono_output
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
 from usnet.tcp.recovery.scoreboard cimport (
-    board_below,
-    board_hole,
-    board_last_hole,
-    board_lost,
-    board_pipe,
-    board_room,
-    board_skip,
-    board_top,
-    scoreboard,
+    board_below, board_hole, board_last_hole, board_lost, board_pipe, board_room, board_skip, board_top, scoreboard,
 )
 from usnet.tcp.output cimport tcp_corked, tcp_want_output
 from usnet.tcp.plain cimport send_plain
@@ -26,28 +18,9 @@ from usnet.tcp.sent cimport note_acked, note_new, note_sent
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
-    T_DELACK,
-    T_REXMT,
-    CHRONO_BUSY,
-    CHRONO_NONE,
-    TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN,
-    TCPS_SYN_RECEIVED,
-    TCPS_SYN_SENT,
-    TF_ASIDE,
-    TF_ACK_NOW,
-    TF_DELACK,
-    TF_FIN_QUEUED,
-    TF_FIN_SENT,
-    TF_FORCE,
-    TF_MARKS,
-    TF_NODELAY,
-    TF_PROBE,
-    TF_RECOVERY,
-    TF_REXMT_NOW,
-    TF_UNPUSHED,
-    TFO_PASSIVE,
-    TFO_SYNACK_DUE,
-    tcb,
+    T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ASIDE, TF_ACK_NOW,
+    TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_NODELAY, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_UNPUSHED,
+    TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
 from usnet.tcp.urgent cimport urgent_pointer
 from usnet.tcp.timers cimport tcb_arm, tcp_arm, tcp_patience, tcp_rto
