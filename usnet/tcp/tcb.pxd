@@ -160,10 +160,23 @@ cdef struct tcb:
     uint16_t rcv_mss            # payload bytes of the peer's full segments, as far as seen: delayed ACKs count by it
     uint8_t quick               # TCP_QUICKACK: how many more ACKs of data in order are not delayed
     uint8_t fastopen            # TFO_*
+    uint8_t chrono              # CHRONO_*
+    uint8_t no_room             # the last send found the buffer full
     # The way out
     uint32_t way                # ip_state.ways when it did, if the next one may leave the same way (ip/way); else 0
     uint32_t hop                # neighbour that it went to
     flow_form form              # of its frames, while form.way is `way` (tcp/segment)
+    # What TCP_INFO tells (lifetime counters; at rest in struct tally, or in history)
+    uint32_t segs_in
+    uint32_t segs_out
+    uint32_t data_segs_in
+    uint32_t data_segs_out
+    uint64_t snd_pos            # snd_una - iss - 1 without wrapping
+    int64_t chrono_since        # ns when `chrono` began
+    int64_t busy                # ns with something to send, limited or not, until chrono_since
+    int64_t last_data           # ns of the last segment with data; of the handshake before there was one
+    int64_t rwnd_limited        # ns of them
+    int64_t sndbuf_limited
     # What few segments touch
     uint64_t fin_pos            # position of the peer's FIN while TF_FIN_HELD
     int64_t rexmt_at            # ns when a segment was last sent again; 0: never
@@ -195,23 +208,11 @@ cdef struct tcb:
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
     int64_t linger2             # ns (TCP_LINGER2): that an orphan waits in FIN-WAIT-2; 0: the stack's setting; below 0: not at all
     uint64_t retransmits        # segments sent again
-    # What TCP_INFO tells (lifetime counters; at rest in struct tally, or in history)
-    uint32_t segs_in
-    uint32_t segs_out
-    uint32_t data_segs_in
-    uint32_t data_segs_out
-    uint64_t snd_pos            # snd_una - iss - 1 without wrapping
+    # More of what TCP_INFO tells
     uint64_t bytes_retrans
-    int64_t chrono_since        # ns when `chrono` began
-    int64_t busy                # ns with something to send, limited or not, until chrono_since
-    int64_t rwnd_limited        # ns of them
-    int64_t sndbuf_limited
-    int64_t last_data           # ns of the last segment with data; of the handshake before there was one
     uint32_t dsacks             # reports of what arrived twice
     uint32_t ooo_segs           # segments that arrived out of order
     uint32_t total_rto          # retransmission timeouts, and above 16 bits those of them that were not of the same segment again
-    uint8_t chrono              # CHRONO_*
-    uint8_t no_room             # the last send found the buffer full
     uint32_t terms              # those it rested with last, or NONE
     uint32_t fast               # its struct fast_open (tcp/fast) while a handshake by Fast Open runs, and of a listener; NONE
 
