@@ -12,8 +12,8 @@ from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_PRI
 from usnet.ip.udp cimport udp_bind, udp_close, udp_connect, udp_open, udp_pcb, udp_record, udp_recv, udp_send
 from usnet.memory.arena cimport NONE, arena_at
 from usnet.sockets.constants cimport (
-    AF_INET, IPPROTO_TCP, IPPROTO_UDP, MSG_EOR, MSG_FASTOPEN, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_ZEROCOPY, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC,
-    SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
+    AF_INET, IPPROTO_TCP, IPPROTO_UDP, MSG_EOR, MSG_FASTOPEN, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_ZEROCOPY, SHUT_RD, SHUT_RDWR, SHUT_WR,
+    SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
 )
 from usnet.sockets.errors cimport send_marked
 from usnet.sockets.fastopen cimport fast_connect, fast_sendto
@@ -24,8 +24,8 @@ from usnet.sockets.ready cimport (
 )
 from usnet.sockets.table cimport (
     CALL_ACCEPT, CALL_CLOSE, CALL_CONNECT, CALL_RECV, CALL_SEND, CALL_SHUTDOWN, KIND_EPOLL, KIND_TCP, KIND_UDP,
-    SF_CONNECTING, SF_DEFERRED, SF_FASTOPEN_CONNECT, SF_INHERITED, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, SF_STAMPS, fd_give, fd_take, fd_times, net, sock,
-    sock_at, sock_find, sock_times, times_at, told,
+    SF_CONNECTING, SF_DEFERRED, SF_FASTOPEN_CONNECT, SF_INHERITED, SF_LINGER, SF_SHUT_RD, SF_SHUT_WR, SF_STAMPS, fd_give, fd_take, fd_times, net,
+    sock, sock_at, sock_find, sock_times, times_at, told,
 )
 from usnet.stack cimport stack_flush, stack_run
 from usnet.tcp.calls cimport (

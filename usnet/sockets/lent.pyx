@@ -2,7 +2,7 @@
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.pythread cimport PyThread_get_thread_ident
-from libc.errno cimport EOPNOTSUPP
+from libc.errno cimport EAGAIN, EOPNOTSUPP
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.sockets.convert cimport os_error
@@ -37,6 +37,7 @@ cdef int64_t usn_send_buffer_get(net *n, int fd, uint32_t want, usn_buffer *b, i
     b.p, b.n, b.handle = NULL, 0, 0
     if done == 0:
         done = tcp_send_lent(&n.s.tcp, so.pcb, want, b, now)
+    if done == -EAGAIN:
         stream_written(n, fd, tcb_at(&n.s.tcp, so.pcb))
     return done
 

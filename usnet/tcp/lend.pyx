@@ -112,7 +112,7 @@ cdef bint keep(tcp_state *t, uint32_t c, uint32_t buf, const uint8_t *p, uint32_
 
 # --- Out --------------------------------------------------------------------------------------------------------------------
 
-cdef buffers *spares_of(tcp_state *t, const tcb *k) noexcept nogil:
+cdef inline buffers *spares_of(tcp_state *t, const tcb *k) noexcept nogil:
     """Of the interface that k sends through, if what is sent from them may stay where it is; or NULL."""
     cdef buffers *b
     if k.netif == NETIF_LOOPBACK or t.ip.netifs[k.netif].bufs == NO_SET:
@@ -155,21 +155,7 @@ cdef uint32_t fill(tcp_state *t, tcb *k, piece *p, const uint8_t *src, uint32_t 
     return n
 
 
-cdef uint32_t open_piece(tcp_state *t, tcb *k, uint32_t n, uint32_t *apart) noexcept nogil:
-    """An empty piece for the next segment's payload. It must begin where a segment will: what is sent from snd_nxt on is cut into full ones."""
-    cdef uint32_t out = k.snd_nxt - k.snd_una, over
-    cdef buffers *b = spares_of(t, k)
-    apart[0] = n
-    if b == NULL or out > k.snd.span or not within_share(b, k.snd.true_bytes):
-        return NONE
-    over = (k.snd.span - out) % k.mss
-    if over:
-        apart[0] = k.mss - over if n > k.mss - over else n
-        return NONE
-    return lend_take(t, k, low_water(b) if n * 2 >= k.mss else b.total // 2)     # little ones only while there are plenty
-
-
-cdef uint32_t lend_take(tcp_state *t, tcb *k, uint32_t leave) noexcept nogil:
+cdef inline uint32_t lend_take(tcp_state *t, tcb *k, uint32_t leave) noexcept nogil:
     """A piece over a spare of the interface that k sends through, with room for one segment and its headers."""
     cdef netif *way = &t.ip.netifs[k.netif]
     cdef const buffers *b = &t.pieces.sets[way.bufs]
@@ -187,6 +173,20 @@ cdef uint32_t lend_take(tcp_state *t, tcb *k, uint32_t leave) noexcept nogil:
         p.room = k.mss
         p.flags = PIECE_WHOLE | PIECE_OUTBOUND
     return i
+
+
+cdef uint32_t open_piece(tcp_state *t, tcb *k, uint32_t n, uint32_t *apart) noexcept nogil:
+    """An empty piece for the next segment's payload. It must begin where a segment will: what is sent from snd_nxt on is cut into full ones."""
+    cdef uint32_t out = k.snd_nxt - k.snd_una, over
+    cdef buffers *b = spares_of(t, k)
+    apart[0] = n
+    if b == NULL or out > k.snd.span or not within_share(b, k.snd.true_bytes):
+        return NONE
+    over = (k.snd.span - out) % k.mss
+    if over:
+        apart[0] = k.mss - over if n > k.mss - over else n
+        return NONE
+    return lend_take(t, k, low_water(b) if n * 2 >= k.mss else b.total // 2)     # little ones only while there are plenty
 
 
 cdef bint lend_queued(tcp_state *t, tcb *k, uint32_t i) noexcept nogil:

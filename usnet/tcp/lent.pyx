@@ -8,7 +8,7 @@ from usnet.memory.pieces cimport (
     OWN_CHUNK, PIECE_FILL, PIECE_OUT, PIECE_OUTBOUND, PIECE_WHOLE, piece, piece_at, piece_release, piece_release_later, piece_take, queue_add,
     queue_drop, queue_read, queue_shift, queue_spill,
 )
-from usnet.tcp.calls cimport tcp_may_hold, tcp_read_done, tcp_recv_else, tcp_send_status
+from usnet.tcp.calls cimport both_ways, tcp_may_hold, tcp_read_done, tcp_recv_else, tcp_send_status
 from usnet.tcp.lend cimport lend_empty
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.state cimport tcb_at, tcp_state
@@ -52,7 +52,7 @@ cdef int64_t tcp_send_lent(tcp_state *t, uint32_t c, uint32_t want, tcp_lent *b,
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t i
     cdef piece *p
-    cdef int64_t status = tcp_send_status(t, k)
+    cdef int64_t status = 0 if both_ways(k) else tcp_send_status(t, k)
     if status < 0:
         return status
     if want == 0:
@@ -89,10 +89,13 @@ cdef int64_t tcp_commit(tcp_state *t, uint32_t c, uint64_t handle, uint32_t n) n
     p = piece_at(t.pieces, i)
     if not p.flags & PIECE_FILL or n > p.room or p.pos != c:
         return -EINVAL
-    status = tcp_send_status(t, k) if p.before == t.records.generation[c] else -EPIPE
+    if p.before != t.records.generation[c]:
+        status = -EPIPE
+    else:
+        status = 0 if both_ways(k) else tcp_send_status(t, k)
     if status == -EAGAIN:
         status = -EPIPE                     # it cannot be connecting again
-    if status == 0 and n and queue_spill(t.pieces, &k.snd):
+    if status == 0 and k.snd.near and n and queue_spill(t.pieces, &k.snd):
         status = -ENOBUFS
     if status < 0 or n == 0:
         piece_release(t.pieces, i)

@@ -12,18 +12,19 @@ from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
 from usnet.tcp.recovery.scoreboard cimport (
     board_below, board_hole, board_last_hole, board_lost, board_pipe, board_room, board_skip, board_top, scoreboard,
 )
-from usnet.tcp.output cimport tcp_corked, tcp_flight, tcp_want_output
+from usnet.tcp.output cimport tcp_corked, tcp_want_output
 from usnet.tcp.plain cimport send_plain
+from usnet.tcp.sent cimport note_acked, note_new, note_sent
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
-    T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ASIDE, TF_ACK_NOW,
-    TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_NODELAY, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, TF_UNPUSHED,
+    T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ASIDE, TF_ACK_NOW,
+    TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_NODELAY, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_UNPUSHED,
     TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
 from usnet.tcp.urgent cimport urgent_pointer
-from usnet.tcp.timers cimport tcb_arm, tcp_arm, tcp_disarm, tcp_patience, tcp_rto
-from usnet.wire.seq cimport seq_ge, seq_gt, seq_lt, seq_max
+from usnet.tcp.timers cimport tcb_arm, tcp_arm, tcp_patience, tcp_rto
+from usnet.wire.seq cimport seq_gt, seq_lt, seq_max
 from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH, TH_URG
 
 cdef enum:
@@ -59,67 +60,6 @@ cdef inline bint worth_sending(const tcb *k, uint32_t n, uint32_t left) noexcept
     if n == left and (tail_may_go(k) or (k.snd_nxt == k.snd_una and not tcp_corked(k))):
         return True
     return n >= k.max_window // 2 and n < left     # the window, not the data, is what is small
-
-
-cdef inline void note_usage(tcb *k) noexcept nogil:
-    """The most that was out at once of the window that ends at usage_seq."""
-    cdef uint32_t out = tcp_flight(k)
-    if k.most_out == 0 or out > k.most_out or seq_ge(k.snd_una, k.usage_seq):
-        k.most_out = out
-        k.usage_seq = k.snd_max
-
-
-cdef inline void note_new(tcp_state *t, uint32_t c, tcb *k, uint32_t seq, uint32_t n_seq, uint32_t n, int64_t now) noexcept nogil:
-    """n_seq sequence numbers from snd_max on are out for the first time, n of them bytes: RTT timing, the retransmission timer."""
-    t.counters.bytes_out += n
-    if not (k.flags & TF_RTT_TIMED):
-        k.flags |= TF_RTT_TIMED
-        k.rtt_seq = seq + (n_seq if n <= k.mss else k.mss)      # of a large frame, its first segment
-        k.rtt_start = now
-    k.snd_max = seq + n_seq
-    k.last_send = now
-    if not k.deadline[T_REXMT]:
-        tcb_arm(t, k, T_REXMT, tcp_patience(t, k, now))
-
-
-cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_seq, uint32_t n, int64_t now) noexcept nogil:
-    """The same, whatever was out before."""
-    cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t old = 0                   # of them were out before
-    if k.flags & TF_PROBE:
-        k.flags &= ~<uint32_t>TF_PROBE
-        k.backoff = 0
-        k.stalled_since = 0                 # the peer has opened its window: what comes now is no second timeout
-        tcp_disarm(k, T_REXMT)
-    if not seq_lt(seq, k.snd_max):
-        note_new(t, c, k, seq, n_seq, n, now)
-        if t.config.wide_growth:
-            note_usage(k)
-        return
-    old = k.snd_max - seq if seq_lt(k.snd_max, seq + n_seq) else n_seq
-    if old > 1 or old == n_seq:             # one byte that a window probe carried does not make it a retransmission
-        k.retransmits += 1
-        k.bytes_retrans += old if old < n else n
-        k.rexmt_at = now
-        t.counters.retransmits += 1
-    if n > old:
-        t.counters.bytes_out += n - old
-    k.flags &= ~<uint32_t>TF_RTT_TIMED      # Karn: what is out twice measures nothing
-    k.snd_max = seq_max(k.snd_max, seq + n_seq)
-    k.last_send = now
-    if t.config.wide_growth:
-        note_usage(k)
-    if not k.deadline[T_REXMT]:
-        tcb_arm(t, k, T_REXMT, tcp_patience(t, k, now))
-
-
-cdef inline void note_acked(tcb *k) noexcept nogil:
-    """A segment with our newest rcv_nxt left: no ACK is owed."""
-    if not k.flags & (TF_ACK_NOW | TF_DELACK) and k.delack_segs == 0:
-        return
-    k.flags &= ~<uint32_t>(TF_ACK_NOW | TF_DELACK)
-    k.delack_segs = 0
-    tcp_disarm(k, T_DELACK)
 
 
 cdef uint32_t burst_end(tcp_state *t, const tcb *k, uint32_t room) noexcept nogil:
@@ -440,6 +380,8 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef int status = 0
     cdef bint repair
+    if k.state == TCPS_ESTABLISHED and not k.flags & (TF_REXMT_NOW | TF_RECOVERY | TF_ACK_NOW) and (not k.flags & TF_DELACK or k.deadline[T_DELACK]):
+        return output_data(t, c, now)       # nothing else is due
     if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
         status = output_syn(t, c, now)
         if status or k.state == TCPS_SYN_SENT:

@@ -94,7 +94,7 @@ cdef enum:
     T_COUNT = 4
 
 cdef struct tcb:
-    # What each segment touches, and what says whether it may rest: a line
+    # What each segment touches, and what says whether it may rest: a line. Those behind it, up to the queues, are nearly all touched too (tcp/warm)
     uint32_t snd_una            # oldest unacknowledged sequence number
     uint32_t snd_nxt            # next to send; goes back to snd_una at a retransmission timeout
     uint32_t snd_max            # highest sent so far, plus one
@@ -126,7 +126,7 @@ cdef struct tcb:
     uint32_t last_ack_sent      # rcv_nxt as last sent (RFC 7323, section 4.3)
     int64_t timer_at            # ns; never later than the earliest of deadline[]
     int64_t last_recv           # ns of the last segment (keepalive)
-    # When
+    # When, and how much
     int64_t deadline[4]         # ns, [T_*]; 0: off
     int64_t ts_recent_at        # ns when ts_recent was taken (RFC 7323, section 5.5)
     int64_t rtt_start           # ns when rtt_seq was sent
@@ -136,42 +136,44 @@ cdef struct tcb:
     int64_t rto                 # ns, without backoff
     int64_t stalled_since       # ns of the first unanswered retransmission or probe; 0 (RFC 9293, 3.8.3: R2)
     int64_t last_send           # ns when data was last sent (RFC 5681, section 4.1)
-    int64_t rexmt_at            # ns when a segment was last sent again; 0: never
-    int64_t last_oow_ack        # ns of the last ACK in answer to an empty segment outside the window (rate limit)
     uint32_t rtt_seq            # acknowledging it ends the measurement
     uint32_t ts_offset          # added to the clock in TSval (RFC 7323, section 5.4: per connection)
-    # What waits
-    piece_queue snd             # bytes from snd_una on, unsent ones too
-    piece_queue rcv             # bytes that the application has not read; its chain goes on with what arrived ahead, gaps included
     uint32_t rcv_ready          # bytes of rcv in order, that is, readable
-    uint32_t dsack_left         # what arrived twice and is to be reported by the next segment (RFC 2883): [dsack_left, dsack_right)
-    uint32_t dsack_right        # the same as dsack_left: nothing
     uint32_t ooo                # struct ranges of what arrived ahead (positions count from irs + 1), or NONE
     uint64_t rcv_pos            # position of rcv_nxt in the stream
-    uint64_t fin_pos            # position of the peer's FIN while TF_FIN_HELD
     uint32_t sndbuf             # bytes of snd at most
     uint32_t rcvbuf             # bytes of rcv at most; the window never promises more
     # Recovery and congestion
     uint32_t recover            # RecoveryPoint: snd_max when a recovery, or a timeout, began (RFC 6582; RFC 6675)
     uint32_t board              # struct scoreboard of what the peer reported above snd_una (RFC 6675), or NONE
-    uint32_t iss                # initial sequence number of ours
-    uint32_t irs                # of the peer
     uint32_t most_out           # bytes that were out at once in the window that ends at usage_seq; 0: none yet (tcp_config.wide_growth)
     uint32_t usage_seq
     uint32_t max_window         # largest snd_wnd ever seen (silly-window avoidance, RFC 9293, 3.8.6.2.1)
+    int32_t error               # errno that ended it, told once; 0
     cc_state cc                 # what the controller remembers
+    uint32_t dsack_left         # what arrived twice and is to be reported by the next segment (RFC 2883): [dsack_left, dsack_right)
+    uint32_t dsack_right        # the same as dsack_left: nothing
     uint8_t cc_ops              # which controller
     uint8_t netif               # that the last segment left through, or NETIF_LOOPBACK
+    uint8_t keep_probes         # unanswered keepalive probes
+    uint8_t unanswered          # retransmissions or window probes since the peer was last heard
+    uint16_t rcv_mss            # payload bytes of the peer's full segments, as far as seen: delayed ACKs count by it
+    uint8_t quick               # TCP_QUICKACK: how many more ACKs of data in order are not delayed
+    uint8_t fastopen            # TFO_*
+    # The way out
     uint32_t way                # ip_state.ways when it did, if the next one may leave the same way (ip/way); else 0
     uint32_t hop                # neighbour that it went to
     flow_form form              # of its frames, while form.way is `way` (tcp/segment)
-    # Passive opening
-    uint8_t syn_retries         # SYNs or SYN-ACKs sent again
-    uint8_t keep_probes         # unanswered keepalive probes
-    uint8_t unanswered          # retransmissions or window probes since the peer was last heard
-    uint8_t fastopen            # TFO_*
-    uint16_t peer_mss           # as in its SYN; 536 when absent
-    uint16_t rcv_mss            # payload bytes of the peer's full segments, as far as seen: delayed ACKs count by it
+    # What few segments touch
+    uint64_t fin_pos            # position of the peer's FIN while TF_FIN_HELD
+    int64_t rexmt_at            # ns when a segment was last sent again; 0: never
+    int64_t last_oow_ack        # ns of the last ACK in answer to an empty segment outside the window (rate limit)
+    uint32_t iss                # initial sequence number of ours
+    uint32_t irs                # of the peer
+    # What waits: begins with a line; of each queue's bytes that are near a message or two of 60 bytes are in the first line behind it
+    piece_queue snd             # bytes from snd_una on, unsent ones too
+    piece_queue rcv             # bytes that the application has not read; its chain goes on with what arrived ahead, gaps included
+    # Opening, ending
     uint32_t parent             # listener that made it, until it is accepted; NONE
     uint32_t next               # in the listener's list of half-open connections, or its queue of those waiting for accept
     uint32_t prev               # in the former
@@ -179,15 +181,15 @@ cdef struct tcb:
     uint32_t signer             # its keys (tcp/signature): 1 + the number of the first; 0: none
     uint8_t signs               # 1: one of them is for raddr
     uint8_t uto                 # UTO_*
-    int32_t error               # errno that ended it, told once; 0
     int32_t soft_error          # errno of the last ICMP error, told if it times out with snd_una at soft_una still; 0
     uint32_t soft_una
+    uint16_t peer_mss           # as in its SYN; 536 when absent
+    uint8_t syn_retries         # SYNs or SYN-ACKs sent again
     # Settings of this connection
-    uint16_t user_mss           # TCP_MAXSEG: the most that is offered and sent, bytes of payload; 0: no limit
     uint8_t keep_count          # unanswered probes that end it; 0: the stack's setting
     uint8_t ttl                 # IP_TTL; 0: the stack's setting
     uint8_t tos                 # IP_TOS without the ECN bits
-    uint8_t quick               # TCP_QUICKACK: how many more ACKs of data in order are not delayed
+    uint16_t user_mss           # TCP_MAXSEG: the most that is offered and sent, bytes of payload; 0: no limit
     int64_t keep_idle           # ns
     int64_t keep_interval       # ns
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone

@@ -33,7 +33,7 @@ cdef inline int64_t tcp_rto(const tcp_state *t, const tcb *k) noexcept nogil:
 cdef inline int64_t tcp_patience(const tcp_state *t, const tcb *k, int64_t now) noexcept nogil:
     """Deadline of the next retransmission or probe: an RTO from now, or the end of the user timeout if that is earlier (RFC 5482)."""
     cdef int64_t rto = tcp_rto(t, k), left
-    if k.user_timeout and k.stalled_since:
+    if k.stalled_since and k.user_timeout:
         left = k.stalled_since + k.user_timeout - now
         if left < rto:
             rto = left if left > 0 else 1

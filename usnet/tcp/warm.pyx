@@ -44,6 +44,8 @@ cdef void tcp_warm(tcp_state *t, const uint32_t *conns, uint32_t n) noexcept nog
         k = tcb_awake(t, conns[i])
         if k != NULL:
             prefetch_lines(k, TCB_HOT)
+            prefetch_lines(&k.snd, QUEUE_HOT)
+            prefetch_lines(&k.rcv, QUEUE_HOT)
         else:
             prefetch_lines(record_at(t, conns[i]), sizeof(record))
     for i in range(n):

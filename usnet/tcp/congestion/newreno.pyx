@@ -28,10 +28,8 @@ cdef void on_mss(cc_state *cc, uint32_t mss) noexcept nogil:
     cc.mss = mss
 
 
-cdef void on_ack(cc_state *cc, uint32_t acked, bint limited, int64_t now) noexcept nogil:
+cdef void on_ack(cc_state *cc, uint32_t acked, int64_t now) noexcept nogil:
     cdef uint32_t grow
-    if limited:
-        return
     if cc.cwnd < cc.ssthresh:               # slow start: L = 2 SMSS by default, or 1 behind a timeout (RFC 3465, section 2.3)
         grow = cc.mss if cc.priv[0] else cc.step * cc.mss
         cc.cwnd += acked if acked < grow or cc.step == 0 else grow

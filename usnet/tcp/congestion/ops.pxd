@@ -23,8 +23,8 @@ cdef struct cc_ops:
     void (*start)(cc_state *cc, uint32_t mss, bint syn_lost) noexcept nogil
     # The path takes only segments of `mss` bytes from now on: fewer than before (RFC 1191)
     void (*on_mss)(cc_state *cc, uint32_t mss) noexcept nogil
-    # `acked` new bytes outside recovery; limited: the flight did not fill cwnd, so it must not grow
-    void (*on_ack)(cc_state *cc, uint32_t acked, bint limited, int64_t now) noexcept nogil
+    # `acked` new bytes outside recovery, while cwnd is what limits the flight: else it must not grow, and is not asked
+    void (*on_ack)(cc_state *cc, uint32_t acked, int64_t now) noexcept nogil
     # Loss found by duplicate ACKs with `flight` bytes out: a new episode
     void (*on_loss)(cc_state *cc, uint32_t flight, int64_t now) noexcept nogil
     # During recovery: one more duplicate ACK; a partial ACK of `acked` bytes; the end with `flight` bytes out

@@ -42,7 +42,8 @@ cdef inline void recovery_grow(tcb *k, uint32_t acked, uint32_t flight, int64_t 
     cdef bint limited = used < (k.cc.cwnd // 2 if k.cc.cwnd < k.cc.ssthresh else k.cc.cwnd - k.mss)
     if k.most_out and k.cc.cwnd < k.cc.ssthresh:
         limited = k.cc.cwnd >= 2 * k.most_out
-    cc_table(k.cc_ops).on_ack(&k.cc, acked, limited, now)
+    if not limited:
+        cc_table(k.cc_ops).on_ack(&k.cc, acked, now)
 
 
 cdef inline void recovery_calm(tcp_state *t, uint32_t c, tcb *k, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil:
