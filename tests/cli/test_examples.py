@@ -20,6 +20,10 @@ def test_two_hosts_talk_over_a_lossy_link_and_repeat_to_the_byte():
     assert run("two_hosts.py") == first
 
 
+def test_a_request_that_goes_with_its_syn_is_answered_a_round_trip_later():
+    assert run("fast_open.py") == "answer to request 1 after 240 ms\nanswer to request 2 after 80 ms\n"
+
+
 def test_a_lossy_transfer_takes_longer_the_more_is_lost():
     rows = [line.split() for line in run("lossy_transfer.py").splitlines()[1:]]
     seconds = [float(row[2]) for row in rows]

@@ -48,6 +48,7 @@ OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
     "to": (str, "the host to connect to; the first other host that serves"),
     "bind": (int, "the client's own port; any"),
     "nodelay": (_switch, "TCP_NODELAY"),
+    "fastopen": (_switch, "Fast Open: the first bytes go with the SYN (TCP_FASTOPEN_CONNECT), or may come with one (TCP_FASTOPEN)"),
     "sndbuf": (_amount, "SO_SNDBUF, bytes"),
     "rcvbuf": (_amount, "SO_RCVBUF, bytes"),
     "chunk": (_amount, "bytes that a call of send() offers; 64 KiB"),

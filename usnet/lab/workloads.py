@@ -13,6 +13,7 @@ from typing import Any
 from usnet.lab.scenario_ledger import Ledger, Transfer
 from usnet.lab.scenario_words import Spec
 from usnet.lab.steps import run_steps, serve_steps
+from usnet.sockets.fastopen import TCP_FASTOPEN_CONNECT
 
 PORT = 7777
 CHUNK = 1 << 16
@@ -79,6 +80,8 @@ class App:
         try:
             with self.call("connect"):
                 began = self.now
+                if self.option("fastopen", False):
+                    sock.setsockopt(std.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1)
                 if "bind" in self.spec.options:
                     sock.bind((self.host.address, self.option("bind")))
                 try:
@@ -88,7 +91,8 @@ class App:
         except BaseException:
             sock.close()
             raise
-        self.adopt(sock, began)
+        waits = self.option("fastopen", False)      # maybe the SYN: then the socket has no peer yet
+        self.adopt(sock, began, (self.peer.address, self.option("port", PORT)) if waits else None)
         return sock
 
     def adopt(self, sock: Any, began: int | None = None, there: Any = None) -> None:
@@ -103,6 +107,8 @@ class App:
         sock = self.socket()
         sock.bind(("", self.option("port", PORT)))
         sock.listen(max(8, self.option("count", 1)))
+        if self.option("fastopen", False):
+            sock.setsockopt(std.IPPROTO_TCP, std.TCP_FASTOPEN, max(8, self.option("count", 1)))
         return sock
 
     # Streams
