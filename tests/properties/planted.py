@@ -34,7 +34,8 @@ class Bug:
 
 BUGS = (
     Bug("fin-once", "usnet/tcp/output.pyx",  # a FIN that was lost is never sent again
-        "cdef bint fin = last and k.flags & TF_FIN_QUEUED", "cdef bint fin = last and k.flags & TF_FIN_QUEUED and not k.flags & TF_FIN_SENT"),
+        "cdef bint fin = at + n == k.snd.span and k.flags & TF_FIN_QUEUED",
+        "cdef bint fin = at + n == k.snd.span and k.flags & TF_FIN_QUEUED and not k.flags & TF_FIN_SENT"),
     Bug("window-update-lost", "usnet/tcp/calls.pyx",  # a window that was closed opens without a word
         "    if k.state < TCPS_ESTABLISHED or k.flags & TF_FIN_RECEIVED:",
         "    if k.state < TCPS_ESTABLISHED or k.flags & TF_FIN_RECEIVED or k.rcv_adv == k.rcv_nxt:"),
