@@ -1,5 +1,7 @@
 """Malformed bytes, lies about lengths, nonsense flags: each has an exact answer. Numbers are of the table of abuse."""
 
+import socket
+
 import pytest
 from scapy.layers.inet import IP, TCP
 
@@ -156,8 +158,10 @@ def test_a9_sack_blocks_never_move_what_is_acknowledged(blocks):
 
 @pytest.mark.parametrize("urgent", [0, 1, 5, 6, 1000, 65535])
 @pytest.mark.parametrize("flags", ["U.", "PU.", "FU.", "SU", "SU.", "RU"])
-def test_a10_the_urgent_pointer_does_no_harm(flags, urgent):
+@pytest.mark.parametrize("inline", [False, True])
+def test_a10_the_urgent_pointer_does_no_harm(flags, urgent, inline):
     tcp = established()
+    tcp.sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, inline)
     tcp.rx(
         f"{flags} 1:6(5) ack 1 urg {urgent}"
         if "S" not in flags and "R" not in flags
@@ -167,9 +171,23 @@ def test_a10_the_urgent_pointer_does_no_harm(flags, urgent):
     if "F" not in flags:
         unharmed_after = (tcp.snapshot()["rcv_nxt"] - tcp.isn) & 0xFFFFFFFF
         assert unharmed_after in (1, 6)
-        if unharmed_after == 6:
-            assert tcp.recv() == stream(1, 5)
+        apart = 1 <= urgent <= 5 and not inline
+        got = b""
+        while unharmed_after == 6 and len(got) < 5 - apart:     # a read ends before the mark
+            got += tcp.recv()
+        assert got in (b"", bytes(byte for i, byte in enumerate(stream(1, 5), 1) if not (apart and i == urgent)))
         unharmed(tcp)
+    elif not inline and 1 <= urgent <= 5:
+        assert tcp.sock.recv(1, socket.MSG_OOB) == stream(1, 5)[urgent - 1:urgent]
+
+
+@pytest.mark.parametrize("urgent", [1, 5, 6])
+def test_a10_urgent_data_that_nobody_will_read_does_no_harm(urgent):
+    tcp = established()
+    tcp.sock.shutdown(socket.SHUT_RD)
+    tcp.rx(f"PU. 1:6(5) ack 1 urg {urgent}")
+    tcp.rx(f"FPU. 6:11(5) ack 1 urg {urgent}")
+    tcp.take()
 
 
 @pytest.mark.parametrize("bits", range(512))

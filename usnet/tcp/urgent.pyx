@@ -8,7 +8,7 @@ from usnet.tcp.aside cimport (
 )
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tables cimport tcp_notify
-from usnet.tcp.tcb cimport TF_MARKS, tcb
+from usnet.tcp.tcb cimport TF_FIN_RECEIVED, TF_MARKS, tcb
 from usnet.wire.seq cimport seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport tcp_repr
 
@@ -31,8 +31,8 @@ cdef uint32_t urgent_pointer(tcp_state *t, const tcb *k, uint32_t seq) noexcept 
 
 
 cdef inline uint32_t read_next(const tcb *k) noexcept nogil:
-    """Sequence number of the next byte that the application will read."""
-    return k.rcv_nxt - k.rcv_ready
+    """Sequence number of the next byte that the application will read; a FIN that was taken has a number of its own behind them."""
+    return k.rcv_nxt - k.rcv_ready - (k.flags & TF_FIN_RECEIVED != 0)
 
 
 cdef void urgent_arrived(tcp_state *t, tcb *k, const tcp_repr *r) noexcept nogil:
@@ -43,7 +43,7 @@ cdef void urgent_arrived(tcp_state *t, tcb *k, const tcp_repr *r) noexcept nogil
     a = aside_need(t, k)
     if a == NULL or (a.urgent != URGENT_NONE and seq_le(up, a.rcv_up)):
         return
-    if a.urgent == URGENT_READ and a.rcv_up == read_next(k):
+    if a.urgent == URGENT_READ and a.rcv_up == read_next(k) and k.rcv_ready:
         queue_drop(t.pieces, &k.rcv, 1)     # the one before was next, and would be taken for data now
         k.rcv_ready -= 1
     a.urgent = URGENT_EXPECTED
@@ -53,10 +53,10 @@ cdef void urgent_arrived(tcp_state *t, tcb *k, const tcp_repr *r) noexcept nogil
 
 cdef void urgent_here(tcp_state *t, tcb *k) noexcept nogil:
     cdef aside *a = aside_at(t, k)
-    cdef uint32_t run
-    if a.urgent != URGENT_EXPECTED or not seq_lt(a.rcv_up, k.rcv_nxt):
-        return
-    a.urgent_byte = queue_peek(t.pieces, &k.rcv, a.rcv_up - read_next(k), &run)[0]
+    cdef uint32_t at = a.rcv_up - read_next(k), run
+    if a.urgent != URGENT_EXPECTED or at >= k.rcv_ready:
+        return                              # not here yet, or not for anybody: what comes behind shutdown() is not kept
+    a.urgent_byte = queue_peek(t.pieces, &k.rcv, at, &run)[0]
     a.urgent = URGENT_HERE
     tcp_notify(t, k)
 
