@@ -360,7 +360,7 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
     if r.flags & TH_URG:
         urgent_arrived(t, k, r)
     finish(t, c, s, now)
-    if k.flags & TF_ASIDE and tcb_live(t, c):
+    if tcb_live(t, c) and k.flags & TF_ASIDE:
         urgent_here(t, k)
 
 
