@@ -186,8 +186,10 @@ def test_a10_urgent_data_that_nobody_will_read_does_no_harm(urgent):
     tcp = established()
     tcp.sock.shutdown(socket.SHUT_RD)
     tcp.rx(f"PU. 1:6(5) ack 1 urg {urgent}")
-    tcp.rx(f"FPU. 6:11(5) ack 1 urg {urgent}")
     tcp.take()
+    assert tcp.snapshot()["rcv_nxt"] == (tcp.isn + 6) & 0xFFFFFFFF
+    tcp.rx(f"FPU. 6:11(5) ack 1 urg {urgent}")
+    assert tcp.state == "CLOSE_WAIT"
 
 
 @pytest.mark.parametrize("bits", range(512))

@@ -245,6 +245,12 @@ cdef bint read_cookie(tcp_state *t, const tcb *k, const tcp_repr *r, tcp_repr *s
     return True
 
 
+cdef uint32_t offered(const tcb *k) noexcept nogil:
+    """The window that our SYN or SYN-ACK promised, which is never scaled: text that comes next may fill it (RFC 9293, 3.10.7.3)."""
+    cdef uint32_t window = segment_window(k)
+    return window if window < 65535 else 65535
+
+
 cdef uint32_t take_cookie(tcp_state *t, uint32_t parent, const packet *p, const tcp_repr *r, uint32_t n, int64_t now) noexcept nogil:
     """An ACK of nothing that is remembered, while cookies are out: the connection that it opens. NONE: it was dropped, or refused."""
     cdef listener *q = listener_at(t, tcb_at(t, parent).listener)
@@ -272,7 +278,7 @@ cdef uint32_t take_cookie(tcp_state *t, uint32_t parent, const packet *p, const 
         start_at(k, r.ack - 1)
         begin(t, c, parent, &syn, now)
         k.snd_nxt = k.snd_max = r.ack
-        k.rcv_adv = k.rcv_nxt + (segment_window(k) if segment_window(k) < 65535 else 65535)     # as the SYN-ACK said
+        k.rcv_adv = k.rcv_nxt + offered(k)
     return c
 
 
@@ -354,12 +360,6 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         tcp_set_state(t, k, TCPS_FIN_WAIT_1)
     if k.flags & TF_KEEPALIVE:
         tcp_arm(t, c, T_KEEP, now + k.keep_idle)
-
-
-cdef uint32_t offered(const tcb *k) noexcept nogil:
-    """The window that our SYN promised: text on the SYN-ACK may fill it (RFC 9293, 3.10.7.3)."""
-    cdef uint32_t window = segment_window(k)
-    return window if window < 65535 else 65535
 
 
 cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tcp_repr *r, uint32_t n,
