@@ -182,12 +182,13 @@ def test_a10_the_urgent_pointer_does_no_harm(flags, urgent, inline):
 
 
 @pytest.mark.parametrize("urgent", [1, 5, 6])
-def test_a10_urgent_data_that_nobody_will_read_does_no_harm(urgent):
+def test_a10_urgent_data_behind_shutdown_does_no_harm(urgent):
     tcp = established()
     tcp.sock.shutdown(socket.SHUT_RD)
     tcp.rx(f"PU. 1:6(5) ack 1 urg {urgent}")
     tcp.take()
     assert tcp.snapshot()["rcv_nxt"] == (tcp.isn + 6) & 0xFFFFFFFF
+    assert tcp.sock.recv(10) == bytes(byte for i, byte in enumerate(stream(1, 5), 1) if i != urgent)
     tcp.rx(f"FPU. 6:11(5) ack 1 urg {urgent}")
     assert tcp.state == "CLOSE_WAIT"
 

@@ -55,7 +55,7 @@ cdef void urgent_here(tcp_state *t, tcb *k) noexcept nogil:
     cdef aside *a = aside_at(t, k)
     cdef uint32_t at = a.rcv_up - read_next(k), run
     if a.urgent != URGENT_EXPECTED or at >= k.rcv_ready:
-        return                              # not here yet, or not for anybody: what comes behind shutdown() is not kept
+        return                              # not here yet, or kept for nobody: the program has closed its socket
     a.urgent_byte = queue_peek(t.pieces, &k.rcv, at, &run)[0]
     a.urgent = URGENT_HERE
     tcp_notify(t, k)
