@@ -22,6 +22,7 @@ from usnet.sockets.setting_kinds import (
     Table,
     addresses,
     choice,
+    controller,
     count,
     limits_of,
     neighbours,
@@ -35,6 +36,7 @@ from usnet.sockets.setting_kinds import (
     time,
     toml_value,
 )
+from usnet.tcp.congestion.registry import number_of
 
 LAYOUTS = ("aligned", "packed")
 """Orders of a SYN's options, by their numbers (LAYOUT_* of usnet.wire.tcp)."""
@@ -42,8 +44,8 @@ ERRORS = ("rfc", "linux", "freebsd")
 """Whose meanings ICMP errors have, by their numbers (ERRORS_* of usnet.tcp.icmp)."""
 COOKIES = ("off", "full", "always")
 """When SYN cookies are sent, by their numbers (COOKIE_* of usnet.tcp.cookies)."""
-CONTROLLERS = ("newreno",)
-"""Congestion controllers, by their numbers (CC_* of usnet.tcp.congestion.ops)."""
+HYSTARTS = ("off", "cubic", "all")
+"""Whose slow start is HyStart++, by their numbers (HYSTART_* of usnet.tcp.congestion.hystart)."""
 UNITS = {"time": ["ns"], "size": ["bytes"]}
 LEVELS = ("debug", "info", "warning", "error")
 MOST_BUFFER = 1 << 30
@@ -133,7 +135,9 @@ class Tcp(Table):
     lifetime_counters: bool = switch(True, "TCP_INFO counts over times of rest: 32 bytes of an idle connection that has carried data")
     slow_start_step: int = count(2, 0, 255, "segments that one ACK lets the window grow by in slow start (L of RFC 3465); 0: no limit")
     idle_restart: bool = switch(True, "the congestion window begins anew after an idle time (RFC 5681, 4.1)")
-    cc: str = choice("newreno", CONTROLLERS, "congestion controller")
+    congestion: str = controller("cubic", "congestion controller of connections that do not ask for one (TCP_CONGESTION)")
+    hystart: str = choice("cubic", HYSTARTS, "slow start that ends when round trips grow (RFC 9406): of no controller, of those that ask for it, or of newreno too")
+    fixed_window: int = size(0, 0, MOST_BUFFER, "the window of the controller none; 0: as large as can be")
     rto_initial: int = time(10**9, 1, YEARS, "retransmission timeout before the first measurement (RFC 6298)")
     rto_min: int = time(200 * 10**6, 0, YEARS, "shortest retransmission timeout, and by how much it exceeds a longer round trip at least")
     rto_max: int = time(60 * 10**9, 1, YEARS, "longest retransmission timeout")
@@ -316,7 +320,8 @@ class Settings:
         """What Stack.configure takes: settings of TCP, of IP and of the burst loop, by name."""
         driver = {name: getattr(self.driver, name) for name in ("burst", "rounds", "tx_retry")}
         values = {**dataclasses.asdict(self.tcp), **dataclasses.asdict(self.ip), **driver}
-        values["cc"] = CONTROLLERS.index(values["cc"])
+        values["congestion"] = number_of(values["congestion"])
+        values["hystart"] = HYSTARTS.index(values["hystart"])
         values["option_layout"] = LAYOUTS.index(values["option_layout"])
         values["error_rules"] = ERRORS.index(values["error_rules"])
         values["syncookies"] = COOKIES.index(values["syncookies"])

@@ -39,6 +39,9 @@ class Unblocked(Poller):
         raise AssertionError("a call blocked")
 
 
+RFC: dict[str, Any] = {"congestion": "newreno"}  # settings of the stack, unless others are given: what the RFCs of the standards track say
+
+
 class Cable:
     """A stack, its clock, and the far end of its cable; shared by all conversations of a test."""
 
@@ -59,7 +62,7 @@ class Cable:
         self.start = start
         self.port, self.wire = make_pair(slots=slots, mtu=mtu, mac=(US_MAC, PEER_MAC), clock=self.clock, offload=offload)
         sizes: dict[str, Any] = {"max_connections": 1024, "max_chunks": 8192, "max_sockets": 1024, **(limits or {})}
-        self.stack = Stack(self.port, f"{US}/24", seed=seed, poller=Unblocked(), config=config, **sizes)
+        self.stack = Stack(self.port, f"{US}/24", seed=seed, poller=Unblocked(), config={**RFC, **config}, **sizes)
         self.stack.core.add_neighbour(0, PEER, bytes.fromhex(PEER_MAC.replace(":", "")))
         self.inbox: dict[tuple[int, int], list[tuple[int, TcpHeader, bytes]]] = {}
         self.metas: list[dict[str, int]] = []  # the offload header of each frame that arrived at the far end
