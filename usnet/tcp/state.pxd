@@ -151,6 +151,7 @@ cdef struct tcp_state:
     arena listeners             # of listener
     arena ooos                  # of ranges
     arena boards                # of scoreboard
+    arena flights               # of flight (recovery/flight)
     arena signers               # of signer (tcp/signature)
     hash_table conns            # by both ends
     hash_table ports            # by local port: bound and listening
