@@ -46,6 +46,8 @@ COOKIES = ("off", "full", "always")
 """When SYN cookies are sent, by their numbers (COOKIE_* of usnet.tcp.cookies)."""
 HYSTARTS = ("off", "cubic", "all")
 """Whose slow start is HyStart++, by their numbers (HYSTART_* of usnet.tcp.congestion.hystart)."""
+RECOVERIES = ("sack", "rack")
+"""How losses are found where both ends agreed on SACK, by their numbers (RECOVERY_* of usnet.tcp.state)."""
 UNITS = {"time": ["ns"], "size": ["bytes"]}
 LEVELS = ("debug", "info", "warning", "error")
 MOST_BUFFER = 1 << 30
@@ -138,6 +140,7 @@ class Tcp(Table):
     congestion: str = controller("cubic", "congestion controller of connections that do not ask for one (TCP_CONGESTION)")
     hystart: str = choice("cubic", HYSTARTS, "slow start that ends when round trips grow (RFC 9406): of no controller, of those that ask for it, or of newreno too")
     fixed_window: int = size(0, 0, MOST_BUFFER, "the window of the controller none; 0: as large as can be")
+    recovery: str = choice("sack", RECOVERIES, "how losses are found with SACK: by its reports (RFC 6675), or by time, with probes (RFC 8985)")
     rto_initial: int = time(10**9, 1, YEARS, "retransmission timeout before the first measurement (RFC 6298)")
     rto_min: int = time(200 * 10**6, 0, YEARS, "shortest retransmission timeout, and by how much it exceeds a longer round trip at least")
     rto_max: int = time(60 * 10**9, 1, YEARS, "longest retransmission timeout")
@@ -322,6 +325,7 @@ class Settings:
         values = {**dataclasses.asdict(self.tcp), **dataclasses.asdict(self.ip), **driver}
         values["congestion"] = number_of(values["congestion"])
         values["hystart"] = HYSTARTS.index(values["hystart"])
+        values["recovery"] = RECOVERIES.index(values["recovery"])
         values["option_layout"] = LAYOUTS.index(values["option_layout"])
         values["error_rules"] = ERRORS.index(values["error_rules"])
         values["syncookies"] = COOKIES.index(values["syncookies"])

@@ -44,6 +44,11 @@ cdef enum tcp_drop:
     TDROP_ICMP                  # ICMP error that fits no connection, is outside its window, or is not acted upon (RFC 5461: soft ones)
     TCP_DROPS
 
+# tcp_config.recovery: how losses are found and mended where both ends agreed on SACK.
+cdef enum:
+    RECOVERY_SACK = 0           # by what the peer reports (RFC 6675)
+    RECOVERY_RACK = 1           # by time, with tail loss probes (RFC 8985) and proportional rate reduction (RFC 9937)
+
 cdef struct tcp_config:
     uint32_t sndbuf             # bytes, at most 1 GiB; default 1 MiB
     uint32_t rcvbuf             # bytes, at most 1 GiB; default 1 MiB
@@ -85,6 +90,7 @@ cdef struct tcp_config:
     uint8_t congestion          # CC_* (congestion/ops): controller of a connection that asks for none; default CC_CUBIC
     uint8_t hystart             # HYSTART_* (congestion/hystart): whose slow start is that of RFC 9406; default HYSTART_CUBIC
     uint32_t fixed_window       # bytes: cwnd of the controller CC_NONE; 0: as large as can be
+    uint8_t recovery            # RECOVERY_*
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     uint8_t error_rules         # ERRORS_* (tcp/icmp): which ICMP errors end an attempt to connect, and what applications hear of them and of resets
     uint8_t icmp_ends           # 1: ICMP errors may end attempts to connect at all
@@ -153,6 +159,7 @@ cdef struct tcp_state:
     arena listeners             # of listener
     arena ooos                  # of ranges
     arena boards                # of scoreboard
+    arena flights               # of flight (recovery/flight)
     arena signers               # of signer (tcp/signature)
     hash_table conns            # by both ends
     hash_table ports            # by local port: bound and listening
