@@ -82,7 +82,7 @@ def sender(**config):
 
 def test_a_full_send_buffer_holds_two_windows_of_congestion():
     tcp = sender()
-    for turn in range(4):
+    for _ in range(4):
         tcp.send(65536)
         sent = tcp.take()
         tcp.rx(f". 1:1(0) ack {sent[-1].seq + sent[-1].length}")
@@ -93,7 +93,7 @@ def test_a_full_send_buffer_holds_two_windows_of_congestion():
 def test_a_send_buffer_that_was_set_stays():
     tcp = sender()
     tcp.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
-    for turn in range(4):
+    for _ in range(4):
         tcp.send(65536)
         sent = tcp.take()
         tcp.rx(f". 1:1(0) ack {sent[-1].seq + sent[-1].length}")

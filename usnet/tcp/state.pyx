@@ -317,7 +317,8 @@ def rested(dict fields not None):
         c = arena_take(&t.records)
         record_at(&t, c).history = NONE
         k = tcb_begin(&t, c)
-        given.owner = given.timer = given.ooo = given.board = given.flight = given.parent = given.next = given.prev = given.listener = given.fast = NONE
+        given.owner = given.timer = given.ooo = given.board = given.flight = NONE
+        given.parent = given.next = given.prev = given.listener = given.fast = NONE
         queue_init(&given.snd)
         queue_init(&given.rcv)
         given.state = TCPS_ESTABLISHED
