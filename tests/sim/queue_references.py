@@ -1,4 +1,4 @@
-"""Queue disciplines once more, in plain Python from their papers and RFCs: floats, lists and dicts, and nothing of the package but its random draws."""
+"""Queue disciplines once more, in plain Python from their papers and RFCs: floats and lists, and nothing of the package but its random draws."""
 
 from collections import deque
 from math import isqrt
@@ -254,8 +254,8 @@ class Pie(Fifo):
 
 
 def play(queue, arrivals, each):
-    """A link in front of which `queue` stands; `arrivals`: (ns, Packet) in order; `each`: ns of a byte. What is sent as (index, when its transmission begins, marked)
-    in that order, and the set of what is dropped."""
+    """A link in front of which `queue` stands; `arrivals`: (ns, Packet) in order; `each`: ns of a byte. What is sent as (index, when its transmission
+    begins, marked) in that order, and the set of what is dropped."""
     sent, lost, free = [], set(), 0
 
     def serve(until):
@@ -273,6 +273,8 @@ def play(queue, arrivals, each):
         serve(now)
         if queue.enqueue(packet, now) is not None:
             lost.add(packet.index)
+            if free is None:
+                assert queue.dequeue(now) is None
         elif free is None:
             free = now
             serve(now)

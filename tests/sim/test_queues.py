@@ -217,7 +217,7 @@ def test_a_network_that_is_used_again_does_the_same(kind):
     assert run(first) == once == run(build())
 
 
-@pytest.mark.parametrize("value, told", [
+@pytest.mark.parametrize(("value", "told"), [
     ({"kind": "blue"}, "kind: 'blue' is none of"),
     ({"kind": "red", "max": 5}, "min: is missing"),
     ({"kind": "red", "min": 5, "max": 5}, "max: 5 is not above"),

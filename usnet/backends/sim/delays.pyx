@@ -1,4 +1,4 @@
-"""Delays by chance. The tables (quantiles.h, written by quantiles.py) hold quantiles at each 1024th; between them lines are drawn."""
+"""Delays by chance. The tables (quantiles.h, written by tests/sim/quantiles.py) hold quantiles at each 1024th; between them lines are drawn."""
 from libc.stdint cimport int32_t
 
 from usnet.backends.keyed cimport keyed_below

@@ -77,17 +77,17 @@ cdef int fq_enqueue(disc *q, parcel *p, int64_t now) noexcept nogil:
 
 cdef parcel *fq_dequeue(disc *q, int64_t now) noexcept nogil:
     cdef fq_codel *k = <fq_codel *>q.own
-    cdef flow_list *l
+    cdef flow_list *line
     cdef flow_queue *f
     cdef parcel *p
     while True:
-        l = &k.new_flows if k.new_flows.first != NULL else &k.old_flows
-        f = l.first
+        line = &k.new_flows if k.new_flows.first != NULL else &k.old_flows
+        f = line.first
         if f == NULL:
             return NULL
         if f.credits <= 0:
             f.credits += k.quantum
-            take_off(l)
+            take_off(line)
             f.state = FLOW_OLD
             put_last(&k.old_flows, f)
             continue
@@ -95,7 +95,7 @@ cdef parcel *fq_dequeue(disc *q, int64_t now) noexcept nogil:
         if p != NULL:
             f.credits -= p.length
             return p
-        take_off(l)
+        take_off(line)
         if f.state == FLOW_NEW:             # once around before it is new again, or it would starve the others
             f.state = FLOW_OLD
             put_last(&k.old_flows, f)

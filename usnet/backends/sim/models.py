@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from usnet.backends.sim import units
@@ -63,15 +64,15 @@ QUEUES: dict[str, dict[str, tuple[Any, Any]]] = {
     "droptail": _COMMON,
     "fifo": {**_COMMON, **_STEPS},
     "red": {
-        **_COMMON, **_STEPS, "ecn": (_switch, False), "min": (None, ...), "max": (None, ...), "p": (_chance32, _chance32("0.1")), "weight": (_weight, 9),
-        "gentle": (_switch, True), "typical": (_size, 1000),
+        **_COMMON, **_STEPS, "ecn": (_switch, False), "min": (None, ...), "max": (None, ...), "p": (_chance32, _chance32("0.1")),
+        "weight": (_weight, 9), "gentle": (_switch, True), "typical": (_size, 1000),
     },
     "codel": {**_COMMON, **_STEPS, **_CODEL},
     "fq_codel": {**_COMMON, "packets": (_count, 10240), **_STEPS, **_CODEL, "flows": (_count, 1024), "quantum": (_size, 1514)},
     "pie": {
-        **_COMMON, **_STEPS, "ecn": (_switch, False), "target": (_time, 15_000_000), "update": (_time, 15_000_000), "burst": (units.time, 150_000_000),
-        "alpha": (_sixteenths, 2), "beta": (_sixteenths, 20), "mark_below": (units.probability, Fraction(1, 10)), "spread": (_switch, True),
-        "typical": (_size, 1500),
+        **_COMMON, **_STEPS, "ecn": (_switch, False), "target": (_time, 15_000_000), "update": (_time, 15_000_000),
+        "burst": (units.time, 150_000_000), "alpha": (_sixteenths, 2), "beta": (_sixteenths, 20),
+        "mark_below": (units.probability, Fraction(1, 10)), "spread": (_switch, True), "typical": (_size, 1500),
     },
 }
 """Kind of queue -> its keys, how each is read, and what holds without it (...: it must be given)."""
@@ -136,12 +137,13 @@ def _check_red(made: dict[str, Any]) -> None:
 
 # Losses
 
-LOSSES = {
+LOSSES: dict[str, dict[str, Any]] = {
     "gilbert-elliott": {"p": ..., "r": ..., "h": 0, "k": 1},
     "markov4": {"p13": ..., "p31": None, "p32": 0, "p23": 1, "p14": 0},
 }
-"""Chain -> its probabilities. Gilbert-Elliott: from good to bad and back; of a frame to arrive in the bad state and in the good one. Four states, as netem has them: from the gap into
-a burst of losses and back, from losses in a burst to what arrives in it and back, and of a single loss. p31 is what p13 leaves, when it is not given."""
+"""Chain -> its probabilities. Gilbert-Elliott: from good to bad and back; of a frame to arrive in the bad state and in the good one. Four states, as
+netem has them: from the gap into a burst of losses and back, from losses in a burst to what arrives in it and back, and of a single loss. p31 is what
+p13 leaves, when it is not given."""
 
 
 def loss(value: Any) -> Any:
@@ -243,6 +245,14 @@ def jitter(value: Any) -> Any:
         raise ValueError(f"{wanted}: {error}") from None
 
 
+def most_jitter(value: Any) -> int:
+    """ns that it adds to a delay at most; of distributions, all but a few in ten thousand."""
+    model = jitter(value)
+    if not isinstance(model, Mapping):
+        return int(model)
+    return int(max(model["values"]) if model["kind"] == "trace" else 10 * model["spread"])
+
+
 # Recorded rates
 
 def trace(value: Any) -> list[int]:
@@ -261,7 +271,7 @@ def trace(value: Any) -> list[int]:
     value = list(value)
     if any(type(ms) is not int or ms < 0 for ms in value):
         raise ValueError("a trace is numbers of ms")
-    if any(a > b for a, b in zip(value, value[1:], strict=False)):
+    if any(a > b for a, b in pairwise(value)):
         raise ValueError("the times of a trace do not go back")
     if value and value[-1] == 0:
         raise ValueError("a trace ends later than at 0")

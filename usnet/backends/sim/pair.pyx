@@ -173,6 +173,11 @@ cdef class Direction:
         """Whether a frame is being transmitted."""
         return self.d.busy_until > self.d.w.s.now
 
+    def forget_queue_statistics(self):
+        """What `queue` of statistics() counts is counted from now on; nothing on the short way."""
+        if self.shaper is not None:
+            self.shaper.forget_statistics()
+
     def statistics(self):
         """The counters of `link_counters`, as a dict; `dropped` is a dict by cause. On the long way `queue` is what Shaper.statistics() tells."""
         counters = dict(self.d.n)

@@ -1,6 +1,7 @@
 """PIE: a frame that arrives is dropped by chance; every update (15 ms) moves the chance.
 
-The updates are caught up with when a frame arrives or leaves: nothing that they look at changes in between. Delays are measured, not guessed from a rate (section 4.2).
+The updates are caught up with when a frame arrives or leaves: nothing that they look at changes in between. Delays are measured, not guessed from
+a rate (section 4.2).
 """
 from libc.errno cimport ENOMEM
 from libc.stdlib cimport free, malloc

@@ -1,4 +1,4 @@
-/* Quantiles of delays by chance, in 2^-16: written by quantiles.py. */
+/* Quantiles of delays by chance, in 2^-16: written by tests/sim/quantiles.py. */
 #ifndef USNET_SIM_QUANTILES_H
 #define USNET_SIM_QUANTILES_H
 

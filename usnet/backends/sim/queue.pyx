@@ -1,7 +1,6 @@
 """What all queues have: marks, counters, the histogram of how long frames stay; and the plainest of them."""
-from libc.stdint cimport INT64_MAX, uint16_t
+from libc.stdint cimport uint16_t
 
-from usnet.backends.sim.journal cimport ALTERED_BY_RULE
 from usnet.wire.bytes cimport load16
 from usnet.wire.eth cimport ETH_HLEN, ETH_P_IP, ETH_P_IPV6
 from usnet.wire.peek cimport ECN_CE, ecn_at, ecn_set_ce, eth_header_len

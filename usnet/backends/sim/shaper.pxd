@@ -36,6 +36,7 @@ cdef class Shaper:
     cdef int attach(self, link_dir *d, object keep) except -1
     cdef int detach(self) except -1
     cdef void reset(self) noexcept
+    cdef void forget_statistics(self) noexcept
     cdef int set_queue(self, dict model) except -1
     cdef int set_losses(self, int kind, list chances) except -1
     cdef int set_trace(self, list instants, int64_t period, uint32_t octets) except -1

@@ -104,6 +104,8 @@ cdef int shaped_send(link_dir *d, const uint8_t *p, uint32_t length, uint64_t in
     if reason:
         s.q.n.drops[reason] += 1
         parcel_give(s, new)
+        if not s.q.busy:                    # it asks behind each that was offered, and the time without frames begins anew
+            s.q.dequeue(&s.q, now)
         return DROP_QUEUE if reason == REASON_FULL else DROP_AQM
     s.asked = False
     pump(s, now, True)
@@ -297,11 +299,14 @@ cdef class Shaper:
     cdef void reset(self) noexcept:
         """As new, with the same models."""
         forget(&self.s)
-        memset(&self.s.q.n, 0, sizeof(queue_counters))
-        memset(self.s.q.stays, 0, STAY_BUCKETS * sizeof(uint32_t))
+        self.forget_statistics()
         self.s.q.reset(&self.s.q)
         bursts_reset(&self.s.losses)
         self.s.trace.next = 0
+
+    cdef void forget_statistics(self) noexcept:
+        memset(&self.s.q.n, 0, sizeof(queue_counters))
+        memset(self.s.q.stays, 0, STAY_BUCKETS * sizeof(uint32_t))
 
     cdef int set_queue(self, dict model) except -1:
         """Another discipline, or other numbers for it: `model` as models.queue() gives it. What waits, waits in the new one."""

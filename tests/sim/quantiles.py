@@ -1,10 +1,11 @@
-"""Writes quantiles.h, the tables of delays by chance: `python -m usnet.backends.sim.quantiles > usnet/backends/sim/quantiles.h`.
+"""Writes quantiles.h, the tables of delays by chance: `python -m tests.sim.quantiles > usnet/backends/sim/quantiles.h`.
 
-Quantiles of distributions with mean 0 and standard deviation 1, at each 1024th, in 2^-16. The first and the last stand at 1/4096 from the end, so that no delay is without limit;
-then mean and deviation are brought back to 0 and 1, as they are when lines are drawn between the quantiles.
+Quantiles of distributions with mean 0 and standard deviation 1, at each 1024th, in 2^-16. The first and the last stand at 1/4096 from the end, so
+that no delay is without limit; then mean and deviation are brought back to 0 and 1, as they are when lines are drawn between the quantiles.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import sqrt
 from statistics import NormalDist
 
@@ -32,7 +33,7 @@ DISTRIBUTIONS: dict[str, Callable[[float], float]] = {"normal": normal, "pareto"
 
 def moments(table: list[float]) -> tuple[float, float]:
     """Mean and standard deviation of what lines between the quantiles give."""
-    pairs = list(zip(table, table[1:], strict=False))
+    pairs = list(pairwise(table))
     mean = sum((a + b) / 2 for a, b in pairs) / len(pairs)
     square = sum((a * a + a * b + b * b) / 3 for a, b in pairs) / len(pairs)
     return mean, sqrt(square - mean * mean)
@@ -45,7 +46,7 @@ def table(name: str) -> list[int]:
 
 
 def main() -> None:
-    print("/* Quantiles of delays by chance, in 2^-16: written by quantiles.py. */")
+    print("/* Quantiles of delays by chance, in 2^-16: written by tests/sim/quantiles.py. */")
     print("#ifndef USNET_SIM_QUANTILES_H\n#define USNET_SIM_QUANTILES_H\n\n#include <stdint.h>")
     for name in DISTRIBUTIONS:
         values = table(name)
