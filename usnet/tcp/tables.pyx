@@ -25,6 +25,7 @@ from usnet.memory.wheel cimport wheel, wheel_cancel
 from usnet.tcp.congestion.choice cimport cc_over
 from usnet.tcp.congestion.hystart cimport HYSTART_CUBIC
 from usnet.tcp.congestion.ops cimport CC_CUBIC
+from usnet.tcp.autotune cimport autotune_half
 from usnet.tcp.cookies cimport COOKIE_FULL
 from usnet.tcp.fast cimport FASTOPEN_CLIENT, fast_free, fast_init, fast_reset
 from usnet.tcp.fastopen cimport fastopen_over
@@ -61,6 +62,7 @@ cdef enum:
 cdef void set_defaults(tcp_config *g) noexcept nogil:
     memset(g, 0, sizeof(tcp_config))
     g.sndbuf = g.rcvbuf = 1 << 20
+    g.sndbuf_most = g.rcvbuf_most = 16 << 20
     g.max_backlog = 4096
     g.max_syn_queue = 1024
     g.syn_retries = 7
@@ -190,6 +192,7 @@ cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
     k.sndbuf = t.config.sndbuf
     k.rcvbuf = t.config.rcvbuf
     k.cc_ops = t.config.congestion
+    k.tune_at = autotune_half(t, k)
     k.rto = t.config.rto_initial
     k.peer_mss = TCP_MSS_DEFAULT
     k.rcv_mss = TCP_MSS_DEFAULT
