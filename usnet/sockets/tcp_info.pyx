@@ -5,6 +5,8 @@ from libc.string cimport memset
 from usnet.ip.routes cimport ip_mtu
 from usnet.memory.arena cimport NONE
 from usnet.tcp.congestion.ops cimport WINDOW_LIMIT
+from usnet.tcp.congestion.rates cimport rates_newest
+from usnet.tcp.pacing cimport pacer_at, pacing_rate
 from usnet.tcp.recovery.scoreboard cimport board_below, board_lost, scoreboard
 from usnet.tcp.segment cimport segment_our_mss
 from usnet.tcp.state cimport board_at, listener, listener_at, tcb_seen, tcp_state
@@ -61,7 +63,18 @@ cdef void times_of(const tcb *k, int64_t now, tcp_info *info) noexcept nogil:
     info.last_data_recv = ms_since(k.last_data, now)
     info.last_ack_recv = ms_since(k.last_recv, now)
     info.min_rtt = <uint32_t>(k.min_rtt // US) if k.min_rtt else NOT_MEASURED
+
+
+cdef void rates_of(tcp_state *t, const tcb *k, tcp_info *info) noexcept nogil:
+    cdef bint limited
     info.pacing_rate = info.max_pacing_rate = UINT64_MAX
+    if k.pacer != NONE:
+        if pacing_rate(t, k):
+            info.pacing_rate = pacing_rate(t, k)
+        if pacer_at(t, k).max_rate:
+            info.max_pacing_rate = pacer_at(t, k).max_rate
+    info.delivery_rate = rates_newest(t, k, &limited)
+    info.flags |= limited
 
 
 cdef void windows_of(tcp_state *t, const tcb *k, tcp_info *info) noexcept nogil:
@@ -164,11 +177,12 @@ cdef void tcp_info_of(tcp_state *t, uint32_t c, int64_t now, tcp_info *info) noe
     info.backoff = k.backoff
     info.options = ((1 if k.flags & TF_TIMESTAMPS else 0) | (2 if k.flags & TF_SACK else 0) | (4 if k.flags & TF_WSCALE else 0)
                     | (32 if k.fastopen & TFO_SYN_DATA else 0))
-    info.flags = k.fastopen & TFO_FAIL
+    info.flags |= k.fastopen & TFO_FAIL
     info.wscale = k.snd_wscale | <uint8_t>(k.rcv_wscale << 4)
     info.ato = <uint32_t>(t.config.delack // US)
     times_of(k, now, info)
     windows_of(t, k, info)
+    rates_of(t, k, info)
     if k.flags & TF_CONNECTED:
         losses_of(t, k, info)
         counts_of(k, info)

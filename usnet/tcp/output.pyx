@@ -13,6 +13,7 @@ from usnet.tcp.recovery.scoreboard cimport (
     board_below, board_hole, board_last_hole, board_lost, board_pipe, board_room, board_skip, board_top, scoreboard,
 )
 from usnet.tcp.output cimport tcp_corked, tcp_want_output
+from usnet.tcp.pacing cimport pacing_room, pacing_sent
 from usnet.tcp.plain cimport send_plain
 from usnet.tcp.sent cimport note_acked, note_new, note_sent
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
@@ -108,6 +109,8 @@ cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, bint push,
     if status != -EALREADY and (not blocks_due(k) or blocks_fit(k, n)):
         note_acked(k)                       # else an ACK (with blocks) stays owed
     note_sent(t, c, seq, n + fin, n, now)
+    if k.pacer != NONE and n:
+        pacing_sent(t, k, n, now)
     return 0
 
 
@@ -160,7 +163,7 @@ cdef uint32_t one_frame(tcp_state *t, const tcb *k, uint32_t n, uint32_t left, i
 
 cdef inline bint calm(const tcp_state *t, const tcb *k) noexcept nogil:
     """Whether all that is out is out once, nothing is known to be missing, the stream goes on, and nothing is to be done as another system would."""
-    return (k.board == NONE and k.dupacks == 0 and k.snd_nxt == k.snd_max
+    return (k.board == NONE and k.dupacks == 0 and k.snd_nxt == k.snd_max and k.pacer == NONE
             and not k.flags & (TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_MARKS | TF_UNPUSHED)
             and k.snd_nxt - k.snd_una <= k.snd.span and not (t.config.push_bursts or t.config.wide_growth or t.config.charged_buffers))
 
@@ -226,6 +229,10 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         n = left if left < n else n
         if k.flags & TF_MARKS:
             n = marks_room(t, k, k.snd_nxt, n)
+        if k.pacer != NONE and n:
+            n = pacing_room(t, k, n, now)
+            if n == 0:
+                break
         if t.config.push_bursts and not again and burst == k.snd_nxt:
             burst = burst_end(t, k, n)
         if n > k.mss:
@@ -323,7 +330,7 @@ cdef int resend_holes(tcp_state *t, uint32_t c, bint doubtful, int64_t now) noex
     cdef uint32_t below = board_top(b, k.snd_una) if doubtful else board_lost(b, k.snd_una, k.mss)
     cdef uint32_t pipe = board_pipe(b, k.snd_una, k.snd_max, k.mss), seq = 0, n
     cdef bint rescue
-    while k.cc.cwnd >= pipe + k.mss:
+    while k.cc.cwnd >= pipe + k.mss and (k.pacer == NONE or pacing_room(t, k, k.mss, now)):
         n = board_hole(b, seq_max(b.high_rxt, k.snd_una), below, k.mss, &seq)
         rescue = n == 0 and doubtful and seq_gt(k.snd_una, b.rescue)
         if rescue:

@@ -148,6 +148,7 @@ cdef void tell(const tcb *k, history *h) noexcept nogil:
     h.ooo_segs = k.ooo_segs
     h.total_rto = k.total_rto
     h.cc = k.cc
+    h.pacer, h.cc_block = k.pacer, k.cc_block
     h.recover = k.recover
     h.snd_wl1 = k.snd_wl1
     h.snd_wl2 = k.snd_wl2
@@ -171,6 +172,7 @@ cdef void remember(const history *h, tcb *k) noexcept nogil:
     k.ooo_segs = h.ooo_segs
     k.total_rto = h.total_rto
     k.cc = h.cc
+    k.pacer, k.cc_block = h.pacer, h.cc_block
     k.recover = h.recover
     k.snd_wl1 = h.snd_wl1
     k.snd_wl2 = h.snd_wl2
@@ -222,7 +224,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.last_send = r.last_recv - r.sent_before
     k.rcv_pos = <uint32_t>(r.rcv_nxt - r.irs - 1)
     k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
-    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = NONE
+    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.pacer = k.cc_block = NONE
     k.cc.step = t.config.slow_start_step
     k.cc.hystart = t.config.hystart
     queue_init(&k.snd)

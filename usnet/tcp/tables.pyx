@@ -24,7 +24,7 @@ from usnet.memory.ranges cimport ranges
 from usnet.memory.wheel cimport wheel, wheel_cancel
 from usnet.tcp.congestion.choice cimport cc_over
 from usnet.tcp.congestion.hystart cimport HYSTART_CUBIC
-from usnet.tcp.congestion.ops cimport CC_CUBIC
+from usnet.tcp.congestion.ops cimport CC_BLOCK, CC_CUBIC
 from usnet.tcp.autotune cimport autotune_half
 from usnet.tcp.cookies cimport COOKIE_FULL
 from usnet.tcp.fast cimport FASTOPEN_CLIENT, fast_free, fast_init, fast_reset
@@ -33,6 +33,7 @@ from usnet.tcp.recovery.flight cimport flight, flight_give
 from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.record cimport REST_STATE, record
 from usnet.tcp.aside cimport aside_drop, aside_need, asides_free, asides_init, asides_reset
+from usnet.tcp.pacing cimport pacer, pacing_give
 from usnet.tcp.signature cimport MAX_SIGNERS, signature_free, signer
 from usnet.tcp.state cimport (
     listener, record_at, rest_free, rest_init, rest_reset, tcb_at, tcb_awake, tcb_begin, tcb_finish, tcp_config, tcp_state, terms_at,
@@ -81,6 +82,8 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.timestamps = g.window_scaling = g.sack = g.short_way = 1
     g.congestion = CC_CUBIC
     g.hystart = HYSTART_CUBIC
+    g.pacing_slow_start = 200
+    g.pacing_avoidance = 120
     g.rto_initial = 1000 * <int64_t>MS
     g.rto_min = 200 * <int64_t>MS
     g.rto_max = 60000 * <int64_t>MS
@@ -123,6 +126,7 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
             or arena_init(&t.ooos, sizeof(ranges), max_connections, 8)
             or arena_init(&t.signers, sizeof(signer), MAX_SIGNERS, 8)
             or arena_init(&t.boards, sizeof(scoreboard), max_connections, 8) or arena_init(&t.flights, sizeof(flight), max_connections, 8)
+            or arena_init(&t.pacers, sizeof(pacer), max_connections, 8) or arena_init(&t.cc_blocks, CC_BLOCK, max_connections, 8)
             or hash_init(&t.conns, max_connections)
             or hash_init(&t.ports, 65536) or hash_init(&t.ends, max_connections) or idset_init(&t.output, max_connections)
             or fast_init(&t.fast, max_connections)):
@@ -139,6 +143,8 @@ cdef void tcp_free(tcp_state *t) noexcept nogil:
     arena_free(&t.ooos)
     arena_free(&t.boards)
     arena_free(&t.flights)
+    arena_free(&t.pacers)
+    arena_free(&t.cc_blocks)
     arena_free(&t.signers)
     hash_free(&t.conns)
     hash_free(&t.ports)
@@ -154,6 +160,8 @@ cdef void tcp_reset(tcp_state *t) noexcept nogil:
     arena_reset(&t.ooos)
     arena_reset(&t.boards)
     arena_reset(&t.flights)
+    arena_reset(&t.pacers)
+    arena_reset(&t.cc_blocks)
     arena_reset(&t.signers)
     hash_reset(&t.conns)
     hash_reset(&t.ports)
@@ -185,7 +193,7 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
 
 
 cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
-    k.timer = k.owner = k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = NONE
+    k.timer = k.owner = k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.pacer = k.cc_block = NONE
     queue_init(&k.snd)
     queue_init(&k.rcv)
     k.netif = NETIF_LOOPBACK
@@ -224,6 +232,7 @@ cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     tcb_leave(t, c)
     cc_over(t, k)
+    pacing_give(t, k)
     tcb_clear_queues(t, k, False)
     aside_drop(t, k)
     if k.timer != NONE:

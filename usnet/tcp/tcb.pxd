@@ -150,6 +150,8 @@ cdef struct tcb:
     uint32_t board              # struct scoreboard of what the peer reported above snd_una (RFC 6675), or NONE
     uint32_t most_out           # bytes that were out at once in the window that ends at usage_seq; 0: none yet (tcp_config.wide_growth)
     uint32_t usage_seq
+    uint32_t pacer              # struct pacer (tcp/pacing) of one that is paced; NONE
+    uint32_t cc_block           # CC_BLOCK bytes of its controller's; NONE
     uint32_t flight             # struct flight of when what is out was sent, or NONE (recovery/flight)
     uint32_t last_seq           # where the last segment began that was sent for the first time
     uint32_t max_window         # largest snd_wnd ever seen (silly-window avoidance, RFC 9293, 3.8.6.2.1)

@@ -14,11 +14,14 @@ cdef enum:
     CC_NEWRENO = 0
     CC_CUBIC = 1
     CC_NONE = 2
-    CC_BUILT_IN = 3             # those above are registered by programs
+    CC_DCTCP = 3
+    CC_BBR = 4
+    CC_BUILT_IN = 5             # those above are registered by programs
     CC_MOST = 32
     CC_NAME_MAX = 16            # bytes of a name, with the zero behind it (TCP_CA_NAME_MAX)
     WINDOW_LIMIT = 1 << 30      # bytes: the largest window that RFC 7323 can express
     CC_WORDS = 12               # of cc_state.priv
+    CC_BLOCK = 384              # bytes of the largest block that a controller may ask for (cc_ops.block)
 
 # cc_ops.wants and cc_state.wants: what a connection pays for only if its controller asks for it
 cdef enum:
@@ -26,6 +29,7 @@ cdef enum:
     CC_PACED = 0x02             # its segments are spread over time: pacing_rate
     CC_WINDOW = 0x04            # it sets cwnd in a recovery too: nobody else (PRR, RFC 6582's inflation) touches it
     CC_ECT = 0x08               # its segments are ECT once ECN is agreed on, and marks are counted for it (rate_sample.ce): on_ecn is not called
+    CC_HYSTART = 0x10           # its slow start may be that of congestion/hystart: each ACK says what round trip it measured
     CC_FAILED = 0x80            # it cannot go on: the connection ends
 
 # HyStart++ (RFC 9406): a slow start that ends before it has overrun the path. All zero: nothing measured yet.
@@ -77,6 +81,7 @@ cdef struct rate_sample:
     uint32_t delivered          # bytes delivered over `interval`
     uint32_t acked              # bytes that this ACK acknowledges or reports for the first time
     uint32_t lost               # bytes that it showed to be lost
+    uint32_t tx_lost            # bytes lost since what the sample is about was sent
     uint32_t ce                 # bytes of `acked` that arrived with CE
     uint32_t prior_in_flight    # bytes in flight before it
     uint32_t in_flight          # ... and now

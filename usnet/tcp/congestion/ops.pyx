@@ -3,16 +3,20 @@ from libc.errno cimport EEXIST, EINVAL, ENOENT, ENOSPC
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memset, strcmp, strlen
 
+from usnet.tcp.congestion.bbr cimport bbr_ops
 from usnet.tcp.congestion.cubic cimport cubic_ops
+from usnet.tcp.congestion.dctcp cimport dctcp_ops
 from usnet.tcp.congestion.newreno cimport newreno_ops
 from usnet.tcp.congestion.none cimport none_ops
-from usnet.tcp.congestion.ops cimport CC_BUILT_IN, CC_CUBIC, CC_MOST, CC_NAME_MAX, CC_NEWRENO, CC_NONE, cc_ack, cc_ops, cc_state
+from usnet.tcp.congestion.ops cimport CC_BBR, CC_BUILT_IN, CC_CUBIC, CC_DCTCP, CC_MOST, CC_NAME_MAX, CC_NEWRENO, CC_NONE, cc_ack, cc_ops, cc_state
 
 cdef const cc_ops *table[32]    # [CC_MOST]
 cdef uint32_t count = CC_BUILT_IN
 table[CC_NEWRENO] = &newreno_ops
 table[CC_CUBIC] = &cubic_ops
 table[CC_NONE] = &none_ops
+table[CC_DCTCP] = &dctcp_ops
+table[CC_BBR] = &bbr_ops
 
 
 cdef const cc_ops *cc_table(uint32_t number) noexcept nogil:
