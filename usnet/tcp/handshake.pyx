@@ -350,6 +350,7 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     if not k.fastopen & TFO_PASSIVE:
         cc_table(k.cc_ops).start(&k.cc, k.mss, k.syn_retries > 0)
     k.cc.step = t.config.slow_start_step
+    k.cc.wants = <uint8_t>cc_table(k.cc_ops).wants
     if not k.quick:
         k.quick = t.config.quick_acks
     k.flags |= TF_CONNECTED

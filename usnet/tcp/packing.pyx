@@ -1,11 +1,11 @@
 """From a TCB to a record and back: what is left out has the value that it has in any connection at rest."""
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
 from usnet.memory.arena cimport NONE, arena_at
 from usnet.memory.pieces cimport queue_init
 from usnet.memory.wheel cimport wheel_deadline
-from usnet.tcp.congestion.ops cimport WINDOW_LIMIT
+from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_table
 from usnet.tcp.record cimport (
     REST_ACTIVE, REST_KEEP, REST_LATER, REST_LINGER, REST_PASSIVE, REST_QUICK, REST_RECOVER, REST_STATE, history, record, tally, terms,
 )
@@ -142,9 +142,7 @@ cdef void tell(const tcb *k, history *h) noexcept nogil:
     h.dsacks = k.dsacks
     h.ooo_segs = k.ooo_segs
     h.total_rto = k.total_rto
-    h.ssthresh = k.cc.ssthresh
-    h.acked = k.cc.acked
-    h.behind_timeout = <uint32_t>k.cc.priv[0]
+    h.cc = k.cc
     h.recover = k.recover
     h.snd_wl1 = k.snd_wl1
     h.snd_wl2 = k.snd_wl2
@@ -165,9 +163,7 @@ cdef void remember(const history *h, tcb *k) noexcept nogil:
     k.dsacks = h.dsacks
     k.ooo_segs = h.ooo_segs
     k.total_rto = h.total_rto
-    k.cc.ssthresh = h.ssthresh
-    k.cc.acked = h.acked
-    k.cc.priv[0] = h.behind_timeout
+    k.cc = h.cc
     k.recover = h.recover
     k.snd_wl1 = h.snd_wl1
     k.snd_wl2 = h.snd_wl2
@@ -222,6 +218,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     queue_init(&k.snd)
     queue_init(&k.rcv)
     take_terms(terms_at(t, r.terms), k)
+    k.cc.wants = <uint8_t>cc_table(k.cc_ops).wants
     if r.timer != NONE:
         k.timer_at = deadline = wheel_deadline(t.timers, r.timer)
     if r.history != NONE:

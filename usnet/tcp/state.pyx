@@ -16,7 +16,7 @@ from usnet.tcp.tcb cimport (
     T_DELACK, T_KEEP, T_LINGER, T_REXMT, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_2, TCPS_TIME_WAIT,
     TF_ACK_NOW, TF_DELACK, TF_FIN_HELD, TF_FIN_RECEIVED, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, tcb,
 )
-from usnet.tcp.congestion.ops cimport WINDOW_LIMIT
+from usnet.tcp.congestion.ops cimport cc_table, cc_untouched
 
 cdef enum:
     MAX_TERMS = 65535           # record.terms has 16 bits
@@ -259,7 +259,7 @@ cdef bint may_rest(const tcp_state *t, const tcb *k) noexcept nogil:
     if (k.dsack_left != k.dsack_right or k.last_ack_sent != k.rcv_nxt or k.keep_probes or k.unanswered or k.stalled_since
             or k.error or k.chrono or k.no_room or k.signer):
         return False
-    return fits(k.srtt) and fits(k.rttvar) and fits(k.min_rtt) and fits(k.rto) and fits(k.cc.priv[0]) and k.cc.priv[1] == 0
+    return fits(k.srtt) and fits(k.rttvar) and fits(k.min_rtt) and fits(k.rto)
 
 
 cdef bint is_plain(const tcp_state *t, const tcb *k) noexcept nogil:
@@ -268,7 +268,7 @@ cdef bint is_plain(const tcp_state *t, const tcb *k) noexcept nogil:
     if (k.snd_pos != <uint32_t>(k.snd_una - k.iss - 1) or k.bytes_retrans or k.rwnd_limited or k.sndbuf_limited or k.dsacks or k.ooo_segs
             or k.total_rto):
         return False
-    return (k.cc.ssthresh == WINDOW_LIMIT and k.cc.acked == 0 and k.cc.priv[0] == 0 and k.retransmits == 0 and k.rexmt_at == 0
+    return (cc_untouched(&k.cc) and k.cc.wants == cc_table(k.cc_ops).wants and k.retransmits == 0 and k.rexmt_at == 0
             and k.last_oow_ack == 0 and (k.recover == k.snd_una or k.recover == k.snd_una - 1)
             and k.rcv_nxt - k.snd_wl1 <= 0xffff and k.snd_wl2 == k.snd_una and k.ts_recent_at == k.last_recv
             and INT32_MIN <= sent and sent <= INT32_MAX and k.rcv_pos == <uint32_t>(k.rcv_nxt - k.irs - 1)

@@ -133,6 +133,7 @@ cdef struct tcb:
     int64_t srtt                # ns; 0 before the first sample (RFC 6298)
     int64_t rttvar              # ns
     int64_t min_rtt             # ns: the shortest ever measured; 0 before the first sample
+    int64_t ack_rtt             # ns: what the newest ACK measured; 0: nothing
     int64_t rto                 # ns, without backoff
     int64_t stalled_since       # ns of the first unanswered retransmission or probe; 0 (RFC 9293, 3.8.3: R2)
     int64_t last_send           # ns when data was last sent (RFC 5681, section 4.1)
