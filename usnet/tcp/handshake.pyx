@@ -12,10 +12,12 @@ from usnet.tcp.cookies cimport (
 )
 from usnet.tcp.fastopen cimport fastopen_answered, fastopen_arrived, fastopen_confirmed
 from usnet.tcp.output cimport tcp_may_send, tcp_want_output
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK
 from usnet.tcp.rtt cimport tcp_rtt_sample
 from usnet.tcp.segment cimport segment_our_mss, segment_refuse, segment_send_syn, segment_window
 from usnet.tcp.signature cimport signature_borrow, signature_find, signature_inherit
 from usnet.tcp.state cimport (
+    RECOVERY_RACK,
     TDROP_ACCEPT_QUEUE_FULL, TDROP_BAD_ACK, TDROP_LISTEN_FLAGS, TDROP_NO_ACK, TDROP_NO_MEMORY, TDROP_RST_SEQ, TDROP_SYN_QUEUE_FULL,
     count_drop, listener, listener_at, tcb_at, tcb_live, tcp_state,
 )
@@ -121,7 +123,7 @@ cdef void forget_attempt(tcp_state *t, tcb *k) noexcept nogil:
     k.stalled_since = k.soft_error = 0
     k.srtt = k.rttvar = k.min_rtt = 0
     k.rto = t.config.rto_initial
-    k.rcv_nxt = k.rcv_adv = k.last_ack_sent = 0
+    k.rcv_nxt = k.rcv_adv = k.last_ack_sent = k.form.way = 0
 
 
 cdef void handshake_start(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
@@ -356,6 +358,7 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     k.flags |= TF_CONNECTED
     k.last_recv = k.last_send = k.last_data = now
     tcp_set_state(t, k, TCPS_ESTABLISHED)
+    k.timed = FLIGHT_RACK if t.config.recovery == RECOVERY_RACK and k.flags & TF_SACK else 0
     if k.flags & TF_FIN_QUEUED:             # shut down before it was up
         tcp_set_state(t, k, TCPS_FIN_WAIT_1)
     if k.flags & TF_KEEPALIVE:

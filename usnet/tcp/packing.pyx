@@ -36,6 +36,7 @@ cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
     m.tos = k.tos
     m.fastopen = k.fastopen
     m.uto = k.uto
+    m.timed = k.timed
 
 
 cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
@@ -60,6 +61,7 @@ cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
     k.tos = m.tos
     k.fastopen = m.fastopen
     k.uto = m.uto
+    k.timed = m.timed
 
 
 cdef void pack(const tcb *k, record *r) noexcept nogil:
@@ -213,7 +215,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.last_send = r.last_recv - r.sent_before
     k.rcv_pos = <uint32_t>(r.rcv_nxt - r.irs - 1)
     k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
-    k.ooo = k.board = k.parent = k.next = k.prev = k.listener = k.fast = NONE
+    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = NONE
     k.cc.step = t.config.slow_start_step
     queue_init(&k.snd)
     queue_init(&k.rcv)

@@ -82,6 +82,7 @@ cdef struct terms:
     uint8_t tos
     uint8_t fastopen
     uint8_t uto
+    uint8_t timed
     uint32_t refs               # connections that have it; from here on nothing is compared
     uint32_t tag                # in the table of terms
 

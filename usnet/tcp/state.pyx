@@ -11,6 +11,7 @@ from usnet.memory.pieces cimport piece_queue, queue_init
 from usnet.memory.prefetch cimport prefetch
 from usnet.memory.wheel cimport wheel, wheel_add, wheel_free, wheel_init
 from usnet.tcp.packing cimport count, pack, tell, terms_of, unpack
+from usnet.tcp.recovery.flight cimport flight_give
 from usnet.tcp.record cimport REST_KEEP, REST_LINGER, history, record, tally, terms
 from usnet.tcp.tcb cimport (
     T_DELACK, T_KEEP, T_LINGER, T_REXMT, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_2, TCPS_TIME_WAIT,
@@ -288,6 +289,7 @@ cdef bint rest(tcp_state *t, tcb *k) noexcept nogil:
     r.history = told
     if t.config.lifetime_counters:
         count(k, r, &t.tallies[k.id])
+    flight_give(t, k)
     give_tcb(t, k)
     return True
 
@@ -312,7 +314,7 @@ def rested(dict fields not None):
         c = arena_take(&t.records)
         record_at(&t, c).history = NONE
         k = tcb_begin(&t, c)
-        given.owner = given.timer = given.ooo = given.board = given.parent = given.next = given.prev = given.listener = given.fast = NONE
+        given.owner = given.timer = given.ooo = given.board = given.flight = given.parent = given.next = given.prev = given.listener = given.fast = NONE
         queue_init(&given.snd)
         queue_init(&given.rcv)
         given.state = TCPS_ESTABLISHED

@@ -11,8 +11,8 @@ from usnet.memory.random cimport rng
 from usnet.memory.wheel cimport wheel
 from usnet.tcp.state cimport tcb_awake, tcp_state
 from usnet.tcp.tcb cimport tcb
-from usnet.wire.addr cimport addr_is_v4_as, ip_addr
-from usnet.wire.flow cimport flow
+from usnet.wire.addr cimport ip_addr
+from usnet.wire.flow cimport flow, flow_answers
 
 cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pieces, wheel *timers, idset *notify, rng *random,
                   uint32_t max_connections) noexcept nogil              # 0 or -ENOMEM; default config
@@ -60,7 +60,7 @@ cdef inline uint32_t tcb_find_flow(tcp_state *t, const flow *f) noexcept nogil:
         if k == NULL:
             if is_of_flow(t, c, f):
                 return c
-        elif (k.lport == f.dst_port and k.rport == f.src_port and addr_is_v4_as(&k.raddr, f.src) and addr_is_v4_as(&k.laddr, f.dst)):
+        elif flow_answers(&k.form, f) if k.form.way else is_of_flow(t, c, f):      # what stands there is in the lines that a segment touches
             return c
         pos = hash_next(&t.conns, tag, pos)
     return NONE

@@ -158,6 +158,13 @@ cdef inline uint32_t flow_head_len(const flow_form *m) noexcept nogil:
     return ETH_HLEN + IPV4_HLEN + m.tcp_len
 
 
+cdef inline bint flow_answers(const flow_form *m, const flow *f) noexcept nogil:
+    """Whether it came from where frames with these headers go to."""
+    cdef const uint8_t *l3 = &m.bytes[ETH_HLEN]
+    return (as_it_lies(l3 + 12) == f.dst and as_it_lies(l3 + 16) == f.src and load16(l3 + IPV4_HLEN) == f.dst_port
+            and load16(l3 + IPV4_HLEN + 2) == f.src_port)
+
+
 cdef inline void flow_prepare(flow_form *m, const uint8_t *sender, uint32_t src, uint32_t dst, uint16_t src_port, uint16_t dst_port, uint8_t tos, uint8_t ttl,
                               bint timestamps) noexcept nogil:
     """Addresses are as they lie on the wire. All but `way`."""
