@@ -170,6 +170,7 @@ cdef struct tcb:
     int64_t chrono_since        # ns when `chrono` began
     int64_t busy                # ns with something to send, limited or not, until chrono_since
     int64_t last_data           # ns of the last segment with data; of the handshake before there was one
+    uint64_t tune_at            # position in the stream that, once read, another half of rcvbuf has been read at (tcp/autotune); 0: it does not grow
     int64_t deadline[4]         # ns, [T_*]; 0: off
     # Congestion: the front of it is touched by each segment
     cc_state cc                 # what the controller remembers
@@ -188,7 +189,6 @@ cdef struct tcb:
     int64_t last_oow_ack        # ns of the last ACK in answer to an empty segment outside the window (rate limit)
     int64_t rwnd_limited        # ns of them
     int64_t sndbuf_limited
-    uint64_t retransmits        # segments sent again
     # What waits: begins with a line; of each queue's bytes that are near a message or two of 60 bytes are in the first line behind it
     piece_queue snd             # bytes from snd_una on, unsent ones too
     piece_queue rcv             # bytes that the application has not read; its chain goes on with what arrived ahead, gaps included
@@ -205,6 +205,7 @@ cdef struct tcb:
     uint16_t peer_mss           # as in its SYN; 536 when absent
     uint8_t syn_retries         # SYNs or SYN-ACKs sent again
     # Settings of this connection
+    uint8_t locked              # LOCK_*: buffers that do not grow by themselves (tcp/autotune)
     uint8_t keep_count          # unanswered probes that end it; 0: the stack's setting
     uint8_t ttl                 # IP_TTL; 0: the stack's setting
     uint8_t tos                 # IP_TOS without the ECN bits
@@ -213,7 +214,9 @@ cdef struct tcb:
     int64_t keep_interval       # ns
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
     int64_t linger2             # ns (TCP_LINGER2): that an orphan waits in FIN-WAIT-2; 0: the stack's setting; below 0: not at all
+    int64_t tune_since          # ns of the last segment when that was so the last time; 0: it was not yet
     # More of what TCP_INFO tells
+    uint64_t retransmits        # segments sent again
     uint64_t bytes_retrans
     uint32_t dsacks             # reports of what arrived twice
     uint32_t ooo_segs           # segments that arrived out of order
