@@ -22,7 +22,8 @@ def joined(connections, *, step=0, check=False, spares=0, most=None, limits=None
     may be; limits: more arguments of both stacks; config: settings of both."""
     driver = building.module("joined")
     ports = make_pair(clock=MonotonicClock(), slots=SLOTS, spares=spares)
-    config = {"msl": 1_000_000, "sndbuf": BUFFER, "rcvbuf": BUFFER, **config}
+    fixed = {"sndbuf": BUFFER, "rcvbuf": BUFFER, "sndbuf_most": 0, "rcvbuf_most": 0}       # as those of the peers are
+    config = {"msl": 1_000_000, **fixed, **config}
     most = most or connections + 128
     limits = {"max_connections": most + 4096, "max_sockets": most + 1024, **(limits or {})}
     near = usnet.Stack(ports[0], "10.0.0.1/24", seed=1, config=config, **limits)
