@@ -56,8 +56,8 @@ def echo(connections, **how):
 
 @contextlib.contextmanager
 def chosen(connections, **how):
-    """64 under way over so many connections, chosen at random, as a server is set up for it: all connections stay awake (while no timer fires, none could
-    rest anyway), and their memory was touched before. Where no timer may fire, what is not acknowledged piles up until the run is over."""
+    """64 under way over so many connections, chosen at random, as a server is set up for it: all connections stay awake (while no timer fires, none
+    could rest anyway), and their memory was touched before. Where no timer may fire, what is not acknowledged piles up until the run is over."""
     most = connections + 128
     with joined(connections, limits={"max_chunks": 1 << 16, "huge_pages": True, "touched": most}, working_set=most, **how) as both:
         def run(units):
