@@ -38,7 +38,7 @@ def run(config, other, between=lambda i, world: None):
     server.run(serve, peers)
     client.run(call, lambda i: between(i, world))
     world.run()
-    digest = world.digest
+    digest = world.digest()
     world.close()
     return digest, peers
 
