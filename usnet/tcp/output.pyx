@@ -1,5 +1,5 @@
 """The sender. Sequence space: the send queue's front byte is snd_una once the SYN is acknowledged; a FIN takes the number behind the last byte."""
-from libc.errno cimport EAGAIN, EALREADY, EHOSTUNREACH, ENETUNREACH
+from libc.errno cimport EAGAIN, EALREADY, ECONNABORTED, EHOSTUNREACH, ENETUNREACH
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from usnet.memory.arena cimport NONE
@@ -7,7 +7,7 @@ from usnet.tcp.aside cimport marks_end_at, marks_room, marks_sent
 from usnet.tcp.blocks cimport blocks_due, blocks_fit
 from usnet.tcp.charge cimport charge_frame, charge_grow
 from usnet.tcp.chrono cimport chrono_begin, chrono_output
-from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.congestion.ops cimport CC_FAILED, cc_table
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
 from usnet.tcp.recovery.scoreboard cimport (
     board_below, board_hole, board_last_hole, board_lost, board_pipe, board_room, board_skip, board_top, scoreboard,
@@ -19,10 +19,11 @@ from usnet.tcp.sent cimport note_acked, note_new, note_sent
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
-    T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ASIDE, TF_ACK_NOW,
+    PACED_FALLIBLE, PACED_TIME, T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ASIDE, TF_ACK_NOW,
     TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_NODELAY, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_UNPUSHED,
     TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
+from usnet.tcp.teardown cimport tcp_end_reset
 from usnet.tcp.urgent cimport urgent_pointer
 from usnet.tcp.timers cimport tcb_arm, tcp_arm, tcp_patience, tcp_rto
 from usnet.wire.seq cimport seq_gt, seq_lt, seq_max
@@ -109,7 +110,7 @@ cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, bint push,
     if status != -EALREADY and (not blocks_due(k) or blocks_fit(k, n)):
         note_acked(k)                       # else an ACK (with blocks) stays owed
     note_sent(t, c, seq, n + fin, n, now)
-    if k.pacer != NONE and n:
+    if k.paced & PACED_TIME and n:
         pacing_sent(t, k, n, now)
     return 0
 
@@ -163,7 +164,7 @@ cdef uint32_t one_frame(tcp_state *t, const tcb *k, uint32_t n, uint32_t left, i
 
 cdef inline bint calm(const tcp_state *t, const tcb *k) noexcept nogil:
     """Whether all that is out is out once, nothing is known to be missing, the stream goes on, and nothing is to be done as another system would."""
-    return (k.board == NONE and k.dupacks == 0 and k.snd_nxt == k.snd_max and k.pacer == NONE
+    return (k.board == NONE and k.dupacks == 0 and k.snd_nxt == k.snd_max and not k.paced
             and not k.flags & (TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_MARKS | TF_UNPUSHED)
             and k.snd_nxt - k.snd_una <= k.snd.span and not (t.config.push_bursts or t.config.wide_growth or t.config.charged_buffers))
 
@@ -201,6 +202,30 @@ cdef int output_calm(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nog
     return 0
 
 
+cdef inline bint has_none(const tcp_state *t, const tcb *k) noexcept nogil:
+    """Whether it has nothing to say: nothing waits, nothing is out, no FIN is to follow, and output_data() would change nothing."""
+    return (k.snd.span == 0 and k.snd_una == k.snd_max and k.chrono == CHRONO_NONE and not k.no_room and not t.config.charged_buffers
+            and (k.flags & (TF_FIN_QUEUED | TF_FIN_SENT)) != TF_FIN_QUEUED and k.snd_nxt == k.snd_max)
+
+
+cdef inline bint has_fin(const tcp_state *t, const tcb *k) noexcept nogil:
+    """Whether all that it has to say is a FIN that was not said before."""
+    return (k.snd.span == 0 and k.snd_una == k.snd_max and k.snd_nxt == k.snd_max and (k.flags & (TF_FIN_QUEUED | TF_FIN_SENT)) == TF_FIN_QUEUED
+            and k.state != TCPS_SYN_RECEIVED and k.board == NONE and not k.flags & (TF_PROBE | TF_MARKS) and not t.config.wide_growth)
+
+
+cdef int output_fin(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nogil:
+    """output_data() of such a connection. 0 or -EAGAIN."""
+    if segment_send(t, k, k.snd_nxt, TH_ACK | TH_FIN, 0, 0, now) == -EAGAIN:
+        return -EAGAIN
+    k.flags = (k.flags | TF_FIN_SENT) & ~<uint32_t>TF_FORCE
+    if not blocks_due(k) or blocks_fit(k, 0):
+        note_acked(k)
+    note_new(t, c, k, k.snd_nxt, 1, 0, now)
+    k.snd_nxt += 1
+    return 0
+
+
 cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """New data (and, behind a retransmission timeout, old) as far as windows, Nagle and the ring allow."""
     cdef tcb *k = tcb_at(t, c)
@@ -229,7 +254,7 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         n = left if left < n else n
         if k.flags & TF_MARKS:
             n = marks_room(t, k, k.snd_nxt, n)
-        if k.pacer != NONE and n:
+        if k.paced & PACED_TIME and n:
             n = pacing_room(t, k, n, now)
             if n == 0:
                 break
@@ -330,7 +355,7 @@ cdef int resend_holes(tcp_state *t, uint32_t c, bint doubtful, int64_t now) noex
     cdef uint32_t below = board_top(b, k.snd_una) if doubtful else board_lost(b, k.snd_una, k.mss)
     cdef uint32_t pipe = board_pipe(b, k.snd_una, k.snd_max, k.mss), seq = 0, n
     cdef bint rescue
-    while k.cc.cwnd >= pipe + k.mss and (k.pacer == NONE or pacing_room(t, k, k.mss, now)):
+    while k.cc.cwnd >= pipe + k.mss and (not k.paced & PACED_TIME or pacing_room(t, k, k.mss, now)):
         n = board_hole(b, seq_max(b.high_rxt, k.snd_una), below, k.mss, &seq)
         rescue = n == 0 and doubtful and seq_gt(k.snd_una, b.rescue)
         if rescue:
@@ -387,8 +412,11 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef int status = 0
     cdef bint repair
+    if k.paced & PACED_FALLIBLE and k.cc.wants & CC_FAILED:
+        tcp_end_reset(t, c, ECONNABORTED, now)  # what it was, the application finds out from the controller
+        return 0
     if k.state == TCPS_ESTABLISHED and not k.flags & (TF_REXMT_NOW | TF_RECOVERY | TF_ACK_NOW) and (not k.flags & TF_DELACK or k.deadline[T_DELACK]):
-        return output_data(t, c, now)       # nothing else is due
+        return 0 if has_none(t, k) else output_data(t, c, now)      # nothing else is due
     if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
         status = output_syn(t, c, now)
         if status or k.state == TCPS_SYN_SENT:
@@ -400,8 +428,8 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     repair = k.board != NONE and k.flags & TF_RECOVERY
     if repair:
         status = resend_holes(t, c, False, now)
-    if status == 0 and (k.state != TCPS_SYN_RECEIVED or k.fastopen & TFO_PASSIVE):
-        status = output_data(t, c, now)
+    if status == 0 and not has_none(t, k) and (k.state != TCPS_SYN_RECEIVED or k.fastopen & TFO_PASSIVE):
+        status = output_fin(t, c, k, now) if has_fin(t, k) else output_data(t, c, now)
     if status == 0 and repair:
         status = resend_holes(t, c, True, now)
     if status == 0 and k.flags & TF_ACK_NOW:

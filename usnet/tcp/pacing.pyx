@@ -1,10 +1,11 @@
 """Rates and bursts. A burst has what a millisecond brings at the connection's rate, two segments at least and 64 KiB at most, as in Linux."""
 from libc.errno cimport ENOBUFS
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.tcp.congestion.ops cimport CC_PACED, WINDOW_LIMIT
+from usnet.tcp.tcb cimport PACED_TIME
 from usnet.tcp.timers cimport timer_hang
 
 cdef enum:
@@ -18,6 +19,7 @@ cdef pacer *need(tcp_state *t, tcb *k) noexcept nogil:
         k.pacer = arena_take(&t.pacers)
         if k.pacer == NONE:
             return NULL
+        k.paced |= PACED_TIME
         memset(pacer_at(t, k), 0, sizeof(pacer))
     return pacer_at(t, k)
 
@@ -26,6 +28,7 @@ cdef void pacing_give(tcp_state *t, tcb *k) noexcept nogil:
     if k.pacer != NONE:
         arena_give(&t.pacers, k.pacer)
         k.pacer = NONE
+        k.paced &= ~<uint8_t>PACED_TIME
 
 
 cdef void pacing_settle(tcp_state *t, tcb *k) noexcept nogil:

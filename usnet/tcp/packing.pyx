@@ -11,7 +11,7 @@ from usnet.tcp.record cimport (
     REST_ACTIVE, REST_KEEP, REST_LATER, REST_LINGER, REST_PASSIVE, REST_QUICK, REST_RECOVER, REST_STATE, history, record, tally, terms,
 )
 from usnet.tcp.state cimport record_at, tcp_state, terms_at
-from usnet.tcp.tcb cimport T_KEEP, T_LINGER, TF_FIN_HELD, tcb
+from usnet.tcp.tcb cimport PACED_FALLIBLE, PACED_TIME, T_KEEP, T_LINGER, TF_FIN_HELD, tcb
 
 
 cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
@@ -173,6 +173,7 @@ cdef void remember(const history *h, tcb *k) noexcept nogil:
     k.total_rto = h.total_rto
     k.cc = h.cc
     k.pacer, k.cc_block = h.pacer, h.cc_block
+    k.paced = (PACED_TIME if h.pacer != NONE else 0) | (PACED_FALLIBLE if h.cc.number else 0)
     k.recover = h.recover
     k.snd_wl1 = h.snd_wl1
     k.snd_wl2 = h.snd_wl2
@@ -232,6 +233,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     take_terms(terms_at(t, r.terms), k)
     k.tune_at = autotune_half(t, k)
     k.cc.wants = <uint8_t>cc_table(k.cc_ops).wants
+    k.cc.number = cc_table(k.cc_ops).number
     if r.timer != NONE:
         k.timer_at = deadline = wheel_deadline(t.timers, r.timer)
     if r.history != NONE:

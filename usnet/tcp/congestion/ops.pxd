@@ -50,13 +50,14 @@ cdef struct cc_state:
     uint8_t step                # segments that one ACK lets cwnd grow by in slow start at most (L of RFC 3465); 0: by all that it acknowledges
     uint8_t hystart             # HYSTART_* (congestion/hystart)
     uint8_t wants               # CC_*
+    uint8_t number              # cc_ops.number
     # From here on all is 0 in a connection that nothing has happened to
     uint32_t acked              # bytes acknowledged since cwnd last grew in congestion avoidance (RFC 3465)
     uint32_t prior_cwnd         # bytes: before the episode of losses or marks that runs, or ran last (RFC 4015); 0: there was none
-    uint32_t prior_ssthresh     # bytes: the same
-    uint64_t pacing_rate        # bytes a second; 0: what may leave leaves at once
     int64_t epoch               # ns when this congestion avoidance began, for controllers that count by time; 0: none runs
     int64_t limited_since       # ns since when it is not cwnd that holds the sender back, while `epoch` runs; 0: it is
+    uint64_t pacing_rate        # bytes a second; 0: what may leave leaves at once
+    uint32_t prior_ssthresh     # bytes: the same
     hystart hs
     uint64_t priv[12]           # [CC_WORDS] the controller's own; zero when it starts
 
@@ -96,6 +97,7 @@ cdef struct rate_sample:
 cdef struct cc_ops:
     const char *name
     uint32_t wants              # CC_*
+    uint8_t number              # for its own use, where one file makes several: connections have it in cc_state. Not 0: it may fail (CC_FAILED)
     uint32_t block              # bytes that it needs beyond cc_state.priv, at most CC_BLOCK (0: none)
     # A connection starts (or restarts after idling, or with another controller): IW10 (RFC 6928), one segment when the SYN was lost (RFC 5681, 3.1)
     void (*start)(cc_state *cc, uint32_t mss, bint syn_lost) noexcept nogil
