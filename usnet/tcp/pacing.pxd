@@ -11,9 +11,10 @@ from usnet.tcp.tcb cimport tcb
 
 cdef struct pacer:
     int64_t next_at             # ns: when the next burst may leave
+    int64_t began               # ns: when the newest did
     int64_t deadline            # ns: when output is asked for again, since bytes wait for next_at; 0: none do
     uint64_t max_rate           # bytes a second at most (SO_MAX_PACING_RATE); 0: no limit
-    uint32_t left               # bytes that this burst may still have
+    uint32_t left               # bytes that it may still have, at that time
 
 # What the connection's controller and settings come to: takes a struct pacer or gives it back.
 cdef void pacing_settle(tcp_state *t, tcb *k) noexcept nogil

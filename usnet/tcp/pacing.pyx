@@ -73,7 +73,7 @@ cdef uint32_t pacing_room(tcp_state *t, tcb *k, uint32_t n, int64_t now) noexcep
     cdef pacer *p = pacer_at(t, k)
     cdef uint64_t rate
     cdef int64_t late
-    if p.left == 0:
+    if p.left == 0 or p.began != now:
         rate = pacing_rate(t, k)
         if rate == 0:
             return n
@@ -82,6 +82,7 @@ cdef uint32_t pacing_room(tcp_state *t, tcb *k, uint32_t n, int64_t now) noexcep
             if k.timer == NONE or p.deadline < k.timer_at:
                 timer_hang(t, k, k.id, p.deadline)
             return 0
+        p.began = now
         p.left = burst(k, rate)
         late = <int64_t>(<uint64_t>p.left * SECOND // rate) // 2
         if now - p.next_at > late:

@@ -25,6 +25,8 @@ cdef void settle(tcp_state *t, tcb *k) noexcept nogil:
     k.timed &= ~<uint8_t>(FLIGHT_RATES | FLIGHT_RTT)
     if k.cc.wants & CC_RATE or t.config.delivery_rate:
         k.timed |= FLIGHT_RATES
+        if k.snd_max == k.snd_una:
+            k.burst_at = 0                  # what leaves next is a burst of its own, also where no time has passed
     if k.cc.hystart >= (HYSTART_CUBIC if k.cc.wants & CC_HYSTART else HYSTART_ALL):
         k.timed |= FLIGHT_RTT
     pacing_settle(t, k)
