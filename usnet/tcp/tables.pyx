@@ -24,8 +24,12 @@ from usnet.memory.ranges cimport ranges
 from usnet.memory.wheel cimport wheel, wheel_cancel
 from usnet.tcp.congestion.ops cimport CC_NEWRENO
 from usnet.tcp.cookies cimport COOKIE_FULL
+from usnet.tcp.accecn cimport accecn
+from usnet.tcp.ecn cimport TCP_ECN_ACCEPT
 from usnet.tcp.fast cimport FASTOPEN_CLIENT, fast_free, fast_init, fast_reset
 from usnet.tcp.fastopen cimport fastopen_over
+from usnet.tcp.metrics cimport metrics_free, metrics_init, metrics_reset
+from usnet.tcp.mtu cimport mtu_search
 from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.record cimport REST_STATE, record
 from usnet.tcp.aside cimport aside_drop, aside_need, asides_free, asides_init, asides_reset
@@ -67,6 +71,16 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.delack_small = g.drop_synfin = g.idle_restart = 1
     g.slow_start_step = 2
     g.lifetime_counters = 1
+    g.ecn = TCP_ECN_ACCEPT
+    g.ecn_option = 2
+    g.ecn_option_beacon = 3
+    g.ecn_fallback = 1
+    g.mtu_blackhole = 3
+    g.base_mss = 1024
+    g.mtu_floor = 48
+    g.mtu_threshold = 8
+    g.mtu_raise = 600000 * <int64_t>MS
+    g.metrics_timeout = 3600000 * <int64_t>MS
     g.syncookies = COOKIE_FULL
     g.icmp_ends = g.mtu_patience = g.rfc1337 = 1
     g.max_orphans = 65536
@@ -118,10 +132,12 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
             or arena_init(&t.signers, sizeof(signer), MAX_SIGNERS, 8)
             or arena_init(&t.boards, sizeof(scoreboard), max_connections, 8) or hash_init(&t.conns, max_connections)
             or hash_init(&t.ports, 65536) or hash_init(&t.ends, max_connections) or idset_init(&t.output, max_connections)
-            or fast_init(&t.fast, max_connections)):
+            or fast_init(&t.fast, max_connections) or arena_init(&t.accecns, sizeof(accecn), max_connections, 8)
+            or arena_init(&t.searches, sizeof(mtu_search), max_connections, 8) or metrics_init(&t.metrics)):
         tcp_free(t)
         return -ENOMEM
     fast_reset(&t.fast, t.isn_key)
+    metrics_reset(&t.metrics, t.isn_key)
     return 0
 
 
@@ -137,6 +153,9 @@ cdef void tcp_free(tcp_state *t) noexcept nogil:
     hash_free(&t.ends)
     idset_free(&t.output)
     fast_free(&t.fast)
+    arena_free(&t.accecns)
+    arena_free(&t.searches)
+    metrics_free(&t.metrics)
 
 
 cdef void tcp_reset(tcp_state *t) noexcept nogil:
@@ -155,6 +174,9 @@ cdef void tcp_reset(tcp_state *t) noexcept nogil:
     memset(t.drops, 0, sizeof(t.drops))
     draw_keys(t)
     fast_reset(&t.fast, t.isn_key)
+    arena_reset(&t.accecns)
+    arena_reset(&t.searches)
+    metrics_reset(&t.metrics, t.isn_key)
 
 
 # --- Connections ------------------------------------------------------------------------------------------------------------
@@ -176,7 +198,7 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
 
 
 cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
-    k.timer = k.owner = k.ooo = k.board = k.parent = k.next = k.prev = k.listener = k.fast = NONE
+    k.timer = k.owner = k.ooo = k.board = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = NONE
     queue_init(&k.snd)
     queue_init(&k.rcv)
     k.netif = NETIF_LOOPBACK
@@ -224,6 +246,10 @@ cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil:
         k.listener = NONE
     if k.fast != NONE:
         fastopen_over(t, k)
+    if k.accecn != NONE:
+        arena_give(&t.accecns, k.accecn)
+    if k.search != NONE:
+        arena_give(&t.searches, k.search)
     tcb_finish(t, c)
     arena_give(&t.records, c)
 

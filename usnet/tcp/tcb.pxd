@@ -162,6 +162,7 @@ cdef struct tcb:
     uint8_t fastopen            # TFO_*
     uint8_t chrono              # CHRONO_*
     uint8_t no_room             # the last send found the buffer full
+    uint8_t ecn                 # ECN_* (tcp/ecn.pxd)
     # The way out
     uint32_t way                # ip_state.ways when it did, if the next one may leave the same way (ip/way); else 0
     uint32_t hop                # neighbour that it went to
@@ -181,6 +182,10 @@ cdef struct tcb:
     uint64_t fin_pos            # position of the peer's FIN while TF_FIN_HELD
     int64_t rexmt_at            # ns when a segment was last sent again; 0: never
     int64_t last_oow_ack        # ns of the last ACK in answer to an empty segment outside the window (rate limit)
+    uint32_t accecn             # its struct accecn (tcp/accecn) where ECN_ACCECN; NONE
+    uint32_t search             # its struct mtu_search (tcp/mtu) while the path MTU is looked for; NONE
+    uint32_t cwr_high           # snd_max when ECN_CWR began
+    uint32_t delivered_ce       # segments acknowledged with ECE
     uint32_t iss                # initial sequence number of ours
     uint32_t irs                # of the peer
     # What waits: begins with a line; of each queue's bytes that are near a message or two of 60 bytes are in the first line behind it

@@ -87,7 +87,8 @@ class Tcp:
         """The peer sends these segments, which the stack finds as one burst. `data`: payload other than stream(...). gso: each arrives as one frame
         of segments of so many bytes."""
         for text in texts:
-            self.cable.put(6, self.build(parse_segment(text), data), gso)
+            segment = parse_segment(text)
+            self.cable.put(6, self.build(segment, data), gso, tos=segment.ecn or 0)
         self.cable.run()
 
     def build(self, segment: Segment, data: bytes | None = None) -> bytes:
@@ -124,7 +125,7 @@ class Tcp:
         val, ecr = options["TS"]
         return val & MASK, (ecr + (self.us_ts or 0)) & MASK if ecr else 0
 
-    def read(self, when: int, tcp: TcpHeader, payload: bytes) -> Segment:
+    def read(self, when: int, tcp: TcpHeader, payload: bytes, tos: int) -> Segment:
         """A segment of usnet's with relative numbers."""
         if self.us_isn is None and tcp.flags & 2:
             self.us_isn = tcp.seq
@@ -144,7 +145,7 @@ class Tcp:
             options["sack"] = tuple((signed(a - self.isn), signed(b - self.isn)) for a, b in tcp.sack)
         seq = signed(tcp.seq - self.us_isn) if self.us_isn is not None else tcp.seq
         ack = signed(tcp.ack - self.isn) if tcp.flags & 16 else None
-        segment = Segment(flags_of(tcp.flags), seq, len(payload), ack, tcp.window, tcp.urgent or None, options, payload)
+        segment = Segment(flags_of(tcp.flags), seq, len(payload), ack, tcp.window, tcp.urgent or None, options, payload, tos & 3)
         if not tcp.flags & 4:
             self.us_end = max(self.us_end, segment.end + bool(tcp.flags & 2) + bool(tcp.flags & 1))
         return segment

@@ -4,7 +4,7 @@
     P. 1:101(100) ack 1 win 512
     R 1
 
-Flags (F S R P . U E W, where `.` is ACK; `-` for none), first and last sequence number and the length, acknowledgment,
+Flags (F S R P . U E W A, where `.` is ACK; `-` for none), in front of them in brackets the IP header's ECN field (noecn, ect0, ect1, ce), first and last sequence number and the length, acknowledgment,
 window field as it stands in the header, urgent pointer, options. Sequence numbers are relative: the SYN of each side
 has number 0. Options: mss N, wscale N, sackOK, TS val N ecr N, sack A:B, nop.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SEGMENT = re.compile(
-    r"""(?P<flags>[FSRP.UEW]+|-)
+    r"""(?:\[(?P<ecn>noecn|ect0|ect1|ce)\]\s+)?(?P<flags>[FSRP.UEWA]+|-)
     \s+(?P<seq>-?\d+)(?::(?P<end>-?\d+)\((?P<length>\d+)\))?
     (?:\s+ack\s+(?P<ack>-?\d+))?
     (?:\s+win\s+(?P<win>\d+))?
@@ -22,8 +22,10 @@ SEGMENT = re.compile(
     (?:\s*<(?P<options>[^>]*)>)?""",
     re.VERBOSE,
 )
-ORDER = "FSRPUEW."
-BITS = {"F": 1, "S": 2, "R": 4, "P": 8, ".": 16, "U": 32, "E": 64, "W": 128}
+ORDER = "FSRPUEWA."
+BITS = {"F": 1, "S": 2, "R": 4, "P": 8, ".": 16, "U": 32, "E": 64, "W": 128, "A": 256}
+ECN = ("noecn", "ect1", "ect0", "ce")
+"""Names of the ECN field's values (RFC 3168, section 5)."""
 
 
 @dataclass
@@ -38,6 +40,7 @@ class Segment:
     urg: int | None = None
     options: dict[str, Any] | None = None
     data: bytes | None = field(default=None, repr=False)
+    ecn: int | None = None
 
     @property
     def end(self) -> int:
@@ -49,7 +52,8 @@ class Segment:
         return sum(BITS[letter] for letter in self.flags)
 
     def __str__(self) -> str:
-        text = f"{self.flags or '-'} {self.seq}:{self.end}({self.length})"
+        text = f"[{ECN[self.ecn]}] " if self.ecn else ""
+        text += f"{self.flags or '-'} {self.seq}:{self.end}({self.length})"
         for name in ("ack", "win", "urg"):
             if getattr(self, name) is not None:
                 text += f" {name} {getattr(self, name)}"
@@ -62,6 +66,8 @@ class Segment:
         if expected.ack != self.ack and (expected.ack is not None or "." in self.flags):
             return False
         if expected.win is not None and expected.win != self.win:
+            return False
+        if expected.ecn is not None and expected.ecn != self.ecn:
             return False
         return expected.options is None or options_match(self.options or {}, expected.options)
 
@@ -124,4 +130,5 @@ def parse_segment(text: str) -> Segment:
         raise ValueError(f"{match['seq']}:{match['end']} is not {length} bytes: {text!r}")
     number = {name: None if match[name] is None else int(match[name]) for name in ("ack", "win", "urg")}
     options = None if match["options"] is None else parse_options(match["options"])
-    return Segment(sorted_flags(match["flags"]), seq, length, number["ack"], number["win"], number["urg"], options)
+    return Segment(sorted_flags(match["flags"]), seq, length, number["ack"], number["win"], number["urg"], options,
+                   ecn=None if match["ecn"] is None else ECN.index(match["ecn"]))

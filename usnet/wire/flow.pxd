@@ -161,3 +161,15 @@ cdef inline void flow_emit(uint8_t *p, const flow_form *m, const uint8_t *to, ui
         total += put32(l4 + 24, ts_val)
         total += put32(l4 + 28, ts_ecr)
     put_sum(l4 + 16, total)
+
+
+cdef inline void flow_unmark(uint8_t *p, const flow_form *m) noexcept nogil:
+    """What was just written leaves as Not-ECT (RFC 3168), though the form says ECT(0)."""
+    cdef uint16_t length
+    memcpy(&length, p + 16, 2)
+    p[15] &= 0xfc
+    put_sum(p + 24, <uint64_t>m.ip_sum + length + csum_number(0xffff ^ 2))
+
+
+cdef inline uint8_t flow_tos(const flow *f) noexcept nogil:
+    return f.l4[1 - IPV4_HLEN]

@@ -105,5 +105,6 @@ newreno_ops.on_partial_ack = on_partial_ack
 newreno_ops.on_recovered = on_recovered
 newreno_ops.on_sack_loss = on_sack_loss
 newreno_ops.on_sack_recovered = on_sack_recovered
+newreno_ops.on_ecn = on_sack_loss
 newreno_ops.on_rto = on_rto
 newreno_ops.on_idle = on_idle

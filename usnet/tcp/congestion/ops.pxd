@@ -35,6 +35,8 @@ cdef struct cc_ops:
     # `pipe` bytes out
     void (*on_sack_loss)(cc_state *cc, uint32_t flight, int64_t now) noexcept nogil
     void (*on_sack_recovered)(cc_state *cc, uint32_t pipe) noexcept nogil
+    # Routers mark instead of dropping, with `flight` bytes out: one reduction, of both windows at once (RFC 3168, 6.1.2)
+    void (*on_ecn)(cc_state *cc, uint32_t flight, int64_t now) noexcept nogil
     # Retransmission timeout with `flight` bytes out; again: of the same segment
     void (*on_rto)(cc_state *cc, uint32_t flight, bint again) noexcept nogil
     # Nothing was sent for longer than an RTO (RFC 5681, 4.1)
