@@ -4,9 +4,10 @@ import argparse
 import json
 import sys
 
-from benchmarks import benches, building, cases, plain, rows, vast
+from benchmarks import benches, building, cases, plain, rows, vast, wan
 
-OTHERS = {"idle": vast.idle, "hold": vast.hold, "churn": vast.churn}
+OTHERS = {"idle": vast.idle, "hold": vast.hold, "churn": vast.churn, "wan": wan.rows}
+WANTS = {"wan": wan.missing}
 NAMES = list(dict.fromkeys([*benches.CASES, *OTHERS, *plain.CASES]))
 
 
@@ -31,7 +32,7 @@ def options(argv):
 
 def measure(name, found):
     """All rows of a benchmark."""
-    lacking = building.missing() if name in benches.CASES or name in OTHERS else None
+    lacking = WANTS.get(name, building.missing)() if name in benches.CASES or name in OTHERS else None
     if lacking:
         print(f"{name}: missing: {lacking}", file=sys.stderr)
     else:

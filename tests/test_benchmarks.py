@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks import building, cases, kernel, loopback, lwip, memory, native, plain, python_echo, rows, sim, tap, work
+from benchmarks import building, cases, kernel, loopback, lwip, memory, native, plain, python_echo, rows, sim, tap, wan, work
 
 KEYS = {"bench", "case", "ours", "peer", "peer_name", "unit", "ratio", "spread", "peer_spread"}
 needs_compiler = pytest.mark.skipif(building.missing() is not None, reason=f"missing: {building.missing()}")
@@ -184,3 +184,16 @@ def test_bulk_over_tap_runs_on_usnet_and_through_the_forwarder(monkeypatch, work
     for end in (tap.usnet_end, tap.forwarder_end):
         wall, processor = tap.run(end, work, offload)
         assert wall > 0 and processor > 0
+
+
+@pytest.mark.needs("root", "tun")
+def test_goodput_is_told_for_all_three_ways_of_taking_part():
+    if lacking := wan.missing():
+        pytest.skip(f"missing: {lacking}")
+    for end, role in ((wan.kernel_ends, "send"), (wan.usnet_end, "send"), (wan.usnet_end, "receive")):
+        assert wan.goodput(end, role, "reno", "0.01", 2, 0.4) > 0.1
+
+
+def test_a_frame_of_the_data_is_lost_and_acknowledgments_are_not():
+    lossy, late = wan.rules("0.05", 20, "a->b")
+    assert (lossy.do, lossy.at, late.do, late.at) == ("drop", "a->b", "delay(10000us)", "both")

@@ -1,7 +1,8 @@
 """The bugs of `python -m tests.properties.planted` can still be planted: each line is there, once."""
 import pytest
 
-from tests.properties.planted import BUGS, ROOT
+from tests.planting import ROOT
+from tests.properties.planted import BUGS
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)

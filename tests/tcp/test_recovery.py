@@ -77,6 +77,13 @@ def test_the_window_is_halved_inflated_and_deflated():
     assert tcp.snapshot()["cc"]["ssthresh"] == 5000
 
 
+def test_what_is_out_is_halved_and_not_what_might_have_been():
+    """RFC 5681, equation 4: FlightSize, not cwnd."""
+    tcp = in_flight(6)
+    tcp.rx(*[". 1:1(0) ack 1"] * 3)
+    assert tcp.snapshot()["cc"]["ssthresh"] == 3000
+
+
 def test_what_limited_transmit_sent_does_not_count_in_the_flight():
     """RFC 5681, 3.2, step 2."""
     tcp = in_flight(10)

@@ -16,6 +16,8 @@ ADDRESS = st.fixed_dictionaries({"hi": st.integers(0, (1 << 64) - 1), "lo": st.i
 NONE = 0xFFFFFFFF
 RTT_TIMED, FIN_RECEIVED, FIN_HELD = 0x800, 0x40, 0x2000000
 NUMBERS = ("rcv_nxt", "last_ack_sent", "snd_una", "snd_nxt", "snd_max", "recover", "snd_wl1", "snd_wl2", "irs", "iss", "rcv_adv")
+HYSTART = ("last_min", "this_min", "baseline", "end", "began", "samples", "rounds", "left")
+CONTROLLED = {"acked": U32, "prior_cwnd": U32, "prior_ssthresh": U32, "pacing_rate": NS, "epoch": NS, "limited_since": NS}
 FIELDS = {
     **dict.fromkeys(NUMBERS, SEQ),
     **dict.fromkeys(("snd_wnd", "ts_recent", "flags", "owner", "ts_offset", "sndbuf", "rcvbuf", "max_window", "way", "hop"), U32),
@@ -25,8 +27,12 @@ FIELDS = {
     **dict.fromkeys(("ts_recent_at", "srtt", "rttvar", "min_rtt", "rto", "last_recv", "stalled_since", "last_send", "rexmt_at"), NS),
     **dict.fromkeys(("last_oow_ack", "keep_idle", "keep_interval", "user_timeout", "rcv_pos", "retransmits", "timer_at", "fin_pos"), NS),
     **dict.fromkeys(("laddr", "raddr"), ADDRESS),
-    "cc": st.fixed_dictionaries({**dict.fromkeys(("cwnd", "ssthresh", "mss", "acked"), U32), "step": st.just(0),
-                                 "priv": st.sampled_from([[0, 0], [1, 0]])}),
+    "cc": st.fixed_dictionaries({
+        **dict.fromkeys(("cwnd", "mss"), U32), "ssthresh": st.just(1 << 30) | U32, "step": st.just(0), "hystart": st.just(0), "wants": st.just(0),
+        **{name: st.just(0) | drawn for name, drawn in CONTROLLED.items()},
+        "hs": st.just(dict.fromkeys(HYSTART, 0)) | st.fixed_dictionaries({name: st.integers(0, 255) for name in HYSTART} | {"began": st.just(1)}),
+        "priv": st.just([0] * 12) | st.lists(NS, min_size=12, max_size=12),
+    }),
     "quick": st.integers(0, 63),
     **dict.fromkeys(("segs_in", "segs_out", "data_segs_in", "data_segs_out", "dsacks", "ooo_segs", "total_rto"), st.integers(0, 3) | U32),
     **dict.fromkeys(("snd_pos", "bytes_retrans", "busy", "rwnd_limited", "sndbuf_limited", "last_data"), NS),
@@ -38,8 +44,9 @@ FIELDS = {
     "timer": st.sampled_from([0, NONE]),
     **dict.fromkeys(("ooo", "board", "parent", "next", "prev", "listener", "fast"), st.sampled_from([NONE, NONE, NONE, 3])),
 }
-# What links those that are awake; what means nothing without TF_RTT_TIMED, with which nobody rests; the form, made anew.
-MEANINGLESS = {"id", "older", "newer", "mark", "terms", "rtt_seq", "rtt_start", "form", "most_out", "usage_seq", "chrono_since"}
+# What links those that are awake; what means nothing without TF_RTT_TIMED, with which nobody rests, or with nothing out; the form, made anew.
+MEANINGLESS = {"id", "older", "newer", "mark", "terms", "rtt_seq", "rtt_start", "form", "most_out", "usage_seq", "chrono_since", "burst_at", "last_seq",
+               "ack_rtt"}
 IDLE = {"snd_una": 7, "snd_nxt": 7, "snd_max": 7, "snd_wl2": 7, "recover": 7, "rcv_nxt": 9, "last_ack_sent": 9, "snd_wl1": 9, "irs": 8}
 
 

@@ -46,6 +46,8 @@ PROBING = ("off", "blackhole", "always")
 """When path MTUs are probed for, by its numbers (MTU_* of usnet.tcp.mtu; Linux's net.ipv4.tcp_mtu_probing)."""
 COOKIES = ("off", "full", "always")
 """When SYN cookies are sent, by their numbers (COOKIE_* of usnet.tcp.cookies)."""
+RECOVERIES = ("sack", "rack")
+"""How losses are found where both ends agreed on SACK, by their numbers (RECOVERY_* of usnet.tcp.state)."""
 CONTROLLERS = ("newreno",)
 """Congestion controllers, by their numbers (CC_* of usnet.tcp.congestion.ops)."""
 UNITS = {"time": ["ns"], "size": ["bytes"]}
@@ -153,6 +155,7 @@ class Tcp(Table):
     lifetime_counters: bool = switch(True, "TCP_INFO counts over times of rest: 32 bytes of an idle connection that has carried data")
     slow_start_step: int = count(2, 0, 255, "segments that one ACK lets the window grow by in slow start (L of RFC 3465); 0: no limit")
     idle_restart: bool = switch(True, "the congestion window begins anew after an idle time (RFC 5681, 4.1)")
+    recovery: str = choice("sack", RECOVERIES, "how losses are found with SACK: by its reports (RFC 6675), or by time, with probes (RFC 8985)")
     cc: str = choice("newreno", CONTROLLERS, "congestion controller")
     rto_initial: int = time(10**9, 1, YEARS, "retransmission timeout before the first measurement (RFC 6298)")
     rto_min: int = time(200 * 10**6, 0, YEARS, "shortest retransmission timeout, and by how much it exceeds a longer round trip at least")
@@ -337,6 +340,7 @@ class Settings:
         driver = {name: getattr(self.driver, name) for name in ("burst", "rounds", "tx_retry")}
         values = {**dataclasses.asdict(self.tcp), **dataclasses.asdict(self.ip), **driver}
         values["cc"] = CONTROLLERS.index(values["cc"])
+        values["recovery"] = RECOVERIES.index(values["recovery"])
         values["option_layout"] = LAYOUTS.index(values["option_layout"])
         values["error_rules"] = ERRORS.index(values["error_rules"])
         values["ecn"] = ECN.index(values["ecn"])

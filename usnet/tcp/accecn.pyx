@@ -1,6 +1,7 @@
 """AccECN (RFC 9768). A receiver counts what arrives by its mark and tells with each segment, in three bits of the header, how many packets had CE, modulo
 8, and in an option how many bytes had which mark. A sender reads from that how many of its packets were marked."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memset
 
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.tcp.ecn cimport ECN_ACCECN, ECN_CE, ECN_ECT_0, ECN_ECT_1, ECN_FIELD, ECN_NOT_ECT, ECN_RFC3168, ECN_SEEN, ecn_slow_down
@@ -56,7 +57,8 @@ cdef void accecn_begin(tcp_state *t, tcb *k) noexcept nogil:
     if k.accecn == NONE:
         k.ecn = 0
         return
-    accecn_at(t, k)[0] = accecn(first=1)
+    memset(accecn_at(t, k), 0, sizeof(accecn))
+    accecn_at(t, k).first = 1
     k.ecn |= ECN_ACCECN
     k.way = 0                               # all of it takes the long way
 

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.tcp.accecn cimport accecn_at, accecn_begin, accecn_over, accecn_syn_flags, accecn_synack_arrived
+from usnet.tcp.congestion.abe cimport cc_abe
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.output cimport tcp_ack_now, tcp_flight, tcp_want_output
 from usnet.tcp.state cimport tcb_at, tcp_state
@@ -108,6 +109,8 @@ cdef void ecn_slow_down(tcp_state *t, uint32_t c, uint32_t ack, int64_t now) noe
     if (k.ecn & ECN_CWR and not seq_gt(ack, k.cwr_high)) or k.flags & TF_RECOVERY or seq_lt(k.snd_una, k.recover) or flight == 0:
         return
     cc_table(k.cc_ops).on_ecn(&k.cc, flight, now)
+    if t.config.abe:
+        cc_abe(&k.cc, flight)
     k.ecn |= ECN_CWR
     k.cwr_high = k.snd_max
     ecn_reduced(k)

@@ -15,10 +15,12 @@ from usnet.tcp.ecn cimport ecn_begin, ecn_established, ecn_syn_arrived
 from usnet.tcp.fastopen cimport fastopen_answered, fastopen_arrived, fastopen_confirmed
 from usnet.tcp.mtu cimport mtu_established
 from usnet.tcp.output cimport tcp_want_output
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK
 from usnet.tcp.rtt cimport tcp_rtt_sample
 from usnet.tcp.segment cimport segment_our_mss, segment_refuse, segment_send_syn, segment_window
 from usnet.tcp.signature cimport signature_borrow, signature_find, signature_inherit
 from usnet.tcp.state cimport (
+    RECOVERY_RACK,
     TDROP_ACCEPT_QUEUE_FULL, TDROP_BAD_ACK, TDROP_LISTEN_FLAGS, TDROP_NO_ACK, TDROP_NO_MEMORY, TDROP_RST_SEQ, TDROP_SYN_QUEUE_FULL,
     count_drop, listener, listener_at, tcb_at, tcb_live, tcp_state,
 )
@@ -361,6 +363,7 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     if not k.fastopen & TFO_PASSIVE:
         cc_table(k.cc_ops).start(&k.cc, k.mss, k.syn_retries > 0)
     k.cc.step = t.config.slow_start_step
+    k.cc.wants = <uint8_t>cc_table(k.cc_ops).wants
     if not k.quick:
         k.quick = t.config.quick_acks
     if k.ecn:
@@ -368,6 +371,7 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     k.flags |= TF_CONNECTED
     k.last_recv = k.last_send = k.last_data = now
     tcp_set_state(t, k, TCPS_ESTABLISHED)
+    k.timed = FLIGHT_RACK if t.config.recovery == RECOVERY_RACK and k.flags & TF_SACK else 0
     if k.flags & TF_FIN_QUEUED:             # shut down before it was up
         tcp_set_state(t, k, TCPS_FIN_WAIT_1)
     if k.flags & TF_KEEPALIVE:

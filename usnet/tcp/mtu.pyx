@@ -1,6 +1,7 @@
 """The search for the path MTU. Probes are segments of what waits in the send queue anyway: nothing is sent for their sake. One that is lost is sent again in
 segments that get through, and the congestion window knows nothing of it (RFC 4821, section 7.5)."""
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
+from libc.string cimport memset
 
 from usnet.ip.config cimport ip_mtu
 from usnet.memory.arena cimport NONE, arena_take
@@ -48,7 +49,8 @@ cdef bint begin(tcp_state *t, tcb *k) noexcept nogil:
     if k.search == NONE:
         return False
     s = search_at(t, k)
-    s[0] = mtu_search(low=base(t), high=high)
+    memset(s, 0, sizeof(mtu_search))
+    s.low, s.high = base(t), high
     return True
 
 

@@ -1,11 +1,11 @@
 """From a TCB to a record and back: what is left out has the value that it has in any connection at rest."""
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
 from usnet.memory.arena cimport NONE, arena_at
 from usnet.memory.pieces cimport queue_init
 from usnet.memory.wheel cimport wheel_deadline
-from usnet.tcp.congestion.ops cimport WINDOW_LIMIT
+from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_table
 from usnet.tcp.record cimport (
     REST_ACTIVE, REST_KEEP, REST_LATER, REST_LINGER, REST_PASSIVE, REST_QUICK, REST_RECOVER, REST_STATE, history, record, tally, terms,
 )
@@ -37,6 +37,7 @@ cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
     m.fastopen = k.fastopen
     m.uto = k.uto
     m.ecn = k.ecn
+    m.timed = k.timed
 
 
 cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
@@ -62,6 +63,7 @@ cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
     k.fastopen = m.fastopen
     k.uto = m.uto
     k.ecn = m.ecn
+    k.timed = m.timed
 
 
 cdef void pack(const tcb *k, record *r) noexcept nogil:
@@ -147,9 +149,7 @@ cdef void tell(const tcb *k, history *h) noexcept nogil:
     h.delivered_ce = k.delivered_ce
     h.accecn = k.accecn
     h.search = k.search
-    h.ssthresh = k.cc.ssthresh
-    h.acked = k.cc.acked
-    h.behind_timeout = <uint32_t>k.cc.priv[0]
+    h.cc = k.cc
     h.recover = k.recover
     h.snd_wl1 = k.snd_wl1
     h.snd_wl2 = k.snd_wl2
@@ -173,9 +173,7 @@ cdef void remember(const history *h, tcb *k) noexcept nogil:
     k.delivered_ce = h.delivered_ce
     k.accecn = h.accecn
     k.search = h.search
-    k.cc.ssthresh = h.ssthresh
-    k.cc.acked = h.acked
-    k.cc.priv[0] = h.behind_timeout
+    k.cc = h.cc
     k.recover = h.recover
     k.snd_wl1 = h.snd_wl1
     k.snd_wl2 = h.snd_wl2
@@ -225,11 +223,12 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.last_send = r.last_recv - r.sent_before
     k.rcv_pos = <uint32_t>(r.rcv_nxt - r.irs - 1)
     k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
-    k.ooo = k.board = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = NONE
+    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = NONE
     k.cc.step = t.config.slow_start_step
     queue_init(&k.snd)
     queue_init(&k.rcv)
     take_terms(terms_at(t, r.terms), k)
+    k.cc.wants = <uint8_t>cc_table(k.cc_ops).wants
     if r.timer != NONE:
         k.timer_at = deadline = wheel_deadline(t.timers, r.timer)
     if r.history != NONE:

@@ -6,6 +6,7 @@ wakes whoever is asked for. tcp/state.pyx packs and unpacks.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from usnet.tcp.congestion.ops cimport cc_state
 from usnet.wire.addr cimport ip_addr
 
 # record.state, above the tcp_phase
@@ -82,6 +83,7 @@ cdef struct terms:
     uint8_t fastopen
     uint8_t uto
     uint8_t ecn
+    uint8_t timed
     uint32_t refs               # connections that have it; from here on nothing is compared
     uint32_t tag                # in the table of terms
 
@@ -96,9 +98,7 @@ cdef struct tally:
 
 # Of a connection at rest to which something has happened: losses, more than 4 GiB, silence for longer than a second behind its last data.
 cdef struct history:
-    uint32_t ssthresh
-    uint32_t acked
-    uint32_t behind_timeout     # cc_state.priv[0]
+    cc_state cc
     uint32_t recover
     uint32_t snd_wl1
     uint32_t snd_wl2

@@ -15,6 +15,7 @@ cdef inline void tcp_rtt_sample(tcp_state *t, tcb *k, int64_t rtt) noexcept nogi
     cdef int64_t error, spread
     if rtt < 1:
         rtt = 1
+    k.ack_rtt = rtt
     if k.min_rtt == 0 or rtt < k.min_rtt:
         k.min_rtt = rtt
     if k.srtt == 0:                         # (2.2) the first measurement

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from usnet.tcp.output cimport tcp_flight
+from usnet.tcp.recovery.flight cimport flight_leaves
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tcb cimport T_DELACK, T_REXMT, TF_ACK_NOW, TF_DELACK, TF_PROBE, TF_RTT_TIMED, tcb
 from usnet.tcp.timers cimport tcb_arm, tcp_disarm, tcp_patience
@@ -19,6 +20,7 @@ cdef inline void note_usage(tcb *k) noexcept nogil:
 cdef inline void note_new(tcp_state *t, uint32_t c, tcb *k, uint32_t seq, uint32_t n_seq, uint32_t n, int64_t now) noexcept nogil:
     """n_seq sequence numbers from snd_max on are out for the first time, n of them bytes: RTT timing, the retransmission timer."""
     t.counters.bytes_out += n
+    flight_leaves(t, k, seq, now)
     if not (k.flags & TF_RTT_TIMED):
         k.flags |= TF_RTT_TIMED
         k.rtt_seq = seq + (n_seq if n <= k.mss else k.mss)      # of a large frame, its first segment

@@ -45,6 +45,11 @@ cdef enum tcp_drop:
     TDROP_ICMP                  # ICMP error that fits no connection, is outside its window, or is not acted upon (RFC 5461: soft ones)
     TCP_DROPS
 
+# tcp_config.recovery: how losses are found and mended where both ends agreed on SACK.
+cdef enum:
+    RECOVERY_SACK = 0           # by what the peer reports (RFC 6675)
+    RECOVERY_RACK = 1           # by time, with tail loss probes (RFC 8985) and proportional rate reduction (RFC 9937)
+
 cdef struct tcp_config:
     uint32_t sndbuf             # bytes, at most 1 GiB; default 1 MiB
     uint32_t rcvbuf             # bytes, at most 1 GiB; default 1 MiB
@@ -98,6 +103,7 @@ cdef struct tcp_config:
     uint8_t rto_spread          # 1: the RTO exceeds SRTT by rto_min at least, as in Linux; else only where SRTT is as long
     uint8_t slow_start_step     # segments that one ACK lets cwnd grow by in slow start at most (L of RFC 3465); 0: no limit; default 2
     uint8_t idle_restart        # 1: after an RTO without sending cwnd is that of a start (RFC 5681, 4.1); default
+    uint8_t recovery            # RECOVERY_*
     uint8_t cc                  # CC_*
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     uint8_t error_rules         # ERRORS_* (tcp/icmp): which ICMP errors end an attempt to connect, and what applications hear of them and of resets
@@ -167,6 +173,7 @@ cdef struct tcp_state:
     arena listeners             # of listener
     arena ooos                  # of ranges
     arena boards                # of scoreboard
+    arena flights               # of flight (recovery/flight)
     arena signers               # of signer (tcp/signature)
     arena accecns               # of accecn
     arena searches              # of mtu_search

@@ -12,12 +12,13 @@ from usnet.memory.prefetch cimport prefetch
 from usnet.memory.wheel cimport wheel, wheel_add, wheel_free, wheel_init
 from usnet.tcp.ecn cimport ECN_CWR
 from usnet.tcp.packing cimport count, pack, tell, terms_of, unpack
+from usnet.tcp.recovery.flight cimport flight_give
 from usnet.tcp.record cimport REST_KEEP, REST_LINGER, history, record, tally, terms
 from usnet.tcp.tcb cimport (
     T_DELACK, T_KEEP, T_LINGER, T_REXMT, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_2, TCPS_TIME_WAIT,
     TF_ACK_NOW, TF_DELACK, TF_FIN_HELD, TF_FIN_RECEIVED, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, tcb,
 )
-from usnet.tcp.congestion.ops cimport WINDOW_LIMIT
+from usnet.tcp.congestion.ops cimport cc_table, cc_untouched
 
 cdef enum:
     MAX_TERMS = 65535           # record.terms has 16 bits
@@ -257,10 +258,12 @@ cdef bint may_rest(const tcp_state *t, const tcb *k) noexcept nogil:
         return False                        # data is missing before it
     if k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE or k.fast != NONE:
         return False
-    if (k.dsack_left != k.dsack_right or (k.ecn & ECN_CWR and k.cwr_high != k.snd_una) or k.last_ack_sent != k.rcv_nxt or k.keep_probes or k.unanswered or k.stalled_since
+    if k.ecn & ECN_CWR and k.cwr_high != k.snd_una:
+        return False
+    if (k.dsack_left != k.dsack_right or k.last_ack_sent != k.rcv_nxt or k.keep_probes or k.unanswered or k.stalled_since
             or k.error or k.chrono or k.no_room or k.signer):
         return False
-    return fits(k.srtt) and fits(k.rttvar) and fits(k.min_rtt) and fits(k.rto) and fits(k.cc.priv[0]) and k.cc.priv[1] == 0
+    return fits(k.srtt) and fits(k.rttvar) and fits(k.min_rtt) and fits(k.rto)
 
 
 cdef bint is_plain(const tcp_state *t, const tcb *k) noexcept nogil:
@@ -269,7 +272,7 @@ cdef bint is_plain(const tcp_state *t, const tcb *k) noexcept nogil:
     if (k.snd_pos != <uint32_t>(k.snd_una - k.iss - 1) or k.bytes_retrans or k.rwnd_limited or k.sndbuf_limited or k.dsacks or k.ooo_segs
             or k.total_rto or k.delivered_ce or k.accecn != NONE or k.search != NONE):
         return False
-    return (k.cc.ssthresh == WINDOW_LIMIT and k.cc.acked == 0 and k.cc.priv[0] == 0 and k.retransmits == 0 and k.rexmt_at == 0
+    return (cc_untouched(&k.cc) and k.cc.wants == cc_table(k.cc_ops).wants and k.retransmits == 0 and k.rexmt_at == 0
             and k.last_oow_ack == 0 and (k.recover == k.snd_una or k.recover == k.snd_una - 1)
             and k.rcv_nxt - k.snd_wl1 <= 0xffff and k.snd_wl2 == k.snd_una and k.ts_recent_at == k.last_recv
             and INT32_MIN <= sent and sent <= INT32_MAX and k.rcv_pos == <uint32_t>(k.rcv_nxt - k.irs - 1)
@@ -289,6 +292,7 @@ cdef bint rest(tcp_state *t, tcb *k) noexcept nogil:
     r.history = told
     if t.config.lifetime_counters:
         count(k, r, &t.tallies[k.id])
+    flight_give(t, k)
     give_tcb(t, k)
     return True
 
@@ -313,7 +317,8 @@ def rested(dict fields not None):
         c = arena_take(&t.records)
         record_at(&t, c).history = NONE
         k = tcb_begin(&t, c)
-        given.owner = given.timer = given.ooo = given.board = given.parent = given.next = given.prev = given.listener = given.fast = given.accecn = given.search = NONE
+        given.owner = given.timer = given.ooo = given.board = given.flight = given.parent = given.next = given.prev = NONE
+        given.listener = given.fast = given.accecn = given.search = NONE
         queue_init(&given.snd)
         queue_init(&given.rcv)
         given.state = TCPS_ESTABLISHED

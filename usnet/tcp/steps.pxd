@@ -63,6 +63,7 @@ cdef inline uint32_t take_ack(tcp_state *t, tcb *k, uint32_t ack, uint32_t ts_ec
     cdef uint32_t acked = ack - k.snd_una, data = acked
     if data > k.snd.span:
         data = k.snd.span
+    k.ack_rtt = 0
     sample_rtt(t, k, ack, ts_ecr, now)
     queue_drop(t.pieces, &k.snd, data)
     k.snd_una = ack

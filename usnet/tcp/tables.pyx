@@ -30,6 +30,7 @@ from usnet.tcp.fast cimport FASTOPEN_CLIENT, fast_free, fast_init, fast_reset
 from usnet.tcp.fastopen cimport fastopen_over
 from usnet.tcp.metrics cimport metrics_free, metrics_init, metrics_reset
 from usnet.tcp.mtu cimport mtu_search
+from usnet.tcp.recovery.flight cimport flight, flight_give
 from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.record cimport REST_STATE, record
 from usnet.tcp.aside cimport aside_drop, aside_need, asides_free, asides_init, asides_reset
@@ -130,7 +131,8 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
     if (rest_init(t, max_connections) or asides_init(t, max_connections) or arena_init(&t.listeners, sizeof(listener), 4096, 8)
             or arena_init(&t.ooos, sizeof(ranges), max_connections, 8)
             or arena_init(&t.signers, sizeof(signer), MAX_SIGNERS, 8)
-            or arena_init(&t.boards, sizeof(scoreboard), max_connections, 8) or hash_init(&t.conns, max_connections)
+            or arena_init(&t.boards, sizeof(scoreboard), max_connections, 8) or arena_init(&t.flights, sizeof(flight), max_connections, 8)
+            or hash_init(&t.conns, max_connections)
             or hash_init(&t.ports, 65536) or hash_init(&t.ends, max_connections) or idset_init(&t.output, max_connections)
             or fast_init(&t.fast, max_connections) or arena_init(&t.accecns, sizeof(accecn), max_connections, 8)
             or arena_init(&t.searches, sizeof(mtu_search), max_connections, 8) or metrics_init(&t.metrics)):
@@ -147,6 +149,7 @@ cdef void tcp_free(tcp_state *t) noexcept nogil:
     arena_free(&t.listeners)
     arena_free(&t.ooos)
     arena_free(&t.boards)
+    arena_free(&t.flights)
     arena_free(&t.signers)
     hash_free(&t.conns)
     hash_free(&t.ports)
@@ -164,6 +167,7 @@ cdef void tcp_reset(tcp_state *t) noexcept nogil:
     arena_reset(&t.listeners)
     arena_reset(&t.ooos)
     arena_reset(&t.boards)
+    arena_reset(&t.flights)
     arena_reset(&t.signers)
     hash_reset(&t.conns)
     hash_reset(&t.ports)
@@ -198,7 +202,7 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
 
 
 cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
-    k.timer = k.owner = k.ooo = k.board = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = NONE
+    k.timer = k.owner = k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = NONE
     queue_init(&k.snd)
     queue_init(&k.rcv)
     k.netif = NETIF_LOOPBACK
@@ -224,6 +228,7 @@ cdef void tcb_clear_queues(tcp_state *t, tcb *k, bint keep_unread) noexcept nogi
     if k.board != NONE:
         arena_give(&t.boards, k.board)
         k.board = NONE
+    flight_give(t, k)
     if keep_unread and k.rcv_ready:
         chain_truncate(t.chunks, &k.rcv.c, queue_chained(&k.rcv))
     else:

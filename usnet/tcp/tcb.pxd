@@ -133,9 +133,11 @@ cdef struct tcb:
     int64_t srtt                # ns; 0 before the first sample (RFC 6298)
     int64_t rttvar              # ns
     int64_t min_rtt             # ns: the shortest ever measured; 0 before the first sample
+    int64_t ack_rtt             # ns: what the newest ACK measured; 0: nothing
     int64_t rto                 # ns, without backoff
     int64_t stalled_since       # ns of the first unanswered retransmission or probe; 0 (RFC 9293, 3.8.3: R2)
     int64_t last_send           # ns when data was last sent (RFC 5681, section 4.1)
+    int64_t burst_at            # ns when data was last sent for the first time: the newest burst (recovery/flight)
     uint32_t rtt_seq            # acknowledging it ends the measurement
     uint32_t ts_offset          # added to the clock in TSval (RFC 7323, section 5.4: per connection)
     uint32_t rcv_ready          # bytes of rcv in order, that is, readable
@@ -148,6 +150,8 @@ cdef struct tcb:
     uint32_t board              # struct scoreboard of what the peer reported above snd_una (RFC 6675), or NONE
     uint32_t most_out           # bytes that were out at once in the window that ends at usage_seq; 0: none yet (tcp_config.wide_growth)
     uint32_t usage_seq
+    uint32_t flight             # struct flight of when what is out was sent, or NONE (recovery/flight)
+    uint32_t last_seq           # where the last segment began that was sent for the first time
     uint32_t max_window         # largest snd_wnd ever seen (silly-window avoidance, RFC 9293, 3.8.6.2.1)
     int32_t error               # errno that ended it, told once; 0
     cc_state cc                 # what the controller remembers
@@ -163,6 +167,7 @@ cdef struct tcb:
     uint8_t chrono              # CHRONO_*
     uint8_t no_room             # the last send found the buffer full
     uint8_t ecn                 # ECN_* (tcp/ecn.pxd)
+    uint8_t timed               # FLIGHT_*: who wants to know when what is out was sent; 0: nobody
     # The way out
     uint32_t way                # ip_state.ways when it did, if the next one may leave the same way (ip/way); else 0
     uint32_t hop                # neighbour that it went to

@@ -22,6 +22,7 @@ from usnet.wire.mirror import IcmpHeader, Ipv4Header, TcpHeader
 __all__ = ["PEER", "PEER_MAC", "US", "US_MAC", "Cable", "Tcp", "close_all", "stream"]
 
 PEER_ISN = 0xFFFFF000  # sequence numbers wrap within the first 4,096 bytes
+COUNTERS = (("e0b", "ceb", "e1b"), ("e1b", "ceb", "e0b"))  # of an AccECN option, by its order (RFC 9768)
 TS_BASE = 7000  # the peer's TSval when a test begins; it counts milliseconds
 
 
@@ -100,6 +101,7 @@ class Tcp:
         options = segment.options
         if options is None:
             options = {"TS": None} if self.timestamps and "R" not in segment.flags else {}
+        counts = tuple(name for name, _ in options.get("ECN", ()))
         header = TcpHeader(
             self.port,
             self.us_port,
@@ -115,6 +117,7 @@ class Tcp:
             sack=tuple(
                 ((self.us_isn or 0) + a & MASK, (self.us_isn or 0) + b & MASK) for a, b in options.get("sack", ())
             ),
+            accecn=(int(counts[:1] == ("e1b",)), tuple(n for _, n in options["ECN"])) if "ECN" in options else None,
         )
         return header.to_bytes(payload, PEER, US)
 
@@ -143,6 +146,9 @@ class Tcp:
             options["TS"] = ((tcp.timestamps[0] - self.us_ts) & MASK, tcp.timestamps[1])
         if tcp.sack:
             options["sack"] = tuple((signed(a - self.isn), signed(b - self.isn)) for a, b in tcp.sack)
+        if tcp.accecn is not None:
+            order, values = tcp.accecn
+            options["ECN"] = tuple(zip(COUNTERS[order], values, strict=False))
         seq = signed(tcp.seq - self.us_isn) if self.us_isn is not None else tcp.seq
         ack = signed(tcp.ack - self.isn) if tcp.flags & 16 else None
         segment = Segment(flags_of(tcp.flags), seq, len(payload), ack, tcp.window, tcp.urgent or None, options, payload, tos & 3)

@@ -6,7 +6,8 @@
 
 Flags (F S R P . U E W A, where `.` is ACK; `-` for none), in front of them in brackets the IP header's ECN field (noecn, ect0, ect1, ce), first and last sequence number and the length, acknowledgment,
 window field as it stands in the header, urgent pointer, options. Sequence numbers are relative: the SYN of each side
-has number 0. Options: mss N, wscale N, sackOK, TS val N ecr N, sack A:B, nop.
+has number 0. Options: mss N, wscale N, sackOK, TS val N ecr N, sack A:B,
+ECN e1b N ceb N e0b N (or e0b first), nop.
 """
 
 import re
@@ -95,6 +96,8 @@ def parse_options(text: str) -> dict[str, Any]:
             options["TS"] = (int(words[2]), int(words[4]))
         elif words[0] == "sack":
             options["sack"] = tuple(tuple(int(n) for n in block.split(":")) for block in words[1:])
+        elif words[0] == "ECN":
+            options["ECN"] = tuple((name, int(value)) for name, value in zip(words[1::2], words[2::2], strict=True))
         elif words not in (["nop"], ["eol"]):
             raise ValueError(f"no such option: {part!r}")
     return options
@@ -107,6 +110,8 @@ def options_text(options: dict[str, Any]) -> str:
             parts.append("TS" if value is None else f"TS val {value[0]} ecr {value[1]}")
         elif name == "sack":
             parts.append("sack " + " ".join(f"{a}:{b}" for a, b in value))
+        elif name == "ECN":
+            parts.append("ECN " + " ".join(f"{a} {b}" for a, b in value))
         else:
             parts.append(name if value is True else f"{name} {value}")
     return ",".join(parts)

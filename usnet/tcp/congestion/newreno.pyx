@@ -1,7 +1,7 @@
 """NewReno: how much may fly. What is lost is decided in tcp/recovery."""
 from libc.stdint cimport int64_t, uint32_t
 
-from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_state
+from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_ack, cc_bring_back, cc_clear, cc_keep, cc_state
 
 
 cdef uint32_t initial_window(uint32_t mss) noexcept nogil:
@@ -15,27 +15,26 @@ cdef uint32_t half_flight(const cc_state *cc, uint32_t flight) noexcept nogil:
     return flight // 2 if flight // 2 > 2 * cc.mss else 2 * cc.mss
 
 
-cdef void start(cc_state *cc, uint32_t mss, bint syn_lost) noexcept nogil:
+cdef void window_start(cc_state *cc, uint32_t mss, bint syn_lost) noexcept nogil:
     cc.mss = mss
     cc.cwnd = mss if syn_lost else initial_window(mss)
     cc.ssthresh = WINDOW_LIMIT
-    cc.acked = 0
-    cc.priv[0] = 0                          # 1: in the slow start behind a timeout
+    cc_clear(cc)                            # priv[0]: 1 in the slow start behind a timeout
 
 
-cdef void on_mss(cc_state *cc, uint32_t mss) noexcept nogil:
+cdef void window_mss(cc_state *cc, uint32_t mss) noexcept nogil:
     """The windows are in bytes and stay."""
     cc.mss = mss
 
 
-cdef void on_ack(cc_state *cc, uint32_t acked, int64_t now) noexcept nogil:
+cdef void on_ack(cc_state *cc, const cc_ack *a) noexcept nogil:
     cdef uint32_t grow
     if cc.cwnd < cc.ssthresh:               # slow start: L = 2 SMSS by default, or 1 behind a timeout (RFC 3465, section 2.3)
         grow = cc.mss if cc.priv[0] else cc.step * cc.mss
-        cc.cwnd += acked if acked < grow or cc.step == 0 else grow
+        cc.cwnd += a.acked if a.acked < grow or cc.step == 0 else grow
     else:                                   # congestion avoidance: one SMSS a window (RFC 3465, section 2.1)
         cc.priv[0] = 0
-        cc.acked += acked
+        cc.acked += a.acked
         if cc.acked >= cc.cwnd:
             cc.acked -= cc.cwnd
             cc.cwnd += cc.mss
@@ -43,51 +42,64 @@ cdef void on_ack(cc_state *cc, uint32_t acked, int64_t now) noexcept nogil:
         cc.cwnd = WINDOW_LIMIT
 
 
-cdef void on_loss(cc_state *cc, uint32_t flight, int64_t now) noexcept nogil:
+cdef uint32_t ssthresh(cc_state *cc, uint32_t flight, int64_t now) noexcept nogil:
+    cc_keep(cc)
     cc.ssthresh = half_flight(cc, flight)
-    cc.cwnd = cc.ssthresh + 3 * cc.mss      # the three segments that left the network (RFC 5681, 3.2, step 3)
     cc.acked = 0
+    return cc.ssthresh
 
 
-cdef void on_dupack(cc_state *cc) noexcept nogil:
+cdef void on_loss(cc_state *cc, uint32_t flight, int64_t now) noexcept nogil:
+    cc.cwnd = ssthresh(cc, flight, now) + 3 * cc.mss    # the three segments that left the network (RFC 5681, 3.2, step 3)
+
+
+cdef void window_dupack(cc_state *cc) noexcept nogil:
     if cc.cwnd < WINDOW_LIMIT:
         cc.cwnd += cc.mss
 
 
-cdef void on_partial_ack(cc_state *cc, uint32_t acked) noexcept nogil:
+cdef void window_partial_ack(cc_state *cc, uint32_t acked) noexcept nogil:
     """Deflate by what was acknowledged, and add back one segment (RFC 6582, section 3.2, step 3)."""
     cc.cwnd = cc.cwnd - acked if cc.cwnd > acked + cc.mss else cc.mss
     if acked >= cc.mss:
         cc.cwnd += cc.mss
 
 
-cdef void on_recovered(cc_state *cc, uint32_t flight) noexcept nogil:
+cdef void window_recovered(cc_state *cc, uint32_t flight) noexcept nogil:
     """min(ssthresh, max(FlightSize, SMSS) + SMSS): no burst after recovery (RFC 6582, step 3, option 1)."""
     cdef uint32_t calm = (flight if flight > cc.mss else cc.mss) + cc.mss
     cc.cwnd = cc.ssthresh if cc.ssthresh < calm else calm
 
 
 cdef void on_sack_loss(cc_state *cc, uint32_t flight, int64_t now) noexcept nogil:
-    cc.ssthresh = half_flight(cc, flight)
-    cc.cwnd = cc.ssthresh                   # RFC 6675, step 4.2
-    cc.acked = 0
+    cc.cwnd = ssthresh(cc, flight, now)     # RFC 6675, step 4.2
 
 
-cdef void on_sack_recovered(cc_state *cc, uint32_t pipe) noexcept nogil:
+cdef void window_sack_recovered(cc_state *cc, uint32_t pipe) noexcept nogil:
     """cwnd stays, as far as what may leave at once is no larger a burst than that of a connection's start (RFC 6928; RFC 6582's concern)."""
     cdef uint32_t calm = pipe + initial_window(cc.mss)
     cc.cwnd = cc.ssthresh if cc.ssthresh < calm else calm
 
 
+cdef void on_ecn(cc_state *cc, uint32_t flight, int64_t now) noexcept nogil:
+    """As if a segment had been lost, but that none is (RFC 3168, section 6.1.2)."""
+    cc.cwnd = ssthresh(cc, flight, now)
+
+
+cdef void on_undo(cc_state *cc) noexcept nogil:
+    cc_bring_back(cc)
+    cc.priv[0] = 0
+
+
 cdef void on_rto(cc_state *cc, uint32_t flight, bint again) noexcept nogil:
     if not again:                           # the second timeout of one segment leaves ssthresh alone (RFC 5681, 3.1)
-        cc.ssthresh = half_flight(cc, flight)
+        ssthresh(cc, flight, 0)
     cc.cwnd = cc.mss                        # the loss window
     cc.acked = 0
     cc.priv[0] = 1
 
 
-cdef void on_idle(cc_state *cc) noexcept nogil:
+cdef void window_idle(cc_state *cc) noexcept nogil:
     """RFC 5681, section 4.1: the restart window."""
     cdef uint32_t window = initial_window(cc.mss)
     if cc.cwnd > window:
@@ -96,15 +108,17 @@ cdef void on_idle(cc_state *cc) noexcept nogil:
 
 
 newreno_ops.name = b"newreno"
-newreno_ops.start = start
-newreno_ops.on_mss = on_mss
+newreno_ops.start = window_start
+newreno_ops.on_mss = window_mss
 newreno_ops.on_ack = on_ack
 newreno_ops.on_loss = on_loss
-newreno_ops.on_dupack = on_dupack
-newreno_ops.on_partial_ack = on_partial_ack
-newreno_ops.on_recovered = on_recovered
+newreno_ops.on_dupack = window_dupack
+newreno_ops.on_partial_ack = window_partial_ack
+newreno_ops.on_recovered = window_recovered
 newreno_ops.on_sack_loss = on_sack_loss
-newreno_ops.on_sack_recovered = on_sack_recovered
-newreno_ops.on_ecn = on_sack_loss
+newreno_ops.on_sack_recovered = window_sack_recovered
+newreno_ops.ssthresh = ssthresh
+newreno_ops.on_ecn = on_ecn
+newreno_ops.on_undo = on_undo
 newreno_ops.on_rto = on_rto
-newreno_ops.on_idle = on_idle
+newreno_ops.on_idle = window_idle

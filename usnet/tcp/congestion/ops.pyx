@@ -1,8 +1,9 @@
 """The table of congestion controllers, by number."""
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
+from libc.string cimport memset
 
 from usnet.tcp.congestion.newreno cimport newreno_ops
-from usnet.tcp.congestion.ops cimport CC_COUNT, CC_NEWRENO, cc_ops
+from usnet.tcp.congestion.ops cimport CC_COUNT, CC_NEWRENO, cc_ack, cc_ops, cc_state
 
 cdef const cc_ops *table[1]
 table[CC_NEWRENO] = &newreno_ops
@@ -13,3 +14,90 @@ NAMES = ("newreno",)            # by number
 cdef const cc_ops *cc_table(uint32_t number) noexcept nogil:
     """The controller of that number; an unknown one is NewReno."""
     return table[number] if number < CC_COUNT else table[CC_NEWRENO]
+
+
+# --- For tests and the REPL -------------------------------------------------------------------------------------------------
+
+cdef class Controller:
+    """A controller by itself, with no connection around it: each call is the one of cc_ops, and gives cwnd afterwards. Sizes are bytes, times ns.
+
+    start() comes first. `state` is all that it remembers, as a dict; what that has may be set by name: controller.set(ssthresh=20000).
+    """
+    cdef cc_state cc
+    cdef const cc_ops *ops
+    cdef readonly str name
+
+    def __init__(self, str name not None, uint32_t step=2, bint hystart=False):
+        if name not in NAMES:
+            raise ValueError(f"there is no controller {name!r}, but {', '.join(NAMES)}")
+        self.name = name
+        self.ops = cc_table(NAMES.index(name))
+        memset(&self.cc, 0, sizeof(cc_state))
+        self.cc.step, self.cc.hystart, self.cc.wants = step, hystart, self.ops.wants
+
+    @property
+    def state(self):
+        return dict(self.cc)
+
+    def set(self, **fields):
+        self.cc = {**self.cc, **fields}
+
+    def start(self, uint32_t mss=1000, bint syn_lost=False):
+        self.ops.start(&self.cc, mss, syn_lost)
+        return self.cc.cwnd
+
+    def ack(self, uint32_t acked, int64_t now=0, int64_t rtt=0, int64_t srtt=0, uint32_t una=0, uint32_t nxt=0, uint32_t flight=0):
+        cdef cc_ack a
+        a.now, a.rtt, a.srtt, a.acked, a.una, a.nxt, a.flight = now, rtt, srtt, acked, una, nxt, flight
+        self.ops.on_ack(&self.cc, &a)
+        return self.cc.cwnd
+
+    def limited(self, int64_t now):
+        """From now on it is not cwnd that holds the sender back."""
+        if self.cc.epoch and not self.cc.limited_since:
+            self.cc.limited_since = now
+
+    def loss(self, uint32_t flight, int64_t now=0, bint sack=True):
+        if sack:
+            self.ops.on_sack_loss(&self.cc, flight, now)
+        else:
+            self.ops.on_loss(&self.cc, flight, now)
+        return self.cc.cwnd
+
+    def dupack(self):
+        self.ops.on_dupack(&self.cc)
+        return self.cc.cwnd
+
+    def partial_ack(self, uint32_t acked):
+        self.ops.on_partial_ack(&self.cc, acked)
+        return self.cc.cwnd
+
+    def recovered(self, uint32_t out, bint sack=True):
+        if sack:
+            self.ops.on_sack_recovered(&self.cc, out)
+        else:
+            self.ops.on_recovered(&self.cc, out)
+        return self.cc.cwnd
+
+    def ssthresh(self, uint32_t flight, int64_t now=0):
+        return self.ops.ssthresh(&self.cc, flight, now)
+
+    def ecn(self, uint32_t flight, int64_t now=0):
+        self.ops.on_ecn(&self.cc, flight, now)
+        return self.cc.cwnd
+
+    def undo(self):
+        self.ops.on_undo(&self.cc)
+        return self.cc.cwnd
+
+    def rto(self, uint32_t flight, bint again=False):
+        self.ops.on_rto(&self.cc, flight, again)
+        return self.cc.cwnd
+
+    def idle(self):
+        self.ops.on_idle(&self.cc)
+        return self.cc.cwnd
+
+    def smaller(self, uint32_t mss):
+        self.ops.on_mss(&self.cc, mss)
+        return self.cc.cwnd

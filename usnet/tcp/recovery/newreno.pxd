@@ -1,7 +1,7 @@
 """What is lost, from cumulative ACKs alone (RFC 5681 section 3.2, RFC 6582)."""
 from libc.stdint cimport int64_t, uint32_t
 
-from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.congestion.ops cimport cc_ack, cc_table
 from usnet.tcp.ecn cimport ECN_CWR, ecn_slowing
 from usnet.tcp.output cimport tcp_flight
 from usnet.tcp.state cimport tcp_state
@@ -40,14 +40,19 @@ cdef inline void recovery_grow(tcb *k, uint32_t acked, uint32_t flight, int64_t 
     """cwnd grows only if it was what held the sender back: in slow start half of it in use, later nearly all (RFC 7661's concern). Within a
     burst of ACKs nothing is sent, so what could leave at once counts as in flight."""
     cdef uint32_t used = flight_wanted(k, acked, flight)
+    cdef cc_ack a
     cdef bint limited
     if k.ecn & ECN_CWR and ecn_slowing(k):
         return
     limited = used < (k.cc.cwnd // 2 if k.cc.cwnd < k.cc.ssthresh else k.cc.cwnd - k.mss)
     if k.most_out and k.cc.cwnd < k.cc.ssthresh:
         limited = k.cc.cwnd >= 2 * k.most_out
-    if not limited:
-        cc_table(k.cc_ops).on_ack(&k.cc, acked, now)
+    if limited:
+        if k.cc.epoch and not k.cc.limited_since:
+            k.cc.limited_since = now
+        return
+    a.now, a.rtt, a.srtt, a.acked, a.una, a.nxt, a.flight = now, k.ack_rtt, k.srtt, acked, k.snd_una, k.snd_max, flight
+    cc_table(k.cc_ops).on_ack(&k.cc, &a)
 
 
 cdef inline void recovery_calm(tcp_state *t, uint32_t c, tcb *k, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil:

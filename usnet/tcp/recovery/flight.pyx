@@ -1,0 +1,111 @@
+"""Times of sending, a burst."""
+from libc.stdint cimport int64_t, uint32_t
+from libc.string cimport memmove, memset
+
+from usnet.memory.arena cimport NONE, arena_give, arena_take
+from usnet.wire.seq cimport seq_gt, seq_le
+
+
+cdef flight *flight_need(tcp_state *t, tcb *k) noexcept nogil:
+    cdef flight *f
+    if k.flight == NONE:
+        k.flight = arena_take(&t.flights)           # as many as connections
+        if k.flight == NONE:
+            return NULL
+        f = flight_at(t, k)
+        f.n = 0
+        memset(&f.newest, 0, sizeof(burst))
+        f.delivered = f.lost = f.app_limited = 0
+        f.delivered_at = f.first_sent_at = 0
+    return flight_at(t, k)
+
+
+cdef void flight_give(tcp_state *t, tcb *k) noexcept nogil:
+    if k.flight != NONE:
+        arena_give(&t.flights, k.flight)
+        k.flight = NONE
+
+
+cdef void forget_acked(flight *f, uint32_t una) noexcept nogil:
+    cdef uint32_t i = 0
+    while i < f.n and seq_le(f.r[i].end, una):
+        i += 1
+    if i:
+        f.n -= i
+        memmove(&f.r[0], &f.r[i], f.n * sizeof(burst))
+
+
+cdef void thin_out(flight *f) noexcept nogil:
+    """Of each two the later stays, which ends where both end."""
+    cdef uint32_t i
+    for i in range(FLIGHT_MAX // 2):
+        f.r[i] = f.r[2 * i + 1]
+    f.n = FLIGHT_MAX // 2
+
+
+cdef void flight_close(tcp_state *t, tcb *k) noexcept nogil:
+    cdef flight *f
+    cdef burst *r
+    if k.snd_max == k.snd_una:                      # all was acknowledged
+        if k.timed & FLIGHT_RATES and k.flight != NONE:
+            flight_at(t, k).n = 0
+        else:
+            flight_give(t, k)
+        return
+    f = flight_need(t, k)
+    if f == NULL:
+        return
+    forget_acked(f, k.snd_una)
+    if f.n == FLIGHT_MAX:
+        thin_out(f)
+    r = &f.r[f.n]
+    r[0] = f.newest
+    r.end = k.snd_max
+    r.sent_at = k.burst_at
+    f.n += 1
+
+
+cdef uint32_t place(const flight *f, uint32_t seq) noexcept nogil:
+    """Which record seq belongs to; f.n: to none, but the newest burst."""
+    cdef uint32_t low = 0, high = f.n, middle
+    while low < high:
+        middle = (low + high) // 2
+        if seq_gt(f.r[middle].end, seq):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+cdef int64_t flight_sent_at(tcp_state *t, const tcb *k, uint32_t seq) noexcept nogil:
+    cdef const flight *f
+    cdef uint32_t i
+    if k.flight == NONE:
+        return k.burst_at
+    f = flight_at(t, k)
+    i = place(f, seq)
+    return f.r[i].sent_at if i < f.n else k.burst_at
+
+
+cdef burst *flight_burst(tcp_state *t, const tcb *k, uint32_t seq) noexcept nogil:
+    cdef flight *f
+    cdef uint32_t i
+    if k.flight == NONE:
+        return NULL
+    f = flight_at(t, k)
+    i = place(f, seq)
+    return &f.r[i] if i < f.n else &f.newest
+
+
+cdef uint32_t flight_until(tcp_state *t, const tcb *k, int64_t at) noexcept nogil:
+    cdef const flight *f
+    cdef uint32_t i
+    if at >= k.burst_at:
+        return k.snd_max
+    if k.flight == NONE:
+        return k.snd_una
+    f = flight_at(t, k)
+    i = f.n
+    while i and f.r[i - 1].sent_at > at:
+        i -= 1
+    return f.r[i - 1].end if i and seq_gt(f.r[i - 1].end, k.snd_una) else k.snd_una
