@@ -45,7 +45,7 @@ FIELDS = {
     **dict.fromkeys(("ooo", "board", "parent", "next", "prev", "listener", "fast"), st.sampled_from([NONE, NONE, NONE, 3])),
 }
 # What links those that are awake; what means nothing without TF_RTT_TIMED, with which nobody rests, or with nothing out; the form, made anew.
-MEANINGLESS = {"id", "older", "newer", "mark", "terms", "rtt_seq", "rtt_start", "form", "most_out", "usage_seq", "chrono_since", "burst_at", "last_seq",
+MEANINGLESS = {"id", "older", "newer", "mark", "terms", "rtt_seq", "rtt_start", "form", "most_out", "usage_seq", "chrono_since", "burst_at", "last_seq", "cwr_high",
                "ack_rtt"}
 IDLE = {"snd_una": 7, "snd_nxt": 7, "snd_max": 7, "snd_wl2": 7, "recover": 7, "rcv_nxt": 9, "last_ack_sent": 9, "snd_wl1": 9, "irs": 8}
 

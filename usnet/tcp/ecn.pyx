@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.tcp.accecn cimport accecn_at, accecn_begin, accecn_over, accecn_syn_flags, accecn_synack_arrived
 from usnet.tcp.congestion.abe cimport cc_abe
-from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.congestion.ops cimport CC_ECT, cc_table
 from usnet.tcp.output cimport tcp_ack_now, tcp_flight, tcp_want_output
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tcb cimport TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ACK_NOW, TF_DELACK, TF_PROBE, TF_RECOVERY, tcb
@@ -60,7 +60,8 @@ cdef void ecn_syn_arrived(tcp_state *t, tcb *k, const tcp_repr *r, uint8_t tos, 
 
 
 cdef void ecn_established(tcp_state *t, tcb *k) noexcept nogil:
-    pass
+    if cc_table(k.cc_ops).wants & CC_ECT and k.ecn & ECN_RFC3168:
+        k.ecn |= ECN_EXACT
 
 
 cdef void echo_exactly(tcp_state *t, uint32_t c, bint marked, int64_t now) noexcept nogil:

@@ -15,6 +15,7 @@ from usnet.tcp.ecn cimport ecn_begin, ecn_established, ecn_syn_arrived
 from usnet.tcp.fastopen cimport fastopen_answered, fastopen_arrived, fastopen_confirmed
 from usnet.tcp.mtu cimport mtu_established
 from usnet.tcp.output cimport tcp_want_output
+from usnet.tcp.paths cimport paths_begin
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
 from usnet.tcp.rtt cimport tcp_rtt_sample
 from usnet.tcp.segment cimport segment_our_mss, segment_refuse, segment_send_syn, segment_window
@@ -366,6 +367,7 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     k.cc.wants = <uint8_t>cc_table(k.cc_ops).wants
     if not k.quick:
         k.quick = t.config.quick_acks
+    paths_begin(t, k, now)
     if k.ecn:
         ecn_established(t, k)
     k.flags |= TF_CONNECTED

@@ -24,12 +24,10 @@ from usnet.memory.ranges cimport ranges
 from usnet.memory.wheel cimport wheel, wheel_cancel
 from usnet.tcp.congestion.ops cimport CC_NEWRENO
 from usnet.tcp.cookies cimport COOKIE_FULL
-from usnet.tcp.accecn cimport accecn
 from usnet.tcp.ecn cimport TCP_ECN_ACCEPT
 from usnet.tcp.fast cimport FASTOPEN_CLIENT, fast_free, fast_init, fast_reset
 from usnet.tcp.fastopen cimport fastopen_over
-from usnet.tcp.metrics cimport metrics_free, metrics_init, metrics_reset
-from usnet.tcp.mtu cimport mtu_search
+from usnet.tcp.paths cimport paths_drop, paths_free, paths_init, paths_reset
 from usnet.tcp.recovery.flight cimport flight, flight_give
 from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.record cimport REST_STATE, record
@@ -134,12 +132,11 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
             or arena_init(&t.boards, sizeof(scoreboard), max_connections, 8) or arena_init(&t.flights, sizeof(flight), max_connections, 8)
             or hash_init(&t.conns, max_connections)
             or hash_init(&t.ports, 65536) or hash_init(&t.ends, max_connections) or idset_init(&t.output, max_connections)
-            or fast_init(&t.fast, max_connections) or arena_init(&t.accecns, sizeof(accecn), max_connections, 8)
-            or arena_init(&t.searches, sizeof(mtu_search), max_connections, 8) or metrics_init(&t.metrics)):
+            or fast_init(&t.fast, max_connections) or paths_init(t, max_connections)):
         tcp_free(t)
         return -ENOMEM
     fast_reset(&t.fast, t.isn_key)
-    metrics_reset(&t.metrics, t.isn_key)
+    paths_reset(t)
     return 0
 
 
@@ -156,9 +153,7 @@ cdef void tcp_free(tcp_state *t) noexcept nogil:
     hash_free(&t.ends)
     idset_free(&t.output)
     fast_free(&t.fast)
-    arena_free(&t.accecns)
-    arena_free(&t.searches)
-    metrics_free(&t.metrics)
+    paths_free(t)
 
 
 cdef void tcp_reset(tcp_state *t) noexcept nogil:
@@ -178,9 +173,7 @@ cdef void tcp_reset(tcp_state *t) noexcept nogil:
     memset(t.drops, 0, sizeof(t.drops))
     draw_keys(t)
     fast_reset(&t.fast, t.isn_key)
-    arena_reset(&t.accecns)
-    arena_reset(&t.searches)
-    metrics_reset(&t.metrics, t.isn_key)
+    paths_reset(t)
 
 
 # --- Connections ------------------------------------------------------------------------------------------------------------
@@ -251,10 +244,7 @@ cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil:
         k.listener = NONE
     if k.fast != NONE:
         fastopen_over(t, k)
-    if k.accecn != NONE:
-        arena_give(&t.accecns, k.accecn)
-    if k.search != NONE:
-        arena_give(&t.searches, k.search)
+    paths_drop(t, k)
     tcb_finish(t, c)
     arena_give(&t.records, c)
 
