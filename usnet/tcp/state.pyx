@@ -18,6 +18,7 @@ from usnet.tcp.tcb cimport (
     T_DELACK, T_KEEP, T_LINGER, T_REXMT, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_2, TCPS_TIME_WAIT,
     TF_ACK_NOW, TF_DELACK, TF_FIN_HELD, TF_FIN_RECEIVED, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, tcb,
 )
+from usnet.tcp.autotune cimport autotune_half
 from usnet.tcp.congestion.ops cimport cc_table, cc_untouched
 
 cdef enum:
@@ -271,6 +272,8 @@ cdef bint is_plain(const tcp_state *t, const tcb *k) noexcept nogil:
     cdef int64_t sent = k.last_recv - k.last_send, deadline = k.deadline[T_KEEP] | k.deadline[T_LINGER]
     if (k.snd_pos != <uint32_t>(k.snd_una - k.iss - 1) or k.bytes_retrans or k.rwnd_limited or k.sndbuf_limited or k.dsacks or k.ooo_segs
             or k.total_rto or k.delivered_ce or k.accecn != NONE or k.search != NONE):
+        return False
+    if k.tune_since or k.tune_at != autotune_half(t, k):
         return False
     return (cc_untouched(&k.cc) and k.cc.wants == cc_table(k.cc_ops).wants and k.retransmits == 0 and k.rexmt_at == 0
             and k.last_oow_ack == 0 and (k.recover == k.snd_una or k.recover == k.snd_una - 1)
