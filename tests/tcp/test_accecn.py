@@ -1,5 +1,5 @@
-"""AccECN (RFC 9768), segment by segment: the codes of the handshake and what else may come of it, counters in the header and in the option, what is told
-when, and what a sender makes of it."""
+"""AccECN (RFC 9768), segment by segment: the codes of the handshake and what else may come of it, counters in the header and in the option, what is
+told when, and what a sender makes of it."""
 
 import pytest
 
@@ -173,9 +173,9 @@ def test_three_marks_do_not_wait():
 
 def test_what_does_not_change_waits_as_ever():
     tcp = agreed()
-    tcp.rx(f"[ect0] EAP. 1:11(10) ack 1")
+    tcp.rx("[ect0] EAP. 1:11(10) ack 1")
     tcp.expect("EA. 1:1(0) ack 11")
-    tcp.rx(f"[ect0] EAP. 11:21(10) ack 1")
+    tcp.rx("[ect0] EAP. 11:21(10) ack 1")
     tcp.expect_nothing()
     tcp.after(ms=40)
     tcp.expect("EA. 1:1(0) ack 21 <ECN e1b 1 ceb 0 e0b 21>")

@@ -194,7 +194,7 @@ def test_a_mark_with_cwr_begins_anew():
 
 def test_a_mark_ahead_of_a_gap_counts_and_one_outside_the_window_does_not():
     tcp = asked()
-    tcp.rx(f"[ce] . 100001:100101(100)")
+    tcp.rx("[ce] . 100001:100101(100)")
     tcp.expect("[noecn] . 1:1(0) ack 1")
     tcp.rx(f"[ce] . {MSS + 1}:{2 * MSS + 1}({MSS})")
     tcp.expect("E. 1:1(0) ack 1")
@@ -203,7 +203,7 @@ def test_a_mark_ahead_of_a_gap_counts_and_one_outside_the_window_does_not():
 def test_marks_on_empty_segments_mean_nothing():
     tcp = asked()
     tcp.rx("[ce] . 1:1(0) ack 1")
-    tcp.rx(f"[ect0] P. 1:11(10)")
+    tcp.rx("[ect0] P. 1:11(10)")
     tcp.after(ms=40)
     tcp.expect(". 1:1(0) ack 11")
 
@@ -220,7 +220,7 @@ def test_without_an_agreement_marks_mean_nothing():
 def test_what_was_sent_again_is_acknowledged_quickly():
     """Not-ECT after ECT: a retransmission, whose sender has little out."""
     tcp = asked()
-    tcp.rx(f"[ect0] P. 1:11(10)")
+    tcp.rx("[ect0] P. 1:11(10)")
     tcp.after(ms=40)
     tcp.expect(". 1:1(0) ack 11")
     tcp.rx("[noecn] P. 11:21(10)")

@@ -66,7 +66,10 @@ def test_small_segments_tell_of_no_black_hole():
     assert mtu(tcp) == 1500
 
 
-@pytest.mark.parametrize(("settings", "lengths_"), [({"mtu_probing": OFF}, [1460] * 4), ({"mtu_probing": BLACKHOLE, "mtu_blackhole": 1}, [1024, 512, 256, 128])])
+@pytest.mark.parametrize(
+    ("settings", "lengths_"),
+    [({"mtu_probing": OFF}, [1460] * 4), ({"mtu_probing": BLACKHOLE, "mtu_blackhole": 1}, [1024, 512, 256, 128])],
+)
 def test_off_and_sooner(settings, lengths_):
     tcp = established(mss=1460, rto_min=10**9, **settings)
     tcp.send(3000)

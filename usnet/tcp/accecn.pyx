@@ -1,5 +1,5 @@
-"""AccECN (RFC 9768). A receiver counts what arrives by its mark and tells with each segment, in three bits of the header, how many packets had CE, modulo
-8, and in an option how many bytes had which mark. A sender reads from that how many of its packets were marked."""
+"""AccECN (RFC 9768). A receiver counts what arrives by its mark and tells with each segment, in three bits of the header, how many packets had CE,
+modulo 8, and in an option how many bytes had which mark. A sender reads from that how many of its packets were marked."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
@@ -7,7 +7,7 @@ from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.tcp.ecn cimport ECN_ACCECN, ECN_CE, ECN_ECT_0, ECN_ECT_1, ECN_FIELD, ECN_NOT_ECT, ECN_RFC3168, ECN_SEEN, ecn_slow_down
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.state cimport tcb_at, tcp_state
-from usnet.tcp.tcb cimport TCPS_SYN_RECEIVED, TF_ACK_NOW, TF_PROBE, tcb
+from usnet.tcp.tcb cimport TF_ACK_NOW, TF_PROBE, tcb
 from usnet.wire.seq cimport seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
     ACCECN_FIELDS, TCPO_ACCECN, TCPO_FASTOPEN, TCPO_SACK, TCPO_TIMESTAMP, TCPO_UTO, TCP_MAX_OPTIONS, TH_AE, TH_CWR, TH_ECE, TH_RST, TH_SYN, tcp_repr,
@@ -80,8 +80,8 @@ cdef void failed(tcp_state *t, accecn *a, uint8_t how) noexcept nogil:
 # --- The handshake --------------------------------------------------------------------------------------------------------------
 
 cdef uint16_t accecn_syn_flags(tcp_state *t, tcb *k, bint ack, tcp_repr *r) noexcept nogil:
-    """Of a SYN: all three, but not of those that come after two that nobody answered. Of a SYN-ACK: how the SYN arrived, with the option the first time,
-    without the second, and then nothing of it (section 3.2.3.2.2)."""
+    """Of a SYN: all three, but not of those that come after two that nobody answered. Of a SYN-ACK: how the SYN arrived, with the option the first
+    time, without the second, and then nothing of it (section 3.2.3.2.2)."""
     cdef accecn *a = accecn_at(t, k)
     if not ack:
         return ACE if k.syn_retries <= SYNS else 0
@@ -150,7 +150,8 @@ cdef void third_ack(tcp_state *t, tcb *k, accecn *a, const tcp_repr *r, uint32_t
 # --- Who receives ---------------------------------------------------------------------------------------------------------------
 
 cdef void accecn_arrived(tcp_state *t, uint32_t c, const tcp_repr *r, uint8_t tos, uint32_t n, uint32_t segments, int64_t now) noexcept nogil:
-    """An acceptable segment. What changes from one packet to the next is told at once, in two segments; every third CE mark by itself (section 3.2.2.5)."""
+    """An acceptable segment. What changes from one packet to the next is told at once, in two segments; every third CE mark by itself
+    (section 3.2.2.5)."""
     cdef tcb *k = tcb_at(t, c)
     cdef accecn *a = accecn_at(t, k)
     cdef uint8_t field = tos & ECN_FIELD
@@ -226,8 +227,8 @@ cdef void fit_option(const accecn *a, tcp_repr *r) noexcept nogil:
 
 
 cdef uint8_t accecn_leaves(tcp_state *t, tcb *k, tcp_repr *r, uint32_t n, int64_t now) noexcept nogil:
-    """The ACE field and, where there is room, the option of a segment; its ECN field. What is sent again goes without the option: it may be why the first
-    copy did not arrive (section 3.2.3.2.2)."""
+    """The ACE field and, where there is room, the option of a segment; its ECN field. What is sent again goes without the option: it may be why the
+    first copy did not arrive (section 3.2.3.2.2)."""
     cdef accecn *a = accecn_at(t, k)
     cdef bint again = seq_lt(r.seq, k.snd_max), fresh = n and not again and not (k.flags & TF_PROBE and k.snd_wnd == 0)
     r.flags |= ace_flags(ACE_OF[a.syn_field] if a.ack_due and n == 0 else a.received_ce + ACE_FIRST)
@@ -271,8 +272,8 @@ cdef bint take_option(tcp_state *t, accecn *a, const tcp_repr *r, uint32_t *ce) 
 
 
 cdef uint32_t packets_marked(tcb *k, const accecn *a, const tcp_repr *r, uint32_t delivered, bint told, uint32_t ce) noexcept nogil:
-    """How many more packets arrived with CE: what the field says modulo 8. Where it may have come round, bytes say how often; without them it is taken
-    that all that could be were (appendix A.2)."""
+    """How many more packets arrived with CE: what the field says modulo 8. Where it may have come round, bytes say how often; without them it is
+    taken that all that could be were (appendix A.2)."""
     cdef uint32_t delta = (ace_of(r) - ACE_FIRST - a.delivered_ce) & ACE_MASK, safe, least
     if delivered <= ACE_MASK:
         return delta

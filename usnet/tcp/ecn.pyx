@@ -1,4 +1,4 @@
-"""ECN by RFC 3168. Marks are echoed by whoever receives them until the sender says that it has slowed down; it slows down once for all of a window."""
+"""ECN by RFC 3168. Marks are echoed by whoever receives them until the sender says that it has slowed down, once for all of a window."""
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.tcp.accecn cimport accecn_at, accecn_begin, accecn_over, accecn_syn_flags, accecn_synack_arrived

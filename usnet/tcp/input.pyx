@@ -42,7 +42,8 @@ from usnet.tcp.urgent cimport urgent_arrived, urgent_here
 from usnet.wire.flow cimport flow, flow_tos
 from usnet.wire.seq cimport seq_diff, seq_ge, seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
-    TCP_CHECKSUM, TCP_OK, TCP_SHORT, TCPO_MD5, TCPO_SACK, TCPO_TIMESTAMP, TCPO_UTO, TH_ACK, TH_ECE, TH_FIN, TH_RST, TH_SYN, TH_URG, tcp_parse, tcp_repr,
+    TCP_CHECKSUM, TCP_OK, TCP_SHORT, TCPO_MD5, TCPO_SACK, TCPO_TIMESTAMP, TCPO_UTO, TH_ACK, TH_ECE, TH_FIN, TH_RST, TH_SYN, TH_URG, tcp_parse,
+    tcp_repr,
 )
 
 cdef enum:

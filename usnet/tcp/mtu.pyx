@@ -1,5 +1,5 @@
-"""The search for the path MTU. Probes are segments of what waits in the send queue anyway: nothing is sent for their sake. One that is lost is sent again in
-segments that get through, and the congestion window knows nothing of it (RFC 4821, section 7.5)."""
+"""The search for the path MTU. Probes are segments of what waits in the send queue anyway: nothing is sent for their sake. One that is lost is sent
+again in segments that get through, and the congestion window knows nothing of it (RFC 4821, section 7.5)."""
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 from libc.string cimport memset
 
@@ -74,8 +74,8 @@ cdef bint mtu_told(tcp_state *t, uint32_t c, uint32_t seq, uint32_t mtu, int64_t
 
 
 cdef void mtu_timed_out(tcp_state *t, tcb *k) noexcept nogil:
-    """A probe that is out says nothing any more: all may be lost. Where nothing comes back of full segments again and again, smaller ones are tried: the base,
-    then half of that, and so on (RFC 4821, section 7.7)."""
+    """A probe that is out says nothing any more: all may be lost. Where nothing comes back of full segments again and again, smaller ones are tried:
+    the base, then half of that, and so on (RFC 4821, section 7.7)."""
     cdef mtu_search *s
     cdef uint32_t mss
     if k.search != NONE:

@@ -4,7 +4,8 @@
     P. 1:101(100) ack 1 win 512
     R 1
 
-Flags (F S R P . U E W A, where `.` is ACK; `-` for none), in front of them in brackets the IP header's ECN field (noecn, ect0, ect1, ce), first and last sequence number and the length, acknowledgment,
+Flags (F S R P . U E W A, where `.` is ACK; `-` for none), in front of them in brackets the IP header's ECN field
+(noecn, ect0, ect1, ce), first and last sequence number and the length, acknowledgment,
 window field as it stands in the header, urgent pointer, options. Sequence numbers are relative: the SYN of each side
 has number 0. Options: mss N, wscale N, sackOK, TS val N ecr N, sack A:B,
 ECN e1b N ceb N e0b N (or e0b first), nop.

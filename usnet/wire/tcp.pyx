@@ -197,7 +197,7 @@ cdef struct placed:             # an option of a SYN
     uint8_t every               # it begins where the offset, divided by this,
     uint8_t rest                # leaves that; NOPs stand before it
 
-# [layout]: the order. In LAYOUT_ALIGNED SACK-permitted shares its word with the NOPs before it, or with the timestamps behind it, where it stands then.
+# [layout]: the order. In LAYOUT_ALIGNED SACK-permitted shares its word with the NOPs before it, or, then before them, with the timestamps.
 cdef placed ORDERS[2][6]
 ORDERS[<int>LAYOUT_ALIGNED][:] = [
     placed(TCPO_MSS, 4, 1, 0), placed(TCPO_SACK_OK, 2, 4, 0), placed(TCPO_TIMESTAMP, 10, 4, 2), placed(TCPO_ACCECN, 11, 1, 0),
