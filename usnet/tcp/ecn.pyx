@@ -54,6 +54,8 @@ cdef void ecn_syn_arrived(tcp_state *t, tcb *k, const tcp_repr *r, uint8_t tos, 
     elif asked or (t.config.ecn and (tos & ECN_FIELD == ECN_NOT_ECT or r.flags & TH_AE)):
         accecn_over(t, k)
         k.ecn = ECN_RFC3168                 # but not by a SYN of RFC 3168 that the path has marked
+    if asked != (k.ecn != 0):
+        k.form.way = 0                      # its form is for the other kind
     if k.ecn:
         t.counters.accecn_shs += k.ecn & ECN_ACCECN != 0
         t.counters.ecn_shs += k.ecn & ECN_ACCECN == 0

@@ -6,13 +6,29 @@ from usnet.memory.arena cimport NONE, arena_free, arena_give, arena_init, arena_
 from usnet.tcp.accecn cimport accecn
 from usnet.tcp.congestion.known cimport cc_known
 from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_table
+from usnet.tcp.ecn cimport TCP_ECN_ACCEPT
 from usnet.tcp.metrics cimport metrics_find, metrics_free, metrics_init, metrics_learn, metrics_reset, path_metric
 from usnet.tcp.mtu cimport mtu_of, mtu_search
-from usnet.tcp.state cimport tcp_state
+from usnet.tcp.state cimport tcp_config, tcp_state
 from usnet.tcp.tcb cimport TF_RECOVERY, tcb, tcb_header_len
 from usnet.wire.addr cimport addr_eq
 from usnet.wire.ipv4 cimport IPV4_HLEN
 from usnet.wire.seq cimport seq_lt
+
+cdef int64_t SECOND = 1000000000    # ns
+
+
+cdef void paths_defaults(tcp_config *g) noexcept nogil:
+    g.ecn = TCP_ECN_ACCEPT
+    g.ecn_option = 2
+    g.ecn_option_beacon = 3
+    g.ecn_fallback = 1
+    g.mtu_blackhole = 3
+    g.base_mss = 1024
+    g.mtu_floor = 48
+    g.mtu_threshold = 8
+    g.mtu_raise = 600 * SECOND
+    g.metrics_timeout = 3600 * SECOND
 
 
 cdef int paths_init(tcp_state *t, uint32_t max_connections) noexcept nogil:
