@@ -22,6 +22,7 @@ from usnet.sockets.setting_kinds import (
     Table,
     addresses,
     choice,
+    controller,
     count,
     limits_of,
     neighbours,
@@ -35,6 +36,7 @@ from usnet.sockets.setting_kinds import (
     time,
     toml_value,
 )
+from usnet.tcp.congestion.registry import number_of
 
 LAYOUTS = ("aligned", "packed")
 """Orders of a SYN's options, by their numbers (LAYOUT_* of usnet.wire.tcp)."""
@@ -42,10 +44,10 @@ ERRORS = ("rfc", "linux", "freebsd")
 """Whose meanings ICMP errors have, by their numbers (ERRORS_* of usnet.tcp.icmp)."""
 COOKIES = ("off", "full", "always")
 """When SYN cookies are sent, by their numbers (COOKIE_* of usnet.tcp.cookies)."""
+HYSTARTS = ("off", "cubic", "all")
+"""Whose slow start is HyStart++, by their numbers (HYSTART_* of usnet.tcp.congestion.hystart)."""
 RECOVERIES = ("sack", "rack")
 """How losses are found where both ends agreed on SACK, by their numbers (RECOVERY_* of usnet.tcp.state)."""
-CONTROLLERS = ("newreno",)
-"""Congestion controllers, by their numbers (CC_* of usnet.tcp.congestion.ops)."""
 UNITS = {"time": ["ns"], "size": ["bytes"]}
 LEVELS = ("debug", "info", "warning", "error")
 MOST_BUFFER = 1 << 30
@@ -136,8 +138,10 @@ class Tcp(Table):
     lifetime_counters: bool = switch(True, "TCP_INFO counts over times of rest: 32 bytes of an idle connection that has carried data")
     slow_start_step: int = count(2, 0, 255, "segments that one ACK lets the window grow by in slow start (L of RFC 3465); 0: no limit")
     idle_restart: bool = switch(True, "the congestion window begins anew after an idle time (RFC 5681, 4.1)")
+    congestion: str = controller("cubic", "congestion controller of connections that do not ask for one (TCP_CONGESTION)")
+    hystart: str = choice("cubic", HYSTARTS, "whose slow start ends when round trips grow (RFC 9406): nobody's, that of those that ask for it, or newreno's too")
+    fixed_window: int = size(0, 0, MOST_BUFFER, "the window of the controller none; 0: as large as can be")
     recovery: str = choice("sack", RECOVERIES, "how losses are found with SACK: by its reports (RFC 6675), or by time, with probes (RFC 8985)")
-    cc: str = choice("newreno", CONTROLLERS, "congestion controller")
     rto_initial: int = time(10**9, 1, YEARS, "retransmission timeout before the first measurement (RFC 6298)")
     rto_min: int = time(200 * 10**6, 0, YEARS, "shortest retransmission timeout, and by how much it exceeds a longer round trip at least")
     rto_max: int = time(60 * 10**9, 1, YEARS, "longest retransmission timeout")
@@ -320,7 +324,8 @@ class Settings:
         """What Stack.configure takes: settings of TCP, of IP and of the burst loop, by name."""
         driver = {name: getattr(self.driver, name) for name in ("burst", "rounds", "tx_retry")}
         values = {**dataclasses.asdict(self.tcp), **dataclasses.asdict(self.ip), **driver}
-        values["cc"] = CONTROLLERS.index(values["cc"])
+        values["congestion"] = number_of(values["congestion"])
+        values["hystart"] = HYSTARTS.index(values["hystart"])
         values["recovery"] = RECOVERIES.index(values["recovery"])
         values["option_layout"] = LAYOUTS.index(values["option_layout"])
         values["error_rules"] = ERRORS.index(values["error_rules"])

@@ -22,7 +22,9 @@ from usnet.memory.pieces cimport piece_pool, queue_chained, queue_clear, queue_i
 from usnet.memory.random cimport rng, rng_below, rng_u64
 from usnet.memory.ranges cimport ranges
 from usnet.memory.wheel cimport wheel, wheel_cancel
-from usnet.tcp.congestion.ops cimport CC_NEWRENO
+from usnet.tcp.congestion.choice cimport cc_over
+from usnet.tcp.congestion.hystart cimport HYSTART_CUBIC
+from usnet.tcp.congestion.ops cimport CC_CUBIC
 from usnet.tcp.autotune cimport autotune_half
 from usnet.tcp.cookies cimport COOKIE_FULL
 from usnet.tcp.fast cimport FASTOPEN_CLIENT, fast_free, fast_init, fast_reset
@@ -77,7 +79,8 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.uto_most = 3600000 * <int64_t>MS
     g.challenge_interval = 500000000
     g.timestamps = g.window_scaling = g.sack = g.short_way = 1
-    g.cc = CC_NEWRENO
+    g.congestion = CC_CUBIC
+    g.hystart = HYSTART_CUBIC
     g.rto_initial = 1000 * <int64_t>MS
     g.rto_min = 200 * <int64_t>MS
     g.rto_max = 60000 * <int64_t>MS
@@ -188,8 +191,8 @@ cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
     k.netif = NETIF_LOOPBACK
     k.sndbuf = t.config.sndbuf
     k.rcvbuf = t.config.rcvbuf
+    k.cc_ops = t.config.congestion
     k.tune_at = autotune_half(t, k)
-    k.cc_ops = t.config.cc
     k.rto = t.config.rto_initial
     k.peer_mss = TCP_MSS_DEFAULT
     k.rcv_mss = TCP_MSS_DEFAULT
@@ -220,6 +223,7 @@ cdef void tcb_clear_queues(tcp_state *t, tcb *k, bint keep_unread) noexcept nogi
 cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     tcb_leave(t, c)
+    cc_over(t, k)
     tcb_clear_queues(t, k, False)
     aside_drop(t, k)
     if k.timer != NONE:
