@@ -1,6 +1,6 @@
 """Receivers that lie, to make a sender faster than it should be (Savage et al. 1999): programs for scenarios, `python:usnet.lab.hostile:NAME`.
 
-Each opens a connection as any client, asks for data, and then says more with its ACKs than is true: they are of its own making, under its own numbers.
+Each opens a connection as any client, asks for data, and then says more with its ACKs than is true: of its own making, under its own numbers.
 What it reads all the same is checked as ever.
 """
 
