@@ -19,7 +19,7 @@ SAMPLE = goodput.rows()[::7]
 @pytest.mark.parametrize("controller", NS_3)
 def test_goodput_lies_between_half_and_twice_of_ns_3(controller, loss):
     runs = [
-        goodput.measure(controller, 40.4, loss, rate=100, most=1 << 40, queue=345, seed=seed, rcvbuf=6 << 20, sndbuf=6 << 20, recovery="sack")
+        goodput.measure(controller, 40.4, loss, rate=100, most=1 << 40, queue=345, seed=seed)
         for seed in range(1, SEEDS[loss] + 1)
     ]
     assert NS_3[controller][loss] / 2 <= fmean(runs) <= NS_3[controller][loss] * 2, runs
