@@ -29,7 +29,7 @@ FIELDS = {
     **dict.fromkeys(("tune_at", "tune_since"), st.just(0) | NS),
     **dict.fromkeys(("laddr", "raddr"), ADDRESS),
     "cc": st.fixed_dictionaries({
-        **dict.fromkeys(("cwnd", "mss"), U32), "ssthresh": st.just(1 << 30) | U32, "step": st.just(0), "hystart": st.just(0), "wants": st.just(0),
+        **dict.fromkeys(("cwnd", "mss"), U32), "ssthresh": st.just(1 << 30) | U32, **dict.fromkeys(("step", "hystart", "wants", "number"), st.just(0)),
         **{name: st.just(0) | drawn for name, drawn in CONTROLLED.items()},
         "hs": st.just(dict.fromkeys(HYSTART, 0)) | st.fixed_dictionaries({name: st.integers(0, 255) for name in HYSTART} | {"began": st.just(1)}),
         "priv": st.just([0] * 12) | st.lists(NS, min_size=12, max_size=12),
@@ -47,7 +47,7 @@ FIELDS = {
 }
 # What links those that are awake; what means nothing without TF_RTT_TIMED, with which nobody rests, or with nothing out; the form, made anew.
 MEANINGLESS = {"id", "older", "newer", "mark", "terms", "rtt_seq", "rtt_start", "form", "most_out", "usage_seq", "chrono_since", "burst_at",
-               "last_seq", "ack_rtt"}
+               "last_seq", "ack_rtt", "cwr_high"}
 IDLE = {"snd_una": 7, "snd_nxt": 7, "snd_max": 7, "snd_wl2": 7, "recover": 7, "rcv_nxt": 9, "last_ack_sent": 9, "snd_wl1": 9, "irs": 8}
 
 

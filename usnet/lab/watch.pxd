@@ -1,6 +1,7 @@
 """Invariants of the state itself, looked at behind every event: for each stack of a world, each of its connections."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from usnet.backends.sim.link cimport link_dir
 from usnet.backends.sim.scheduler cimport host
 from usnet.stack cimport stack
 from usnet.tcp.tcb cimport tcb
@@ -20,11 +21,15 @@ cdef enum:                      # which rule: index of watcher.found, in the ord
     WATCH_REDUCTION
     WATCH_RTO
     WATCH_RTT
+    WATCH_BACKOFF
+    WATCH_UNUSED
     WATCH_RULES
 
 cdef struct past:               # of a connection, as it was at the last look
     uint32_t generation
     tcb k
+    uint32_t most_out[2]        # bytes in flight, at most: in this round trip, or two milliseconds, and in the one before
+    int64_t turned              # ns: when this one began
 
 cdef struct finding:
     int64_t t                   # ns
@@ -41,16 +46,17 @@ cdef struct watched_stack:
     past *seen                  # [capacity of tcbs]
     uint64_t rto_count          # counters at the last look
     uint64_t fast_retransmits
-    int64_t rtt_floor           # ns: no round trip is shorter
 
 cdef struct watcher:
     watched_stack stacks[32]
     uint32_t n_stacks
     bint every                  # all stacks behind each event, not only the one that ran
+    const link_dir *ways[2]     # of the only link between two hosts; NULL: there is more
+    int64_t least[2]            # ns: their delays so far
     uint64_t looks
     bint busy                   # at the last look something was not acknowledged
     int64_t last                # ns: of the last look
     int64_t largest_gap         # ns between two looks, the first of which found something to do
-    uint64_t found[11]          # [WATCH_*]
+    uint64_t found[13]          # [WATCH_*]
     finding first[16]
     uint32_t n_first

@@ -1,14 +1,15 @@
 """The sender. Sequence space: the send queue's front byte is snd_una once the SYN is acknowledged; a FIN takes the number behind the last byte."""
 from libc.errno cimport EAGAIN, EALREADY, ECONNABORTED, EHOSTUNREACH, ENETUNREACH
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from usnet.memory.arena cimport NONE
 from usnet.tcp.aside cimport marks_end_at, marks_room, marks_sent
 from usnet.tcp.blocks cimport blocks_due, blocks_fit
 from usnet.tcp.charge cimport charge_frame, charge_grow
 from usnet.tcp.chrono cimport chrono_begin, chrono_output
-from usnet.tcp.congestion.ops cimport CC_FAILED, cc_table
+from usnet.tcp.congestion.ops cimport CC_FAILED, CC_FALLIBLE, CC_PACER, cc_table
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
+from usnet.tcp.mtu cimport mtu_probe_begin, mtu_probe_due, mtu_probe_undone
 from usnet.tcp.recovery.scoreboard cimport (
     board_below, board_hole, board_last_hole, board_lost, board_pipe, board_room, board_skip, board_top, scoreboard,
 )
@@ -19,7 +20,7 @@ from usnet.tcp.sent cimport note_acked, note_new, note_sent
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
-    PACED_FALLIBLE, PACED_TIME, T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ASIDE, TF_ACK_NOW,
+    T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ASIDE, TF_ACK_NOW,
     TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_NODELAY, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_UNPUSHED,
     TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
@@ -110,7 +111,7 @@ cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, bint push,
     if status != -EALREADY and (not blocks_due(k) or blocks_fit(k, n)):
         note_acked(k)                       # else an ACK (with blocks) stays owed
     note_sent(t, c, seq, n + fin, n, now)
-    if k.paced & PACED_TIME and n:
+    if k.cc.wants & CC_PACER and n:
         pacing_sent(t, k, n, now)
     return 0
 
@@ -164,7 +165,7 @@ cdef uint32_t one_frame(tcp_state *t, const tcb *k, uint32_t n, uint32_t left, i
 
 cdef inline bint calm(const tcp_state *t, const tcb *k) noexcept nogil:
     """Whether all that is out is out once, nothing is known to be missing, the stream goes on, and nothing is to be done as another system would."""
-    return (k.board == NONE and k.dupacks == 0 and k.snd_nxt == k.snd_max and not k.paced
+    return (k.board == NONE and k.dupacks == 0 and k.snd_nxt == k.snd_max and not k.cc.wants & (CC_PACER | CC_FALLIBLE)
             and not k.flags & (TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_MARKS | TF_UNPUSHED)
             and k.snd_nxt - k.snd_una <= k.snd.span and not (t.config.push_bursts or t.config.wide_growth or t.config.charged_buffers))
 
@@ -202,6 +203,20 @@ cdef int output_calm(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nog
     return 0
 
 
+cdef int probe_path(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """New data in a segment larger than others, if it is time for one. 1: go on; 0: wait, since there will be room for it; -EAGAIN."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef int32_t n = mtu_probe_due(t, k, send_window(t, k), now)
+    if n <= 0:
+        return 1 if n == 0 else 0
+    mtu_probe_begin(t, k, k.snd_nxt, <uint32_t>n)
+    if send_one(t, c, k.snd_nxt, <uint32_t>n, False, now):
+        mtu_probe_undone(t, k)
+        return -EAGAIN
+    k.snd_nxt += <uint32_t>n
+    return 1
+
+
 cdef inline bint has_none(const tcp_state *t, const tcb *k) noexcept nogil:
     """Whether it has nothing to say: nothing waits, nothing is out, no FIN is to follow, and output_data() would change nothing."""
     return (k.snd.span == 0 and k.snd_una == k.snd_max and k.chrono == CHRONO_NONE and not k.no_room and not t.config.charged_buffers
@@ -231,8 +246,13 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t window = 0, out, left, n = 0, burst = k.snd_nxt
     cdef bint fin_due, again, record
+    cdef int status
     if k.snd_max == k.snd_una and k.snd.span and k.srtt and now - k.last_send > k.rto and t.config.idle_restart:
         cc_table(k.cc_ops).on_idle(&k.cc)
+    if k.search != NONE:
+        status = probe_path(t, c, now)
+        if status <= 0:
+            return status
     if calm(t, k):
         if output_calm(t, c, k, now):
             return -EAGAIN
@@ -254,7 +274,7 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         n = left if left < n else n
         if k.flags & TF_MARKS:
             n = marks_room(t, k, k.snd_nxt, n)
-        if k.paced & PACED_TIME and n:
+        if k.cc.wants & CC_PACER and n:
             n = pacing_room(t, k, n, now)
             if n == 0:
                 break
@@ -355,7 +375,7 @@ cdef int resend_holes(tcp_state *t, uint32_t c, bint doubtful, int64_t now) noex
     cdef uint32_t below = board_top(b, k.snd_una) if doubtful else board_lost(b, k.snd_una, k.mss)
     cdef uint32_t pipe = board_pipe(b, k.snd_una, k.snd_max, k.mss), seq = 0, n
     cdef bint rescue
-    while k.cc.cwnd >= pipe + k.mss and (not k.paced & PACED_TIME or pacing_room(t, k, k.mss, now)):
+    while k.cc.cwnd >= pipe + k.mss and (not k.cc.wants & CC_PACER or pacing_room(t, k, k.mss, now)):
         n = board_hole(b, seq_max(b.high_rxt, k.snd_una), below, k.mss, &seq)
         rescue = n == 0 and doubtful and seq_gt(k.snd_una, b.rescue)
         if rescue:
@@ -412,7 +432,7 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef int status = 0
     cdef bint repair
-    if k.paced & PACED_FALLIBLE and k.cc.wants & CC_FAILED:
+    if k.cc.wants & CC_FAILED:
         tcp_end_reset(t, c, ECONNABORTED, now)  # what it was, the application finds out from the controller
         return 0
     if k.state == TCPS_ESTABLISHED and not k.flags & (TF_REXMT_NOW | TF_RECOVERY | TF_ACK_NOW) and (not k.flags & TF_DELACK or k.deadline[T_DELACK]):

@@ -4,8 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.memory.arena cimport NONE, arena_give, arena_take
-from usnet.tcp.congestion.ops cimport CC_PACED, WINDOW_LIMIT
-from usnet.tcp.tcb cimport PACED_TIME
+from usnet.tcp.congestion.ops cimport CC_PACED, CC_PACER, WINDOW_LIMIT
 from usnet.tcp.timers cimport timer_hang
 
 cdef enum:
@@ -19,7 +18,7 @@ cdef pacer *need(tcp_state *t, tcb *k) noexcept nogil:
         k.pacer = arena_take(&t.pacers)
         if k.pacer == NONE:
             return NULL
-        k.paced |= PACED_TIME
+        k.cc.wants |= CC_PACER
         memset(pacer_at(t, k), 0, sizeof(pacer))
     return pacer_at(t, k)
 
@@ -28,7 +27,7 @@ cdef void pacing_give(tcp_state *t, tcb *k) noexcept nogil:
     if k.pacer != NONE:
         arena_give(&t.pacers, k.pacer)
         k.pacer = NONE
-        k.paced &= ~<uint8_t>PACED_TIME
+        k.cc.wants &= ~<uint8_t>CC_PACER
 
 
 cdef void pacing_settle(tcp_state *t, tcb *k) noexcept nogil:

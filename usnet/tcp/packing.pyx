@@ -11,7 +11,7 @@ from usnet.tcp.record cimport (
     REST_ACTIVE, REST_KEEP, REST_LATER, REST_LINGER, REST_PASSIVE, REST_QUICK, REST_RECOVER, REST_STATE, history, record, tally, terms,
 )
 from usnet.tcp.state cimport record_at, tcp_state, terms_at
-from usnet.tcp.tcb cimport PACED_FALLIBLE, PACED_TIME, T_KEEP, T_LINGER, TF_FIN_HELD, tcb
+from usnet.tcp.tcb cimport T_KEEP, T_LINGER, TF_FIN_HELD, tcb
 
 
 cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
@@ -37,6 +37,7 @@ cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
     m.tos = k.tos
     m.fastopen = k.fastopen
     m.uto = k.uto
+    m.ecn = k.ecn
     m.locked = k.locked
     m.timed = k.timed
 
@@ -63,6 +64,7 @@ cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
     k.tos = m.tos
     k.fastopen = m.fastopen
     k.uto = m.uto
+    k.ecn = m.ecn
     k.locked = m.locked
     k.timed = m.timed
 
@@ -147,6 +149,9 @@ cdef void tell(const tcb *k, history *h) noexcept nogil:
     h.dsacks = k.dsacks
     h.ooo_segs = k.ooo_segs
     h.total_rto = k.total_rto
+    h.delivered_ce = k.delivered_ce
+    h.accecn = k.accecn
+    h.search = k.search
     h.cc = k.cc
     h.pacer, h.cc_block = k.pacer, k.cc_block
     h.recover = k.recover
@@ -171,9 +176,11 @@ cdef void remember(const history *h, tcb *k) noexcept nogil:
     k.dsacks = h.dsacks
     k.ooo_segs = h.ooo_segs
     k.total_rto = h.total_rto
+    k.delivered_ce = h.delivered_ce
+    k.accecn = h.accecn
+    k.search = h.search
     k.cc = h.cc
     k.pacer, k.cc_block = h.pacer, h.cc_block
-    k.paced = (PACED_TIME if h.pacer != NONE else 0) | (PACED_FALLIBLE if h.cc.number else 0)
     k.recover = h.recover
     k.snd_wl1 = h.snd_wl1
     k.snd_wl2 = h.snd_wl2
@@ -202,7 +209,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.quick = r.quick & REST_QUICK
     k.snd_pos = <uint32_t>(r.snd_nxt - r.iss - 1)
     k.raddr = r.raddr
-    k.snd_una = k.snd_nxt = k.snd_max = k.snd_wl2 = r.snd_nxt
+    k.snd_una = k.snd_nxt = k.snd_max = k.snd_wl2 = k.cwr_high = r.snd_nxt
     k.rcv_nxt = k.last_ack_sent = r.rcv_nxt
     k.snd_wnd = r.snd_wnd
     k.rcv_adv = r.rcv_adv
@@ -225,7 +232,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.last_send = r.last_recv - r.sent_before
     k.rcv_pos = <uint32_t>(r.rcv_nxt - r.irs - 1)
     k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
-    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.pacer = k.cc_block = NONE
+    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = k.pacer = k.cc_block = NONE
     k.cc.step = t.config.slow_start_step
     k.cc.hystart = t.config.hystart
     queue_init(&k.snd)

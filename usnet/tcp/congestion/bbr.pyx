@@ -1,18 +1,17 @@
 """BBR's states: what is measured becomes a model (congestion/bbr_model), which says what the rate and the window are.
 
 Differences from the draft: what is lost is known when it is sent again; samples are of bursts, not of segments (congestion/rates); a probe's loss is judged
-with the ACK that tells of it; the window starts again from one segment behind a timeout; no budget for offloading beyond three bursts. ECN, which the
-draft leaves open, is as in Linux's version: marks on more than half of a round are as too much loss, and inflight_lo shrinks by a third of the marked
+with the ACK that tells of it; the window starts again from one segment behind a timeout. ECN, which the draft leaves open, is as in Linux's version: marks on more than half of a round are as too much loss, and inflight_lo shrinks by a third of the marked
 fraction (ecn_alpha), on ways of 5 ms at most.
 """
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from usnet.memory.random cimport rng_below
 from usnet.tcp.congestion.bbr cimport (
     ACKS_REFILLING, ACKS_STARTING, ACKS_STOPPING, BBR_CRUISE, BBR_DOWN, BBR_DRAIN, BBR_INFINITE, BBR_PROBE_RTT, BBR_REFILL, BBR_STARTUP, BBR_UP, bbr,
 )
 from usnet.tcp.congestion.bbr_model cimport (
-    ECN_ONE, bbr_adapt_upper, bbr_bdp, bbr_check_full_bw, bbr_headroom, bbr_measure, bbr_no_lower_bounds, bbr_probing, bbr_rate_of, bbr_restart_full_bw,
+    ECN_ONE, bbr_adapt_upper, bbr_bdp, bbr_headroom, bbr_measure, bbr_no_lower_bounds, bbr_rate_of, bbr_restart_full_bw,
     bbr_round_begins, bbr_slope, bbr_window,
 )
 from usnet.tcp.congestion.newreno cimport window_mss, window_start

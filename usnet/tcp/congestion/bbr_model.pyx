@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from usnet.tcp.congestion.bbr cimport (
-    ACKS_FEEDBACK, ACKS_INIT, ACKS_STARTING, ACKS_STOPPING, BBR_DOWN, BBR_INFINITE, BBR_PROBE_RTT, BBR_STARTUP, BBR_UP, bbr,
+    ACKS_FEEDBACK, ACKS_INIT, ACKS_STARTING, ACKS_STOPPING, BBR_DOWN, BBR_INFINITE, BBR_STARTUP, BBR_UP, bbr,
 )
 from usnet.tcp.congestion.bbr_model cimport ECN_ONE, bbr_probing, bbr_rate_of
 from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_state, rate_sample

@@ -3,11 +3,11 @@ from libc.stdint cimport uint8_t, uint32_t
 
 from usnet.memory.arena cimport NONE, arena_give
 from usnet.tcp.congestion.hystart cimport HYSTART_ALL, HYSTART_CUBIC
-from usnet.tcp.congestion.ops cimport CC_FAILED, CC_HYSTART, CC_NONE, CC_RATE, cc_forget, cc_ops, cc_table
+from usnet.tcp.congestion.ops cimport CC_FAILED, CC_FALLIBLE, CC_HYSTART, CC_NONE, CC_PACER, CC_RATE, cc_forget, cc_ops, cc_table
 from usnet.tcp.pacing cimport pacer_at, pacing_limit, pacing_settle
 from usnet.tcp.recovery.flight cimport FLIGHT_RATES, FLIGHT_RTT
 from usnet.tcp.state cimport tcb_at
-from usnet.tcp.tcb cimport PACED_FALLIBLE, PACED_TIME, TCPS_ESTABLISHED, TFO_PASSIVE
+from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TFO_PASSIVE
 
 
 cdef inline bint started(const tcb *k) noexcept nogil:
@@ -18,8 +18,7 @@ cdef void settle(tcp_state *t, tcb *k) noexcept nogil:
     """What the connection's settings and its controller's wishes come to."""
     k.cc.step = t.config.slow_start_step
     k.cc.hystart = t.config.hystart
-    k.cc.wants = <uint8_t>cc_table(k.cc_ops).wants | (k.cc.wants & CC_FAILED)
-    k.paced = k.paced & PACED_TIME | (PACED_FALLIBLE if k.cc.number else 0)
+    k.cc.wants = <uint8_t>cc_table(k.cc_ops).wants | (k.cc.wants & (CC_FAILED | CC_PACER)) | (CC_FALLIBLE if k.cc.number else 0)
     if k.cc_ops == CC_NONE and t.config.fixed_window:
         k.cc.cwnd = t.config.fixed_window
     k.timed &= ~<uint8_t>(FLIGHT_RATES | FLIGHT_RTT)
@@ -33,7 +32,7 @@ cdef void settle(tcp_state *t, tcb *k) noexcept nogil:
 
 
 cdef void cc_begin(tcp_state *t, tcb *k, bint syn_lost) noexcept nogil:
-    k.cc.wants = 0
+    k.cc.wants &= CC_PACER
     k.cc.number = cc_table(k.cc_ops).number
     cc_table(k.cc_ops).start(&k.cc, k.mss, syn_lost)
     if k.parent != NONE and tcb_at(t, k.parent).pacer != NONE:
@@ -51,7 +50,7 @@ cdef void cc_choose(tcp_state *t, tcb *k, uint32_t number) noexcept nogil:
     cc_over(t, k)
     k.cc_ops = <uint8_t>number
     cc_forget(&k.cc)
-    k.cc.wants = 0
+    k.cc.wants &= CC_PACER
     k.cc.number = ops.number
     if ops.adopt != NULL:
         ops.adopt(&k.cc)

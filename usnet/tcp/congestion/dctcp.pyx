@@ -1,5 +1,5 @@
 """RFC 8257 in integers: how much a window shrinks is how much of it was marked. Growth, loss and timeouts are NewReno's (3.4, 3.5)."""
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from usnet.tcp.congestion.newreno cimport newreno_ops, window_start
 from usnet.tcp.congestion.ops cimport CC_ECT, CC_RATE, cc_keep, cc_state, rate_sample
@@ -61,7 +61,12 @@ cdef void on_rate(cc_state *cc, const rate_sample *s) noexcept nogil:
         x.end = s.nxt
 
 
+cdef void on_ecn(cc_state *cc, uint32_t flight, int64_t now) noexcept nogil:
+    pass                                    # CC_ECT: marks come with samples
+
+
 dctcp_ops = newreno_ops
+dctcp_ops.on_ecn = on_ecn
 dctcp_ops.name = b"dctcp"
 dctcp_ops.wants = CC_RATE | CC_ECT
 dctcp_ops.start = start

@@ -30,6 +30,9 @@ cdef enum:
     CC_WINDOW = 0x04            # it sets cwnd in a recovery too: nobody else (PRR, RFC 6582's inflation) touches it
     CC_ECT = 0x08               # its segments are ECT once ECN is agreed on, and marks are counted for it (rate_sample.ce): on_ecn is not called
     CC_HYSTART = 0x10           # its slow start may be that of congestion/hystart: each ACK says what round trip it measured
+    # Of cc_state.wants only: output takes the long way
+    CC_PACER = 0x20             # it has a struct pacer (tcp/pacing)
+    CC_FALLIBLE = 0x40          # its controller may fail
     CC_FAILED = 0x80            # it cannot go on: the connection ends
 
 # HyStart++ (RFC 9406): a slow start that ends before it has overrun the path. All zero: nothing measured yet.

@@ -28,7 +28,7 @@ cdef void rates_before(tcp_state *t, const tcb *k, rates_then *b) noexcept nogil
     b.delivered = delivered_of(t, k)
     b.in_flight = in_flight(t, k)
     b.una = k.snd_una
-    b.marked = 0
+    b.marked = k.delivered_ce
 
 
 cdef void rates_sent(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
@@ -81,7 +81,8 @@ cdef void look_back(tcp_state *t, tcb *k, flight *f, const rates_then *b, rate_s
 
 cdef void note(flight *f, const rate_sample *s) noexcept nogil:
     """For TCP_INFO, as Linux: a sample that the program limited says something only where it is more than what was known."""
-    if s.interval and (not s.app_limited or s.delivered * <uint64_t>f.rate_interval >= f.rate_delivered * <uint64_t>s.interval or f.rate_interval == 0):
+    if s.interval and (not s.app_limited or f.rate_interval == 0
+                       or s.delivered * <uint64_t>f.rate_interval >= f.rate_delivered * <uint64_t>s.interval):
         f.rate_delivered, f.rate_interval, f.rate_app_limited = s.delivered, s.interval, s.app_limited
 
 
@@ -117,6 +118,9 @@ cdef void rates_acked(tcp_state *t, uint32_t c, const rates_then *b, int64_t now
         s.lost = <uint32_t>(k.bytes_retrans - f.lost)
         f.lost = k.bytes_retrans
     s.total = f.delivered
+    s.ce = (k.delivered_ce - b.marked) * k.mss
+    if s.ce > s.acked:
+        s.ce = s.acked
     if k.snd_una != b.una:
         s.rtt = k.ack_rtt
     if s.acked:

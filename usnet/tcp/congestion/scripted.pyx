@@ -1,5 +1,5 @@
-"""Controllers written in Python, for experiments: the one place where the core calls Python. A class becomes a controller of its own name; each connection
-that has it gets an object of the class. An exception ends the connection with ECONNABORTED, and is kept to be asked for.
+"""Controllers written in Python, for experiments: the one place where the core calls Python. A class becomes a controller of its own name; each
+connection that has it gets an object of the class. An exception ends the connection with ECONNABORTED, and is kept to be asked for.
 """
 from cpython.ref cimport Py_INCREF
 from libc.errno cimport ENOSPC
@@ -8,7 +8,7 @@ from libc.string cimport memset
 
 from usnet.tcp.congestion.newreno cimport window_start
 from usnet.tcp.congestion.ops cimport (
-    CC_FAILED, CC_MOST, CC_PACED, CC_RATE, CC_WINDOW, WINDOW_LIMIT, cc_ack, cc_bring_back, cc_keep, cc_ops, cc_register, cc_state, rate_sample,
+    CC_FAILED, CC_MOST, CC_PACED, CC_RATE, WINDOW_LIMIT, cc_ack, cc_bring_back, cc_keep, cc_ops, cc_register, cc_state, rate_sample,
 )
 
 cdef cc_ops tables[32]          # [CC_MOST]
