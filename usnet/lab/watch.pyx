@@ -9,6 +9,7 @@ from usnet.backends.sim.pair cimport Direction
 from usnet.backends.sim.scheduler cimport clock_ceil, clock_floor
 from usnet.memory.arena cimport NONE
 from usnet.sockets.host cimport Stack
+from usnet.tcp.ecn cimport ECN_CWR
 from usnet.tcp.recovery.scoreboard cimport board_pipe
 from usnet.tcp.state cimport board_at, tcb_live, tcb_seen
 from usnet.tcp.tcb cimport (
@@ -49,7 +50,8 @@ RULES = {
     "memory": "what connections hold is what the pools have given out",
     "silent_window": "a receiver with half its buffer free never keeps silent about a window below a segment (RFC 9293, 3.8.6.2.2)",
     "cwnd": "cwnd is a segment at least and ssthresh two, cwnd grows by what is acknowledged at most, new data stays within it (RFC 5681, 3.1)",
-    "reduction": "ssthresh falls once a recovery or timeout, and a timeout leaves a window of one segment (RFC 5681, 3.1; RFC 6675, 5)",
+    "reduction": "ssthresh falls once a recovery, timeout or episode of marks, and a timeout leaves a window of one segment (RFC 5681, 3.1; "
+    "RFC 6675, 5; RFC 3168, 6.1.2)",
     "rto": "the timeout lies between its limits and never comes early (RFC 6298, 2)",
     "rtt": "no round trip is measured that is shorter than the path (RFC 6298, 3)",
     "backoff": "a timeout sends one segment, and the next one comes no sooner than twice as late, up to its limit "
@@ -176,7 +178,7 @@ cdef void check_cwnd(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb
         tell(w, WATCH_CWND, n, c, grown, most, now)
     if calm and grown > 0 and not (k.flags | was.flags) & TF_RECOVERY and 2 * used + 4 * <int64_t>k.cc.mss < was.cc.cwnd:
         tell(w, WATCH_UNUSED, n, c, used, was.cc.cwnd, now)
-    if calm and k.cc.ssthresh < was.cc.ssthresh:
+    if calm and k.cc.ssthresh < was.cc.ssthresh and not (k.ecn & ECN_CWR and (not was.ecn & ECN_CWR or k.cwr_high != was.cwr_high)):
         tell(w, WATCH_REDUCTION, n, c, k.cc.ssthresh, was.cc.ssthresh, now)
     if k.backoff > was.backoff and not (k.flags | was.flags) & TF_PROBE and acked == 0 and k.cc.cwnd > k.cc.mss:
         tell(w, WATCH_REDUCTION, n, c, k.cc.cwnd, k.cc.mss, now)

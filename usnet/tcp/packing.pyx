@@ -37,6 +37,7 @@ cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
     m.tos = k.tos
     m.fastopen = k.fastopen
     m.uto = k.uto
+    m.ecn = k.ecn
     m.locked = k.locked
     m.timed = k.timed
 
@@ -63,6 +64,7 @@ cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
     k.tos = m.tos
     k.fastopen = m.fastopen
     k.uto = m.uto
+    k.ecn = m.ecn
     k.locked = m.locked
     k.timed = m.timed
 
@@ -147,6 +149,9 @@ cdef void tell(const tcb *k, history *h) noexcept nogil:
     h.dsacks = k.dsacks
     h.ooo_segs = k.ooo_segs
     h.total_rto = k.total_rto
+    h.delivered_ce = k.delivered_ce
+    h.accecn = k.accecn
+    h.search = k.search
     h.cc = k.cc
     h.recover = k.recover
     h.snd_wl1 = k.snd_wl1
@@ -170,6 +175,9 @@ cdef void remember(const history *h, tcb *k) noexcept nogil:
     k.dsacks = h.dsacks
     k.ooo_segs = h.ooo_segs
     k.total_rto = h.total_rto
+    k.delivered_ce = h.delivered_ce
+    k.accecn = h.accecn
+    k.search = h.search
     k.cc = h.cc
     k.recover = h.recover
     k.snd_wl1 = h.snd_wl1
@@ -199,7 +207,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.quick = r.quick & REST_QUICK
     k.snd_pos = <uint32_t>(r.snd_nxt - r.iss - 1)
     k.raddr = r.raddr
-    k.snd_una = k.snd_nxt = k.snd_max = k.snd_wl2 = r.snd_nxt
+    k.snd_una = k.snd_nxt = k.snd_max = k.snd_wl2 = k.cwr_high = r.snd_nxt
     k.rcv_nxt = k.last_ack_sent = r.rcv_nxt
     k.snd_wnd = r.snd_wnd
     k.rcv_adv = r.rcv_adv
@@ -222,7 +230,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.last_send = r.last_recv - r.sent_before
     k.rcv_pos = <uint32_t>(r.rcv_nxt - r.irs - 1)
     k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
-    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = NONE
+    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = NONE
     k.cc.step = t.config.slow_start_step
     k.cc.hystart = t.config.hystart
     queue_init(&k.snd)
