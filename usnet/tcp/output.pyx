@@ -9,6 +9,9 @@ from usnet.tcp.charge cimport charge_frame, charge_grow
 from usnet.tcp.chrono cimport chrono_begin, chrono_output
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK
+from usnet.tcp.recovery.resent cimport board_flight, resent_next
+from usnet.tcp.recovery.tlp cimport tlp_sent
 from usnet.tcp.recovery.scoreboard cimport (
     board_below, board_hole, board_last_hole, board_lost, board_pipe, board_room, board_skip, board_top, scoreboard,
 )
@@ -36,7 +39,10 @@ cdef uint32_t send_window(tcp_state *t, const tcb *k) noexcept nogil:
     """Bytes behind snd_una that may be out: the smaller of the peer's window and ours, with limited transmit (RFC 3042). What the peer has reported
     has left the network; in a recovery the pipe says what is in it (RFC 6675, steps 3 and C)."""
     cdef uint32_t cwnd = k.cc.cwnd, pipe
-    if k.board != NONE and k.flags & TF_RECOVERY:
+    if k.board != NONE and k.timed & FLIGHT_RACK:
+        pipe = board_flight(board_at(t, k), k.snd_una, k.snd_max)
+        cwnd = k.snd_nxt - k.snd_una + (cwnd - pipe if cwnd > pipe else 0)
+    elif k.board != NONE and k.flags & TF_RECOVERY:
         pipe = board_pipe(board_at(t, k), k.snd_una, k.snd_max, k.mss)
         cwnd = k.snd_nxt - k.snd_una + (cwnd - pipe if cwnd >= pipe + k.mss else 0)
     elif k.board != NONE:
@@ -343,6 +349,39 @@ cdef int resend_holes(tcp_state *t, uint32_t c, bint doubtful, int64_t now) noex
     return 0
 
 
+cdef int resend_lost(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """What recovery/rack has given up, the first first, while the window has room; but not while F-RTO tries new data. 0 or -EAGAIN."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef scoreboard *b = board_at(t, k)
+    cdef uint32_t pipe = board_flight(b, k.snd_una, k.snd_max), seq = 0, n
+    while not b.hold:
+        n = resent_next(b, k.snd_una, k.snd_max, k.mss, &seq)
+        if n == 0 or pipe + n > k.cc.cwnd:
+            return 0
+        if resend_hole(t, c, seq, &n, now):
+            return -EAGAIN
+        if n == 0:
+            return 0
+        pipe += n
+    return 0
+
+
+cdef bint tcp_send_loss_probe(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t out = k.snd_max - k.snd_una, n = k.snd.span - out if k.snd.span > out else 0, seq = k.last_seq
+    n = k.mss if n > k.mss else n
+    if n and k.snd_nxt == k.snd_max and out + n <= k.snd_wnd:
+        if send_one(t, c, k.snd_nxt, n, False, now):
+            return False
+        k.snd_nxt = k.snd_max
+        return True
+    if k.snd_max - seq > k.mss:                     # the last segment of a large frame
+        seq += (k.snd_max - seq - 1) // k.mss * k.mss
+    seq = seq_max(seq, k.snd_una)
+    n = k.snd_max - seq
+    return resend_hole(t, c, seq, &n, now) == 0 and n > 0
+
+
 cdef int resend_entry(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """The first segment, which opens a recovery; with SACK the timer counts from here (RFC 6675, section 6). 0 or -EAGAIN."""
     cdef tcb *k = tcb_at(t, c)
@@ -376,12 +415,21 @@ cdef int tcp_ack_now(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     return 0
 
 
+cdef inline int output_timed(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nogil:
+    """output_data(), and the tail loss probe behind what is new."""
+    cdef uint32_t before = k.snd_max
+    cdef int status = output_data(t, c, now)
+    if k.snd_max != before and k.timed & FLIGHT_RACK:
+        tlp_sent(t, k, now)
+    return status
+
+
 cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef int status = 0
     cdef bint repair
     if k.state == TCPS_ESTABLISHED and not k.flags & (TF_REXMT_NOW | TF_RECOVERY | TF_ACK_NOW) and (not k.flags & TF_DELACK or k.deadline[T_DELACK]):
-        return output_data(t, c, now)       # nothing else is due
+        return output_timed(t, c, k, now)   # nothing else is due
     if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
         status = output_syn(t, c, now)
         if status or k.state == TCPS_SYN_SENT:
@@ -392,10 +440,10 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         return -EAGAIN
     repair = k.board != NONE and k.flags & TF_RECOVERY
     if repair:
-        status = resend_holes(t, c, False, now)
+        status = resend_lost(t, c, now) if k.timed & FLIGHT_RACK else resend_holes(t, c, False, now)
     if status == 0 and (k.state != TCPS_SYN_RECEIVED or k.fastopen & TFO_PASSIVE):
-        status = output_data(t, c, now)
-    if status == 0 and repair:
+        status = output_timed(t, c, k, now)
+    if status == 0 and repair and not k.timed & FLIGHT_RACK:
         status = resend_holes(t, c, True, now)
     if status == 0 and k.flags & TF_ACK_NOW:
         if t.config.fin_again and k.flags & TF_FIN_SENT and k.snd_una != k.snd_max and k.snd_nxt == k.snd_max:

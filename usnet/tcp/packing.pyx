@@ -142,6 +142,10 @@ cdef void tell(const tcb *k, history *h) noexcept nogil:
     h.rwnd_limited = k.rwnd_limited
     h.sndbuf_limited = k.sndbuf_limited
     h.dsacks = k.dsacks
+    h.reord_seen = k.reord_seen
+    h.reordering = k.reordering
+    h.reo_wnd_steps = k.reo_wnd_steps
+    h.reo_wnd_persist = k.reo_wnd_persist
     h.ooo_segs = k.ooo_segs
     h.total_rto = k.total_rto
     h.cc = k.cc
@@ -163,6 +167,10 @@ cdef void remember(const history *h, tcb *k) noexcept nogil:
     k.rwnd_limited = h.rwnd_limited
     k.sndbuf_limited = h.sndbuf_limited
     k.dsacks = h.dsacks
+    k.reord_seen = h.reord_seen
+    k.reordering = h.reordering
+    k.reo_wnd_steps = h.reo_wnd_steps
+    k.reo_wnd_persist = h.reo_wnd_persist
     k.ooo_segs = h.ooo_segs
     k.total_rto = h.total_rto
     k.cc = h.cc

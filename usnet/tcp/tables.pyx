@@ -75,6 +75,7 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.uto_most = 3600000 * <int64_t>MS
     g.challenge_interval = 500000000
     g.timestamps = g.window_scaling = g.sack = g.short_way = 1
+    g.probes = g.frto = g.undo = g.moderation = 1
     g.cc = CC_NEWRENO
     g.rto_initial = 1000 * <int64_t>MS
     g.rto_min = 200 * <int64_t>MS

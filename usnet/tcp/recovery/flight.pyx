@@ -2,14 +2,14 @@
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memmove, memset
 
-from usnet.memory.arena cimport NONE, arena_give, arena_take
+from usnet.memory.arena cimport NONE, arena_give, arena_take_any
 from usnet.wire.seq cimport seq_gt, seq_le
 
 
 cdef flight *flight_need(tcp_state *t, tcb *k) noexcept nogil:
     cdef flight *f
     if k.flight == NONE:
-        k.flight = arena_take(&t.flights)           # as many as connections
+        k.flight = arena_take_any(&t.flights)        # as many as connections
         if k.flight == NONE:
             return NULL
         f = flight_at(t, k)
