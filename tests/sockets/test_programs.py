@@ -1,6 +1,7 @@
 """Unchanged blocking programs in virtual time: many of them on a few stacks."""
 
 import errno
+import socket
 
 import pytest
 
@@ -200,6 +201,7 @@ def test_reading_tells_the_sender_at_once_that_there_is_room():
 
     def writer():
         with usnet.create_connection(("10.0.0.1", 80)) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)  # does not grow
             sock.sendall(bytes(2_500_000))
             return world.now
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from usnet.backends.sim import units
+from usnet.lab.expect_share import Mark, check_queues, check_shares, link_rates
 from usnet.lab.expect_wire import (
     Flight,
     check_agreed,
@@ -63,6 +64,7 @@ class Run:
         self.ends: list[int] = []  # when events that last a while end
         self.boots: list[int] = []  # of them, when hosts come back
         self.flight: Flight | None = None
+        self.marks: list[Mark] = []  # of expect.measure
         self._settings: dict[str, dict[str, int]] = {}
 
     def settings(self, host: str) -> dict[str, int]:
@@ -105,8 +107,10 @@ class Run:
             check_spurious,
             check_dropped,
             check_resume,
+            check_queues,
         ):
             found += check(self)
+        found += check_shares(self, rate_of)
         return found
 
 
@@ -283,7 +287,7 @@ def check_corruption(run: Run) -> Iterator[str]:
 def rate_of(run: Run, text: Any) -> Fraction:
     """Bits a second of "0.9*link", "50Mbit" or a number; the link is the slowest direction of any."""
     if isinstance(text, str) and text.endswith("*link"):
-        rates = [way.rate for link in run.world.network.links.values() for way in (link.up, link.down) if way.rate]
+        rates = link_rates(run)
         if not rates:
             raise ValueError("goodput: no link has a rate")
         return Fraction(text.removesuffix("*link")) * min(rates)

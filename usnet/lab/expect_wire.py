@@ -5,7 +5,7 @@ from fractions import Fraction
 from math import isqrt
 from typing import Any
 
-from usnet.backends.sim import units
+from usnet.backends.sim import models, units
 from usnet.lab.limits import SECOND, outside, seconds
 from usnet.lab.scenario_format import AgreedTable
 
@@ -154,9 +154,9 @@ def theory(run: Any, part: str) -> Fraction:
     """So much of what Mathis et al. (1997) give for a loss p and the round trip: MSS / RTT * sqrt(3/2) / sqrt(p), in bits a second. Of the link that
     loses the most, and all links' delays."""
     links = run.world.network.links.values()
-    p = max((units.probability(way.loss) for link in links for way in (link.up, link.down)), default=0)
+    p = max((models.theory(models.loss(way.loss))[0] for link in links for way in (link.up, link.down)), default=Fraction(0))
     trip = sum(link.up.delay + link.down.delay for link in links)
     if not p or not trip:
         raise ValueError("goodput: what theory says needs a link with loss and delay")
-    root = Fraction(isqrt(int(Fraction(3, 2) / Fraction(p) * 10**12)), 10**6)
+    root = Fraction(isqrt(int(Fraction(3, 2) / p * 10**12)), 10**6)
     return Fraction(part) * ETHERNET_MSS * 8 * SECOND / trip * root

@@ -10,10 +10,21 @@ from typing import Any
 import msgspec
 
 from usnet.backends.fate import Fate
-from usnet.backends.sim import units
+from usnet.backends.sim import models, units
 from usnet.backends.sim.pair import MODEL
 from usnet.lab.expect import INVARIANTS
-from usnet.lab.scenario_format import EventTable, HostTable, LinkModel, LinkTable, QueueTable, ScenarioError, ScenarioTable, table
+from usnet.lab.scenario_format import (
+    EventTable,
+    HostTable,
+    LinkModel,
+    LinkTable,
+    QueueTable,
+    ScenarioError,
+    ScenarioTable,
+    directions,
+    find_link,
+    table,
+)
 from usnet.lab.scenario_words import Spec, check_hook, find_script, parse
 
 
@@ -49,6 +60,7 @@ def from_tables(path: Path, raw: dict[str, Any], case: str = "") -> Scenario:
         except (ValueError, TypeError) as error:
             raise ScenarioError(f"{where}: {key}: {error}") from None
 
+    t = checked("links", with_traces, t, path.parent)
     if t.name != path.stem:
         raise ScenarioError(f"{where}: name: it is {t.name!r}, but the file is {path.name}")
     checked("duration", units.time, t.duration)
@@ -139,41 +151,65 @@ def _check_peer(t: ScenarioTable, host: str, spec: Spec) -> None:
         raise ValueError("there is no other host to talk to")
 
 
-def find_link(links: list[LinkTable], name: str | None) -> int:
-    """The number of the link that is meant: by its name, "a-b", or the only one."""
-    if name is None:
-        if len(links) > 1:
-            raise ValueError("which link is meant? There are several")
-        return 0
-    for i, link in enumerate(links):
-        if name == (link.name or f"{link.a}-{link.b}"):
-            return i
-    raise ValueError(f"there is no link {name!r}")
+CHECKS: dict[str, Callable[[Any], Any]] = {
+    "rate": units.rate, "delay": units.time, "jitter": models.jitter, "loss": models.loss, "duplicate": units.probability,
+    "corrupt": units.probability, "trace": models.trace,
+}
+"""How the numbers of a link are read."""
 
 
 def link_model(link: LinkModel) -> dict[str, Any]:
     """What a table says of a link, as Network.link() takes it; the size of the queue in "bdp" is left."""
     raw: dict[str, Any] = msgspec.structs.asdict(link)
     model = {key: raw[key] for key in MODEL if raw[key] is not None}
-    for key, check in (("rate", units.rate), ("delay", units.time), ("jitter", units.time)):
+    for key in ("loss", "jitter"):
+        if isinstance(model.get(key), msgspec.Struct):
+            model[key] = given(model[key])
+    for key, check in CHECKS.items():
         if key in model:
-            model[key] = check(model[key])
-    for key in ("loss", "duplicate", "corrupt"):
-        if key in model:
-            model[key] = units.probability(model[key])
+            try:
+                model[key] = check(model[key])
+            except ValueError as error:
+                raise ValueError(f"{key}: {error}") from None
     return model
 
 
+def given(table: msgspec.Struct) -> dict[str, Any]:
+    """The keys that a table has."""
+    return {key: value for key, value in msgspec.structs.asdict(table).items() if value is not None}
+
+
 def queue_limits(queue: QueueTable, rate: int, delay: int) -> dict[str, Any]:
-    """Limits of a queue; "1bdp" is the bandwidth times the round trip of the link."""
-    size = queue.bytes
-    if isinstance(size, str) and size.endswith("bdp"):
-        if not rate or not delay:
-            raise ValueError(f"queue.bytes: {size!r} of a link without a rate and a delay")
-        size = int(Fraction(size.removesuffix("bdp").strip() or "1") * rate * 2 * delay / (8 * 10**9))
-    limits = {"packets": queue.packets, "bytes": size}
-    units.queue(limits)
-    return limits
+    """A queue as a link takes it; "1bdp" is the bandwidth times the round trip of the link."""
+    made = given(queue)
+    for key in models.SIZES:
+        size = made.get(key)
+        if isinstance(size, str) and size.endswith("bdp"):
+            if not rate or not delay:
+                raise ValueError(f"queue.{key}: {size!r} of a link without a rate and a delay")
+            octets = int(Fraction(size.removesuffix("bdp").strip() or "1") * rate * 2 * delay / (8 * 10**9))
+            made[key] = f"{octets}B"
+    try:
+        models.queue(made)
+    except ValueError as error:
+        raise ValueError(f"queue.{error}") from None
+    return made
+
+
+def with_traces(t: ScenarioTable, folder: Path) -> ScenarioTable:
+    """Traces that are files, seen from the scenario's folder, are read."""
+
+    def read(model: Any) -> Any:
+        if model is None or not isinstance(model.trace, str):
+            return model
+        path = folder / model.trace
+        try:
+            return msgspec.structs.replace(model, trace=models.trace(path.read_text(encoding="ascii")))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"trace: {path}: {getattr(error, 'strerror', None) or error}") from None
+
+    links = [msgspec.structs.replace(read(link), up=read(link.up), down=read(link.down)) for link in t.links]
+    return msgspec.structs.replace(t, links=links, events=[msgspec.structs.replace(event, set=read(event.set)) for event in t.events])
 
 
 def _link(link: LinkTable, names: list[str], switches: Iterable[str]) -> dict[str, Any]:
@@ -188,8 +224,10 @@ def _link(link: LinkTable, names: list[str], switches: Iterable[str]) -> dict[st
         for way, table in (("up", link.up), ("down", link.down))
     }
     for way in ways.values():
+        if way.get("trace") and way.get("rate"):
+            raise ValueError("trace: it stands for a rate, and there is one")
         if "queue" in way:
-            way["queue"] = queue_limits(way["queue"], way.get("rate", 0), way.get("delay", 0))
+            way["queue"] = queue_limits(way["queue"], way.get("rate", 0) or models.capacity(way.get("trace") or []), way.get("delay", 0))
     return ways
 
 
@@ -207,19 +245,11 @@ def _check_event(t: ScenarioTable, event: EventTable) -> None:
             raise ValueError(f"hosts: {', '.join(unknown) or 'none'}: no such host")
         return
     link = t.links[find_link(t.links, event.link)]
-    directions(event, link)
+    directions(event.at, link)
     if (event.do == "change") != (event.set is not None):
         raise ValueError('set: belongs to do = "change", and to nothing else')
     if event.set is not None:
         link_model(event.set)
-
-
-def directions(event: EventTable, link: LinkTable) -> tuple[str, ...]:
-    at = (event.at or "both").replace(" ", "")
-    ways = {"both": ("up", "down"), f"{link.a}->{link.b}": ("up",), f"{link.b}->{link.a}": ("down",)}
-    if at not in ways:
-        raise ValueError(f"at: {at!r} is none of {', '.join(ways)}")
-    return ways[at]
 
 
 def _check_expect(t: ScenarioTable) -> None:
@@ -241,6 +271,21 @@ def _check_expect(t: ScenarioTable) -> None:
             raise ValueError(f"there is no host {key!r}")
     times = {"completion_min": e.completion_min, "completion_max": e.completion_max, "conn_end_after": e.conn_end_after, "resume_max": e.resume_max}
     units.probability(e.share)
+    if e.jain is not None:
+        units.probability(e.jain)
+    for name in e.shares:
+        if name not in t.hosts:
+            raise ValueError(f"shares: there is no host {name!r}")
+    for i, queue in enumerate(e.queues):
+        link = t.links[find_link(t.links, queue.link)]
+        if len(directions(queue.at, link)) != 1:
+            raise ValueError(f"queues[{i}].at: which direction is meant?")
+        if queue.busy is not None:
+            units.probability(queue.busy)
+    if e.measure is not None and units.time(e.measure.from_) >= units.time(e.measure.until):
+        raise ValueError("measure: it ends before it begins")
+    if e.measure is None and any(queue.busy is not None for queue in e.queues):
+        raise ValueError("queues: busy is a share of the time that `measure` says")
     for value in times.values():
         if value is not None:
             units.time(value)

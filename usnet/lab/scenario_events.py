@@ -5,8 +5,9 @@ from typing import Any
 
 from usnet.backends.sim import units
 from usnet.lab.expect import Run
-from usnet.lab.scenario_check import Scenario, directions, find_link, link_model, queue_limits
-from usnet.lab.scenario_format import EventTable, ScenarioTable
+from usnet.lab.expect_share import mark
+from usnet.lab.scenario_check import Scenario, link_model, queue_limits
+from usnet.lab.scenario_format import EventTable, ScenarioTable, directions, find_link
 from usnet.lab.scenario_words import Spec
 from usnet.lab.workloads import App, start
 from usnet.lab.world import World
@@ -36,6 +37,10 @@ def plan(judged: Run, made: list[Any]) -> None:
                 judged.ends.append(at + units.time(event.for_))
                 if event.do == "crash":
                     judged.boots.append(judged.ends[-1])
+    measure = t.expect.measure
+    if measure is not None:
+        _at(world, units.time(measure.from_), lambda: judged.marks.append(mark(judged, begin=True)))
+        _at(world, units.time(measure.until), lambda: judged.marks.append(mark(judged)))
     if t.heal is not None:
         _at(world, units.time(t.heal.t), lambda: _heal(judged, made))
 
@@ -96,7 +101,7 @@ def _effects_on_links(t: ScenarioTable, made: list[Any], event: EventTable) -> t
         ]
         return lambda: [link.unplug() for link in cut], lambda: [link.plug() for link in cut]
     number = find_link(t.links, event.link)
-    link, names = made[number], directions(event, t.links[number])
+    link, names = made[number], directions(event.at, t.links[number])
     if event.do != "change" and len(names) == 2:
         return (link.plug, link.unplug) if event.do == "up" else (link.unplug, link.plug)
     changes = link_model(event.set) if event.set is not None else {"loss": 1 if event.do == "down" else 0}

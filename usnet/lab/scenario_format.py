@@ -62,9 +62,51 @@ class SwitchTable(Table, kw_only=True):
 
 
 class QueueTable(Table, kw_only=True):
-    kind: Literal["droptail"] = "droptail"
+    """Which kind has which keys is for usnet.backends.sim.models to say."""
+
+    kind: Literal["droptail", "fifo", "red", "codel", "fq_codel", "pie"] = "droptail"
     packets: int | None = None
     bytes: str | int | None = None
+    ecn: bool | None = None
+    step_packets: int | None = None
+    step_bytes: str | int | None = None
+    step_stay: Time | None = None
+    min: str | int | None = None
+    max: str | int | None = None
+    p: Number | None = None
+    weight: Number | None = None
+    gentle: bool | None = None
+    typical: str | int | None = None
+    target: Time | None = None
+    interval: Time | None = None
+    largest: str | int | None = None
+    flows: int | None = None
+    quantum: str | int | None = None
+    update: Time | None = None
+    burst: Time | None = None
+    alpha: Number | None = None
+    beta: Number | None = None
+    mark_below: Number | None = None
+    spread: bool | None = None
+
+
+class LossTable(Table, kw_only=True):
+    kind: Literal["gilbert-elliott", "markov4"]
+    p: Number | None = None
+    r: Number | None = None
+    h: Number | None = None
+    k: Number | None = None
+    p13: Number | None = None
+    p31: Number | None = None
+    p32: Number | None = None
+    p23: Number | None = None
+    p14: Number | None = None
+
+
+class JitterTable(Table, kw_only=True):
+    kind: Literal["uniform", "normal", "pareto", "paretonormal", "trace"]
+    spread: Time | None = None
+    values: list[Time] | None = None
 
 
 class PortsTable(Table, kw_only=True):
@@ -77,12 +119,13 @@ class PortsTable(Table, kw_only=True):
 class LinkModel(Table, kw_only=True):
     rate: str | int | None = None
     delay: Time | None = None
-    jitter: Time | None = None
+    jitter: Time | JitterTable | None = None
     reorder: bool | None = None
     mtu: int | None = None
     overhead: int | None = None
     queue: QueueTable | None = None
-    loss: Number | None = None
+    loss: Number | LossTable | None = None
+    trace: str | list[int] | None = None
     duplicate: Number | None = None
     corrupt: Number | None = None
 
@@ -126,6 +169,27 @@ class GoodputTable(Table, kw_only=True):
     max: Number | None = None
 
 
+class MeasureTable(Table, kw_only=True):
+    """A part of the run: what streams read and queues did in it is what `total`, `jain`, `shares` and `queues` look at."""
+
+    from_: Time = msgspec.field(name="from", default=0)
+    until: Time
+
+
+class QueueLimitsTable(Table, kw_only=True):
+    """What a queue on the long way did: how long frames stayed in it, what it dropped and marked, as long as it stood there."""
+
+    link: str | None = None
+    at: str | None = None
+    busy: Number | None = None
+    stay_p50: Time | None = None
+    stay_p99: Time | None = None
+    stay_max: Time | None = None
+    stay_p50_min: Time | None = None
+    drops: Limits | None = None
+    marks: Limits | None = None
+
+
 class ConnectTable(Table, kw_only=True):
     times: list[Time]
     tolerance: Time = "0ns"
@@ -165,6 +229,11 @@ class ExpectTable(Table, kw_only=True):
     completion_min: Time | None = None
     completion_max: Time | None = None
     goodput: GoodputTable | None = None
+    measure: MeasureTable | None = None
+    total: GoodputTable | None = None
+    jain: Number | None = None
+    shares: dict[str, GoodputTable] = {}
+    queues: list[QueueLimitsTable] = []
     connect: ConnectTable | None = None
     call: dict[str, ConnectTable] = {}
     errors: dict[str, list[str]] = {}
@@ -175,7 +244,7 @@ class ExpectTable(Table, kw_only=True):
     probes: Limits | None = None
     resets: Limits | None = None
     counters: dict[str, Limits] = {}
-    dropped: dict[Literal["down", "mtu", "fate", "queue", "loss", "overrun"], Limits] = {}
+    dropped: dict[Literal["down", "mtu", "fate", "queue", "loss", "overrun", "aqm"], Limits] = {}
     agreed: dict[str, AgreedTable] = {}
     resume_max: Time | None = None
     conn_end: dict[str, list[str]] = {}
@@ -234,6 +303,8 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "switches.NAME": SwitchTable,
     "links": LinkTable,
     "links.queue": QueueTable,
+    "links.loss": LossTable,
+    "links.jitter": JitterTable,
     "links.ports": PortsTable,
     "actions": ActionTable,
     "events": EventTable,
@@ -243,6 +314,8 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "expect.backoff": BackoffTable,
     "expect.window": WindowTable,
     "expect.goodput": GoodputTable,
+    "expect.measure": MeasureTable,
+    "expect.queues": QueueLimitsTable,
     "expect.agreed.HOST": AgreedTable,
     "case": CaseTable,
 }
@@ -310,3 +383,23 @@ def variants(raw: Mapping[str, Any], where: str) -> list[tuple[str, dict[str, An
         over = {key: value for key, value in case.items() if key != "name"}
         made.append((name, overlay(base, over)))
     return made
+
+
+def find_link(links: list[LinkTable], name: str | None) -> int:
+    """The number of the link that is meant: by its name, "a-b", or the only one."""
+    if name is None:
+        if len(links) > 1:
+            raise ValueError("which link is meant? There are several")
+        return 0
+    for i, link in enumerate(links):
+        if name == (link.name or f"{link.a}-{link.b}"):
+            return i
+    raise ValueError(f"there is no link {name!r}")
+
+
+def directions(at: str | None, link: LinkTable) -> tuple[str, ...]:
+    at = (at or "both").replace(" ", "")
+    ways = {"both": ("up", "down"), f"{link.a}->{link.b}": ("up",), f"{link.b}->{link.a}": ("down",)}
+    if at not in ways:
+        raise ValueError(f"at: {at!r} is none of {', '.join(ways)}")
+    return ways[at]

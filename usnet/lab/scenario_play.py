@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from usnet.backends.sim import units
+from usnet.backends.sim import models, units
 from usnet.lab.expect import Run
 from usnet.lab.observe_side import Side
 from usnet.lab.scenario_check import Scenario
@@ -102,7 +102,7 @@ def _round_trip(world: World) -> int:
     return (
         2
         * sum(
-            max(link.up.delay, link.down.delay) + max(link.up.jitter, link.down.jitter)
+            max(link.up.delay, link.down.delay) + max(models.most_jitter(link.up.jitter), models.most_jitter(link.down.jitter))
             for link in world.network.links.values()
         )
         + 100_000_000

@@ -30,7 +30,7 @@ class Spec:
     @property
     def serves(self) -> bool:
         """Whether it waits for connections: it may be left waiting when all else is done."""
-        return self.name in ("sink", "respond", "echo", "serve") or self.options.get("daemon", False)
+        return self.name in ("sink", "respond", "echo", "serve", "discard") or self.options.get("daemon", False)
 
 
 def _switch(text: str) -> bool:
@@ -58,6 +58,7 @@ OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
     "after": (_amount, "bytes that are read first: before the pause of `stop`, before respond answers (or `eof`)"),
     "limit": (_amount, "bytes to read; then the socket is closed, whatever waits"),
     "close_at": (units.time, "when to close both directions at once, instead of ending one's own first"),
+    "until": (units.time, "when bulk and datagrams stop sending; never"),
     "count": (int, "connections to serve; 1"),
     "pause": (units.time, "before each accept()"),
     "writes": (int, "pieces that rpc sends a request in; 1"),
@@ -74,6 +75,8 @@ SHAPES = {
     "half_close": "half_close:N",
     "rpc": "rpc:N*SIZE@GAP",
     "cross": "cross:N",
+    "datagrams": "datagrams:N*SIZE@GAP",
+    "discard": "discard",
     "sink": "sink",
     "respond": "respond:N",
     "echo": "echo",

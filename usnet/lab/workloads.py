@@ -117,9 +117,9 @@ class App:
         """Sends the next n bytes of the stream."""
         out = self.streams[id(sock)][0]
         end = out.written + n
-        chunk = chunk or self.option("chunk", CHUNK)
+        chunk, until = chunk or self.option("chunk", CHUNK), self.option("until")
         with self.call("send"):
-            while out.written < end:
+            while out.written < end and (until is None or self.now < until):
                 done = sock.send(out.pattern.at(out.written, min(chunk, end - out.written)))
                 out.written += done
                 self.note("send", done)
@@ -221,6 +221,27 @@ def rpc(app: App, sock: Any) -> None:
     app.finish(sock)
 
 
+def datagrams(app: App) -> None:
+    """UDP without an ear for anything: N datagrams at once, every GAP."""
+    spec, until = app.spec, app.option("until")
+    with app.host.stack.socket(type=std.SOCK_DGRAM) as sock:
+        to = app.peer.address, app.option("port", PORT)
+        at = app.now
+        while until is None or at < until:
+            for _ in range(spec.count):
+                sock.sendto(b"\0" * spec.size, to)
+            at += max(spec.at, 1)
+            app.sleep_until(at)
+
+
+def discard(app: App) -> None:
+    """Takes datagrams and forgets them (RFC 863)."""
+    with app.host.stack.socket(type=std.SOCK_DGRAM) as sock:
+        sock.bind(("", app.option("port", PORT)))
+        while True:
+            sock.recvfrom(65535)
+
+
 # --- Servers: each from the accepted socket on ---
 
 
@@ -276,6 +297,9 @@ def run_client(app: App) -> None:
     app.sleep_until(app.option("start", 0))
     if app.spec.name == "request":
         app.sleep_until(app.spec.at)
+    if app.spec.name == "datagrams":
+        _guarded(app, lambda: datagrams(app))
+        return
     _guarded(app, lambda: _converse(app, app.connect(), CLIENTS[app.spec.name]))
 
 
@@ -328,6 +352,8 @@ def start(app: App) -> Any:
         return script.main
     if app.spec.hook is not None:
         return app.host.run(run_hook, app, name=f"{app.host.name}:{app.spec.hook[1]}")
+    if app.spec.name == "discard":
+        return app.host.run(_guarded, app, lambda: discard(app), name=f"{app.host.name}:discard", daemon=True)
     if app.spec.serves:
         return app.host.run(run_server, app, name=f"{app.host.name}:accept", daemon=True)
     if app.spec.name == "steps":

@@ -62,7 +62,6 @@ cdef struct aside:
     uint32_t defer              # TCP_DEFER_ACCEPT, in SYN-ACKs; 0: off; of a half-open connection its listener's
     int32_t peek_off            # SO_PEEK_OFF, bytes; below 0: off
     uint8_t syn_count           # TCP_SYNCNT; 0: the stack's setting
-    uint8_t buffer_set          # SO_SNDBUF was set: it does not grow
     uint8_t oob_inline          # SO_OOBINLINE
     # State
     uint8_t urgent              # URGENT_*

@@ -103,7 +103,6 @@ cdef void aside_inherit(tcp_state *t, tcb *k, const tcb *parent) noexcept nogil:
     a.stamps = of.stamps
     a.defer = of.defer
     a.syn_count = of.syn_count
-    a.buffer_set = of.buffer_set
     a.oob_inline = of.oob_inline
     a.stamp_base = k.iss + 1
 

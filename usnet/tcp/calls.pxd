@@ -93,6 +93,10 @@ cdef inline void tcp_read_done(tcp_state *t, uint32_t c, tcb *k, uint32_t n) noe
         tcp_tell_window(t, c, k)
 
 
+# The same where the bytes may be many: the buffer may grow.
+cdef void tcp_bulk_read(tcp_state *t, uint32_t c, tcb *k, uint32_t n) noexcept nogil
+
+
 # Bytes given, 0 at the end of the stream, or -EAGAIN, -ENOTCONN, or the pending error.
 cdef inline int64_t tcp_recv(tcp_state *t, uint32_t c, tcb *k, uint8_t *p, uint32_t n, bint peek) noexcept nogil:
     if peek or n == 0 or k.rcv.near == 0 or k.rcv.near != k.rcv_ready or k.flags & TF_ASIDE:

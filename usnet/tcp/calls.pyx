@@ -23,6 +23,7 @@ from usnet.tcp.aside cimport aside_at
 from usnet.tcp.charge cimport charge_take
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_listening
 from usnet.tcp.handshake cimport handshake_number_above, handshake_start
+from usnet.tcp.autotune cimport autotune_due, autotune_read
 from usnet.tcp.calls cimport ready_both, tcb_ready, tcp_read_done
 from usnet.tcp.lend cimport lend_fill, lend_may
 from usnet.tcp.output cimport tcp_output, tcp_want_output
@@ -296,6 +297,12 @@ cdef void tcp_tell_window(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
         tcp_want_output(t, c)
 
 
+cdef void tcp_bulk_read(tcp_state *t, uint32_t c, tcb *k, uint32_t n) noexcept nogil:
+    tcp_read_done(t, c, k, n)
+    if autotune_due(t, k) and autotune_read(t, k):
+        tcp_tell_window(t, c, k)
+
+
 cdef int64_t tcp_recv_else(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bint peek) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef int32_t err
@@ -309,14 +316,14 @@ cdef int64_t tcp_recv_else(tcp_state *t, uint32_t c, uint8_t *p, uint32_t n, bin
     if n and p == NULL:
         if not peek:
             queue_drop(t.pieces, &k.rcv, n)
-            tcp_read_done(t, c, k, n)
+            tcp_bulk_read(t, c, k, n)
         return n
     if n:
         placed = queue_read(t.pieces, &k.rcv, p, n) if peek else queue_take(t.pieces, &k.rcv, p, n)
         t.copies.in_read += placed
         t.copies.in_read_chunk += n - placed
         if not peek:
-            tcp_read_done(t, c, k, n)
+            tcp_bulk_read(t, c, k, n)
         return n
     if k.rcv_ready and asked == 0:          # nothing was asked for
         return 0

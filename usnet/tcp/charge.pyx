@@ -2,6 +2,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from usnet.tcp.aside cimport aside, aside_at, marks_end_at, notsent_limit
+from usnet.tcp.autotune cimport LOCK_SNDBUF
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tables cimport tcp_notify
 from usnet.tcp.tcb cimport TF_ASIDE, TF_MARKS, tcb
@@ -49,7 +50,7 @@ cdef uint32_t charge_frame(tcp_state *t, const tcb *k) noexcept nogil:
 cdef void charge_grow(tcp_state *t, tcb *k) noexcept nogil:
     cdef uint32_t each = 1, segments = k.cc.cwnd // k.mss
     cdef uint64_t wanted
-    if not k.flags & TF_ASIDE or aside_at(t, k).buffer_set or k.snd_max - k.snd_una >= k.cc.cwnd:
+    if not k.flags & TF_ASIDE or k.locked & LOCK_SNDBUF or k.snd_max - k.snd_una >= k.cc.cwnd:
         return
     while each < k.mss + PER_SEGMENT:
         each *= 2

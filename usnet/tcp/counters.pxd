@@ -49,6 +49,8 @@ cdef struct tcp_counters:
     uint64_t orphan_aborts      # connections reset when they were closed: too many orphans, or TCP_LINGER2 below 0
     uint64_t time_wait_reuses   # connections in TIME-WAIT that another took the ends of
     uint64_t queue_aborts       # RSTs because the queue for accept was full (abort_on_overflow)
+    uint64_t rcvbuf_grown       # times that a receive buffer was doubled (tcp/autotune)
+    uint64_t sndbuf_grown
     uint64_t orphans            # that nobody holds and that are not over (a gauge)
     uint64_t established        # now in ESTABLISHED or CLOSE-WAIT (a gauge)
 

@@ -5,6 +5,7 @@ from libc.string cimport memset
 
 from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
+from usnet.tcp.autotune cimport LOCK_RCVBUF, autotune_half
 from usnet.tcp.aside cimport aside, aside_at, aside_if, aside_inherit
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.cookies cimport (
@@ -54,7 +55,7 @@ cdef void offer(tcp_state *t, tcb *k) noexcept nogil:
     """What our SYN offers; the answer takes away what the peer does not."""
     k.flags |= (TF_TIMESTAMPS if t.config.timestamps and not k.signs else 0) | (TF_WSCALE if t.config.window_scaling else 0)
     k.flags |= (TF_SACK if t.config.sack else 0) | (TF_ALL_ROOM if t.config.all_room else 0)
-    k.rcv_wscale = scale_for(k.rcvbuf) if t.config.window_scaling else 0
+    k.rcv_wscale = scale_for(max(k.rcvbuf, 0 if k.locked & LOCK_RCVBUF else t.config.rcvbuf_most)) if t.config.window_scaling else 0
     if t.config.window_scaling and k.rcv_wscale < t.config.window_scale:
         k.rcv_wscale = t.config.window_scale
     k.ts_offset = tcp_ts_offset(t, k)
@@ -150,6 +151,8 @@ cdef void inherit(tcp_state *t, tcb *k, const tcb *parent, const packet *p, cons
     k.rport = r.src_port
     k.sndbuf = parent.sndbuf
     k.rcvbuf = parent.rcvbuf
+    k.locked = parent.locked
+    k.tune_at = autotune_half(t, k)
     k.keep_idle = parent.keep_idle
     k.keep_interval = parent.keep_interval
     k.user_timeout = parent.user_timeout

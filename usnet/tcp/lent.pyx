@@ -8,7 +8,7 @@ from usnet.memory.pieces cimport (
     OWN_CHUNK, PIECE_FILL, PIECE_OUT, PIECE_OUTBOUND, PIECE_WHOLE, piece, piece_at, piece_release, piece_release_later, piece_take, queue_add,
     queue_drop, queue_read, queue_shift, queue_spill,
 )
-from usnet.tcp.calls cimport both_ways, tcp_may_hold, tcp_read_done, tcp_recv_else, tcp_send_status
+from usnet.tcp.calls cimport both_ways, tcp_bulk_read, tcp_may_hold, tcp_recv_else, tcp_send_status
 from usnet.tcp.lend cimport lend_empty
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.state cimport tcb_at, tcp_state
@@ -44,7 +44,7 @@ cdef int64_t tcp_recv_lent(tcp_state *t, uint32_t c, tcp_lent *b, int64_t now) n
         queue_drop(t.pieces, &k.rcv, n)
         t.copies.in_packed += n
     hand_out(t, i, b, PIECE_OUT)
-    tcp_read_done(t, c, k, n)
+    tcp_bulk_read(t, c, k, n)
     return n
 
 

@@ -2,6 +2,7 @@
 from libc.errno cimport EINVAL
 from libc.stdint cimport INT32_MAX, UINT32_MAX, int64_t, uint8_t, uint16_t, uint32_t
 
+from usnet.tcp.autotune cimport LOCK_RCVBUF, LOCK_SNDBUF, autotune_half
 from usnet.tcp.aside cimport aside, aside_if
 from usnet.tcp.output cimport tcp_corked, tcp_want_output
 from usnet.tcp.rare cimport rare_get, rare_set
@@ -52,8 +53,10 @@ cdef uint32_t clamp_buffer(int64_t bytes) noexcept nogil:
 
 cdef int set_buffer(tcp_state *t, tcb *k, int option, int64_t value) noexcept nogil:
     cdef aside *a = aside_if(t, k)
+    k.locked |= LOCK_RCVBUF if option == OPT_RCVBUF else LOCK_SNDBUF
     if option == OPT_RCVBUF:
         k.rcvbuf = clamp_buffer(value)
+        k.tune_at = autotune_half(t, k)
         if a != NULL and a.window_clamp:
             a.whole_rcvbuf = k.rcvbuf
             k.rcvbuf = a.window_clamp if a.window_clamp < k.rcvbuf else k.rcvbuf
@@ -61,8 +64,6 @@ cdef int set_buffer(tcp_state *t, tcb *k, int option, int64_t value) noexcept no
     if t.config.charged_buffers:
         value = 2 * value if 2 * value > LEAST_CHARGED else LEAST_CHARGED
     k.sndbuf = clamp_buffer(value)
-    if a != NULL:
-        a.buffer_set = 1
     return 0
 
 

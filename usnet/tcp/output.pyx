@@ -168,7 +168,7 @@ cdef inline bint calm(const tcp_state *t, const tcb *k) noexcept nogil:
     """Whether all that is out is out once, nothing is known to be missing, the stream goes on, and nothing is to be done as another system would."""
     return (k.board == NONE and k.dupacks == 0 and k.snd_nxt == k.snd_max
             and not k.flags & (TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_MARKS | TF_UNPUSHED)
-            and k.snd_nxt - k.snd_una <= k.snd.span and not (t.config.push_bursts or t.config.wide_growth or t.config.sndbuf_most))
+            and k.snd_nxt - k.snd_una <= k.snd.span and not (t.config.push_bursts or t.config.wide_growth or t.config.charged_buffers))
 
 
 cdef int output_calm(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nogil:
@@ -249,7 +249,7 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         k.snd_nxt += n + fin_due
         if k.flags & TF_MARKS:
             marks_sent(t, k, k.snd_nxt, now)
-    if t.config.sndbuf_most:
+    if t.config.sndbuf_most and t.config.charged_buffers:
         charge_grow(t, k)
     if left or k.chrono != CHRONO_BUSY or k.no_room:
         chrono_output(k, left, n, window, now)

@@ -5,6 +5,7 @@ from libc.string cimport memset
 from usnet.memory.arena cimport NONE, arena_at
 from usnet.memory.pieces cimport queue_init
 from usnet.memory.wheel cimport wheel_deadline
+from usnet.tcp.autotune cimport autotune_half
 from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_table
 from usnet.tcp.record cimport (
     REST_ACTIVE, REST_KEEP, REST_LATER, REST_LINGER, REST_PASSIVE, REST_QUICK, REST_RECOVER, REST_STATE, history, record, tally, terms,
@@ -36,6 +37,7 @@ cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
     m.tos = k.tos
     m.fastopen = k.fastopen
     m.uto = k.uto
+    m.locked = k.locked
     m.timed = k.timed
 
 
@@ -61,6 +63,7 @@ cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
     k.tos = m.tos
     k.fastopen = m.fastopen
     k.uto = m.uto
+    k.locked = m.locked
     k.timed = m.timed
 
 
@@ -158,6 +161,8 @@ cdef void tell(const tcb *k, history *h) noexcept nogil:
     h.last_oow_ack = k.last_oow_ack
     h.last_send = k.last_send
     h.ts_recent_at = k.ts_recent_at
+    h.tune_at = k.tune_at
+    h.tune_since = k.tune_since
     h.deadline = k.deadline[T_KEEP] | k.deadline[T_LINGER]
 
 
@@ -183,6 +188,8 @@ cdef void remember(const history *h, tcb *k) noexcept nogil:
     k.last_oow_ack = h.last_oow_ack
     k.last_send = h.last_send
     k.ts_recent_at = h.ts_recent_at
+    k.tune_at = h.tune_at
+    k.tune_since = h.tune_since
 
 
 cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
@@ -228,6 +235,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     queue_init(&k.snd)
     queue_init(&k.rcv)
     take_terms(terms_at(t, r.terms), k)
+    k.tune_at = autotune_half(t, k)
     k.cc.wants = <uint8_t>cc_table(k.cc_ops).wants
     if r.timer != NONE:
         k.timer_at = deadline = wheel_deadline(t.timers, r.timer)

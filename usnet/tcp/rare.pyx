@@ -8,6 +8,7 @@ from libc.string cimport memcpy
 from usnet.memory.arena cimport NONE
 from usnet.memory.pieces cimport queue_peek
 from usnet.tcp.aside cimport SOF_ALL, SOF_OPT_ID, URGENT_HERE, aside, aside_at, aside_if, aside_need, notsent_limit
+from usnet.tcp.autotune cimport LOCK_RCVBUF
 from usnet.tcp.charge cimport charge_of
 from usnet.tcp.options cimport (
     OPT_DEFER_ACCEPT, OPT_NOTSENT_LOWAT, OPT_OOBINLINE, OPT_PEEK_OFF, OPT_RCVLOWAT, OPT_STAMPS, OPT_SYNCNT, OPT_WINDOW_CLAMP,
@@ -57,6 +58,7 @@ cdef int set_clamp(tcb *k, aside *a, int64_t value) noexcept nogil:
     if a.whole_rcvbuf == 0:
         a.whole_rcvbuf = k.rcvbuf
     a.window_clamp = 0 if value <= 0 else (LEAST_CLAMP if value < LEAST_CLAMP else <uint32_t>value)
+    k.locked |= LOCK_RCVBUF
     k.rcvbuf = a.whole_rcvbuf if a.window_clamp == 0 or a.window_clamp > a.whole_rcvbuf else a.window_clamp
     return 0
 

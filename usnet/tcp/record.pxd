@@ -82,6 +82,7 @@ cdef struct terms:
     uint8_t tos
     uint8_t fastopen
     uint8_t uto
+    uint8_t locked
     uint8_t timed
     uint32_t refs               # connections that have it; from here on nothing is compared
     uint32_t tag                # in the table of terms
@@ -118,4 +119,6 @@ cdef struct history:
     int64_t last_oow_ack
     int64_t last_send
     int64_t ts_recent_at
+    uint64_t tune_at
+    int64_t tune_since
     int64_t deadline            # of T_KEEP or T_LINGER

@@ -83,6 +83,7 @@ cdef struct tcp_config:
     uint8_t charged_buffers     # 1: buffers are counted as in Linux: SO_SNDBUF and SO_RCVBUF are doubled, and what is queued is charged with its frames
     uint8_t lifetime_counters   # 1: TCP_INFO's counters outlive rest, which takes 32 bytes of a connection that has carried data; default
     uint32_t sndbuf_most        # bytes that a send buffer grows to with cwnd, unless SO_SNDBUF was set; 0: it does not grow
+    uint32_t rcvbuf_most        # bytes that a receive buffer grows to with what a round trip brings, unless SO_RCVBUF was set; 0: it does not grow
     uint32_t notsent_lowat      # bytes not sent from which a stream is not writable (TCP_NOTSENT_LOWAT); 0: no limit
     uint8_t rto_spread          # 1: the RTO exceeds SRTT by rto_min at least, as in Linux; else only where SRTT is as long
     uint8_t slow_start_step     # segments that one ACK lets cwnd grow by in slow start at most (L of RFC 3465); 0: no limit; default 2

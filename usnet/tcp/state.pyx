@@ -17,6 +17,7 @@ from usnet.tcp.tcb cimport (
     T_DELACK, T_KEEP, T_LINGER, T_REXMT, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_2, TCPS_TIME_WAIT,
     TF_ACK_NOW, TF_DELACK, TF_FIN_HELD, TF_FIN_RECEIVED, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, tcb,
 )
+from usnet.tcp.autotune cimport autotune_half
 from usnet.tcp.congestion.ops cimport cc_table, cc_untouched
 
 cdef enum:
@@ -270,6 +271,8 @@ cdef bint is_plain(const tcp_state *t, const tcb *k) noexcept nogil:
             or k.reord_seen or k.reordering or k.reo_wnd_steps or k.reo_wnd_persist
             or k.total_rto):
         return False
+    if k.tune_since or k.tune_at != autotune_half(t, k):
+        return False
     return (cc_untouched(&k.cc) and k.cc.wants == cc_table(k.cc_ops).wants and k.retransmits == 0 and k.rexmt_at == 0
             and k.last_oow_ack == 0 and (k.recover == k.snd_una or k.recover == k.snd_una - 1)
             and k.rcv_nxt - k.snd_wl1 <= 0xffff and k.snd_wl2 == k.snd_una and k.ts_recent_at == k.last_recv
@@ -315,7 +318,8 @@ def rested(dict fields not None):
         c = arena_take(&t.records)
         record_at(&t, c).history = NONE
         k = tcb_begin(&t, c)
-        given.owner = given.timer = given.ooo = given.board = given.flight = given.parent = given.next = given.prev = given.listener = given.fast = NONE
+        given.owner = given.timer = given.ooo = given.board = given.flight = NONE
+        given.parent = given.next = given.prev = given.listener = given.fast = NONE
         queue_init(&given.snd)
         queue_init(&given.rcv)
         given.state = TCPS_ESTABLISHED

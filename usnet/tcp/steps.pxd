@@ -2,6 +2,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from usnet.memory.pieces cimport queue_drop
+from usnet.tcp.autotune cimport autotune_write
 from usnet.tcp.chrono cimport chrono_end
 from usnet.tcp.output cimport tcp_may_send, tcp_want_output
 from usnet.tcp.rtt cimport tcp_rtt_sample, tcp_ts_now
@@ -80,6 +81,8 @@ cdef inline uint32_t take_ack(tcp_state *t, tcb *k, uint32_t ack, uint32_t ts_ec
 
 cdef inline void tell_room(tcp_state *t, uint32_t c, tcb *k, bint was_full) noexcept nogil:
     """To the owner, and to output, after an ACK."""
+    if was_full and t.config.sndbuf_most > k.sndbuf and not t.config.charged_buffers:
+        autotune_write(t, k)
     if was_full or k.snd.span * 3 < k.sndbuf * 2:
         tcp_notify(t, k)
     if tcp_may_send(k):

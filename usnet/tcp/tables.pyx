@@ -23,6 +23,7 @@ from usnet.memory.random cimport rng, rng_below, rng_u64
 from usnet.memory.ranges cimport ranges
 from usnet.memory.wheel cimport wheel, wheel_cancel
 from usnet.tcp.congestion.ops cimport CC_NEWRENO
+from usnet.tcp.autotune cimport autotune_half
 from usnet.tcp.cookies cimport COOKIE_FULL
 from usnet.tcp.fast cimport FASTOPEN_CLIENT, fast_free, fast_init, fast_reset
 from usnet.tcp.fastopen cimport fastopen_over
@@ -59,6 +60,7 @@ cdef enum:
 cdef void set_defaults(tcp_config *g) noexcept nogil:
     memset(g, 0, sizeof(tcp_config))
     g.sndbuf = g.rcvbuf = 1 << 20
+    g.sndbuf_most = g.rcvbuf_most = 16 << 20
     g.max_backlog = 4096
     g.max_syn_queue = 1024
     g.syn_retries = 7
@@ -187,6 +189,7 @@ cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
     k.netif = NETIF_LOOPBACK
     k.sndbuf = t.config.sndbuf
     k.rcvbuf = t.config.rcvbuf
+    k.tune_at = autotune_half(t, k)
     k.cc_ops = t.config.cc
     k.rto = t.config.rto_initial
     k.peer_mss = TCP_MSS_DEFAULT

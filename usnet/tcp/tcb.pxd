@@ -211,6 +211,7 @@ cdef struct tcb:
     uint16_t peer_mss           # as in its SYN; 536 when absent
     uint8_t syn_retries         # SYNs or SYN-ACKs sent again
     # Settings of this connection
+    uint8_t locked              # LOCK_*: buffers that do not grow by themselves (tcp/autotune)
     uint8_t keep_count          # unanswered probes that end it; 0: the stack's setting
     uint8_t ttl                 # IP_TTL; 0: the stack's setting
     uint8_t tos                 # IP_TOS without the ECN bits
@@ -220,6 +221,8 @@ cdef struct tcb:
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
     int64_t linger2             # ns (TCP_LINGER2): that an orphan waits in FIN-WAIT-2; 0: the stack's setting; below 0: not at all
     uint64_t retransmits        # segments sent again
+    uint64_t tune_at            # position in the stream that, once read, another half of rcvbuf has been read at (tcp/autotune); 0: it does not grow
+    int64_t tune_since          # ns of the last segment when that was so the last time; 0: it was not yet
     # More of what TCP_INFO tells
     uint64_t bytes_retrans
     uint32_t dsacks             # reports of what arrived twice

@@ -39,6 +39,10 @@ class Unblocked(Poller):
         raise AssertionError("a call blocked")
 
 
+# Buffers do not grow by themselves where a test does not say so: windows are what it expects.
+FIXED_BUFFERS = {"rcvbuf_most": 0, "sndbuf_most": 0}
+
+
 class Cable:
     """A stack, its clock, and the far end of its cable; shared by all conversations of a test."""
 
@@ -57,6 +61,7 @@ class Cable:
     ) -> None:
         self.clock = ManualClock(start)
         self.start = start
+        config = FIXED_BUFFERS | config
         self.port, self.wire = make_pair(slots=slots, mtu=mtu, mac=(US_MAC, PEER_MAC), clock=self.clock, offload=offload)
         sizes: dict[str, Any] = {"max_connections": 1024, "max_chunks": 8192, "max_sockets": 1024, **(limits or {})}
         self.stack = Stack(self.port, f"{US}/24", seed=seed, poller=Unblocked(), config=config, **sizes)

@@ -5,6 +5,9 @@ from usnet.wire.bytes cimport load16, load32, store16
 from usnet.wire.eth cimport ETH_HLEN, ETH_P_8021AD, ETH_P_8021Q, ETH_VLAN_HLEN
 from usnet.wire.tcp cimport TCP_HLEN
 
+cdef enum:
+    ECN_CE = 3                  # congestion experienced (RFC 3168, section 5); 0: the ends do not understand any of it
+
 
 cdef inline const uint8_t *eth_dst(const uint8_t *l2) noexcept nogil:
     return l2
@@ -36,6 +39,24 @@ cdef inline void ipv4_decrement_ttl(uint8_t *l3) noexcept nogil:
     cdef uint32_t total
     l3[8] -= 1
     total = (<uint32_t>load16(l3 + 10) ^ 0xffff) + (old ^ 0xffff) + load16(l3 + 8)
+    total = (total & 0xffff) + (total >> 16)
+    total = (total & 0xffff) + (total >> 16)
+    store16(l3 + 10, total ^ 0xffff)
+
+
+cdef inline int ecn_at(const uint8_t *l3) noexcept nogil:
+    """The two bits of ECN of an IPv4 or IPv6 header (RFC 3168, section 5)."""
+    return l3[1] & 3 if l3[0] >> 4 == 4 else l3[1] >> 4 & 3
+
+
+cdef inline void ecn_set_ce(uint8_t *l3) noexcept nogil:
+    """Congestion experienced, with IPv4's header checksum brought up to date (RFC 1624, equation 3)."""
+    cdef uint32_t old = load16(l3), total
+    if l3[0] >> 4 != 4:
+        l3[1] |= ECN_CE << 4
+        return
+    l3[1] |= ECN_CE
+    total = (<uint32_t>load16(l3 + 10) ^ 0xffff) + (old ^ 0xffff) + load16(l3)
     total = (total & 0xffff) + (total >> 16)
     total = (total & 0xffff) + (total >> 16)
     store16(l3 + 10, total ^ 0xffff)

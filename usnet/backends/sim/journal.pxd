@@ -18,7 +18,8 @@ cdef enum:
     DROP_QUEUE = 4              # the queue was full
     DROP_LOSS = 5               # random loss
     DROP_OVERRUN = 6            # the receiving port had no room
-    DROP_CAUSES = 7
+    DROP_AQM = 7                # the queue dropped it before it was full
+    DROP_CAUSES = 8
     # happening.altered
     ALTERED_BITS = 1            # bits flipped: no longer valid, as a rule
     ALTERED_BY_RULE = 2         # a middlebox rewrote it, and mended the checksum

@@ -14,7 +14,7 @@ HAPPENING = numpy.dtype([
 """One row of the event log: `happening` of journal.pxd. Times in ns, lengths in bytes."""
 
 WHAT = ("sent", "delivered", "dropped")
-CAUSE = ("", "down", "mtu", "fate", "queue", "loss", "overrun")
+CAUSE = ("", "down", "mtu", "fate", "queue", "loss", "overrun", "aqm")
 
 assert HAPPENING.itemsize == sizeof(happening) and len(CAUSE) == DROP_CAUSES
 

@@ -5,16 +5,19 @@ it; it is transmitted (length * 8 / rate, remainders of a nanosecond carried ove
 doubles it; it arrives after delay and jitter. A frame that the wire loses has used its time on the wire. Fates and random draws look at every
 frame that is offered, so that no decision depends on another.
 
-The queue holds the frames that wait while another is being transmitted, not the one that is. It drops at its tail.
+The queue holds the frames that wait while another is being transmitted, not the one that is. It drops at its tail. That is the short way, on which all is known
+when a frame is sent; a direction with a Shaper (shaper.pxd) goes the long way.
 
 Lengths are those of the frame in its ring, from the Ethernet header on. Preamble, check sequence and gap between frames (24 bytes on copper) are
 counted only when `overhead` says so.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from usnet.backends.fates cimport fate_set
+from usnet.backends.fates cimport fate, fate_set
+from usnet.backends.sim.delays cimport delays
 from usnet.backends.sim.frames cimport frame
 from usnet.backends.sim.journal cimport world
+from usnet.backends.sim.queue cimport disc
 
 cdef enum:
     # Purposes of keyed draws, beside those of usnet.backends.keyed
@@ -27,6 +30,12 @@ ctypedef int (*frame_sink)(void *ctx, uint32_t number, const uint8_t *p, uint32_
 
 # What becomes of a frame that was delivered: True when it was passed on as it is, and is the next link's now.
 ctypedef bint (*frame_pass)(void *ctx, uint32_t number, frame *f, int64_t now) noexcept nogil
+
+cdef struct link_dir
+
+# A frame on the long way, or on a link that is down: DROP_*, or DROP_NONE when it was taken.
+ctypedef int (*unusual_send)(link_dir *d, const uint8_t *p, uint32_t length, uint64_t index, const fate *f) noexcept nogil
+ctypedef void (*unusual_down)(link_dir *d) noexcept nogil
 
 cdef struct chance:             # a probability as a number out of 2^64
     uint64_t below
@@ -43,7 +52,7 @@ cdef struct link_counters:
     uint64_t sent_bytes
     uint64_t delivered
     uint64_t delivered_bytes
-    uint64_t dropped[7]         # by DROP_*
+    uint64_t dropped[8]         # by DROP_*
     uint64_t duplicated         # additional copies
     uint64_t corrupted
     uint64_t rewritten          # by middleboxes
@@ -74,7 +83,14 @@ cdef struct link_dir:
     uint64_t limit_packets      # of the queue; UINT64_MAX: none
     uint64_t limit_bytes
     bint reorder                # jitter may reorder
+    delays *spread              # NULL: jitter alone
     bint up
+    # The long way
+    bint plain                  # the link is up, and this is not the long way: one look for both
+    void *shaped                # its shaper; NULL: the short way
+    disc *q                     # the shaper's
+    unusual_send unusual        # NULL: none, frames are lost while the link is down
+    unusual_down shaped_down
     # Its state
     uint64_t index              # of the next frame
     uint32_t epoch              # times it went down
@@ -100,9 +116,21 @@ cdef void link_dir_reset(link_dir *d) noexcept nogil
 cdef void link_send(link_dir *d, const uint8_t *p, uint32_t length) noexcept nogil
 # The same for one that has arrived over another link, whose bytes need not be copied: True when it is this link's now.
 cdef bint link_forward(link_dir *d, frame *f) noexcept nogil
-# A new rate holds for frames whose transmission has not begun.
-cdef int link_set_rate(link_dir *d, uint64_t rate) noexcept nogil
-# Going down loses everything that is queued or under way.
-cdef void link_set_up(link_dir *d, bint up) noexcept nogil
 # Takes those out of the queue whose transmission has begun; then queue_packets and queue_bytes are exact.
 cdef void link_update_queue(link_dir *d) noexcept nogil
+
+# For those who change a link (link_change.pyx), and for the long way (shaper.pyx):
+# the i-th of those that wait
+cdef waiting *link_waiting(link_dir *d, uint32_t i) noexcept nogil
+# ns that a frame takes; what is left over is carried to the next while the link stays busy
+cdef int64_t link_transmission(link_dir *d, uint32_t length, bint idle) noexcept nogil
+# when it arrives, its transmission ending at `end`
+cdef void link_schedule(link_dir *d, frame *f, int64_t end) noexcept nogil
+# each of those under way gets an event of its own: times are about to change
+cdef void link_break_row(link_dir *d) noexcept nogil
+# a frame whose transmission ends at busy_until sets out, or is lost by the wire: it is the link's now
+cdef void link_depart(link_dir *d, frame *f, fate *fate_, bint lost) noexcept nogil
+cdef void link_note(link_dir *d, int what, int cause, frame *f) noexcept nogil
+cdef bint link_too_large(link_dir *d, const uint8_t *p, uint32_t length) noexcept nogil
+# no memory was left: the run is void
+cdef void link_void(link_dir *d) noexcept nogil

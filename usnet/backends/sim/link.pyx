@@ -5,6 +5,7 @@ from libc.string cimport memcpy, memset
 
 from usnet.backends.fates cimport fate, fate_flip, fate_mangle, fates_decide
 from usnet.backends.keyed cimport KEYED_DELAY, KEYED_LOSS, keyed_below, keyed_draw
+from usnet.backends.sim.delays cimport delays_of
 from usnet.backends.sim.digest cimport digest_feed, digest_words
 from usnet.backends.sim.frames cimport frame_again, frame_bytes, frame_give, frame_take
 from usnet.backends.sim.journal cimport (
@@ -28,7 +29,7 @@ cdef int link_dir_init(link_dir *d, world *w, uint32_t link, uint32_t direction)
     d.w = w
     d.link = link
     d.direction = direction
-    d.up = True
+    d.up = d.plain = True
     d.limit_packets = d.limit_bytes = <uint64_t>-1
     kind = sched_register(w.s, frame_due, frame_stale, frame_dropped, d)
     if kind < 0:
@@ -59,6 +60,7 @@ cdef void link_dir_reset(link_dir *d) noexcept nogil:
                 frame_give(&d.w.frames, f)
     d.held = NULL
     d.up = True
+    d.plain = d.shaped == NULL
     d.index = d.remainder = d.last_delivered = d.queue_bytes = 0
     d.epoch = d.queue_first = d.queue_packets = 0
     d.busy_until = d.last_arrival = 0
@@ -80,14 +82,18 @@ cdef inline void note(
         show(d, what, cause, index, p, length, altered)
 
 
+cdef void link_note(link_dir *d, int what, int cause, frame *f) noexcept nogil:
+    note(d, what, cause, f.index, frame_bytes(f), f.length, f.altered, False)
+
+
 cdef void show(link_dir *d, int what, int cause, uint64_t index, const uint8_t *p, uint32_t length, uint8_t altered) noexcept nogil:
     cdef happening h
     h.time = d.w.s.now
     h.index = index
     h.link = d.link
     h.length = length
-    h.queue_packets = d.queue_packets
-    h.queue_bytes = <uint32_t>d.queue_bytes
+    h.queue_packets = d.queue_packets if d.q == NULL else d.q.packets
+    h.queue_bytes = <uint32_t>(d.queue_bytes if d.q == NULL else d.q.bytes)
     h.direction = <uint8_t>d.direction
     h.what = <uint8_t>what
     h.cause = <uint8_t>cause
@@ -96,7 +102,7 @@ cdef void show(link_dir *d, int what, int cause, uint64_t index, const uint8_t *
     observe(d.w, &h, p)
 
 
-cdef void out_of_memory(link_dir *d) noexcept nogil:
+cdef void link_void(link_dir *d) noexcept nogil:
     d.w.s.error = ENOMEM
     d.w.s.interrupted = True
 
@@ -105,6 +111,10 @@ cdef void out_of_memory(link_dir *d) noexcept nogil:
 
 cdef inline waiting *queue_at(link_dir *d, uint32_t i) noexcept nogil:
     return &d.queue[(d.queue_first + i) & (d.queue_room - 1)]
+
+
+cdef waiting *link_waiting(link_dir *d, uint32_t i) noexcept nogil:
+    return queue_at(d, i)
 
 
 cdef int queue_grow(link_dir *d) noexcept nogil:
@@ -136,7 +146,7 @@ cdef void link_update_queue(link_dir *d) noexcept nogil:
 cdef waiting *queue_append(link_dir *d, uint32_t length, int64_t start) noexcept nogil:
     cdef waiting *q
     if d.queue_packets == d.queue_room and queue_grow(d) < 0:
-        out_of_memory(d)
+        link_void(d)
         return NULL
     q = queue_at(d, d.queue_packets)
     q.start = start
@@ -156,7 +166,7 @@ cdef inline bint queue_full(link_dir *d, uint32_t length) noexcept nogil:
     return d.busy_until > d.w.s.now and (d.queue_packets >= d.limit_packets or d.queue_bytes + length > d.limit_bytes)
 
 
-cdef int64_t transmission(link_dir *d, uint32_t length, bint idle) noexcept nogil:
+cdef int64_t link_transmission(link_dir *d, uint32_t length, bint idle) noexcept nogil:
     """Nanoseconds that a frame takes; what is left over is carried to the next while the link stays busy."""
     cdef uint64_t work
     cdef int64_t size = <int64_t>length + d.overhead
@@ -180,7 +190,7 @@ cdef inline uint64_t draw(link_dir *d, uint64_t purpose, uint64_t index) noexcep
     return keyed_draw(d.w.seed, <uint64_t>d.link << 1 | d.direction, purpose, index)
 
 
-cdef inline bint too_large(link_dir *d, const uint8_t *p, uint32_t length) noexcept nogil:
+cdef bint link_too_large(link_dir *d, const uint8_t *p, uint32_t length) noexcept nogil:
     if d.mtu == 0 or length <= ETH_HLEN + d.mtu:
         return False
     return length > eth_header_len(p) + d.mtu
@@ -215,9 +225,11 @@ cdef bint send(link_dir *d, const uint8_t *p, uint32_t length, frame *given, bin
         nothing_befalls(&f)
     else:
         fates_decide(d.fates, p, length, d.w.s.now, <int>d.direction, &f)
-    if not d.up:
-        cause = DROP_DOWN
-    elif too_large(d, p, length):
+    if not d.plain:
+        cause = DROP_DOWN if d.unusual == NULL else d.unusual(d, p, length, index, &f)
+        if cause == DROP_NONE:
+            return False
+    elif link_too_large(d, p, length):
         cause = DROP_MTU
     elif f.drop:
         cause = DROP_FATE
@@ -236,10 +248,9 @@ cdef bint transmit(link_dir *d, const uint8_t *p, uint32_t length, uint64_t inde
     cdef int64_t now = d.w.s.now
     cdef bint idle = d.busy_until <= now
     cdef int64_t start = now if idle else d.busy_until
-    cdef int64_t took = transmission(d, length, idle)
+    cdef int64_t took = link_transmission(d, length, idle)
     cdef waiting *q = NULL
     cdef frame *first
-    cdef uint32_t i
     d.busy_until = start + took
     d.n.busy_ns += <uint64_t>took
     if start > now:
@@ -251,13 +262,37 @@ cdef bint transmit(link_dir *d, const uint8_t *p, uint32_t length, uint64_t inde
     first = launch(d, p, length, index, f, 0, given if f.copies == 0 else NULL)
     if q != NULL:
         q.f = first
+    if f.copies:
+        launch_copies(d, p, length, index, f, first)
+    return True
+
+
+cdef void launch_copies(link_dir *d, const uint8_t *p, uint32_t length, uint64_t index, const fate *f, frame *first) noexcept nogil:
+    cdef uint32_t i
     for i in range(f.copies):
         if first == NULL:
             break
         d.n.duplicated += 1
         first.copy = launch(d, p, length, index, f, i + 1, NULL)
         first = first.copy
-    return True
+
+
+cdef void link_depart(link_dir *d, frame *f, fate *fate_, bint lost) noexcept nogil:
+    cdef uint8_t altered = f.altered
+    cdef frame *first
+    if lost or lucky(d, &d.loss, KEYED_LOSS, f.index):
+        link_note(d, FRAME_DROPPED, DROP_LOSS, f)
+        frame_give(&d.w.frames, f)
+        return
+    if lucky(d, &d.duplicate, KEYED_DUPLICATE, f.index):
+        fate_.copies += 1
+    first = launch(d, frame_bytes(f), f.length, f.index, fate_, 0, f if fate_.copies == 0 else NULL)
+    if fate_.copies:
+        launch_copies(d, frame_bytes(f), f.length, f.index, fate_, first)
+        frame_give(&d.w.frames, f)
+    while first != NULL:
+        first.altered |= altered
+        first = first.copy
 
 
 cdef frame *launch(
@@ -270,7 +305,7 @@ cdef frame *launch(
     else:
         f = frame_take(&d.w.frames, length)
         if f == NULL:
-            out_of_memory(d)
+            link_void(d)
             return NULL
         memcpy(frame_bytes(f), p, length)
     f.index = index
@@ -278,17 +313,24 @@ cdef frame *launch(
     spoil(d, f, fate_)
     f.after = d.delay + fate_.delay + copy * fate_.gap
     if d.jitter:
-        f.after += <int64_t>keyed_below(draw(d, KEYED_DELAY, index), <uint64_t>d.jitter + 1)
+        f.after = chance_delay(d, index, f.after)
     f.loose = d.reorder or fate_.delay != 0 or fate_.hold != 0 or (copy != 0 and fate_.gap != 0)
     if fate_.hold and copy == 0:
         f.hold = fate_.hold
         f.after += fate_.hold_ns
         f.next = d.held
         d.held = f
-    schedule(d, f, d.busy_until)
+    link_schedule(d, f, d.busy_until)
     if not f.hold:
         release_held(d, f.due)
     return f
+
+
+cdef int64_t chance_delay(link_dir *d, uint64_t index, int64_t after) noexcept nogil:
+    if d.spread == NULL:
+        return after + <int64_t>keyed_below(draw(d, KEYED_DELAY, index), <uint64_t>d.jitter + 1)
+    after += delays_of(d.spread, draw(d, KEYED_DELAY, index), index)
+    return after if after > 0 else 0
 
 
 cdef void spoil(link_dir *d, frame *f, const fate *fate_) noexcept nogil:
@@ -309,7 +351,7 @@ cdef void spoil(link_dir *d, frame *f, const fate *fate_) noexcept nogil:
     d.n.corrupted += flipped
 
 
-cdef void schedule(link_dir *d, frame *f, int64_t end) noexcept nogil:
+cdef void link_schedule(link_dir *d, frame *f, int64_t end) noexcept nogil:
     """Sets when the frame arrives, its transmission ending at `end`."""
     f.due = end + f.after
     if not f.loose:
@@ -353,7 +395,7 @@ cdef inline void leave_row(link_dir *d) noexcept nogil:
         prefetch(f.next)
 
 
-cdef void break_row(link_dir *d) noexcept nogil:
+cdef void link_break_row(link_dir *d) noexcept nogil:
     """Times are about to change: each of the row gets an event of its own."""
     cdef frame *f = d.row
     while f != NULL:
@@ -445,54 +487,3 @@ cdef bint arrive(link_dir *d, frame *f, int64_t now) noexcept nogil:
         if d.go_on != NULL:
             return d.go_on(d.sink_ctx, d.sink_number, f, now)
     return False
-
-
-# Changes
-
-cdef void replan(link_dir *d, waiting *q, int64_t end) noexcept nogil:
-    cdef frame *f = q.f
-    q.before = d.last_arrival
-    while f != NULL:
-        if not f.pinned:
-            schedule(d, f, end)
-        f = f.copy
-
-
-cdef int link_set_rate(link_dir *d, uint64_t rate) noexcept nogil:
-    cdef int64_t end
-    cdef int64_t took
-    cdef uint32_t i
-    cdef waiting *q
-    link_update_queue(d)
-    d.rate = rate
-    d.remainder = 0
-    if d.queue_packets == 0:
-        return 0
-    break_row(d)
-    end = queue_at(d, 0).start          # of the transmission that goes on
-    d.last_arrival = queue_at(d, 0).before
-    d.n.busy_ns -= <uint64_t>(d.busy_until - end)
-    for i in range(d.queue_packets):
-        q = queue_at(d, i)
-        q.start = end
-        took = transmission(d, q.length, i == 0)
-        d.n.busy_ns += <uint64_t>took
-        end += took
-        replan(d, q, end)
-    d.busy_until = end
-    link_update_queue(d)
-    return 0
-
-
-cdef void link_set_up(link_dir *d, bint up) noexcept nogil:
-    if d.up and not up:
-        link_update_queue(d)
-        d.epoch += 1
-        d.queue_packets = 0
-        d.queue_bytes = 0
-        d.held = NULL
-        if d.busy_until > d.w.s.now:
-            d.n.busy_ns -= <uint64_t>(d.busy_until - d.w.s.now)
-            d.busy_until = d.w.s.now
-        d.last_arrival = d.w.s.now
-    d.up = up

@@ -1,13 +1,18 @@
 """A link as Python sees it: two directions, `up` from a to b and `down` from b to a."""
 from usnet.backends.fates cimport Fates
+from usnet.backends.sim.delays cimport delays
 from usnet.backends.sim.journal cimport world
 from usnet.backends.sim.link cimport link_dir
+from usnet.backends.sim.shaper cimport Shaper
 
 
 cdef class Direction:
     cdef link_dir d
     cdef object keep            # the Network
     cdef dict model             # as it was given, parsed
+    cdef dict wanted            # what asks for the long way: its settings by name
+    cdef Shaper shaper          # None: the short way
+    cdef delays around          # of jitter with a distribution
 
 
 cdef class Link:

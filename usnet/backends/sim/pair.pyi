@@ -11,7 +11,7 @@ MODEL: dict[str, Any]
 class Direction:
     rate: int
     delay: int
-    jitter: int
+    jitter: Any
     queue: Any
     mtu: int
     overhead: int
@@ -19,6 +19,7 @@ class Direction:
     duplicate: Any
     corrupt: Any
     reorder: bool
+    trace: list[int] | None
     def change(self, **settings: Any) -> None: ...
     @property
     def settings(self) -> dict[str, Any]: ...
@@ -28,6 +29,7 @@ class Direction:
     def queue_bytes(self) -> int: ...
     @property
     def busy(self) -> bool: ...
+    def forget_queue_statistics(self) -> None: ...
     def statistics(self) -> dict[str, Any]: ...
 
 class Link:

@@ -1,22 +1,26 @@
 """Links in Python: their models, changes at run time, counters."""
 from usnet.backends.fates cimport Fates
 from usnet.backends.ring cimport LINK_DOWN, LINK_UP
-from usnet.backends.sim.link cimport (
-    chance, link_dir_free, link_dir_init, link_dir_reset, link_set_rate, link_set_up, link_update_queue,
-)
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc
+
+from usnet.backends.sim.bursts cimport BURSTS_GE, BURSTS_MARKOV, BURSTS_NONE
+from usnet.backends.sim.link cimport chance, link_dir_free, link_dir_init, link_dir_reset, link_update_queue
+from usnet.backends.sim.link_change cimport link_set_rate, link_set_up
 from usnet.backends.sim.port cimport SimPort, port_deliver
+from usnet.backends.sim.shaper cimport Shaper
 from usnet.backends.sim.switch cimport Switch, switch_accept, switch_forward
 
-from usnet.backends.sim import units
+from usnet.backends.sim import models, units
 from usnet.backends.sim.journal import CAUSE
 
 MODEL = {
     "rate": 0, "delay": 0, "jitter": 0, "queue": None, "mtu": 0, "overhead": 0,
-    "loss": 0, "duplicate": 0, "corrupt": 0, "reorder": False,
+    "loss": 0, "duplicate": 0, "corrupt": 0, "reorder": False, "trace": None,
 }
 """What a direction of a link can be told, and what holds when it is not."""
 
-cdef object NO_LIMIT = (1 << 64) - 1
+cdef list CHANCES_OF_FOUR = ["p13", "p31", "p32", "p23", "p14"]
 
 
 cdef int set_chance(chance *c, value) except -1:
@@ -32,8 +36,12 @@ cdef class Direction:
     A new rate holds for frames whose transmission has not begun, anything else for those that are sent from now on.
     """
 
+    def __cinit__(self):
+        self.wanted = {}
+
     def __dealloc__(self):
         link_dir_free(&self.d)
+        free(self.around.values)
 
     def change(self, **settings):
         """Sets several attributes at once; none when one of them is wrong (ValueError)."""
@@ -58,11 +66,14 @@ cdef class Direction:
         elif key == "delay":
             value = d.delay = units.time(value)
         elif key == "jitter":
-            value = d.jitter = units.time(value)
+            self._set_jitter(models.jitter(value))
         elif key == "queue":
-            packets, octets = units.queue(value)
-            d.limit_packets = NO_LIMIT if packets is None else packets
-            d.limit_bytes = NO_LIMIT if octets is None else octets
+            self._set_queue(models.queue(value))
+        elif key == "trace":
+            value = models.trace(value)
+            self._shape(trace=value)
+            if self.shaper is not None:
+                self.shaper.set_trace([ms * 1000000 for ms in value], max(value, default=0) * 1000000, models.OCTETS)
         elif key == "mtu":
             value = d.mtu = 0 if value is None else units.size(value)
         elif key == "overhead":
@@ -70,7 +81,7 @@ cdef class Direction:
                 raise ValueError(f"overhead of {value} bytes a frame: from -14 to 1000")
             d.overhead = value
         elif key == "loss":
-            set_chance(&d.loss, value)
+            self._set_loss(models.loss(value))
         elif key == "duplicate":
             set_chance(&d.duplicate, value)
         elif key == "corrupt":
@@ -78,6 +89,58 @@ cdef class Direction:
         else:
             value = d.reorder = bool(value)
         self.model[key] = value
+
+    def _shape(self, **changed):
+        """The long way when one of its settings asks for it; what the last one of them asked for is still to be told."""
+        self.wanted.update(changed)
+        if self.shaper is None and any(self.wanted.values()):
+            self.shaper = Shaper.__new__(Shaper)
+            self.shaper.attach(&self.d, self.keep)
+            self.shaper.set_queue(models.queue(self.model.get("queue")))
+        elif self.shaper is not None and not any(self.wanted.values()):
+            self.shaper.detach()
+            self.shaper = None
+
+    def _set_queue(self, queue):
+        self.d.limit_packets, self.d.limit_bytes = queue["packets"], queue["bytes"]
+        self._shape(queue=queue["kind"] != "droptail")
+        if self.shaper is not None:
+            self.shaper.set_queue(queue)
+
+    def _set_loss(self, value):
+        kind = value["kind"] if isinstance(value, dict) else None
+        self._shape(loss=kind is not None)
+        set_chance(&self.d.loss, 0 if kind else value)
+        if kind is None:
+            if self.shaper is not None:
+                self.shaper.set_losses(BURSTS_NONE, [])
+            return
+        if kind == "gilbert-elliott":
+            kind, chances = BURSTS_GE, [value["p"], value["r"], 1 - value["k"], 1 - value["h"]]
+        else:
+            kind, chances = BURSTS_MARKOV, [value[key] for key in CHANCES_OF_FOUR]
+        self.shaper.set_losses(kind, [int(part * (1 << 64)) for part in chances])
+
+    def _set_jitter(self, value):
+        cdef int64_t *values = NULL
+        cdef Py_ssize_t i
+        free(self.around.values)
+        self.around.values = NULL
+        self.d.spread = NULL
+        self.d.jitter = 1 if isinstance(value, dict) else value
+        if not isinstance(value, dict):
+            return
+        self.around.kind = models.JITTERS.index(value["kind"]) + 1
+        self.around.spread = value.get("spread", 0)
+        self.around.n = len(value.get("values", ()))
+        if self.around.n:
+            values = <int64_t *>malloc(self.around.n * sizeof(int64_t))
+            if values == NULL:
+                raise MemoryError
+            for i in range(self.around.n):
+                values[i] = value["values"][i]
+        self.around.values = values
+        self.d.spread = &self.around
 
     @property
     def settings(self):
@@ -98,22 +161,29 @@ cdef class Direction:
     def queue_packets(self):
         """Frames that wait now, the one that is being transmitted not counted."""
         link_update_queue(&self.d)
-        return self.d.queue_packets
+        return self.d.queue_packets if self.d.q == NULL else self.d.q.packets
 
     @property
     def queue_bytes(self):
         link_update_queue(&self.d)
-        return self.d.queue_bytes
+        return self.d.queue_bytes if self.d.q == NULL else self.d.q.bytes
 
     @property
     def busy(self):
         """Whether a frame is being transmitted."""
         return self.d.busy_until > self.d.w.s.now
 
+    def forget_queue_statistics(self):
+        """What `queue` of statistics() counts is counted from now on; nothing on the short way."""
+        if self.shaper is not None:
+            self.shaper.forget_statistics()
+
     def statistics(self):
-        """The counters of `link_counters`, as a dict; `dropped` is a dict by cause."""
+        """The counters of `link_counters`, as a dict; `dropped` is a dict by cause. On the long way `queue` is what Shaper.statistics() tells."""
         counters = dict(self.d.n)
         counters["dropped"] = {CAUSE[i]: counters["dropped"][i] for i in range(1, len(CAUSE))}
+        if self.shaper is not None:
+            counters["queue"] = self.shaper.statistics()
         return counters
 
 
@@ -148,8 +218,10 @@ cdef class Link:
 
     cdef int reset(self) except -1:
         """As new, without fates and with the same model; the ports' links are shown anew (show())."""
-        link_dir_reset(&self.up.d)
-        link_dir_reset(&self.down.d)
+        for way in (self.up, self.down):
+            link_dir_reset(&(<Direction>way).d)
+            if (<Direction>way).shaper is not None:
+                (<Direction>way).shaper.reset()
         self.set_fates(())
         return 0
 

@@ -7,7 +7,7 @@ from typing import Any
 from usnet.backends.clock import ManualClock
 from usnet.backends.pair import make_pair
 from usnet.sockets.host import Stack
-from usnet.testing.cable import Unblocked
+from usnet.testing.cable import FIXED_BUFFERS, Unblocked
 from usnet.testing.packetdrill.packets import Unsupported
 from usnet.wire.mirror import EthHeader, IcmpHeader, Ipv4Header, UdpHeader
 from usnet.wire.raw import RawTcp
@@ -37,6 +37,7 @@ class Machine:
     def __init__(self, local: str, remote: str, mtu: int, config: dict[str, Any], capture: Any = None, longest: int = 0):
         self.clock = ManualClock(START)
         self.local, self.remote = local, remote
+        config = FIXED_BUFFERS | config
         if longest > mtu:                           # arrives as from a TUN device, or as GRO would have made it
             config = {"mss": mtu - 40} | config
         self.port, self.wire = make_pair(slots=1024, mtu=max(mtu, longest), mac=(MAC, PEER_MAC), clock=self.clock)

@@ -1,0 +1,100 @@
+"""Buffers that grow with the path: settings rcvbuf_most and sndbuf_most."""
+
+import socket
+
+import pytest
+
+from usnet.testing.peer import established
+
+MS = 1_000_000
+
+
+def receiver(**config):
+    """A connection whose round trip was 20 ms once, so that it believes in 2.5, with 64 KiB to receive into."""
+    tcp = established(mss=1000, win=65535, wscale=0, **{"rcvbuf": 65536, "rcvbuf_most": 1 << 20, **config})
+    tcp.send(1)
+    tcp.take()
+    tcp.after(ms=20)
+    tcp.rx(". 1:1(0) ack 2")
+    return tcp
+
+
+def brings(tcp, n, each_ms):
+    """n segments of 1,000 bytes, one every each_ms, and each is read at once."""
+    for _ in range(n):
+        seq = tcp.snapshot()["rcv_nxt"] - tcp.snapshot()["irs"]
+        tcp.after(ns=int(each_ms * MS))
+        tcp.rx(f". {seq}:{seq + 1000}(1000) ack 2")
+        tcp.recv(65536)
+        tcp.take()
+
+
+def test_half_a_buffer_in_a_round_trip_doubles_it_and_the_peer_is_told():
+    tcp = receiver()
+    brings(tcp, 33, 0.05)
+    assert tcp.snapshot()["rcvbuf"] == 65536    # the first half: nothing to compare with
+    brings(tcp, 33, 0.05)
+    assert tcp.snapshot()["rcvbuf"] == 131072
+    seq = tcp.snapshot()["rcv_nxt"] - tcp.snapshot()["irs"]
+    assert tcp.snapshot()["rcv_adv"] - tcp.snapshot()["irs"] - seq > 100_000
+    assert tcp.counters()["rcvbuf_grown"] == 1
+
+
+def test_it_grows_up_to_the_limit_and_stays_there():
+    tcp = receiver(rcvbuf_most=200_000)
+    brings(tcp, 400, 0.01)
+    assert tcp.snapshot()["rcvbuf"] == 200_000
+
+
+def test_what_comes_slowly_needs_no_more():
+    tcp = receiver()
+    brings(tcp, 200, 1)
+    assert tcp.snapshot()["rcvbuf"] == 65536
+
+
+def test_what_is_not_read_does_not_make_it_grow():
+    tcp = receiver()
+    for i in range(60):
+        tcp.rx(f". {1 + 1000 * i}:{1001 + 1000 * i}(1000) ack 2")
+    assert tcp.snapshot()["rcvbuf"] == 65536
+
+
+def test_the_offered_shift_has_room_for_the_limit():
+    """RFC 7323, 2.3."""
+    assert receiver().snapshot()["rcv_wscale"] == 5
+    assert receiver(rcvbuf_most=0).snapshot()["rcv_wscale"] == 1
+
+
+@pytest.mark.parametrize("option", ["rcvbuf", "clamp"])
+def test_what_was_set_stays(option):
+    tcp = receiver()
+    if option == "rcvbuf":
+        tcp.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    else:
+        tcp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, 65536)
+    brings(tcp, 150, 0.01)
+    assert tcp.snapshot()["rcvbuf"] == 65536
+
+
+def sender(**config):
+    return established(mss=1000, win=60000, wscale=8, **{"sndbuf": 10_000, "sndbuf_most": 100_000, **config})
+
+
+def test_a_full_send_buffer_holds_two_windows_of_congestion():
+    tcp = sender()
+    for _ in range(4):
+        tcp.send(65536)
+        sent = tcp.take()
+        tcp.rx(f". 1:1(0) ack {sent[-1].seq + sent[-1].length}")
+    cwnd, sndbuf = tcp.snapshot()["cc"]["cwnd"], tcp.snapshot()["sndbuf"]
+    assert cwnd > 10_000 and cwnd < sndbuf <= 4 * cwnd and sndbuf in (20_000, 40_000, 80_000, 100_000)
+
+
+def test_a_send_buffer_that_was_set_stays():
+    tcp = sender()
+    tcp.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
+    for _ in range(4):
+        tcp.send(65536)
+        sent = tcp.take()
+        tcp.rx(f". 1:1(0) ack {sent[-1].seq + sent[-1].length}")
+    assert tcp.snapshot()["sndbuf"] == 10_000

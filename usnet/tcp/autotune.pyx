@@ -1,0 +1,32 @@
+"""Sizes of buffers. RFC 9293 leaves them to the implementation."""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from usnet.tcp.autotune cimport LOCK_RCVBUF, LOCK_SNDBUF, autotune_half
+from usnet.tcp.state cimport tcp_state
+from usnet.tcp.tcb cimport tcb
+
+
+cdef uint32_t doubled(uint32_t size, uint32_t most) noexcept nogil:
+    return 2 * size if size < most // 2 else most
+
+
+cdef bint autotune_read(tcp_state *t, tcb *k) noexcept nogil:
+    """Reads follow arrivals at once, or the application is what is slow: so the time is that of the last segment."""
+    cdef int64_t rtt = k.srtt if k.srtt else k.rto
+    cdef bint more = k.tune_since and k.last_recv - k.tune_since <= rtt and not k.locked & LOCK_RCVBUF
+    cdef uint64_t half
+    if more:
+        k.rcvbuf = doubled(k.rcvbuf, t.config.rcvbuf_most)
+        t.counters.rcvbuf_grown += 1
+    half = autotune_half(t, k)
+    k.tune_at = ((k.rcv_pos - k.rcv_ready) // half + 1) * half if half else 0
+    k.tune_since = k.last_recv if half else 0
+    return more
+
+
+cdef void autotune_write(tcp_state *t, tcb *k) noexcept nogil:
+    if k.locked & LOCK_SNDBUF:
+        return
+    while k.sndbuf < t.config.sndbuf_most and k.sndbuf < 2 * <uint64_t>k.cc.cwnd:
+        k.sndbuf = doubled(k.sndbuf, t.config.sndbuf_most)
+        t.counters.sndbuf_grown += 1
