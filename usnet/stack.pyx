@@ -397,8 +397,9 @@ cdef class StackCore:
 
     def configure(self, **settings):
         """Changes settings of TCP, IP and the burst loop by the names of tcp_config (tcp/state.pxd), ip_config (ip/state.pxd) and
-        stack_config (stack.pxd); times in ns, sizes in bytes, switches 0 or 1. ValueError for an unknown name or an
+        stack_config (stack.pxd); times in ns, sizes in bytes, switches 0 or 1; `congestion` by name. ValueError for an unknown name or an
         impossible value; then nothing changes."""
+        settings = tcp_limits.numbers(settings)
         tcp = changed(self.s.tcp.config, settings, "tcp")
         ip = changed(self.s.ip.config, settings, "ip")
         own = changed(self.s.config, settings, "stack")

@@ -34,7 +34,7 @@ def internals(one: dict[str, Any]) -> str:
     if one["protocol"] != "tcp" or one["state"] in WAITING:
         return f"rcvbuf:{one['rcvbuf']}"
     parts = [
-        f"mss:{one['mss']}", f"cwnd:{one['cwnd']}", f"ssthresh:{one['ssthresh']}", f"in_flight:{one['in_flight']}",
+        one["congestion"], f"mss:{one['mss']}", f"cwnd:{one['cwnd']}", f"ssthresh:{one['ssthresh']}", f"in_flight:{one['in_flight']}",
         f"rtt:{milliseconds(one['srtt'])}/{milliseconds(one['rttvar'])}", f"min_rtt:{milliseconds(one['min_rtt'])}",
         f"rto:{milliseconds(one['rto'])}", f"backoff:{one['backoff']}", f"retransmits:{one['retransmits']}",
         f"snd_wnd:{one['snd_wnd']}", f"rcv_wnd:{one['rcv_wnd']}", f"sndbuf:{one['sndbuf']}", f"rcvbuf:{one['rcvbuf']}",

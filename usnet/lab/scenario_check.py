@@ -14,6 +14,7 @@ from usnet.backends.sim import models, units
 from usnet.backends.sim.pair import MODEL
 from usnet.lab.expect import INVARIANTS
 from usnet.lab.scenario_format import (
+    PROFILES,
     EventTable,
     HostTable,
     LinkModel,
@@ -75,9 +76,9 @@ def from_tables(path: Path, raw: dict[str, Any], case: str = "") -> Scenario:
             checked(f"hosts.{name}.app", check_hook, spec)
             checked(f"hosts.{name}.app", _check_peer, t, name, spec)
             apps.append((name, spec))
-        stacks[name] = checked(f"hosts.{name}.stack", settings, {**t.stack, **host.stack})
+        stacks[name] = checked(f"hosts.{name}.stack", settings, {**PROFILES[t.profile], **t.stack, **host.stack})
     for name, router in t.routers.items():
-        stacks[name] = checked(f"routers.{name}.stack", settings, {**t.stack, **router.stack})
+        stacks[name] = checked(f"routers.{name}.stack", settings, {**PROFILES[t.profile], **t.stack, **router.stack})
     if not t.links:
         raise ScenarioError(f"{where}: links: there is none")
     links = [checked(f"links[{i}]", _link, link, names, t.switches) for i, link in enumerate(t.links)]
@@ -129,9 +130,11 @@ def _known() -> frozenset[str]:
 
 def settings(table: dict[str, Any]) -> dict[str, int]:
     """Settings of a stack in numbers: times as ns, sizes as bytes. ValueError for a name that no stack knows."""
+    from usnet.tcp.limits import numbers
+
     known = _known()
     made = {}
-    for key, value in table.items():
+    for key, value in numbers(table).items():
         if key not in known:
             raise ValueError(f"{key}: a stack has no such setting (but {', '.join(sorted(known))})")
         if isinstance(value, str):

@@ -21,6 +21,13 @@ Slots = Annotated[int, msgspec.Meta(ge=2, le=1 << 20)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
+PROFILES: dict[str, dict[str, int | str | bool]] = {
+    "rfc": {"congestion": "newreno", "recovery": 0, "dsack": 0},
+    "linux": {"congestion": "cubic", "recovery": 1, "dsack": 1},
+}
+"""Settings of all stacks of a scenario, under those that it names itself: what the RFCs of the standards track say, or what Linux does."""
+
+
 class ScenarioError(ValueError):
     """A scenario file says something that it cannot say. The message begins with the file and the key."""
 
@@ -268,6 +275,7 @@ class CaseTable(Table, kw_only=True):
     about: str | None = None
     seed: int | None = None
     duration: Time | None = None
+    profile: Literal["rfc", "linux"] | None = None
     stack: dict[str, Any] | None = None
     hosts: dict[str, Any] | None = None
     links: list[dict[str, Any]] | None = None
@@ -284,6 +292,7 @@ class ScenarioTable(Table, kw_only=True):
     source: list[str]
     duration: Time
     seed: int = 1
+    profile: Literal["rfc", "linux"] = "rfc"
     stack: dict[str, int | str | bool] = {}
     hosts: dict[str, HostTable]
     routers: dict[str, RouterTable] = {}

@@ -24,6 +24,7 @@ cdef struct connection_record:
     uint32_t snd_wnd            # bytes that the peer offers
     uint32_t rcv_wnd            # bytes that are offered to the peer
     uint32_t backoff            # retransmission timeouts or probes in a row
+    uint32_t congestion         # controller (CC_* of usnet.tcp.congestion.ops)
     int64_t srtt                # ns; 0: never measured
     int64_t rttvar              # ns
     int64_t min_rtt             # ns

@@ -27,6 +27,7 @@ class Connection(NamedTuple):
     backoff: int
     retransmits: int
     idle: int
+    congestion: str
 
 def connection_dtype() -> Any: ...
 def connection_table(stack: Stack) -> Any: ...

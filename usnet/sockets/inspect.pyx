@@ -15,13 +15,14 @@ from usnet.sockets.table cimport FIRST_FD, KIND_EPOLL, KIND_TCP, KIND_UDP, net, 
 from usnet.tcp.state cimport listener, listener_at, tcb_live, tcb_seen
 from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, tcb
 
+from usnet.tcp.congestion.registry import name_of
 from usnet.tcp.states import NAMES
 
 FIELDS = [
     ("protocol", "u1"), ("state", "u1"), ("lport", "u2"), ("rport", "u2"), ("snd_wscale", "u1"), ("rcv_wscale", "u1"),
     ("laddr", "u1", 16), ("raddr", "u1", 16), ("fd", "i4"), ("recv_queue", "u4"), ("send_queue", "u4"),
     ("in_flight", "u4"), ("sndbuf", "u4"), ("rcvbuf", "u4"), ("mss", "u4"), ("cwnd", "u4"), ("ssthresh", "u4"),
-    ("snd_wnd", "u4"), ("rcv_wnd", "u4"), ("backoff", "u4"), ("srtt", "i8"), ("rttvar", "i8"), ("min_rtt", "i8"),
+    ("snd_wnd", "u4"), ("rcv_wnd", "u4"), ("backoff", "u4"), ("congestion", "u4"), ("srtt", "i8"), ("rttvar", "i8"), ("min_rtt", "i8"),
     ("rto", "i8"), ("idle", "i8"), ("retransmits", "u8"),
 ]
 """The fields of CONNECTION, NumPy's dtype of a record; connection_record in inspect.pxd says what each is."""
@@ -52,6 +53,7 @@ class Connection(NamedTuple):
     backoff: int
     retransmits: int
     idle: int                           # since the last segment from the peer; -1: none yet
+    congestion: str                     # name of its congestion controller; udp: none
 
 
 cdef uint32_t window_of(const tcb *k) noexcept nogil:
@@ -92,6 +94,7 @@ cdef void tcp_record(net *n, uint32_t c, connection_record *r, int64_t now) noex
     r.snd_wnd = k.snd_wnd
     r.rcv_wnd = window_of(k)
     r.backoff = k.backoff
+    r.congestion = k.cc_ops
     r.srtt = k.srtt
     r.rttvar = k.rttvar
     r.min_rtt = k.min_rtt
@@ -169,10 +172,11 @@ def connection_list(Stack stack not None):
     for row in connection_table(stack):
         tcp = row["protocol"] == IPPROTO_TCP
         state = NAMES[row["state"]] if tcp else "CONNECTED" if row["rport"] else "UNCONNECTED"
-        given = {name: int(row[name]) for name in Connection._fields if name in row.dtype.names and name not in ("protocol", "state")}
+        given = {name: int(row[name]) for name in Connection._fields if name in row.dtype.names and name not in ("protocol", "state", "congestion")}
+        congestion = name_of(row["congestion"]) if tcp else ""
         found.append(Connection(
             protocol="tcp" if tcp else "udp", state=state, descriptor=int(row["fd"]),
-            local=(address_text(row["laddr"]), int(row["lport"])), peer=(address_text(row["raddr"]), int(row["rport"])), **given,
+            local=(address_text(row["laddr"]), int(row["lport"])), peer=(address_text(row["raddr"]), int(row["rport"])), congestion=congestion, **given,
         ))
     return found
 

@@ -11,6 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from usnet.tcp.congestion.registry import ALIASES, available
+
 TIMES = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
 SIZES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 SHOWN = {"time": ("h", "min", "s", "ms", "us", "ns"), "size": ("GiB", "MiB", "KiB", "B")}
@@ -55,6 +57,10 @@ def optional_text(doc: str) -> Any:
 
 def choice(default: str, choices: tuple[str, ...], doc: str) -> Any:
     return setting("choice", default, doc, choices=choices)
+
+
+def controller(default: str, doc: str) -> Any:
+    return setting("controller", default, doc)
 
 
 def one_address(doc: str, *, prefix: bool = False) -> Any:
@@ -152,6 +158,12 @@ class Table:
             raise SettingsError(key, f"must be one of {', '.join(about['choices'])}, not {value!r}")
         return value
 
+    def _controller(self, key: str, value: Any, about: Any) -> str:
+        found = available()
+        if value not in found and value not in ALIASES:
+            raise SettingsError(key, f"must be one of {', '.join(found)}, not {value!r}")
+        return value
+
     @staticmethod
     def check_address(key: str, value: Any, prefix: bool) -> str:
         try:
@@ -214,6 +226,8 @@ def toml_value(value: Any, kind: str) -> str:
 
 def limits_of(about: Any) -> str:
     """What a setting may be, in words."""
+    if about["kind"] == "controller":
+        return " or ".join(available())
     if "choices" in about:
         return " or ".join(about["choices"])
     if "least" in about:

@@ -22,6 +22,7 @@ from usnet.sockets.setting_kinds import (
     Table,
     addresses,
     choice,
+    controller,
     count,
     limits_of,
     neighbours,
@@ -35,6 +36,7 @@ from usnet.sockets.setting_kinds import (
     time,
     toml_value,
 )
+from usnet.tcp.congestion.registry import number_of
 
 LAYOUTS = ("aligned", "packed")
 """Orders of a SYN's options, by their numbers (LAYOUT_* of usnet.wire.tcp)."""
@@ -42,10 +44,10 @@ ERRORS = ("rfc", "linux", "freebsd")
 """Whose meanings ICMP errors have, by their numbers (ERRORS_* of usnet.tcp.icmp)."""
 COOKIES = ("off", "full", "always")
 """When SYN cookies are sent, by their numbers (COOKIE_* of usnet.tcp.cookies)."""
+HYSTARTS = ("off", "cubic", "all")
+"""Whose slow start is HyStart++, by their numbers (HYSTART_* of usnet.tcp.congestion.hystart)."""
 RECOVERIES = ("sack", "rack")
 """How losses are found where both ends agreed on SACK, by their numbers (RECOVERY_* of usnet.tcp.state)."""
-CONTROLLERS = ("newreno",)
-"""Congestion controllers, by their numbers (CC_* of usnet.tcp.congestion.ops)."""
 UNITS = {"time": ["ns"], "size": ["bytes"]}
 LEVELS = ("debug", "info", "warning", "error")
 MOST_BUFFER = 1 << 30
@@ -107,7 +109,7 @@ class Tcp(Table):
     window_scale: int = count(0, 0, 14, "least shift of the offered window: room for buffers that are made larger later")
     round_rcvbuf: bool = switch(False, "receive buffers are rounded up to full segments, as in FreeBSD")
     all_room: bool = switch(False, "windows say all the room there is, as in FreeBSD; otherwise their edge moves by segments (RFC 9293, 3.8.6.2.2)")
-    dsack: bool = switch(False, "what arrives twice is reported to the sender (RFC 2883)")
+    dsack: bool = switch(True, "what arrives twice is reported to the sender (RFC 2883)")
     delack_small: int = count(1, 1, 8, "weight of a small segment towards the next ACK; a full one's is 4, and 8 make it due")
     fin_again: bool = switch(False, "what acknowledges while our FIN is out carries it once more, as in FreeBSD")
     insecure_rst: bool = switch(False, "a RST anywhere in the window resets (RFC 793), not only at its beginning (RFC 5961)")
@@ -136,12 +138,14 @@ class Tcp(Table):
     lifetime_counters: bool = switch(True, "TCP_INFO counts over times of rest: 32 bytes of an idle connection that has carried data")
     slow_start_step: int = count(2, 0, 255, "segments that one ACK lets the window grow by in slow start (L of RFC 3465); 0: no limit")
     idle_restart: bool = switch(True, "the congestion window begins anew after an idle time (RFC 5681, 4.1)")
-    recovery: str = choice("sack", RECOVERIES, "how losses are found with SACK: by its reports (RFC 6675), or by time, with probes (RFC 8985)")
+    congestion: str = controller("cubic", "congestion controller of connections that do not ask for one (TCP_CONGESTION)")
+    hystart: str = choice("cubic", HYSTARTS, "slow start that ends when round trips grow (RFC 9406): of no controller, of those that ask for it, or of newreno too")
+    fixed_window: int = size(0, 0, MOST_BUFFER, "the window of the controller none; 0: as large as can be")
+    recovery: str = choice("rack", RECOVERIES, "how losses are found with SACK: by its reports (RFC 6675), or by time, with probes (RFC 8985)")
     probes: bool = switch(True, "with rack: the end of a flight is probed for loss (RFC 8985, section 7)")
     frto: bool = switch(True, "with rack: a timeout is put on trial before all is sent again (RFC 5682)")
     undo: bool = switch(True, "with rack: what turns out to be no loss leaves the windows as they were (RFC 3708, RFC 4015)")
     moderation: bool = switch(True, "with rack: a recovery ends without a burst larger than that of a start")
-    cc: str = choice("newreno", CONTROLLERS, "congestion controller")
     rto_initial: int = time(10**9, 1, YEARS, "retransmission timeout before the first measurement (RFC 6298)")
     rto_min: int = time(200 * 10**6, 0, YEARS, "shortest retransmission timeout, and by how much it exceeds a longer round trip at least")
     rto_max: int = time(60 * 10**9, 1, YEARS, "longest retransmission timeout")
@@ -324,7 +328,8 @@ class Settings:
         """What Stack.configure takes: settings of TCP, of IP and of the burst loop, by name."""
         driver = {name: getattr(self.driver, name) for name in ("burst", "rounds", "tx_retry")}
         values = {**dataclasses.asdict(self.tcp), **dataclasses.asdict(self.ip), **driver}
-        values["cc"] = CONTROLLERS.index(values["cc"])
+        values["congestion"] = number_of(values["congestion"])
+        values["hystart"] = HYSTARTS.index(values["hystart"])
         values["recovery"] = RECOVERIES.index(values["recovery"])
         values["option_layout"] = LAYOUTS.index(values["option_layout"])
         values["error_rules"] = ERRORS.index(values["error_rules"])

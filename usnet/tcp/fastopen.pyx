@@ -7,7 +7,7 @@ from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE, arena_give, arena_live, arena_take
 from usnet.memory.pieces cimport queue_write
 from usnet.tcp.calls cimport tcp_connect, tcp_may_hold
-from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.congestion.choice cimport cc_begin
 from usnet.tcp.fast cimport (
     COOKIE_OURS,
     FAST_CHILD,
@@ -325,7 +325,7 @@ cdef bint take(tcp_state *t, uint32_t c, fast_open *f, const uint8_t *p, uint32_
     k.fastopen |= TFO_PASSIVE | (TFO_SYN_DATA if n else 0)
     if n > k.rcv_mss:
         k.rcv_mss = <uint16_t>n if n < 65535 else 65535
-    cc_table(k.cc_ops).start(&k.cc, k.mss, False)
+    cc_begin(t, k, False)
     fast_at(t, own).role = FAST_CHILD
     fast_at(t, own).parent = <uint32_t>(<uint8_t *>f - t.fast.opens.base) // t.fast.opens.item_size
     fast_at(t, own).number = f.number

@@ -7,7 +7,7 @@ from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
 from usnet.tcp.autotune cimport LOCK_RCVBUF, autotune_half
 from usnet.tcp.aside cimport aside, aside_at, aside_if, aside_inherit
-from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.congestion.choice cimport cc_begin
 from usnet.tcp.cookies cimport (
     COOKIE_ALWAYS, COOKIE_LIFE, COOKIE_NO_SCALE, cookie_check, cookie_make, cookie_stamp, cookie_terms, cookie_unstamp,
 )
@@ -158,6 +158,7 @@ cdef void inherit(tcp_state *t, tcb *k, const tcb *parent, const packet *p, cons
     k.user_timeout = parent.user_timeout
     k.linger2 = parent.linger2
     k.user_mss = parent.user_mss
+    k.cc_ops = parent.cc_ops
     k.keep_count = parent.keep_count
     k.ttl = parent.ttl
     k.tos = parent.tos
@@ -354,9 +355,7 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     k.unanswered = 0
     k.stalled_since = 0
     if not k.fastopen & TFO_PASSIVE:
-        cc_table(k.cc_ops).start(&k.cc, k.mss, k.syn_retries > 0)
-    k.cc.step = t.config.slow_start_step
-    k.cc.wants = <uint8_t>cc_table(k.cc_ops).wants
+        cc_begin(t, k, k.syn_retries > 0)
     if not k.quick:
         k.quick = t.config.quick_acks
     k.flags |= TF_CONNECTED

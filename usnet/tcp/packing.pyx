@@ -232,6 +232,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
     k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = NONE
     k.cc.step = t.config.slow_start_step
+    k.cc.hystart = t.config.hystart
     queue_init(&k.snd)
     queue_init(&k.rcv)
     take_terms(terms_at(t, r.terms), k)

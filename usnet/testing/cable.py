@@ -41,6 +41,7 @@ class Unblocked(Poller):
 
 # Buffers do not grow by themselves where a test does not say so: windows are what it expects.
 FIXED_BUFFERS = {"rcvbuf_most": 0, "sndbuf_most": 0}
+RFC: dict[str, Any] = {"congestion": "newreno", "recovery": 0, "dsack": 0}  # settings of the stack, unless others are given: what the RFCs of the standards track say
 
 
 class Cable:
@@ -64,7 +65,7 @@ class Cable:
         config = FIXED_BUFFERS | config
         self.port, self.wire = make_pair(slots=slots, mtu=mtu, mac=(US_MAC, PEER_MAC), clock=self.clock, offload=offload)
         sizes: dict[str, Any] = {"max_connections": 1024, "max_chunks": 8192, "max_sockets": 1024, **(limits or {})}
-        self.stack = Stack(self.port, f"{US}/24", seed=seed, poller=Unblocked(), config=config, **sizes)
+        self.stack = Stack(self.port, f"{US}/24", seed=seed, poller=Unblocked(), config={**RFC, **config}, **sizes)
         self.stack.core.add_neighbour(0, PEER, bytes.fromhex(PEER_MAC.replace(":", "")))
         self.inbox: dict[tuple[int, int], list[tuple[int, TcpHeader, bytes]]] = {}
         self.metas: list[dict[str, int]] = []  # the offload header of each frame that arrived at the far end

@@ -1,6 +1,7 @@
 """NewReno: how much may fly. What is lost is decided in tcp/recovery."""
 from libc.stdint cimport int64_t, uint32_t
 
+from usnet.tcp.congestion.hystart cimport HYSTART_ALL, hystart_ack, hystart_runs
 from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_ack, cc_bring_back, cc_clear, cc_keep, cc_state
 
 
@@ -31,7 +32,12 @@ cdef void on_ack(cc_state *cc, const cc_ack *a) noexcept nogil:
     cdef uint32_t grow
     if cc.cwnd < cc.ssthresh:               # slow start: L = 2 SMSS by default, or 1 behind a timeout (RFC 3465, section 2.3)
         grow = cc.mss if cc.priv[0] else cc.step * cc.mss
-        cc.cwnd += a.acked if a.acked < grow or cc.step == 0 else grow
+        if a.acked < grow or cc.step == 0:
+            grow = a.acked
+        if hystart_runs(cc, HYSTART_ALL):
+            hystart_ack(cc, a, grow)
+        else:
+            cc.cwnd += grow
     else:                                   # congestion avoidance: one SMSS a window (RFC 3465, section 2.1)
         cc.priv[0] = 0
         cc.acked += a.acked

@@ -12,7 +12,11 @@ from usnet.memory.random cimport rng
 
 cdef enum:
     CC_NEWRENO = 0
-    CC_COUNT = 1
+    CC_CUBIC = 1
+    CC_NONE = 2
+    CC_BUILT_IN = 3             # those above are registered by programs
+    CC_MOST = 32
+    CC_NAME_MAX = 16            # bytes of a name, with the zero behind it (TCP_CA_NAME_MAX)
     WINDOW_LIMIT = 1 << 30      # bytes: the largest window that RFC 7323 can express
     CC_WORDS = 12               # of cc_state.priv
 
@@ -40,7 +44,7 @@ cdef struct cc_state:
     uint32_t ssthresh           # bytes; WINDOW_LIMIT before the first loss, then never below two segments
     uint32_t mss                # bytes: sender maximum segment size (SMSS)
     uint8_t step                # segments that one ACK lets cwnd grow by in slow start at most (L of RFC 3465); 0: by all that it acknowledges
-    uint8_t hystart             # 1: slow start is that of RFC 9406
+    uint8_t hystart             # HYSTART_* (congestion/hystart)
     uint8_t wants               # CC_*
     # From here on all is 0 in a connection that nothing has happened to
     uint32_t acked              # bytes acknowledged since cwnd last grew in congestion avoidance (RFC 3465)
@@ -123,6 +127,11 @@ cdef struct cc_ops:
     void (*on_rate)(cc_state *cc, const rate_sample *s) noexcept nogil
 
 cdef const cc_ops *cc_table(uint32_t number) noexcept nogil
+# The number of a controller, by its name or an alias ("reno"); -ENOENT.
+cdef int cc_find(const char *name) noexcept nogil
+# A controller of somebody else's joins the table of this process, for good: its number. -EEXIST where the name is taken, -EINVAL where a function is
+# missing that is not said to be NULL without, or the name is empty or too long, -ENOSPC where there are too many.
+cdef int cc_register(const cc_ops *ops) noexcept nogil
 
 
 cdef inline void cc_keep(cc_state *cc) noexcept nogil:
@@ -139,13 +148,19 @@ cdef inline void cc_bring_back(cc_state *cc) noexcept nogil:
         cc.ssthresh = cc.prior_ssthresh
 
 
-cdef inline void cc_clear(cc_state *cc) noexcept nogil:
-    """Forgets all but the windows, the segment and the settings."""
-    cc.acked = cc.prior_cwnd = cc.prior_ssthresh = 0
+cdef inline void cc_forget(cc_state *cc) noexcept nogil:
+    """What a controller remembers of its own is not the next one's."""
+    cc.acked = 0
     cc.pacing_rate = 0
     cc.epoch = cc.limited_since = 0
     memset(&cc.hs, 0, sizeof(hystart))
     memset(cc.priv, 0, sizeof(cc.priv))
+
+
+cdef inline void cc_clear(cc_state *cc) noexcept nogil:
+    """Forgets all but the windows, the segment and the settings."""
+    cc.prior_cwnd = cc.prior_ssthresh = 0
+    cc_forget(cc)
 
 
 cdef inline bint cc_untouched(const cc_state *cc) noexcept nogil:

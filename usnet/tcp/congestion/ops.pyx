@@ -1,19 +1,55 @@
 """The table of congestion controllers, by number."""
-from libc.stdint cimport int64_t, uint32_t
-from libc.string cimport memset
+from libc.errno cimport EEXIST, EINVAL, ENOENT, ENOSPC
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memset, strcmp, strlen
 
+from usnet.tcp.congestion.cubic cimport cubic_ops
 from usnet.tcp.congestion.newreno cimport newreno_ops
-from usnet.tcp.congestion.ops cimport CC_COUNT, CC_NEWRENO, cc_ack, cc_ops, cc_state
+from usnet.tcp.congestion.none cimport none_ops
+from usnet.tcp.congestion.ops cimport CC_BUILT_IN, CC_CUBIC, CC_MOST, CC_NAME_MAX, CC_NEWRENO, CC_NONE, cc_ack, cc_ops, cc_state
 
-cdef const cc_ops *table[1]
+cdef const cc_ops *table[32]    # [CC_MOST]
+cdef uint32_t count = CC_BUILT_IN
 table[CC_NEWRENO] = &newreno_ops
-
-NAMES = ("newreno",)            # by number
+table[CC_CUBIC] = &cubic_ops
+table[CC_NONE] = &none_ops
 
 
 cdef const cc_ops *cc_table(uint32_t number) noexcept nogil:
     """The controller of that number; an unknown one is NewReno."""
-    return table[number] if number < CC_COUNT else table[CC_NEWRENO]
+    return table[number] if number < count else table[CC_NEWRENO]
+
+
+cdef int cc_find(const char *name) noexcept nogil:
+    cdef uint32_t i
+    for i in range(count):
+        if strcmp(table[i].name, name) == 0:
+            return <int>i
+    return CC_NEWRENO if strcmp(name, b"reno") == 0 else -ENOENT
+
+
+cdef bint whole(const cc_ops *ops) noexcept nogil:
+    return (ops.start != NULL and ops.on_mss != NULL and ops.on_ack != NULL and ops.on_loss != NULL and ops.on_dupack != NULL
+            and ops.on_partial_ack != NULL and ops.on_recovered != NULL and ops.on_sack_loss != NULL and ops.on_sack_recovered != NULL
+            and ops.ssthresh != NULL and ops.on_ecn != NULL and ops.on_undo != NULL and ops.on_rto != NULL and ops.on_idle != NULL)
+
+
+cdef int cc_register(const cc_ops *ops) noexcept nogil:
+    global count
+    if ops.name == NULL or not 0 < strlen(ops.name) < CC_NAME_MAX or not whole(ops):
+        return -EINVAL
+    if cc_find(ops.name) >= 0:
+        return -EEXIST
+    if count == CC_MOST:
+        return -ENOSPC
+    table[count] = ops
+    count += 1
+    return <int>count - 1
+
+
+def names():
+    """Names of all controllers that this process knows, by number."""
+    return tuple(table[i].name.decode() for i in range(count))
 
 
 # --- For tests and the REPL -------------------------------------------------------------------------------------------------
@@ -27,11 +63,12 @@ cdef class Controller:
     cdef const cc_ops *ops
     cdef readonly str name
 
-    def __init__(self, str name not None, uint32_t step=2, bint hystart=False):
-        if name not in NAMES:
-            raise ValueError(f"there is no controller {name!r}, but {', '.join(NAMES)}")
+    def __init__(self, str name not None, uint32_t step=2, uint8_t hystart=0):
+        cdef int number = cc_find(name.encode())
+        if number < 0:
+            raise ValueError(f"there is no controller {name!r}, but {', '.join(names())}")
         self.name = name
-        self.ops = cc_table(NAMES.index(name))
+        self.ops = cc_table(number)
         memset(&self.cc, 0, sizeof(cc_state))
         self.cc.step, self.cc.hystart, self.cc.wants = step, hystart, self.ops.wants
 
