@@ -41,7 +41,8 @@ class Unblocked(Poller):
 
 # Buffers do not grow by themselves where a test does not say so: windows are what it expects.
 FIXED_BUFFERS = {"rcvbuf_most": 0, "sndbuf_most": 0}
-RFC: dict[str, Any] = {"congestion": "newreno", "recovery": 0, "dsack": 0}  # settings of the stack, unless others are given: what the RFCs of the standards track say
+# Settings of the stack, unless others are given: what the RFCs of the standards track say.
+RFC: dict[str, Any] = {"congestion": "newreno", "recovery": 0, "dsack": 0}
 
 
 class Cable:

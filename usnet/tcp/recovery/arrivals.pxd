@@ -15,7 +15,8 @@ cdef struct arrivals:
     uint32_t delivered          # numbers that are acknowledged or reported for the first time
     uint32_t top                # behind the highest that is reported, or snd_una
     bint sacked                 # something is reported for the first time
-    bint original               # something arrived that was sent once, before the recovery point
+    bint original               # something is acknowledged that was sent once, before the recovery point
+    bint original_sacked        # ... or reported
     bint dsack                  # something that we sent again arrived twice
     bint dsack_probe            # ... which was the tail loss probe
     bint set_timer              # the retransmission timer begins anew

@@ -36,7 +36,10 @@ cdef void arrived(tcp_state *t, tcb *k, scoreboard *b, const piece *p, arrivals 
     if seq_lt(p.left, s.reordered):
         s.reordered = p.left
     if seq_lt(p.left, k.recover):
-        v.original = True
+        if seq_lt(p.left, v.una):
+            v.original = True
+        else:
+            v.original_sacked = True
 
 
 cdef void cumulative(tcp_state *t, tcb *k, scoreboard *b, arrivals *v, pass_ *s) noexcept nogil:
@@ -119,7 +122,7 @@ cdef void arrivals_take(tcp_state *t, tcb *k, const tcp_repr *r, arrivals *v) no
     cdef scoreboard *b = NULL
     cdef pass_ s
     v.delivered = v.lost = 0
-    v.sacked = v.original = v.dsack = v.dsack_probe = v.duplicate = v.lost_again = False
+    v.sacked = v.original = v.original_sacked = v.dsack = v.dsack_probe = v.duplicate = v.lost_again = False
     v.set_timer = v.acked != 0
     if not v.acked:
         k.ack_rtt = 0

@@ -26,6 +26,8 @@ from usnet.wire.seq cimport seq_ge, seq_gt, seq_le
 from usnet.wire.tcp cimport TCPO_SACK, TCPO_TIMESTAMP
 
 cdef enum:
+    FRTO_FIRST = 1              # scoreboard.frto: no ACK has come yet (RFC 5682, 3.1, step 2)
+    FRTO_NEW = 2                # new data went out (step 3)
     RENEGE_LEAST = 10000000     # ns that a peer that seems to have reneged has to show that it has not
 
 
@@ -184,7 +186,8 @@ cdef void process_loss(tcp_state *t, tcb *k, scoreboard *b, const arrivals *v) n
     if v.acked and try_undo_loss(t, k, b, v, False):
         return
     if b.frto:
-        if v.original and try_undo_loss(t, k, b, v, True):          # 3.b: what was sent once was not lost
+        # 3.b: what was sent once was not lost. What is reported above a hole says so at once, as in Linux: the hole is looked at again
+        if (v.original_sacked or (v.original and b.frto == FRTO_NEW)) and try_undo_loss(t, k, b, v, True):
             return
         if seq_gt(k.snd_max, k.recover):
             if v.sacked or v.duplicate:
@@ -193,6 +196,7 @@ cdef void process_loss(tcp_state *t, tcb *k, scoreboard *b, const arrivals *v) n
             k.recover = k.snd_max
             if k.snd.span > k.snd_max - k.snd_una and k.snd_wnd > k.snd_max - k.snd_una:
                 b.hold = 1                                          # 2.b: two new segments
+                b.frto = FRTO_NEW
                 return
             b.frto = 0
     if recovered:
@@ -347,7 +351,7 @@ cdef void episode_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) noe
     enter(k, b, CA_LOSS)
     k.recover = k.snd_max
     b.probe = b.hold = 0
-    b.frto = t.config.frto and (fresh or again)
+    b.frto = FRTO_FIRST if t.config.frto and (fresh or again) else 0
     k.flags &= ~<uint32_t>(TF_REXMT_NOW | TF_RTT_TIMED)
     k.dupacks = 0
     k.pending = REXMT_RTO

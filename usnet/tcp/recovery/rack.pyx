@@ -38,6 +38,8 @@ cdef int64_t reo_wnd(tcp_state *t, const tcb *k, const scoreboard *b) noexcept n
     cdef int64_t wnd
     if k.reord_seen == 0 and (b.ca_state >= CA_RECOVERY or rack_sacked(k, b) >= DUPTHRESH):
         return 0
+    if k.min_rtt <= 1:                      # a round trip that took no time on this clock: it is too coarse for a quarter of one
+        return k.srtt if k.srtt > t.config.granularity else t.config.granularity
     wnd = k.min_rtt // 4 * (1 + k.reo_wnd_steps)
     return wnd if wnd < k.srtt else k.srtt
 

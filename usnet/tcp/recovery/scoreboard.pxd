@@ -46,7 +46,7 @@ cdef struct scoreboard:
     uint8_t ca_state            # CA_*
     uint8_t undo                # 1: the windows may be brought back, should the episode turn out to be none (Linux's undo_marker)
     uint8_t stamped             # 1: resent_ts is valid
-    uint8_t frto                # 1: a timeout is on trial (RFC 5682, 3.1)
+    uint8_t frto                # FRTO_* (recovery/episode): a timeout is on trial (RFC 5682, 3.1); 0: none
     uint8_t hold                # 1: ... new data goes out now, nothing is sent again
     uint8_t probe               # PROBE_*: the tail loss probe that is out (RFC 8985, 7.3); 0: none
     uint8_t rack_advanced       # 1: RACK.segment has changed since losses were looked for
