@@ -26,7 +26,8 @@ def choose(sock, name):
 def stack():
     with usnet.Stack(seed=1) as made, contextlib.ExitStack() as sockets:
         make = made.socket
-        yield SimpleNamespace(core=made.core, poll=made.run_once, itself=made, keep=sockets.enter_context, socket=lambda *kind: sockets.enter_context(make(*kind)))
+        keep = sockets.enter_context
+        yield SimpleNamespace(core=made.core, poll=made.run_once, itself=made, keep=keep, socket=lambda *kind: keep(make(*kind)))
 
 
 def test_cubic_unless_told_otherwise(stack):

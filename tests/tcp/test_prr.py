@@ -1,6 +1,7 @@
 """Proportional rate reduction (RFC 9937)."""
 
 from usnet.tcp.congestion.prr import recovery
+
 from tests.tcp.recovering import flying, windows
 
 

@@ -1,10 +1,10 @@
 """RACK: losses by time (RFC 8985, sections 5 and 6)."""
 
 import pytest
-
 from usnet.tcp.recovery.resent import Board
-from usnet.testing.packetdrill.info import tcp_info
+
 from tests.tcp.recovering import flying, sent, windows
+from usnet.testing.packetdrill.info import tcp_info
 
 
 def test_what_was_overtaken_is_given_up_a_quarter_of_a_round_trip_later():

@@ -176,7 +176,8 @@ def connection_list(Stack stack not None):
         congestion = name_of(row["congestion"]) if tcp else ""
         found.append(Connection(
             protocol="tcp" if tcp else "udp", state=state, descriptor=int(row["fd"]),
-            local=(address_text(row["laddr"]), int(row["lport"])), peer=(address_text(row["raddr"]), int(row["rport"])), congestion=congestion, **given,
+            local=(address_text(row["laddr"]), int(row["lport"])), peer=(address_text(row["raddr"]), int(row["rport"])),
+            congestion=congestion, **given,
         ))
     return found
 

@@ -5,8 +5,8 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from usnet.tcp.congestion.cubic import plateau, root, window_at
+
 from usnet.tcp.congestion.ops import Controller
 
 C, BETA, ALPHA = Fraction(4, 10), Fraction(7, 10), Fraction(9, 17)

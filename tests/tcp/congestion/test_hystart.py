@@ -1,5 +1,6 @@
 """HyStart++ against the pseudocode of RFC 9406, section 4.2, written down here once more."""
 
+import itertools
 from dataclasses import dataclass
 
 import pytest
@@ -101,7 +102,7 @@ def test_conservative_slow_start_grows_by_a_quarter_for_five_rounds():
     controller, told = round_trips([50 * MS] * 3 + [70 * MS] * 8)
     assert told[2] == 130_000
     assert told[3] == 130_000 + 8 * 2000 + 12 * 500, "it begins with the eighth sample"
-    assert [later - sooner for sooner, later in zip(told[3:7], told[4:8], strict=True)] == [10_000] * 4
+    assert [later - sooner for sooner, later in itertools.pairwise(told)] == [10_000] * 4
     assert controller.state["ssthresh"] == told[7]
 
 
@@ -127,7 +128,9 @@ def test_only_the_first_slow_start_is_looked_at():
     assert controller.state["hs"] == before
 
 
-@pytest.mark.parametrize(("name", "hystart", "runs"), [("newreno", ALL, True), ("newreno", CUBIC, False), ("cubic", 0, False), ("cubic", CUBIC, True)])
+@pytest.mark.parametrize(("name", "hystart", "runs"), [
+    ("newreno", ALL, True), ("newreno", CUBIC, False), ("cubic", 0, False), ("cubic", CUBIC, True),
+])
 def test_who_has_it(name, hystart, runs):
     controller, told = round_trips([50 * MS] * 3 + [70 * MS] * 8, name=name, hystart=hystart)
     assert (controller.state["ssthresh"] != LIMIT) is runs

@@ -1,6 +1,7 @@
 """NewReno's windows (RFC 5681, RFC 6582, RFC 3465, RFC 6928), and what brings them back (RFC 4015)."""
 
 import pytest
+
 from usnet.tcp.congestion.ops import Controller
 
 MSS = 1000

@@ -1,5 +1,5 @@
-"""For paths that belong to one sender, and for experiments: what is lost is sent again, and nothing slows down. The window is the setting fixed_window
-(congestion/choice puts it there), or without it as large as can be: the peer's window alone limits the flight."""
+"""For paths that belong to one sender, and for experiments: what is lost is sent again, and nothing slows down. The window is the setting
+fixed_window (congestion/choice puts it there), or without it as large as can be: the peer's window alone limits the flight."""
 from libc.stdint cimport int64_t, uint32_t
 
 from usnet.tcp.congestion.newreno cimport window_mss
