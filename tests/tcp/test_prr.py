@@ -29,7 +29,7 @@ def test_below_the_target_it_holds_on_unless_all_goes_well():
 
 def test_upon_entering_one_segment_leaves_whatever_else():
     assert recovery([(100, 9000, False, 0)], mss=1000, cwnd=10000, ssthresh=5000, recover_fs=10000) == [10000]
-    assert recovery([(0, 9000, False, 0)], mss=1000, cwnd=10000, ssthresh=5000, recover_fs=10000) == [10000]      # nothing delivered: as it was
+    assert recovery([(0, 9000, False, 0)], mss=1000, cwnd=10000, ssthresh=5000, recover_fs=10000) == [10000]  # nothing delivered: as it was
 
 
 def test_a_recovery_sends_by_it_and_ends_at_ssthresh():

@@ -1,5 +1,7 @@
 """RACK: losses by time (RFC 8985, sections 5 and 6)."""
 
+import itertools
+
 import pytest
 from usnet.tcp.recovery.resent import Board
 
@@ -120,7 +122,7 @@ def test_a_timeout_leaves_what_was_sent_lately():
     assert len(tcp.take()) == 2
     tcp.after(ms=1)
     tcp.expect(". 1:1001(1000) ack 1")
-    assert windows(tcp)[0] == 3             # the two are in flight, and one more
+    assert windows(tcp)[0] == 3  # the two are in flight, and one more
 
 
 @pytest.mark.parametrize(("rtt", "window"), [(0, 1), (16, 4)])
@@ -152,8 +154,17 @@ def test_pieces_of_what_is_out():
     board = Board(0, 100, lost_to=50, sacked=[(20, 30), (60, 70)])
     board.resend(0, 10, 5)
     board.resend(80, 90, 6)
-    assert board.pieces() == [(0, 10, "resent"), (10, 20, "lost"), (20, 30, "sacked"), (30, 50, "lost"), (50, 60, "out"), (60, 70, "sacked"),
-                              (70, 80, "out"), (80, 90, "twice"), (90, 100, "out")]
+    assert board.pieces() == [
+        (0, 10, "resent"),
+        (10, 20, "lost"),
+        (20, 30, "sacked"),
+        (30, 50, "lost"),
+        (50, 60, "out"),
+        (60, 70, "sacked"),
+        (70, 80, "out"),
+        (80, 90, "twice"),
+        (90, 100, "out"),
+    ]
     assert board.totals() == (10 + 10 + 10 + 20 + 10, 40, 20)
     assert board.next(5) == (10, 5)
     assert board.next(100) == (10, 10)
@@ -173,4 +184,4 @@ def test_more_that_was_sent_again_than_there_is_room_for_is_taken_for_later():
     again = board.again()
     assert len(again) == 160
     assert again[-1] == (3980, 3990, 199)
-    assert all(one[1] <= two[0] for one, two in zip(again, again[1:], strict=False))
+    assert all(one[1] <= two[0] for one, two in itertools.pairwise(again))

@@ -62,7 +62,7 @@ def test_the_end_of_a_stream_is_probed_with_its_fin():
     tcp.sock.shutdown(1)
     tcp.expect(". 1:1001(1000) ack 1", "P. 1001:2001(1000) ack 1", "F. 2001:2001(0) ack 1")
     tcp.after(ms=202)
-    tcp.expect("F. 2001:2001(0) ack 1")
+    tcp.expect("FP. 1001:2001(1000) ack 1")
 
 
 def test_a_probe_that_mended_a_loss_halves_the_window():
@@ -97,7 +97,7 @@ def test_a_probe_that_arrived_twice_changes_nothing():
     tcp.rx(". 1:1(0) ack 5001")
     assert tcp.counters()["loss_probe_recoveries"] == 0
     assert windows(tcp)[1] > 1000
-    assert tcp.snapshot()["reo_wnd_steps"] == 0     # nothing was reordered
+    assert tcp.snapshot()["reo_wnd_steps"] == 0  # nothing was reordered
 
 
 def test_and_without_dsack_by_a_bare_duplicate():

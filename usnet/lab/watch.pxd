@@ -24,6 +24,7 @@ cdef enum:                      # which rule: index of watcher.found, in the ord
 
 cdef struct past:               # of a connection, as it was at the last look
     uint32_t generation
+    uint32_t sacked             # bytes that its peer had reported
     tcb k
 
 cdef struct finding:
@@ -40,7 +41,7 @@ cdef struct watched_stack:
     host *h
     past *seen                  # [capacity of tcbs]
     uint64_t rto_count          # counters at the last look
-    uint64_t fast_retransmits
+    uint64_t episodes           # recoveries, losses that probes mended, and those of either that were taken back
     int64_t rtt_floor           # ns: no round trip is shorter
 
 cdef struct watcher:

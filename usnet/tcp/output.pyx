@@ -378,6 +378,8 @@ cdef bint tcp_send_loss_probe(tcp_state *t, uint32_t c, int64_t now) noexcept no
     if k.snd_max - seq > k.mss:                     # the last segment of a large frame
         seq += (k.snd_max - seq - 1) // k.mss * k.mss
     seq = seq_max(seq, k.snd_una)
+    if k.flags & TF_FIN_SENT and k.snd_max - seq == 1:      # a FIN alone: with what lies before it the peer has more to report
+        seq -= k.mss if seq - k.snd_una > k.mss else seq - k.snd_una
     n = k.snd_max - seq
     return resend_hole(t, c, seq, &n, now) == 0 and n > 0
 

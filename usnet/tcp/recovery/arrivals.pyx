@@ -11,7 +11,7 @@ from usnet.tcp.recovery.tlp cimport rexmt_head_at
 from usnet.tcp.recovery.undo cimport undo_dsack
 from usnet.tcp.rtt cimport tcp_rtt_sample
 from usnet.tcp.state cimport board_at
-from usnet.wire.seq cimport seq_ge, seq_gt, seq_le, seq_lt, seq_max, seq_min
+from usnet.wire.seq cimport seq_ge, seq_gt, seq_le, seq_lt, seq_max
 from usnet.wire.tcp cimport TCPO_SACK, sack_block
 
 # What a pass over the pieces of an ACK remembers.
@@ -27,7 +27,8 @@ cdef void arrived(tcp_state *t, tcb *k, scoreboard *b, const piece *p, arrivals 
         return
     v.delivered += p.right - p.left
     if p.resent != NONE:
-        rack_update(k, b, p.right, b.resent[p.resent].sent_at, True, v.ts_ecr, v.now)
+        # An ACK of something out of order echoes what came before the gap (RFC 7323, 4.3), so that only a cumulative one says anything
+        rack_update(k, b, p.right, b.resent[p.resent].sent_at, True, v.ts_ecr if seq_lt(p.left, v.una) else 0, v.now)
         return
     sent_at = flight_sent_at(t, k, p.right - 1)
     rack_update(k, b, p.right, sent_at, False, 0, v.now)
@@ -107,8 +108,8 @@ cdef uint32_t in_order(tcp_state *t, tcb *k, const tcp_repr *r, sack_block *into
 
 
 cdef void time_reports(tcp_state *t, tcb *k, arrivals *v, const pass_ *s) noexcept nogil:
-    """A round trip that reports measured, where the cumulative ACK measured none (RFC 6298, section 3: at least once a round trip). What was sent later
-    than snd_una was last lets the timer begin anew, else not: it would never fire while anything arrives."""
+    """A round trip that reports measured, where the cumulative ACK measured none (RFC 6298, section 3: at least one a round trip). What was sent before
+    snd_una was last lets the timer begin anew, else not: it would never fire while anything arrives."""
     if k.ack_rtt or not v.sacked or s.first_sent_at == 0:
         return
     tcp_rtt_sample(t, k, v.now - s.first_sent_at)

@@ -251,7 +251,7 @@ cdef void probe_answered(tcp_state *t, tcb *k, scoreboard *b, const arrivals *v)
 
 
 cdef bint reneging(tcp_state *t, tcb *k, scoreboard *b, const arrivals *v) noexcept nogil:
-    """snd_una itself is reported: the peer had it and has it no more, or its ACKs come in disorder. Time tells: the timeout takes its reports for void."""
+    """snd_una itself is reported: the peer had it and has it no more, or its ACKs come in disorder. Time tells: the timeout voids its reports."""
     cdef int64_t wait = k.srtt // 2
     if not v.acked or b.n == 0 or b.r[0].left != k.snd_una:
         return False
@@ -309,7 +309,7 @@ cdef void void_reports(tcp_state *t, tcb *k, scoreboard *b) noexcept nogil:
 
 
 cdef void mark_lost(tcp_state *t, tcb *k, scoreboard *b, int64_t now) noexcept nogil:
-    """All that is out, but for what was sent so lately that it cannot be told yet (RFC 8985, 6.3: RACK_mark_losses_on_RTO), and the first of it anyway."""
+    """All that is out, but for what was sent too lately to tell (RFC 8985, 6.3: RACK_mark_losses_on_RTO), and the first of it anyway."""
     cdef uint32_t i
     cdef int64_t timeout, rtt = b.rack_rtt if b.rack_sent_at else k.srtt
     if b.n and seq_le(b.r[0].left, k.snd_una):

@@ -1,7 +1,6 @@
 """RACK (RFC 8985, section 6)."""
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 
-from usnet.memory.arena cimport NONE
 from usnet.tcp.recovery.flight cimport flight_sent_at, flight_until
 from usnet.tcp.recovery.resent cimport PIECE_OUT, board_segments, piece, walk, walk_from, walk_next
 from usnet.tcp.recovery.scoreboard cimport CA_RECOVERY, DUPTHRESH

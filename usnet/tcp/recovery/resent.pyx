@@ -4,7 +4,7 @@ from libc.string cimport memmove
 
 from usnet.memory.arena cimport NONE
 from usnet.tcp.recovery.scoreboard cimport RESENT_MAX, resent_range, scoreboard
-from usnet.wire.seq cimport seq_ge, seq_gt, seq_le, seq_lt, seq_max, seq_min
+from usnet.wire.seq cimport seq_ge, seq_gt, seq_le, seq_lt, seq_min
 
 
 cdef bint walk_next(const scoreboard *b, walk *w, uint32_t end, piece *p) noexcept nogil:

@@ -2,11 +2,11 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from usnet.memory.arena cimport NONE
-from usnet.tcp.output cimport tcp_send_loss_probe, tcp_want_output
+from usnet.tcp.output cimport tcp_send_loss_probe
 from usnet.tcp.recovery.sack cimport sack_board
 from usnet.tcp.recovery.scoreboard cimport CA_CWR, CA_OPEN, PROBE_AGAIN, PROBE_NEW
 from usnet.tcp.state cimport board_at, tcb_at
-from usnet.wire.seq cimport seq_ge, seq_gt, seq_le, seq_lt
+from usnet.wire.seq cimport seq_gt, seq_le, seq_lt
 
 
 cdef int64_t rexmt_head_at(tcp_state *t, const tcb *k) noexcept nogil:
