@@ -22,7 +22,8 @@ def joined(connections, *, step=0, check=False, spares=0, most=None, limits=None
     may be; limits: more arguments of both stacks; config: settings of both."""
     driver = building.module("joined")
     ports = make_pair(clock=MonotonicClock(), slots=SLOTS, spares=spares)
-    config = {"msl": 1_000_000, "sndbuf": BUFFER, "rcvbuf": BUFFER, **config}
+    fixed = {"sndbuf": BUFFER, "rcvbuf": BUFFER, "sndbuf_most": 0, "rcvbuf_most": 0}       # as those of the peers are
+    config = {"msl": 1_000_000, **fixed, **config}
     most = most or connections + 128
     limits = {"max_connections": most + 4096, "max_sockets": most + 1024, **(limits or {})}
     near = usnet.Stack(ports[0], "10.0.0.1/24", seed=1, config=config, **limits)
@@ -55,8 +56,10 @@ def echo(connections, **how):
 
 @contextlib.contextmanager
 def chosen(connections, **how):
-    """64 under way over so many connections, chosen at random. Where no timer may fire, what is not acknowledged piles up until the run is over."""
-    with joined(connections, limits={"max_chunks": 1 << 20, "huge_pages": True}, **how) as both:
+    """64 under way over so many connections, chosen at random, as a server is set up for it: all connections stay awake (while no timer fires, none
+    could rest anyway), and their memory was touched before. Where no timer may fire, what is not acknowledged piles up until the run is over."""
+    most = connections + 128
+    with joined(connections, limits={"max_chunks": 1 << 16, "huge_pages": True, "touched": most}, working_set=most, **how) as both:
         def run(units):
             return both.chosen(max(1, units // 64))
 

@@ -68,7 +68,7 @@ def receiving(world, host, arrived):
 
 def dumbbell(routed):
     """(world, senders, receivers). routed: the two in the middle are routers; else they are switches."""
-    world, config = usnet.World(seed=1), {"sndbuf": BUFFER, "rcvbuf": BUFFER}
+    world, config = usnet.World(seed=1), {"sndbuf": BUFFER, "rcvbuf": BUFFER, "sndbuf_most": 0, "rcvbuf_most": 0}
     left, right, queue = [], [], {"queue": {"packets": QUEUE}}
     if routed:
         near = [f"10.1.{i}.254/24" for i in range(FLOWS)]

@@ -7,17 +7,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
-from usnet.backends.ring cimport (
-    NS_MOREFRAG,
-    PORT_MOVES,
-    PORT_SWAP,
-    Port,
-    port,
-    ring,
-    ring_buf,
-    ring_next,
-    slot_meta,
-)
+from usnet.backends.ring cimport NS_MOREFRAG, PORT_MOVES, PORT_SWAP, Port, port, ring, ring_buf, ring_next, slot_meta
 from usnet.ip.config cimport (
     MAX_NEIGHBOURS, ip_add_addr, ip_add_netif, ip_add_route, ip_del_addr, ip_free, ip_init, ip_reset,
 )
@@ -48,6 +38,7 @@ from usnet.memory.random cimport rng_seed
 from usnet.memory.wheel cimport wheel_free, wheel_init, wheel_next, wheel_pop, wheel_reset
 from usnet.tcp.icmp cimport tcp_icmp_error
 from usnet.tcp.input cimport tcp_input
+from usnet.tcp.opening cimport tcp_opening
 from usnet.tcp.output cimport tcp_output
 from usnet.tcp.predict cimport tcp_predict
 from usnet.tcp.state cimport tcb_at, tcb_live, tcb_seen, tcp_config, tcp_tend
@@ -114,9 +105,12 @@ cdef bint predicted(stack *s, uint32_t number, const uint8_t *frame, uint32_t le
     """Takes the short way with a frame that a connection expects. False: nothing was done."""
     cdef interface *n = &s.ip.netifs[number]
     cdef flow f
-    if meta.flags or meta.gso_type or n.vlan != VLAN_NONE or length > ETH_HLEN + n.link.mtu or not flow_parse(frame, length, &f):
+    cdef bint taken
+    if (meta.flags or meta.gso_type or n.vlan != VLAN_NONE or length > ETH_HLEN + n.link.mtu or length < ETH_HLEN
+            or memcmp(eth_dst(frame), n.mac, ETH_ALEN) != 0 or mac_is_group(eth_src(frame))):
         return False
-    if memcmp(eth_dst(frame), n.mac, ETH_ALEN) != 0 or mac_is_group(eth_src(frame)) or not tcp_predict(&s.tcp, &f, now):
+    taken = tcp_predict(&s.tcp, &f, now) if flow_parse(frame, length, &f) else tcp_opening(&s.tcp, number, frame, length, &f, now)
+    if not taken:
         return False
     s.ip.counters.rx_packets += 1
     s.ip.counters.rx_bytes += IPV4_HLEN + <uint32_t>(f.payload - f.l4) + f.n

@@ -29,7 +29,24 @@ def drop(at, **match):
 
 
 TO_SERVER, TO_CLIENT = "client->server", "server->client"
+QUEUE = {"link": "narrow", "at": "middle->server"}
 BROKEN = {
+    "equality of what is not equal": ("rtt-unfair", {"expect": {"jain": 0.95}}, r"jain: expected at least 0.95, saw 0\.\d+ of near"),
+    "more than the link": ("cross-traffic-udp", {"expect": {"total": {"min": "9Mbit"}}}, "total: expected at least 9Mbit, saw 4"),
+    "less than there is": ("cross-traffic-udp", {"expect": {"total": {"max": "1Mbit"}}}, "total: expected at most 1Mbit, saw 4"),
+    "a share too large": ("rtt-unfair", {"expect": {"shares": {"far": {"min": 0.6}}}}, "shares.far: expected at least 0.6, saw 0"),
+    "a queue that nobody watches": (
+        "bufferbloat/fifo", {"expect": {"queues": [{**QUEUE, "stay_p99": "30ms"}]}}, "queues: narrow, up: stay_p99: expected at most 30ms",
+    ),
+    "a queue too short": ("bufferbloat/codel", {"expect": {"queues": [{**QUEUE, "stay_p50_min": "1s"}]}}, "stay_p50_min: expected at least 1s, saw"),
+    "marks where nobody asks for them": ("bufferbloat/codel", {"expect": {"queues": [{**QUEUE, "marks": {"min": 1}}]}}, "marks: expected"),
+    "no drops": ("bufferbloat/codel", {"expect": {"queues": [{**QUEUE, "drops": 0}]}}, "drops: expected 0, saw"),
+    "a link that has nothing to do": (
+        "cross-traffic-udp", {"expect": {"queues": [{**QUEUE, "busy": 1}]}}, "busy: expected at least 1 of the time, saw 0.9",
+    ),
+    "a queue that nobody looks at": (
+        "bufferbloat/codel", {"expect": {"queues": [{"link": "client-1-middle", "at": "client-1->middle", "drops": 0}]}}, "give it a kind",
+    ),
     "one loss more": (
         "single-loss-mid",
         {"actions": [drop(TO_CLIENT, flag="data", nth=[8, 21])]},

@@ -4,19 +4,23 @@ import socket
 
 import pytest
 
-from usnet.testing.peer import established
+from usnet.testing.peer import syn_received
 
 MS = 1_000_000
 
 
-def receiver(**config):
-    """A connection whose round trip was 20 ms once, so that it believes in 2.5, with 64 KiB to receive into."""
-    tcp = established(mss=1000, win=65535, wscale=0, **{"rcvbuf": 65536, "rcvbuf_most": 1 << 20, **config})
-    tcp.send(1)
-    tcp.take()
-    tcp.after(ms=20)
-    tcp.rx(". 1:1(0) ack 2")
+def opened(us, **config):
+    """A connection whose handshake took so long."""
+    tcp = syn_received(mss=1000, **{"wscale": 0, **config})
+    tcp.after(us=us)
+    tcp.rx(". 1:1(0) ack 1")
+    tcp.accept()
     return tcp
+
+
+def receiver(us=20_000, **config):
+    """With 64 KiB to receive into."""
+    return opened(us, **{"rcvbuf": 65536, "rcvbuf_most": 1 << 20, **config})
 
 
 def brings(tcp, n, each_ms):
@@ -24,7 +28,7 @@ def brings(tcp, n, each_ms):
     for _ in range(n):
         seq = tcp.snapshot()["rcv_nxt"] - tcp.snapshot()["irs"]
         tcp.after(ns=int(each_ms * MS))
-        tcp.rx(f". {seq}:{seq + 1000}(1000) ack 2")
+        tcp.rx(f". {seq}:{seq + 1000}(1000) ack 1")
         tcp.recv(65536)
         tcp.take()
 
@@ -55,7 +59,7 @@ def test_what_comes_slowly_needs_no_more():
 def test_what_is_not_read_does_not_make_it_grow():
     tcp = receiver()
     for i in range(60):
-        tcp.rx(f". {1 + 1000 * i}:{1001 + 1000 * i}(1000) ack 2")
+        tcp.rx(f". {1 + 1000 * i}:{1001 + 1000 * i}(1000) ack 1")
     assert tcp.snapshot()["rcvbuf"] == 65536
 
 
@@ -76,25 +80,40 @@ def test_what_was_set_stays(option):
     assert tcp.snapshot()["rcvbuf"] == 65536
 
 
-def sender(**config):
-    return established(mss=1000, win=60000, wscale=8, **{"sndbuf": 10_000, "sndbuf_most": 100_000, **config})
+def sender(us=20_000):
+    return opened(us, win=60000, wscale=8, sndbuf=10_000, sndbuf_most=100_000)
 
 
-def test_a_full_send_buffer_holds_two_windows_of_congestion():
-    tcp = sender()
-    for _ in range(4):
-        tcp.send(65536)
+def fills(tcp, turns, us=20_000):
+    """The application writes whatever fits, and all that leaves is acknowledged so much later."""
+    for _ in range(turns):
+        tcp.send(1 << 18)
         sent = tcp.take()
+        tcp.after(us=us)
         tcp.rx(f". 1:1(0) ack {sent[-1].seq + sent[-1].length}")
-    cwnd, sndbuf = tcp.snapshot()["cc"]["cwnd"], tcp.snapshot()["sndbuf"]
-    assert cwnd > 10_000 and cwnd < sndbuf <= 4 * cwnd and sndbuf in (20_000, 40_000, 80_000, 100_000)
+    return tcp.snapshot()
+
+
+def test_a_send_buffer_grows_while_it_is_smaller_than_what_may_be_out():
+    found = fills(sender(), 5)
+    assert 10_000 < found["cc"]["cwnd"] <= found["sndbuf"] <= 4 * found["cc"]["cwnd"]
+    assert found["sndbuf"] in (20_000, 40_000, 80_000, 100_000)
+
+
+def test_a_send_buffer_with_something_unsent_in_it_is_large_enough():
+    tcp = opened(20_000, win=5_000, wscale=0, sndbuf=20_000, sndbuf_most=100_000)
+    assert fills(tcp, 5)["sndbuf"] == 20_000
+
+
+def test_buffers_do_not_outgrow_what_a_way_that_short_can_carry():
+    """64 KiB in 5 us are more than 100 Gbit/s: the processors are what is slow, and larger queues only leave their caches."""
+    tcp = receiver(us=5)
+    brings(tcp, 150, 0.00001)
+    assert tcp.snapshot()["rcvbuf"] == 65536
+    assert fills(sender(us=0.5), 5, us=0.5)["sndbuf"] == 10_000
 
 
 def test_a_send_buffer_that_was_set_stays():
     tcp = sender()
     tcp.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
-    for _ in range(4):
-        tcp.send(65536)
-        sent = tcp.take()
-        tcp.rx(f". 1:1(0) ack {sent[-1].seq + sent[-1].length}")
-    assert tcp.snapshot()["sndbuf"] == 10_000
+    assert fills(tcp, 4)["sndbuf"] == 10_000

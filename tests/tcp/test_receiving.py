@@ -38,22 +38,22 @@ def test_what_was_delivered_is_not_overwritten():
 
 
 def test_gaps_are_limited_and_the_stream_survives():
-    """RFC 2525, 2.5; CVE-2018-5390: at most 32 pieces ahead."""
+    """RFC 2525, 2.5; CVE-2018-5390: at most 128 pieces ahead."""
     tcp = established()
-    for i in range(1, 60):
+    for i in range(1, 160):
         tcp.rx(f". {1 + 2 * i}:{2 + 2 * i}(1) ack 1")
     tcp.take()
-    assert tcp.drops()["ooo_limit"] == 59 - 32
-    tcp.rx(". 1:201(200) ack 1")
-    assert tcp.recv() == stream(1, 200)
+    assert tcp.drops()["ooo_limit"] == 159 - 128
+    tcp.rx(". 1:401(400) ack 1")
+    assert tcp.recv() == stream(1, 400)
 
 
 def test_what_is_in_order_is_taken_however_many_pieces_wait_behind_gaps():
     tcp = established()
-    for i in range(1, 40):
+    for i in range(1, 140):
         tcp.rx(f". {1 + 10 * i}:{2 + 10 * i}(1) ack 1")
     tcp.take()
-    tcp.rx(". 1:4(3) ack 1")                # touches none of the 32
+    tcp.rx(". 1:4(3) ack 1")                # touches none of the 128
     assert tcp.recv() == stream(1, 3)
     tcp.rx(". 4:32(28) ack 1")              # ends at the fourth, and takes two more in
     assert tcp.recv() == stream(4, 28)

@@ -6,6 +6,7 @@ from libc.string cimport memcmp, memmove, memset
 from usnet.backends.ring cimport META_CSUM_NEEDED, META_CSUM_VALID, META_VLAN, PORT_VNET_HDR, slot_meta
 from usnet.ip.forward cimport forward_input
 from usnet.ip.icmp cimport icmp_error, icmp_input, quote_parse
+from usnet.ip.known cimport known_find
 from usnet.ip.neighbour cimport neighbour_input
 from usnet.ip.queue cimport queue_peek, queue_pop
 from usnet.ip.reassembly cimport reassembly_input
@@ -105,7 +106,7 @@ cdef int ip_packet(ip_state *ip, const arrival *a, const uint8_t *l3, uint32_t n
         return drop(ip, drop_of(status))
     ip.counters.rx_packets += 1
     ip.counters.rx_bytes += r.total_len
-    if bad_source(ip, &r.src, looped):
+    if known_find(ip, &r.src) == NULL and bad_source(ip, &r.src, looped):
         return drop(ip, <int>DROP_IP_SOURCE)
     unicast = ip_is_local(ip, &r.dst) and (looped or addr_v4(&r.dst) >> 24 != 127)
     if not unicast:

@@ -4,7 +4,8 @@ from libc.stdint cimport INT64_MIN, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from usnet.backends.ring cimport PORT_VNET_HDR, port, ring_room
-from usnet.ip.state cimport LOOPBACK_MTU, MAX_ADDRS, MAX_NETIFS, MAX_ROUTES, ip_changed, ip_state, local_addr, netif, route
+from usnet.ip.known cimport known_find
+from usnet.ip.state cimport LOOPBACK_MTU, MAX_ADDRS, MAX_NETIFS, MAX_ROUTES, ip_changed, ip_state, known_host, local_addr, netif, route
 from usnet.memory.buffers cimport NO_SET
 from usnet.wire.addr cimport addr_eq, addr_from_v4, addr_is_any, addr_is_v4, addr_v4, ip_addr
 from usnet.wire.eth cimport ETH_VLAN_HLEN, VLAN_NONE
@@ -271,6 +272,9 @@ cdef uint32_t ip_mtu(const ip_state *ip, const ip_addr *dst) noexcept nogil:
     cdef uint32_t nif
     cdef uint32_t i
     cdef int b
+    cdef const known_host *known = known_find(ip, dst)
+    if known != NULL:
+        return known.mtu
     for i in range(ip.n_addrs):
         if ip.addrs[i].used and addr_eq(&ip.addrs[i].addr, dst):
             return ip.netifs[ip.addrs[i].netif].mtu

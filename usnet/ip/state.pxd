@@ -191,6 +191,16 @@ cdef struct path_entry:
     int64_t expires             # ns
     uint32_t mtu                # bytes
 
+# A host that frames went to (ip/known). Addresses as they lie on the wire.
+cdef struct known_host:
+    uint32_t ways               # ip_state.ways when it was true
+    uint32_t addr
+    uint32_t from_              # one of our addresses that they went from
+    uint32_t best               # the one that a connection to it begins with (ip_source); 0: not asked for yet
+    uint32_t mtu                # bytes of a packet (ip_mtu)
+    uint32_t hop                # neighbour
+    uint32_t netif
+
 cdef struct ip_state:
     netif netifs[8]
     uint32_t n_netifs
@@ -217,6 +227,7 @@ cdef struct ip_state:
     quoted_packet unreachable[16]
     uint32_t n_unreachable
     path_entry paths[64]        # [hash of the destination]
+    known_host known[256]       # [hash of the address]
     arena udp                   # of udp_pcb
     hash_table udp_ports        # endpoints by local port
     uint32_t udp_blocked        # endpoints that wait for transmit room

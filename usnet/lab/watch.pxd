@@ -1,6 +1,7 @@
 """Invariants of the state itself, looked at behind every event: for each stack of a world, each of its connections."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from usnet.backends.sim.link cimport link_dir
 from usnet.backends.sim.scheduler cimport host
 from usnet.stack cimport stack
 from usnet.tcp.tcb cimport tcb
@@ -42,12 +43,13 @@ cdef struct watched_stack:
     past *seen                  # [capacity of tcbs]
     uint64_t rto_count          # counters at the last look
     uint64_t episodes           # recoveries, losses that probes mended, and those of either that were taken back
-    int64_t rtt_floor           # ns: no round trip is shorter
 
 cdef struct watcher:
     watched_stack stacks[32]
     uint32_t n_stacks
     bint every                  # all stacks behind each event, not only the one that ran
+    const link_dir *ways[2]     # of the only link between two hosts; NULL: there is more
+    int64_t least[2]            # ns: their delays so far
     uint64_t looks
     bint busy                   # at the last look something was not acknowledged
     int64_t last                # ns: of the last look

@@ -5,6 +5,7 @@ from libc.stdlib cimport calloc, free
 
 from usnet.backends.sim.host cimport SimHost
 from usnet.backends.sim.network cimport Network
+from usnet.backends.sim.pair cimport Direction
 from usnet.backends.sim.scheduler cimport clock_ceil, clock_floor
 from usnet.memory.arena cimport NONE
 from usnet.sockets.host cimport Stack
@@ -190,13 +191,14 @@ cdef void check_cwnd(watcher *w, uint32_t n, uint32_t c, const tcb *k, const pas
 
 cdef void check_rto(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb *was, int64_t now) noexcept nogil:
     cdef watched_stack *x = &w.stacks[n]
-    cdef int64_t clock = clock_floor(now, x.h.granularity)
+    cdef int64_t clock = clock_floor(now, x.h.granularity), floor
     if k.srtt and not x.s.tcp.config.rto_min <= k.rto <= x.s.tcp.config.rto_max:
         tell(w, WATCH_RTO, n, c, k.rto, x.s.tcp.config.rto_max, now)
     if was != NULL and k.backoff > was.backoff and was.deadline[T_REXMT] > clock:
         tell(w, WATCH_RTO, n, c, clock, was.deadline[T_REXMT], now)
-    if k.min_rtt and k.min_rtt < x.rtt_floor - x.h.granularity:
-        tell(w, WATCH_RTT, n, c, k.min_rtt, x.rtt_floor, now)
+    floor = w.least[0] + w.least[1]
+    if k.min_rtt and k.min_rtt < floor - x.h.granularity:
+        tell(w, WATCH_RTT, n, c, k.min_rtt, floor, now)
 
 
 cdef void look_at(watcher *w, uint32_t n, int64_t now) noexcept nogil:
@@ -234,6 +236,9 @@ cdef void look(void *ctx, int64_t now) noexcept nogil:
     cdef watcher *w = <watcher *>ctx
     cdef uint32_t i
     w.looks += 1
+    for i in range(2):
+        if w.ways[i] != NULL and w.ways[i].delay < w.least[i]:
+            w.least[i] = w.ways[i].delay
     if w.busy and now - w.last > w.largest_gap:
         w.largest_gap = now - w.last
     w.last, w.busy = now, False
@@ -261,22 +266,28 @@ cdef class Watch:
         self.names = [name for name, _ in hosts]
         self.keep = [host.stack for _, host in hosts]
         self.w.every = len(hosts) <= 4 if every is None else every
-        floor = 0
         links = list(world.network.links.values())
         if len(hosts) == 2 and len(links) == 1:
-            floor = links[0].up.delay + links[0].down.delay
+            self.look_at_delays(links[0].up, links[0].down)
         for _, host in hosts:
             stack = host.stack
             x = &self.w.stacks[self.w.n_stacks]
             x.s = &stack.core.s
             x.h = &(<SimHost>host.simulated).h
-            x.rtt_floor = floor
             x.seen = <past *>calloc(x.s.tcp.records.capacity, sizeof(past))
             if x.seen == NULL:
                 raise MemoryError
             self.w.n_stacks += 1
         self.network.scheduler.s.watch_ctx = &self.w
         self.network.scheduler.s.watch = look
+
+    cdef int look_at_delays(self, Direction up, Direction down) except -1:
+        """No round trip is shorter than the least that they were; of delays that vary in both directions nothing is known."""
+        self.w.ways[0], self.w.ways[1] = &up.d, &down.d
+        for i, way in enumerate((up, down)):
+            jitter = way.jitter
+            self.w.least[i] = 0 if isinstance(jitter, dict) and jitter["kind"] != "trace" else way.delay
+        return 0
 
     def __dealloc__(self):
         cdef uint32_t i

@@ -8,6 +8,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from usnet.memory.arena cimport NONE
 
 cdef uint64_t siphash(const uint64_t key[2], const uint8_t *p, size_t n) noexcept nogil
+# The same of twelve bytes, the lowest of each number first: both ends of a connection over IPv4.
+cdef uint64_t siphash_twelve(const uint64_t key[2], uint64_t eight, uint32_t four) noexcept nogil
 
 
 cdef inline uint32_t hash_three(const uint64_t key[4], uint32_t a, uint32_t b, uint32_t c) noexcept nogil:

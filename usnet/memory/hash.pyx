@@ -9,6 +9,7 @@ from usnet.memory.random cimport rotl64
 
 cdef extern from "<endian.h>" nogil:
     uint64_t le64toh(uint64_t x)
+    uint32_t le32toh(uint32_t x)
 
 cdef enum:
     FIRST_ENTRIES = 64      # entries of a new table: one page holds it
@@ -41,23 +42,41 @@ cdef inline void sip_word(uint64_t *v, uint64_t word) noexcept nogil:
     v[0] ^= word
 
 
+cdef inline void sip_begin(uint64_t *v, const uint64_t key[2]) noexcept nogil:
+    v[0] = key[0] ^ <uint64_t>0x736f6d6570736575
+    v[1] = key[1] ^ <uint64_t>0x646f72616e646f6d
+    v[2] = key[0] ^ <uint64_t>0x6c7967656e657261
+    v[3] = key[1] ^ <uint64_t>0x7465646279746573
+
+
+cdef inline uint64_t sip_end(uint64_t *v) noexcept nogil:
+    v[2] ^= 0xff
+    sip_round(v)
+    sip_round(v)
+    sip_round(v)
+    sip_round(v)
+    return v[0] ^ v[1] ^ v[2] ^ v[3]
+
+
+cdef uint64_t siphash_twelve(const uint64_t key[2], uint64_t eight, uint32_t four) noexcept nogil:
+    cdef uint64_t v[4]
+    sip_begin(v, key)
+    sip_word(v, eight)
+    sip_word(v, four | <uint64_t>12 << 56)
+    return sip_end(v)
+
+
 cdef uint64_t siphash(const uint64_t key[2], const uint8_t *p, size_t n) noexcept nogil:
     cdef uint64_t v[4]
     cdef uint64_t last = 0
     cdef size_t i
     cdef size_t words = n >> 3
-    v[0] = key[0] ^ <uint64_t>0x736f6d6570736575
-    v[1] = key[1] ^ <uint64_t>0x646f72616e646f6d
-    v[2] = key[0] ^ <uint64_t>0x6c7967656e657261
-    v[3] = key[1] ^ <uint64_t>0x7465646279746573
+    sip_begin(v, key)
     for i in range(words):
         sip_word(v, load64le(p + 8 * i))
     memcpy(&last, p + 8 * words, n & 7)
     sip_word(v, le64toh(last) | (<uint64_t>n << 56))
-    v[2] ^= 0xff
-    for _ in range(4):
-        sip_round(v)
-    return v[0] ^ v[1] ^ v[2] ^ v[3]
+    return sip_end(v)
 
 
 cdef int hash_init(hash_table *t, uint32_t max_items) noexcept nogil:
@@ -155,11 +174,17 @@ cdef int hash_remove(hash_table *t, uint32_t tag, uint32_t index) noexcept nogil
 def siphash24(bytes key not None, bytes data not None):
     """SipHash-2-4 of `data` under a key of 16 bytes, as a number."""
     cdef uint64_t k[2]
+    cdef uint64_t eight
+    cdef uint32_t four
     cdef const uint8_t *p = key
     if len(key) != 16:
         raise ValueError("the key has 16 bytes")
     k[0] = load64le(p)
     k[1] = load64le(p + 8)
+    if len(data) == 12:
+        memcpy(&eight, <const uint8_t *>data, 8)
+        memcpy(&four, <const uint8_t *>data + 8, 4)
+        return siphash_twelve(k, le64toh(eight), le32toh(four))
     return siphash(k, data, len(data))
 
 

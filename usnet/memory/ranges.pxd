@@ -2,7 +2,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 cdef enum:
-    RANGES_MAX = 32         # pieces; beyond it a new piece is refused, so that tiny ones cannot make it slow
+    RANGES_MAX = 128        # pieces; beyond it a new piece is refused, so that tiny ones cannot make it slow
 
 cdef struct byte_range:
     uint64_t start
@@ -12,7 +12,7 @@ cdef struct byte_range:
 cdef struct ranges:
     uint32_t n
     uint32_t stamp          # counts additions
-    byte_range r[32]             # sorted, disjoint, not adjacent, none empty
+    byte_range r[128]           # sorted, disjoint, not adjacent, none empty
 
 cdef void ranges_init(ranges *s) noexcept nogil
 # Adds [start, end), joining what touches it. 0, or -ENOSPC when it would be one piece too many; bytes_new (may be

@@ -1,4 +1,5 @@
 """Between Python's values and the core's. errno becomes OSError here and only here."""
+import functools
 import os
 import socket as std
 
@@ -8,9 +9,12 @@ from libc.string cimport memset
 from usnet.wire.addr cimport addr_bytes, addr_is_any, addr_is_v4, addr_set_v4, ip_addr
 
 
+words_of = functools.lru_cache(256)(os.strerror)        # a program that polls meets the same error again and again
+
+
 cdef object os_error(int64_t status):
     """The OSError of a negative status; Python picks the subclass."""
-    return OSError(-status, os.strerror(-status))
+    return OSError(-status, words_of(-status))
 
 
 cdef int parse_address(object address, str caller, object hosts, ip_addr *addr, uint16_t *port) except -1:

@@ -139,7 +139,7 @@ class Tcp(Table):
     slow_start_step: int = count(2, 0, 255, "segments that one ACK lets the window grow by in slow start (L of RFC 3465); 0: no limit")
     idle_restart: bool = switch(True, "the congestion window begins anew after an idle time (RFC 5681, 4.1)")
     congestion: str = controller("cubic", "congestion controller of connections that do not ask for one (TCP_CONGESTION)")
-    hystart: str = choice("cubic", HYSTARTS, "whose slow start ends when round trips grow (RFC 9406): no controller's, cubic's, or newreno's too")
+    hystart: str = choice("cubic", HYSTARTS, "whose slow start ends when round trips grow (RFC 9406): nobody's, cubic's, or newreno's too")
     fixed_window: int = size(0, 0, MOST_BUFFER, "the window of the controller none; 0: as large as can be")
     recovery: str = choice("rack", RECOVERIES, "how losses are found with SACK: by its reports (RFC 6675), or by time, with probes (RFC 8985)")
     probes: bool = switch(True, "with rack: the end of a flight is probed for loss (RFC 8985, section 7)")

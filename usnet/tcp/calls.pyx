@@ -15,7 +15,8 @@ from libc.errno cimport (
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint8_t
 
 from usnet.ip.config cimport ip_broadcast_netif, ip_is_group, ip_is_local, ip_source
-from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
+from usnet.ip.known cimport known_at, known_find
+from usnet.ip.state cimport known_host, READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.memory.chunks cimport CHUNK_BYTES
 from usnet.memory.pieces cimport queue_drop, queue_fits_near, queue_read, queue_take, queue_write
@@ -37,6 +38,7 @@ from usnet.tcp.tables cimport (
     tcb_connections_conflict,
     tcb_drop,
     tcb_enter,
+    tcb_enter_new,
     tcb_find,
     tcb_may_inherit,
     tcb_new,
@@ -65,7 +67,7 @@ from usnet.tcp.tcb cimport (
     tcb,
 )
 from usnet.tcp.teardown cimport tcp_end, tcp_end_reset, tcp_orphan, tcp_send_fin
-from usnet.wire.addr cimport addr_is_any, ip_addr
+from usnet.wire.addr cimport addr_as_it_lies, addr_is_any, addr_set_v4, ip_addr
 from usnet.wire.seq cimport seq_diff
 
 cdef uint32_t tcp_open(tcp_state *t, uint32_t owner) noexcept nogil:
@@ -150,10 +152,26 @@ cdef int take_ends(tcp_state *t, uint32_t c, int64_t now, uint32_t *after) noexc
     return status if status else 1
 
 
+cdef int source_to(tcp_state *t, const ip_addr *addr, ip_addr *src) noexcept nogil:
+    """Our address for a connection to that host. 0 or an errno."""
+    cdef const known_host *known = known_find(t.ip, addr)
+    cdef int status
+    if known != NULL and known.best:
+        addr_set_v4(src, <const uint8_t *>&known.best)
+        return 0
+    if ip_is_group(addr) or ip_broadcast_netif(t.ip, addr) >= 0:
+        return -ENETUNREACH                 # MUST-46: a connection has one host at each end
+    status = ip_source(t.ip, addr, src)
+    if status == 0 and known != NULL:
+        known_at(t.ip, addr_as_it_lies(addr)).best = addr_as_it_lies(src)
+    return status
+
+
 cdef int tcp_connect(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef int status
     cdef uint32_t after
+    cdef bint fresh = False                 # nobody else has its ends
     cdef ip_addr src
     if k.state == TCPS_LISTEN:
         return -EISCONN
@@ -163,9 +181,7 @@ cdef int tcp_connect(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t por
         return -EISCONN
     if port == 0 or addr_is_any(addr):
         return -EINVAL
-    if ip_is_group(addr) or ip_broadcast_netif(t.ip, addr) >= 0:
-        return -ENETUNREACH                 # MUST-46: a connection has one host at each end
-    status = ip_source(t.ip, addr, &src)
+    status = source_to(t, addr, &src)
     if status:
         return status
     if addr_is_any(&k.laddr):
@@ -175,9 +191,10 @@ cdef int tcp_connect(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t por
     k.error = 0
     if k.lport == 0:
         status = tcb_pick_port(t, c, now)
-        if status:
+        if status < 0:
             return status
-    status = take_ends(t, c, now, &after)
+        fresh = status == 0
+    status = tcb_enter_new(t, c) if fresh else take_ends(t, c, now, &after)
     if status < 0:
         return status
     handshake_start(t, c, now)

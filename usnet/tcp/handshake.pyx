@@ -12,7 +12,7 @@ from usnet.tcp.cookies cimport (
     COOKIE_ALWAYS, COOKIE_LIFE, COOKIE_NO_SCALE, cookie_check, cookie_make, cookie_stamp, cookie_terms, cookie_unstamp,
 )
 from usnet.tcp.fastopen cimport fastopen_answered, fastopen_arrived, fastopen_confirmed
-from usnet.tcp.output cimport tcp_want_output
+from usnet.tcp.output cimport tcp_may_send, tcp_want_output
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
 from usnet.tcp.rtt cimport tcp_rtt_sample
 from usnet.tcp.segment cimport segment_our_mss, segment_refuse, segment_send_syn, segment_window
@@ -23,7 +23,7 @@ from usnet.tcp.state cimport (
     count_drop, listener, listener_at, tcb_at, tcb_live, tcp_state,
 )
 from usnet.tcp.states cimport tcp_set_state
-from usnet.tcp.tables cimport tcb_defaults, tcb_drop, tcb_enter, tcb_new, tcp_new_isn, tcp_notify, tcp_ts_offset
+from usnet.tcp.tables cimport tcb_defaults, tcb_drop, tcb_enter_new, tcb_new, tcp_new_isn, tcp_notify, tcp_ts_offset
 from usnet.tcp.tcb cimport (
     T_KEEP, T_REXMT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ACK_NOW, TF_ALL_ROOM, TF_ASIDE, TF_CONNECTED,
     TF_CORK, TF_FIN_QUEUED, TF_HELD, TF_KEEPALIVE, TF_NODELAY, TF_RCV_SHUT, TF_REUSE, TF_REUSEPORT, TF_RTT_TIMED, TF_SACK, TF_TIMESTAMPS,
@@ -58,7 +58,6 @@ cdef void offer(tcp_state *t, tcb *k) noexcept nogil:
     k.rcv_wscale = scale_for(max(k.rcvbuf, 0 if k.locked & LOCK_RCVBUF else t.config.rcvbuf_most)) if t.config.window_scaling else 0
     if t.config.window_scaling and k.rcv_wscale < t.config.window_scale:
         k.rcv_wscale = t.config.window_scale
-    k.ts_offset = tcp_ts_offset(t, k)
 
 
 cdef void handshake_uto(const tcp_state *t, tcb *k, uint16_t field) noexcept nogil:
@@ -82,6 +81,7 @@ cdef void take_options(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noe
         k.snd_wscale = r.wscale if r.wscale < TCP_MAX_WSCALE else TCP_MAX_WSCALE
     if not r.options & TCPO_TIMESTAMP:
         k.flags &= ~<uint32_t>TF_TIMESTAMPS
+        k.form.way = 0                      # which has them
     elif k.flags & TF_TIMESTAMPS:
         k.ts_recent = r.ts_val
         k.ts_recent_at = now
@@ -106,10 +106,6 @@ cdef void take_options(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noe
     k.snd_wl2 = r.ack if r.flags & TH_ACK else k.iss
 
 
-cdef void set_iss(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
-    start_at(k, tcp_new_isn(t, k, now))
-
-
 cdef void start_at(tcb *k, uint32_t iss) noexcept nogil:
     k.iss = k.snd_una = k.snd_nxt = k.snd_max = k.recover = iss
 
@@ -128,14 +124,14 @@ cdef void forget_attempt(tcp_state *t, tcb *k) noexcept nogil:
     k.stalled_since = k.soft_error = 0
     k.srtt = k.rttvar = k.min_rtt = 0
     k.rto = t.config.rto_initial
-    k.rcv_nxt = k.rcv_adv = k.last_ack_sent = 0
+    k.rcv_nxt = k.rcv_adv = k.last_ack_sent = k.form.way = 0
 
 
 cdef void handshake_start(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     forget_attempt(t, k)
     k.signs = k.signer and signature_find(t, k, &k.raddr) != NULL
-    set_iss(t, k, now)
+    tcp_new_isn(t, k, now)
     offer(t, k)
     tcp_set_state(t, k, TCPS_SYN_SENT)
     t.counters.active_opens += 1
@@ -184,7 +180,7 @@ cdef uint32_t child(tcp_state *t, uint32_t parent, const packet *p, const tcp_re
     if c != NONE:
         inherit(t, tcb_at(t, c), tcb_at(t, parent), p, r)
         aside_inherit(t, tcb_at(t, c), tcb_at(t, parent))
-        if signature_inherit(t, tcb_at(t, c)) and tcb_enter(t, c) == 0:
+        if signature_inherit(t, tcb_at(t, c)) and tcb_enter_new(t, c) == 0:
             return c
         tcb_drop(t, c)
     count_drop(t, TDROP_NO_MEMORY)
@@ -214,6 +210,7 @@ cdef void send_cookie(tcp_state *t, uint32_t parent, const packet *p, const tcp_
     tcb_defaults(t, &k)
     inherit(t, &k, tcb_at(t, parent), p, r)
     offer(t, &k)
+    k.ts_offset = tcp_ts_offset(t, &k)
     if not (k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP):
         syn.options &= TCPO_MSS             # what could not be remembered is not agreed on
     take_options(t, &k, &syn, now)
@@ -268,6 +265,7 @@ cdef uint32_t take_cookie(tcp_state *t, uint32_t parent, const packet *p, const 
     tcb_defaults(t, &like)
     inherit(t, &like, tcb_at(t, parent), p, r)
     offer(t, &like)
+    like.ts_offset = tcp_ts_offset(t, &like)
     if not read_cookie(t, &like, r, &syn, now):
         t.counters.cookies_failed += 1
         count_drop(t, TDROP_LISTEN_FLAGS)
@@ -281,6 +279,7 @@ cdef uint32_t take_cookie(tcp_state *t, uint32_t parent, const packet *p, const 
     if c != NONE:
         k = tcb_at(t, c)
         offer(t, k)
+        k.ts_offset = like.ts_offset
         start_at(k, r.ack - 1)
         begin(t, c, parent, &syn, now)
         k.snd_nxt = k.snd_max = r.ack
@@ -329,7 +328,7 @@ cdef uint32_t handshake_listen(tcp_state *t, uint32_t parent, const packet *p, c
     c = child(t, parent, p, r)
     if c != NONE:
         offer(t, tcb_at(t, c))
-        set_iss(t, tcb_at(t, c), now)
+        tcp_new_isn(t, tcb_at(t, c), now)
         begin(t, c, parent, r, now)
         if fastopen_arrived(t, c, parent, p, r, now):
             join_ready_queue(t, c)          # else data or FIN on the SYN is not kept: the peer sends it again (RFC 9293, 3.10.7.2)
@@ -464,5 +463,6 @@ cdef bint handshake_complete(tcp_state *t, uint32_t c, const tcp_repr *r, int64_
     elif k.fast != NONE:
         fastopen_answered(t, c, r, now)
     tcp_notify(t, k)
-    tcp_want_output(t, c)                   # a FIN may wait
+    if k.fastopen or tcp_may_send(k):
+        tcp_want_output(t, c)               # a FIN may wait
     return True

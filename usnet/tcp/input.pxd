@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from usnet.ip.state cimport packet
 from usnet.tcp.state cimport tcp_state
 from usnet.wire.flow cimport flow
+from usnet.wire.tcp cimport tcp_repr
 
 # What is left of a segment while it goes through the steps.
 cdef struct text:
@@ -15,6 +16,8 @@ cdef struct text:
     uint8_t fin                 # a FIN follows the last byte
     uint8_t syn
 
+# A segment that was read: to whom it is.
+cdef void dispatch(tcp_state *t, const packet *p, const tcp_repr *r, text *s, int64_t now) noexcept nogil
 cdef void tcp_input(tcp_state *t, const packet *p, int64_t now) noexcept nogil
 # The same, but for what its parsing and looking up would say: a segment other than a SYN, whole and summed, for c, which is past SYN-SENT.
 cdef void tcp_known(tcp_state *t, uint32_t c, const flow *f, int64_t now) noexcept nogil

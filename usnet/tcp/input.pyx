@@ -328,7 +328,7 @@ cdef bint data_after_close(tcp_state *t, uint32_t c, const text *s, int64_t now)
 
 cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr *r, text *s, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    if time_wait_reused(t, c, p, r, s.n, now):
+    if k.state == TCPS_TIME_WAIT and time_wait_reused(t, c, p, r, s.n, now):
         return
     k.segs_in += s.segments
     if k.state == TCPS_TIME_WAIT and t.config.time_wait_quiet and not r.flags & TH_ACK:

@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from usnet.memory.idset cimport idset_push
 from usnet.tcp.state cimport tcp_state
-from usnet.tcp.tcb cimport TF_ACK_NOW, TF_CORK, TF_FIN_QUEUED, TF_FORCE, TF_MORE, TF_RECOVERY, TF_REXMT_NOW, tcb
+from usnet.tcp.tcb cimport TF_ACK_NOW, TF_CORK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MORE, TF_RECOVERY, TF_REXMT_NOW, tcb
 
 # Sends all that connection c may send at `now`, and sets its timers. 0, or -EAGAIN when the transmit ring filled up: call again later.
 cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
@@ -28,7 +28,10 @@ cdef inline void tcp_want_output(tcp_state *t, uint32_t c) noexcept nogil:
 
 cdef inline bint tcp_may_send(const tcb *k) noexcept nogil:
     """Whether tcp_output could find something to do: bytes that are not out (behind a timeout, not out again), a FIN, an ACK, a repair."""
-    return k.snd.span > k.snd_nxt - k.snd_una or k.flags & (TF_FIN_QUEUED | TF_ACK_NOW | TF_RECOVERY | TF_REXMT_NOW | TF_FORCE) != 0
+    cdef uint32_t due = k.flags & (TF_FIN_QUEUED | TF_ACK_NOW | TF_RECOVERY | TF_REXMT_NOW | TF_FORCE)
+    if due == TF_FIN_QUEUED and k.flags & TF_FIN_SENT and k.snd_nxt == k.snd_max:
+        due = 0                             # it is out, once
+    return k.snd.span > k.snd_nxt - k.snd_una or due
 
 
 cdef inline bint tcp_corked(const tcb *k) noexcept nogil:

@@ -204,6 +204,30 @@ cdef int output_calm(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nog
     return 0
 
 
+cdef inline bint has_none(const tcp_state *t, const tcb *k) noexcept nogil:
+    """Whether it has nothing to say: nothing waits, nothing is out, no FIN is to follow, and output_data() would change nothing."""
+    return (k.snd.span == 0 and k.snd_una == k.snd_max and k.chrono == CHRONO_NONE and not k.no_room and not t.config.charged_buffers
+            and (k.flags & (TF_FIN_QUEUED | TF_FIN_SENT)) != TF_FIN_QUEUED and k.snd_nxt == k.snd_max)
+
+
+cdef inline bint has_fin(const tcp_state *t, const tcb *k) noexcept nogil:
+    """Whether all that it has to say is a FIN that was not said before."""
+    return (k.snd.span == 0 and k.snd_una == k.snd_max and k.snd_nxt == k.snd_max and (k.flags & (TF_FIN_QUEUED | TF_FIN_SENT)) == TF_FIN_QUEUED
+            and k.state != TCPS_SYN_RECEIVED and k.board == NONE and not k.flags & (TF_PROBE | TF_MARKS) and not t.config.wide_growth)
+
+
+cdef int output_fin(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nogil:
+    """output_data() of such a connection. 0 or -EAGAIN."""
+    if segment_send(t, k, k.snd_nxt, TH_ACK | TH_FIN, 0, 0, now) == -EAGAIN:
+        return -EAGAIN
+    k.flags = (k.flags | TF_FIN_SENT) & ~<uint32_t>TF_FORCE
+    if not blocks_due(k) or blocks_fit(k, 0):
+        note_acked(k)
+    note_new(t, c, k, k.snd_nxt, 1, 0, now)
+    k.snd_nxt += 1
+    return 0
+
+
 cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """New data (and, behind a retransmission timeout, old) as far as windows, Nagle and the ring allow."""
     cdef tcb *k = tcb_at(t, c)
@@ -420,7 +444,7 @@ cdef int tcp_ack_now(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
 cdef inline int output_timed(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nogil:
     """output_data(), and the tail loss probe behind what is new."""
     cdef uint32_t before = k.snd_max
-    cdef int status = output_data(t, c, now)
+    cdef int status = output_fin(t, c, k, now) if has_fin(t, k) else output_data(t, c, now)
     if k.snd_max != before and k.timed & FLIGHT_RACK:
         tlp_sent(t, k, now)
     return status
@@ -431,7 +455,7 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef int status = 0
     cdef bint repair
     if k.state == TCPS_ESTABLISHED and not k.flags & (TF_REXMT_NOW | TF_RECOVERY | TF_ACK_NOW) and (not k.flags & TF_DELACK or k.deadline[T_DELACK]):
-        return output_timed(t, c, k, now)   # nothing else is due
+        return 0 if has_none(t, k) else output_timed(t, c, k, now)      # nothing else is due
     if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
         status = output_syn(t, c, now)
         if status or k.state == TCPS_SYN_SENT:
@@ -443,7 +467,7 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     repair = k.board != NONE and k.flags & TF_RECOVERY
     if repair:
         status = resend_lost(t, c, now) if k.timed & FLIGHT_RACK else resend_holes(t, c, False, now)
-    if status == 0 and (k.state != TCPS_SYN_RECEIVED or k.fastopen & TFO_PASSIVE):
+    if status == 0 and not has_none(t, k) and (k.state != TCPS_SYN_RECEIVED or k.fastopen & TFO_PASSIVE):
         status = output_timed(t, c, k, now)
     if status == 0 and repair and not k.timed & FLIGHT_RACK:
         status = resend_holes(t, c, True, now)

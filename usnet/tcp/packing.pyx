@@ -7,6 +7,7 @@ from usnet.memory.pieces cimport queue_init
 from usnet.memory.wheel cimport wheel_deadline
 from usnet.tcp.autotune cimport autotune_half
 from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_table
+from usnet.tcp.recovery.flight cimport FLIGHT_HELD
 from usnet.tcp.record cimport (
     REST_ACTIVE, REST_KEEP, REST_LATER, REST_LINGER, REST_PASSIVE, REST_QUICK, REST_RECOVER, REST_STATE, history, record, tally, terms,
 )
@@ -38,7 +39,7 @@ cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
     m.fastopen = k.fastopen
     m.uto = k.uto
     m.locked = k.locked
-    m.timed = k.timed
+    m.timed = k.timed & ~<uint8_t>FLIGHT_HELD
 
 
 cdef void take_terms(const terms *m, tcb *k) noexcept nogil:

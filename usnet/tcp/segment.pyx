@@ -5,8 +5,9 @@ from libc.string cimport memset
 
 from usnet.ip.config cimport ip_mtu
 from usnet.ip.output cimport ip_count_lost, ip_large_most, ip_tx_close, ip_tx_open, ip_tx_open_large, ip_tx_put
-from usnet.ip.state cimport packet, tx_frame
-from usnet.ip.way cimport way_of
+from usnet.ip.known cimport known_find, known_put
+from usnet.ip.state cimport known_host, packet, tx_frame
+from usnet.ip.way cimport way_close, way_of, way_open
 from usnet.memory.arena cimport NONE
 from usnet.memory.pieces cimport piece_pool, piece_queue, queue_peek
 from usnet.tcp.blocks cimport blocks_due, blocks_report
@@ -19,11 +20,13 @@ from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tables cimport tcb_find, tcb_find_listener
 from usnet.tcp.tcb cimport TF_SACK, TF_TIMESTAMPS, TF_WSCALE, TFO_GIVES, UTO_DUE, UTO_PEERS, tcb, tcb_header_len
 from usnet.tcp.urgent cimport urgent_pointer
-from usnet.wire.addr cimport addr_as_it_lies
+from usnet.wire.addr cimport addr_as_it_lies, addr_is_v4
 from usnet.wire.checksum cimport csum_copy, csum_copy_at
-from usnet.wire.flow cimport flow_prepare
+from usnet.wire.eth cimport ETH_HLEN
+from usnet.wire.flow cimport FLOW_SYN_OPTIONS, flow_emit_syn, flow_prepare
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
 from usnet.wire.tcp cimport (
+    LAYOUT_ALIGNED,
     TCP_CSUM_AT,
     TCP_HLEN,
     TCP_MAX_HLEN,
@@ -48,6 +51,8 @@ from usnet.wire.tcp cimport (
 )
 
 cdef enum:
+    USUAL_OPTIONS = TCPO_MSS | TCPO_SACK_OK | TCPO_TIMESTAMP | TCPO_WSCALE      # of a SYN
+    SYN_HEADER = TCP_HLEN + FLOW_SYN_OPTIONS
     UTO_BYTES = 4               # of the user timeout option
 
 
@@ -141,6 +146,8 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
         r.header_len = <uint8_t>header
         lend_way(t, k, &f)
         k.way = way_of(t.ip, &f) if t.config.short_way and not k.signs else 0
+        if k.way:
+            known_put(t.ip, &f)
         k.form.way = 0
         k.hop = f.neighbour
         if whole != NONE and f.ring_slot != NONE and lend_fits(t, whole, f.netif, header):
@@ -218,6 +225,29 @@ cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_
     return status
 
 
+cdef bint send_syn_plain(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noexcept nogil:
+    """The usual SYN, or SYN-ACK, to a host that is known, the short way. False: it is not of that kind."""
+    cdef const known_host *host = known_find(t.ip, &k.raddr)
+    cdef const uint8_t *to
+    cdef uint8_t *l2
+    if (host == NULL or host.from_ != addr_as_it_lies(&k.laddr) or not addr_is_v4(&k.laddr) or r.options != USUAL_OPTIONS
+            or r.layout != LAYOUT_ALIGNED or k.signs or not t.config.short_way or host.mtu < IPV4_HLEN + SYN_HEADER):
+        return False
+    l2 = way_open(t.ip, host.netif, host.hop, False, now, &to)
+    if l2 == NULL:
+        return False
+    k.netif = <uint8_t>host.netif
+    k.way = t.ip.ways
+    k.hop = host.hop
+    segment_prepare(t, k)
+    flow_emit_syn(l2, &k.form, to, r.seq, r.ack, r.flags, r.window, r.mss, r.wscale, r.ts_val, r.ts_ecr)
+    way_close(t.ip, k.netif, IPV4_HLEN + SYN_HEADER, ETH_HLEN + IPV4_HLEN + SYN_HEADER)
+    t.counters.segments_out += 1
+    k.segs_out += 1
+    k.last_ack_sent = k.rcv_nxt
+    return True
+
+
 cdef int segment_send_syn(tcp_state *t, tcb *k, bint ack, int64_t now) noexcept nogil:
     cdef tcp_repr r
     cdef uint32_t promised = k.rcv_adv, n = 0
@@ -237,6 +267,8 @@ cdef int segment_send_syn(tcp_state *t, tcb *k, bint ack, int64_t now) noexcept 
         k.rcv_adv = promised                # nothing is promised before the peer's sequence numbers are known
     if k.fast != NONE or k.fastopen & TFO_GIVES:
         n = fastopen_syn(t, k, &r)
+    if n == 0 and send_syn_plain(t, k, &r, now):
+        return 0
     status = emit(t, k, &r, 0, n, now)
     if status == -EAGAIN:
         k.rcv_adv = promised

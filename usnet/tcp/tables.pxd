@@ -11,8 +11,8 @@ from usnet.memory.random cimport rng
 from usnet.memory.wheel cimport wheel
 from usnet.tcp.state cimport tcb_awake, tcp_state
 from usnet.tcp.tcb cimport tcb
-from usnet.wire.addr cimport addr_is_v4_as, ip_addr
-from usnet.wire.flow cimport flow
+from usnet.wire.addr cimport ip_addr
+from usnet.wire.flow cimport flow, flow_answers
 
 cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pieces, wheel *timers, idset *notify, rng *random,
                   uint32_t max_connections) noexcept nogil              # 0 or -ENOMEM; default config
@@ -28,6 +28,8 @@ cdef uint32_t tcb_find(tcp_state *t, const ip_addr *laddr, uint16_t lport, const
 # For tcb_find_flow: whether the frame is for c.
 cdef bint is_of_flow(tcp_state *t, uint32_t c, const flow *f) noexcept nogil
 cdef int tcb_enter(tcp_state *t, uint32_t c) noexcept nogil             # into the table of connections: 0, -EADDRNOTAVAIL when taken, -ENOSPC
+# The same where it is known that nobody else has them.
+cdef int tcb_enter_new(tcp_state *t, uint32_t c) noexcept nogil
 cdef void tcb_leave(tcp_state *t, uint32_t c) noexcept nogil            # out of both tables
 cdef void tcb_share(tcp_state *t, uint32_t c, uint32_t flag, bint on) noexcept nogil               # sets TF_REUSE or TF_REUSEPORT
 cdef uint32_t tcb_find_listener(tcp_state *t, const ip_addr *laddr, uint16_t lport, const ip_addr *raddr, uint16_t rport) noexcept nogil
@@ -37,9 +39,9 @@ cdef int tcb_bind(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) 
 cdef bint tcb_connections_conflict(tcp_state *t, uint32_t c, const ip_addr *addr, uint16_t port) noexcept nogil
 # Whether another connection may take the ends of c now (config.time_wait_reuse).
 cdef bint tcb_may_inherit(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
-cdef int tcb_pick_port(tcp_state *t, uint32_t c, int64_t now) noexcept nogil         # a free local port for laddr, raddr, rport: 0 or -EADDRNOTAVAIL
+cdef int tcb_pick_port(tcp_state *t, uint32_t c, int64_t now) noexcept nogil         # a local port for laddr, raddr, rport: 0; 1: one in TIME-WAIT has it; -EADDRNOTAVAIL
 cdef int tcb_pick_bound_port(tcp_state *t, uint32_t c, const ip_addr *addr) noexcept nogil         # bind to port 0
-cdef uint32_t tcp_new_isn(tcp_state *t, const tcb *k, int64_t now) noexcept nogil                  # RFC 6528
+cdef void tcp_new_isn(tcp_state *t, tcb *k, int64_t now) noexcept nogil        # RFC 6528: where numbers begin; and ts_offset
 cdef uint32_t tcp_ts_offset(tcp_state *t, const tcb *k) noexcept nogil                             # RFC 7323, section 5.4
 
 
@@ -58,7 +60,7 @@ cdef inline uint32_t tcb_find_flow(tcp_state *t, const flow *f) noexcept nogil:
         if k == NULL:
             if is_of_flow(t, c, f):
                 return c
-        elif (k.lport == f.dst_port and k.rport == f.src_port and addr_is_v4_as(&k.raddr, f.src) and addr_is_v4_as(&k.laddr, f.dst)):
+        elif flow_answers(&k.form, f) if k.form.way else is_of_flow(t, c, f):      # what stands there is in the lines that a segment touches
             return c
         pos = hash_next(&t.conns, tag, pos)
     return NONE

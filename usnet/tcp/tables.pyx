@@ -16,6 +16,7 @@ from usnet.memory.hash cimport (
     hash_reset,
     hash_three,
     siphash,
+    siphash_twelve,
 )
 from usnet.memory.idset cimport idset, idset_free, idset_init, idset_reset
 from usnet.memory.pieces cimport piece_pool, queue_chained, queue_clear, queue_init
@@ -49,7 +50,7 @@ from usnet.tcp.tcb cimport (
     TF_TIMESTAMPS,
     tcb,
 )
-from usnet.wire.addr cimport addr_as_it_lies, addr_eq, addr_is_any, addr_is_v4, ip_addr
+from usnet.wire.addr cimport addr_as_it_lies, addr_eq, addr_is_any, addr_is_v4, addr_v4, ip_addr
 from usnet.wire.flow cimport flow
 from usnet.wire.tcp cimport TCP_MSS_DEFAULT
 
@@ -307,11 +308,15 @@ cdef uint32_t tcb_find(tcp_state *t, const ip_addr *laddr, uint16_t lport, const
 
 cdef int tcb_enter(tcp_state *t, uint32_t c) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t tag = tuple_hash(t, k)
-    cdef int status
-    if find_hashed(t, k, tag) != NONE:
-        return -EADDRNOTAVAIL
-    status = hash_insert(&t.conns, tag, c)
+    return enter(t, c, k, tuple_hash(t, k)) if find_hashed(t, k, tuple_hash(t, k)) == NONE else -EADDRNOTAVAIL
+
+
+cdef int tcb_enter_new(tcp_state *t, uint32_t c) noexcept nogil:
+    return enter(t, c, tcb_at(t, c), tuple_hash(t, tcb_at(t, c)))
+
+
+cdef int enter(tcp_state *t, uint32_t c, tcb *k, uint32_t tag) noexcept nogil:
+    cdef int status = hash_insert(&t.conns, tag, c)
     if status == 0:
         k.flags |= TF_HASHED
         join_ends(t, c)
@@ -441,7 +446,7 @@ cdef int tcb_pick_port(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef uint32_t offset, other, _i
     cdef uint16_t port
     k.lport = 0
-    offset = <uint32_t>siphash(t.isn_key, <const uint8_t *>&k.laddr, TUPLE_BYTES)
+    offset = <uint32_t>keyed_ends(t, k)
     for _i in range(EPHEMERAL_COUNT):
         port = <uint16_t>(EPHEMERAL_FIRST + (offset + t.port_hint) % EPHEMERAL_COUNT)
         t.port_hint += 1
@@ -449,7 +454,7 @@ cdef int tcb_pick_port(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
             k.lport = port
             other = find_hashed(t, k, tuple_hash(t, k))
             if other == NONE or tcb_may_inherit(t, other, now):
-                return 0
+                return other != NONE
     k.lport = 0
     return -EADDRNOTAVAIL
 
@@ -481,13 +486,19 @@ cdef uint32_t tcb_find_listener(tcp_state *t, const ip_addr *laddr, uint16_t lpo
 
 # --- Numbers ----------------------------------------------------------------------------------------------------------------
 
-cdef uint32_t tcp_new_isn(tcp_state *t, const tcb *k, int64_t now) noexcept nogil:
-    """M + F(ends, key), M a clock of 4 us ticks."""
-    return <uint32_t>(now // 4000) + <uint32_t>(siphash(t.isn_key, <const uint8_t *>&k.laddr, TUPLE_BYTES) >> 32)
+cdef uint64_t keyed_ends(const tcp_state *t, const tcb *k) noexcept nogil:
+    """64 bits of both ends under the secret key, of which who is told some does not know the others."""
+    if addr_is_v4(&k.laddr) and addr_is_v4(&k.raddr):
+        return siphash_twelve(t.isn_key, <uint64_t>addr_v4(&k.laddr) << 32 | addr_v4(&k.raddr), <uint32_t>k.lport << 16 | k.rport)
+    return siphash(t.isn_key, <const uint8_t *>&k.laddr, TUPLE_BYTES)
+
+
+cdef void tcp_new_isn(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
+    """M + F(ends, key), M a clock of 4 us ticks; the half of F that is not needed for it is what timestamps begin with."""
+    cdef uint64_t keyed = keyed_ends(t, k)
+    k.iss = k.snd_una = k.snd_nxt = k.snd_max = k.recover = <uint32_t>(now // 4000) + <uint32_t>(keyed >> 32)
+    k.ts_offset = <uint32_t>keyed
 
 
 cdef uint32_t tcp_ts_offset(tcp_state *t, const tcb *k) noexcept nogil:
-    cdef uint64_t key[2]
-    key[0] = t.isn_key[1]
-    key[1] = t.isn_key[0]
-    return <uint32_t>siphash(key, <const uint8_t *>&k.laddr, TUPLE_BYTES)
+    return <uint32_t>keyed_ends(t, k)

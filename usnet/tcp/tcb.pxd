@@ -100,7 +100,7 @@ cdef enum:
     T_COUNT = 4
 
 cdef struct tcb:
-    # What each segment touches, and what says whether it may rest: a line. Those behind it, up to the queues, are nearly all touched too (tcp/warm)
+    # What each segment touches, and what says whether it may rest: a line. Those behind it, up to `laddr`, are nearly all touched too (tcp/warm)
     uint32_t snd_una            # oldest unacknowledged sequence number
     uint32_t snd_nxt            # next to send; goes back to snd_una at a retransmission timeout
     uint32_t snd_max            # highest sent so far, plus one
@@ -122,18 +122,46 @@ cdef struct tcb:
     uint32_t mark               # what it had done when it was last looked at
     uint32_t timer              # of the wheel, or NONE; fires at timer_at
     uint32_t owner              # socket that is told of news, or NONE
-    # Who; and the rest of what each segment touches
-    ip_addr laddr
-    ip_addr raddr
-    uint16_t lport
-    uint16_t rport
+    # The way out
+    uint32_t way                # ip_state.ways when it did, if the next one may leave the same way (ip/way); else 0
+    uint32_t hop                # neighbour that it went to
+    flow_form form              # of its frames, while form.way is `way` (tcp/segment)
+    # The rest of what each segment touches: windows, recovery, counters of TCP_INFO (lifetime counters; at rest in struct tally, or in history)
     uint32_t snd_wl1            # seq of the segment of the last window update
     uint32_t snd_wl2            # ack of it
     uint32_t last_ack_sent      # rcv_nxt as last sent (RFC 7323, section 4.3)
+    uint32_t rtt_seq            # acknowledging it ends the measurement
+    uint32_t ts_offset          # added to the clock in TSval (RFC 7323, section 5.4: per connection)
+    uint32_t rcv_ready          # bytes of rcv in order, that is, readable
+    uint32_t ooo                # struct ranges of what arrived ahead (positions count from irs + 1), or NONE
+    uint32_t board              # struct scoreboard of what the peer reported above snd_una (RFC 6675), or NONE
+    uint32_t sndbuf             # bytes of snd at most
+    uint32_t rcvbuf             # bytes of rcv at most; the window never promises more
+    uint32_t max_window         # largest snd_wnd ever seen (silly-window avoidance, RFC 9293, 3.8.6.2.1)
+    uint32_t recover            # RecoveryPoint: snd_max when a recovery, or a timeout, began (RFC 6582; RFC 6675)
+    uint32_t most_out           # bytes that were out at once in the window that ends at usage_seq; 0: none yet (tcp_config.wide_growth)
+    uint32_t last_seq           # where the last segment began that was sent for the first time
+    uint32_t dsack_left         # what arrived twice and is to be reported by the next segment (RFC 2883): [dsack_left, dsack_right)
+    uint32_t dsack_right        # the same as dsack_left: nothing
+    int32_t error               # errno that ended it, told once; 0
+    uint8_t netif               # that the last segment left through, or NETIF_LOOPBACK
+    uint8_t keep_probes         # unanswered keepalive probes
+    uint8_t unanswered          # retransmissions or window probes since the peer was last heard
+    uint8_t quick               # TCP_QUICKACK: how many more ACKs of data in order are not delayed
+    uint16_t rcv_mss            # payload bytes of the peer's full segments, as far as seen: delayed ACKs count by it
+    uint8_t chrono              # CHRONO_*
+    uint8_t no_room             # the last send found the buffer full
+    uint32_t segs_in
+    uint32_t segs_out
+    uint32_t data_segs_in
+    uint32_t data_segs_out
+    uint8_t pending             # REXMT_*: what T_REXMT is armed for, while something is out
+    uint8_t timed               # FLIGHT_*: who wants to know when what is out was sent; 0: nobody
+    uint8_t cc_ops              # which controller
+    uint8_t fastopen            # TFO_*
+    # When, and how much
     int64_t timer_at            # ns; never later than the earliest of deadline[]
     int64_t last_recv           # ns of the last segment (keepalive)
-    # When, and how much
-    int64_t deadline[4]         # ns, [T_*]; 0: off
     int64_t ts_recent_at        # ns when ts_recent was taken (RFC 7323, section 5.5)
     int64_t rtt_start           # ns when rtt_seq was sent
     int64_t srtt                # ns; 0 before the first sample (RFC 6298)
@@ -144,57 +172,30 @@ cdef struct tcb:
     int64_t stalled_since       # ns of the first unanswered retransmission or probe; 0 (RFC 9293, 3.8.3: R2)
     int64_t last_send           # ns when data was last sent (RFC 5681, section 4.1)
     int64_t burst_at            # ns when data was last sent for the first time: the newest burst (recovery/flight)
-    uint32_t rtt_seq            # acknowledging it ends the measurement
-    uint32_t ts_offset          # added to the clock in TSval (RFC 7323, section 5.4: per connection)
-    uint32_t rcv_ready          # bytes of rcv in order, that is, readable
-    uint32_t ooo                # struct ranges of what arrived ahead (positions count from irs + 1), or NONE
     uint64_t rcv_pos            # position of rcv_nxt in the stream
-    uint32_t sndbuf             # bytes of snd at most
-    uint32_t rcvbuf             # bytes of rcv at most; the window never promises more
-    # Recovery and congestion
-    uint32_t recover            # RecoveryPoint: snd_max when a recovery, or a timeout, began (RFC 6582; RFC 6675)
-    uint32_t board              # struct scoreboard of what the peer reported above snd_una (RFC 6675), or NONE
-    uint32_t most_out           # bytes that were out at once in the window that ends at usage_seq; 0: none yet (tcp_config.wide_growth)
-    uint32_t usage_seq
-    uint32_t flight             # struct flight of when what is out was sent, or NONE (recovery/flight)
-    uint32_t last_seq           # where the last segment began that was sent for the first time
-    uint32_t max_window         # largest snd_wnd ever seen (silly-window avoidance, RFC 9293, 3.8.6.2.1)
-    int32_t error               # errno that ended it, told once; 0
-    cc_state cc                 # what the controller remembers
-    uint32_t dsack_left         # what arrived twice and is to be reported by the next segment (RFC 2883): [dsack_left, dsack_right)
-    uint32_t dsack_right        # the same as dsack_left: nothing
-    uint8_t cc_ops              # which controller
-    uint8_t netif               # that the last segment left through, or NETIF_LOOPBACK
-    uint8_t keep_probes         # unanswered keepalive probes
-    uint8_t unanswered          # retransmissions or window probes since the peer was last heard
-    uint16_t rcv_mss            # payload bytes of the peer's full segments, as far as seen: delayed ACKs count by it
-    uint8_t quick               # TCP_QUICKACK: how many more ACKs of data in order are not delayed
-    uint8_t fastopen            # TFO_*
-    uint8_t chrono              # CHRONO_*
-    uint8_t no_room             # the last send found the buffer full
-    uint8_t pending             # REXMT_*: what T_REXMT is armed for, while something is out
-    uint8_t timed               # FLIGHT_*: who wants to know when what is out was sent; 0: nobody
-    # The way out
-    uint32_t way                # ip_state.ways when it did, if the next one may leave the same way (ip/way); else 0
-    uint32_t hop                # neighbour that it went to
-    flow_form form              # of its frames, while form.way is `way` (tcp/segment)
-    # What TCP_INFO tells (lifetime counters; at rest in struct tally, or in history)
-    uint32_t segs_in
-    uint32_t segs_out
-    uint32_t data_segs_in
-    uint32_t data_segs_out
     uint64_t snd_pos            # snd_una - iss - 1 without wrapping
     int64_t chrono_since        # ns when `chrono` began
     int64_t busy                # ns with something to send, limited or not, until chrono_since
     int64_t last_data           # ns of the last segment with data; of the handshake before there was one
-    int64_t rwnd_limited        # ns of them
-    int64_t sndbuf_limited
+    uint64_t tune_at            # position in the stream that, once read, another half of rcvbuf has been read at (tcp/autotune); 0: it does not grow
+    int64_t deadline[4]         # ns, [T_*]; 0: off
+    # Congestion: the front of it is touched by each segment
+    cc_state cc                 # what the controller remembers
+    # Who
+    ip_addr laddr
+    ip_addr raddr
+    uint16_t lport
+    uint16_t rport
     # What few segments touch
+    uint32_t usage_seq
+    uint32_t flight             # struct flight of when what is out was sent, or NONE (recovery/flight)
+    uint32_t iss                # initial sequence number of ours
+    uint32_t irs                # of the peer
     uint64_t fin_pos            # position of the peer's FIN while TF_FIN_HELD
     int64_t rexmt_at            # ns when a segment was last sent again; 0: never
     int64_t last_oow_ack        # ns of the last ACK in answer to an empty segment outside the window (rate limit)
-    uint32_t iss                # initial sequence number of ours
-    uint32_t irs                # of the peer
+    int64_t rwnd_limited        # ns of them
+    int64_t sndbuf_limited
     # What waits: begins with a line; of each queue's bytes that are near a message or two of 60 bytes are in the first line behind it
     piece_queue snd             # bytes from snd_una on, unsent ones too
     piece_queue rcv             # bytes that the application has not read; its chain goes on with what arrived ahead, gaps included
@@ -220,10 +221,9 @@ cdef struct tcb:
     int64_t keep_interval       # ns
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
     int64_t linger2             # ns (TCP_LINGER2): that an orphan waits in FIN-WAIT-2; 0: the stack's setting; below 0: not at all
-    uint64_t retransmits        # segments sent again
-    uint64_t tune_at            # position in the stream that, once read, another half of rcvbuf has been read at (tcp/autotune); 0: it does not grow
     int64_t tune_since          # ns of the last segment when that was so the last time; 0: it was not yet
     # More of what TCP_INFO tells
+    uint64_t retransmits        # segments sent again
     uint64_t bytes_retrans
     uint32_t dsacks             # reports of what arrived twice
     uint32_t reord_seen         # times that reordering was seen
@@ -236,7 +236,6 @@ cdef struct tcb:
     uint32_t total_rto          # retransmission timeouts, and above 16 bits those of them that were not of the same segment again
     uint32_t terms              # those it rested with last, or NONE
     uint32_t fast               # its struct fast_open (tcp/fast) while a handshake by Fast Open runs, and of a listener; NONE
-
 
 cdef inline uint32_t tcb_header_len(const tcb *k) noexcept nogil:
     """Bytes of the header that every segment but SYN and RST has; with SACK blocks it is longer."""

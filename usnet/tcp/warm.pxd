@@ -6,7 +6,7 @@ from usnet.tcp.state cimport tcp_state
 
 cdef enum:
     WARM_MOST = 64              # at once
-    TCB_HOT = 512               # bytes of a TCB that segments and calls touch, beside its queues
+    TCB_HOT = 448               # bytes of a TCB that segments and calls touch, beside its queues
     QUEUE_HOT = 128             # of a queue, with what is near
 
 # Of those that the first frames that wait in a receive ring are for.

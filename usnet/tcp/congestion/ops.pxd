@@ -49,10 +49,10 @@ cdef struct cc_state:
     # From here on all is 0 in a connection that nothing has happened to
     uint32_t acked              # bytes acknowledged since cwnd last grew in congestion avoidance (RFC 3465)
     uint32_t prior_cwnd         # bytes: before the episode of losses or marks that runs, or ran last (RFC 4015); 0: there was none
-    uint32_t prior_ssthresh     # bytes: the same
-    uint64_t pacing_rate        # bytes a second; 0: what may leave leaves at once
     int64_t epoch               # ns when this congestion avoidance began, for controllers that count by time; 0: none runs
     int64_t limited_since       # ns since when it is not cwnd that holds the sender back, while `epoch` runs; 0: it is
+    uint64_t pacing_rate        # bytes a second; 0: what may leave leaves at once
+    uint32_t prior_ssthresh     # bytes: the same
     hystart hs
     uint64_t priv[12]           # [CC_WORDS] the controller's own; zero when it starts
 

@@ -1,5 +1,5 @@
 """Times of sending, a burst."""
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memmove, memset
 
 from usnet.memory.arena cimport NONE, arena_give, arena_take_any
@@ -12,6 +12,7 @@ cdef flight *flight_need(tcp_state *t, tcb *k) noexcept nogil:
         k.flight = arena_take_any(&t.flights)        # as many as connections
         if k.flight == NONE:
             return NULL
+        k.timed |= FLIGHT_HELD
         f = flight_at(t, k)
         f.n = 0
         memset(&f.newest, 0, sizeof(burst))
@@ -24,6 +25,7 @@ cdef void flight_give(tcp_state *t, tcb *k) noexcept nogil:
     if k.flight != NONE:
         arena_give(&t.flights, k.flight)
         k.flight = NONE
+        k.timed &= ~<uint8_t>FLIGHT_HELD
 
 
 cdef void forget_acked(flight *f, uint32_t una) noexcept nogil:

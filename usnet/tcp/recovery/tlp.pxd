@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from usnet.memory.arena cimport NONE
-from usnet.tcp.recovery.flight cimport FLIGHT_RACK, flight_sent_at
+from usnet.tcp.recovery.flight cimport FLIGHT_HELD, FLIGHT_RACK
 from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport REXMT_PROBE, REXMT_RTO, T_REXMT, TF_PROBE, tcb
@@ -41,7 +41,7 @@ cdef inline void tlp_sent(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
     cdef int64_t at = now + tlp_pto(t, k), rto
     if not tlp_may(t, k):
         return
-    rto = (now if k.flight == NONE else rexmt_head_at(t, k)) + tcp_rto(t, k)
+    rto = (now if not k.timed & FLIGHT_HELD else rexmt_head_at(t, k)) + tcp_rto(t, k)
     if rto > now and rto < at:
         at = rto
     k.pending = REXMT_PROBE

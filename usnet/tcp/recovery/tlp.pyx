@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from usnet.memory.arena cimport NONE
 from usnet.tcp.output cimport tcp_send_loss_probe
+from usnet.tcp.recovery.flight cimport flight_sent_at
 from usnet.tcp.recovery.sack cimport sack_board
 from usnet.tcp.recovery.scoreboard cimport CA_CWR, CA_OPEN, PROBE_AGAIN, PROBE_NEW
 from usnet.tcp.state cimport board_at, tcb_at
