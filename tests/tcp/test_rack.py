@@ -102,16 +102,18 @@ def test_dsacks_widen_the_window_once_a_round_and_quiet_recoveries_narrow_it():
     tcp = flying()
     tcp.after(ms=100)
     tcp.rx(". 1:1(0) ack 1 <sack 1001:2001>", ". 1:1(0) ack 2001")
-    tcp.rx(". 1:1(0) ack 2001 <sack 3001:6001>")
+    tcp.rx(". 1:1(0) ack 2001 <sack 4001:7001>")
     tcp.after(ms=25)
     tcp.expect(". 2001:3001(1000) ack 1")
-    tcp.rx(". 1:1(0) ack 6001", ". 1:1(0) ack 6001 <sack 2001:3001>", ". 1:1(0) ack 6001 <sack 2001:3001>")
+    tcp.rx(". 1:1(0) ack 2001 <sack 4001:8001>")
+    tcp.expect(". 3001:4001(1000) ack 1")
+    tcp.rx(". 1:1(0) ack 8001", ". 1:1(0) ack 8001 <sack 2001:3001>", ". 1:1(0) ack 8001 <sack 3001:4001>")
     assert (tcp.snapshot()["reo_wnd_steps"], tcp.snapshot()["reo_wnd_persist"]) == (1, 16)
-    tcp.rx(". 1:1(0) ack 6001 <sack 7001:8001>")
+    tcp.rx(". 1:1(0) ack 8001 <sack 9001:10001>")
     tcp.after(ms=49)
     tcp.expect_nothing()
     tcp.after(ms=1)
-    assert sent(tcp)[0] == 6001
+    assert sent(tcp)[0] == 8001
 
 
 def test_a_timeout_leaves_what_was_sent_lately():

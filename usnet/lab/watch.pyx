@@ -180,7 +180,8 @@ cdef void check_cwnd(watcher *w, uint32_t n, uint32_t c, const tcb *k, const pas
         tell(w, WATCH_CWND, n, c, grown, most, now)
     if calm and k.cc.ssthresh < was.cc.ssthresh and k.cc.ssthresh < was.cc.cwnd:          # a slow start may end by itself (RFC 9406)
         tell(w, WATCH_REDUCTION, n, c, k.cc.ssthresh, was.cc.ssthresh, now)
-    if k.backoff > was.backoff and not (k.flags | was.flags) & TF_PROBE and acked == 0 and k.cc.cwnd > k.cc.mss + (in_flight(x, k) if k.timed & FLIGHT_RACK else 0):
+    most = k.cc.mss + (in_flight(x, k) if k.timed & FLIGHT_RACK else 0)
+    if k.backoff > was.backoff and not (k.flags | was.flags) & TF_PROBE and acked == 0 and k.cc.cwnd > most:
         tell(w, WATCH_REDUCTION, n, c, k.cc.cwnd, k.cc.mss, now)
     if ahead(k.snd_max, was.snd_max) > 1:
         flight = in_flight(x, k)

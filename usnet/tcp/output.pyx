@@ -1,11 +1,11 @@
 """The sender. Sequence space: the send queue's front byte is snd_una once the SYN is acknowledged; a FIN takes the number behind the last byte."""
 from libc.errno cimport EAGAIN, EALREADY, EHOSTUNREACH, ENETUNREACH
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.memory.arena cimport NONE
 from usnet.tcp.aside cimport marks_end_at, marks_room, marks_sent
 from usnet.tcp.blocks cimport blocks_due, blocks_fit
-from usnet.tcp.charge cimport charge_frame, charge_grow
+from usnet.tcp.charge cimport charge_burst_end, charge_grow
 from usnet.tcp.chrono cimport chrono_begin, chrono_output
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
@@ -21,7 +21,7 @@ from usnet.tcp.sent cimport note_acked, note_new, note_sent
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
-    T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ASIDE, TF_ACK_NOW,
+    T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ACK_NOW,
     TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_NODELAY, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_UNPUSHED,
     TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
@@ -31,7 +31,6 @@ from usnet.wire.seq cimport seq_gt, seq_lt, seq_max
 from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH, TH_URG
 
 cdef enum:
-    BURST_MOST = 65536                  # bytes of a large frame
     CORK_LIMIT = 200000000              # ns that TCP_CORK holds data back while nothing is out, as in Linux
 
 
@@ -66,30 +65,6 @@ cdef inline bint worth_sending(const tcb *k, uint32_t n, uint32_t left) noexcept
     if n == left and (tail_may_go(k) or (k.snd_nxt == k.snd_una and not tcp_corked(k))):
         return True
     return n >= k.max_window // 2 and n < left     # the window, not the data, is what is small
-
-
-cdef uint32_t burst_end(tcp_state *t, const tcb *k, uint32_t room) noexcept nogil:
-    """Of `room` bytes behind snd_nxt that may leave now: where the first of Linux's large frames would end, which has at most half of cwnd, what a
-    millisecond brings at the pace of cwnd and, on short ways, more, and never fewer than push_bursts segments. snd_nxt: there would be none."""
-    cdef uint64_t segments = k.cc.cwnd // k.mss // 2, rtt = <uint64_t>k.srtt // 1000
-    cdef uint64_t bytes_ = BURST_MOST
-    cdef uint64_t shift = <uint64_t>k.min_rtt // 512000
-    if rtt:
-        bytes_ = <uint64_t>k.cc.cwnd * (2000 if k.cc.cwnd < k.cc.ssthresh // 2 else 1200) // rtt
-        if shift < 32:
-            bytes_ += BURST_MOST >> shift
-        if bytes_ > BURST_MOST:
-            bytes_ = BURST_MOST
-    bytes_ //= k.mss
-    if bytes_ < t.config.push_bursts:
-        bytes_ = t.config.push_bursts
-    if bytes_ < segments:
-        segments = bytes_
-    if t.config.charged_buffers and k.flags & TF_ASIDE:
-        room = min(room, charge_frame(t, k))
-    if room // k.mss < segments:
-        segments = room // k.mss
-    return k.snd_nxt + <uint32_t>segments * k.mss if segments > 1 else k.snd_nxt
 
 
 cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, bint push, int64_t now) noexcept nogil:
@@ -257,7 +232,7 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         if k.flags & TF_MARKS:
             n = marks_room(t, k, k.snd_nxt, n)
         if t.config.push_bursts and not again and burst == k.snd_nxt:
-            burst = burst_end(t, k, n)
+            burst = charge_burst_end(t, k, n)
         if n > k.mss:
             n = k.mss if again else one_frame(t, k, n, left, now)
         if again:

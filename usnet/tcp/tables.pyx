@@ -7,16 +7,7 @@ from usnet.ip.state cimport EPHEMERAL_COUNT, EPHEMERAL_FIRST, NETIF_LOOPBACK, ip
 from usnet.memory.arena cimport NONE, arena_free, arena_give, arena_init, arena_reset, arena_take
 from usnet.memory.chunks cimport chain_truncate, chunk_pool
 from usnet.memory.hash cimport (
-    hash_first,
-    hash_free,
-    hash_init,
-    hash_insert,
-    hash_next,
-    hash_remove,
-    hash_reset,
-    hash_three,
-    siphash,
-    siphash_twelve,
+    hash_first, hash_free, hash_init, hash_insert, hash_next, hash_remove, hash_reset, hash_three, siphash, siphash_twelve,
 )
 from usnet.memory.idset cimport idset, idset_free, idset_init, idset_reset
 from usnet.memory.pieces cimport piece_pool, queue_chained, queue_clear, queue_init
@@ -36,8 +27,7 @@ from usnet.tcp.record cimport REST_STATE, record
 from usnet.tcp.aside cimport aside_drop, aside_need, asides_free, asides_init, asides_reset
 from usnet.tcp.signature cimport MAX_SIGNERS, signature_free, signer
 from usnet.tcp.state cimport (
-    RECOVERY_RACK,
-    listener, record_at, rest_free, rest_init, rest_reset, tcb_at, tcb_awake, tcb_begin, tcb_finish, tcp_config, tcp_state, terms_at,
+    RECOVERY_RACK, listener, record_at, rest_free, rest_init, rest_reset, tcb_at, tcb_awake, tcb_begin, tcb_finish, tcp_config, tcp_state, terms_at,
 )
 from usnet.tcp.tcb cimport (
     TCPS_LISTEN,

@@ -108,8 +108,8 @@ cdef uint32_t in_order(tcp_state *t, tcb *k, const tcp_repr *r, sack_block *into
 
 
 cdef void time_reports(tcp_state *t, tcb *k, arrivals *v, const pass_ *s) noexcept nogil:
-    """A round trip that reports measured, where the cumulative ACK measured none (RFC 6298, section 3: at least one a round trip). What was sent before
-    snd_una was last lets the timer begin anew, else not: it would never fire while anything arrives."""
+    """A round trip that reports measured, where the cumulative ACK measured none (RFC 6298, section 3: at least one a round trip). What was sent
+    before snd_una was last lets the timer begin anew, else not: it would never fire while anything arrives."""
     if k.ack_rtt or not v.sacked or s.first_sent_at == 0:
         return
     tcp_rtt_sample(t, k, v.now - s.first_sent_at)
