@@ -89,5 +89,5 @@ def test_closed_it_looks_no_more(world):
 
 
 def test_every_rule_has_a_name_and_says_what_it_is():
-    assert len(RULES) == 11
+    assert len(RULES) == 13
     assert all(text[0].islower() or text.startswith(("SND", "SSTH")) for text in RULES.values())

@@ -47,7 +47,7 @@ FIELDS = {
 }
 # What links those that are awake; what means nothing without TF_RTT_TIMED, with which nobody rests, or with nothing out; the form, made anew.
 MEANINGLESS = {"id", "older", "newer", "mark", "terms", "rtt_seq", "rtt_start", "form", "most_out", "usage_seq", "chrono_since", "burst_at",
-               "last_seq", "ack_rtt"}
+               "last_seq", "ack_rtt", "cwr_high"}
 IDLE = {"snd_una": 7, "snd_nxt": 7, "snd_max": 7, "snd_wl2": 7, "recover": 7, "rcv_nxt": 9, "last_ack_sent": 9, "snd_wl1": 9, "irs": 8}
 
 

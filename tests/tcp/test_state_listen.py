@@ -44,8 +44,8 @@ def test_data_on_a_syn_is_not_acknowledged_and_taken_when_it_comes_again():
     assert tcp.recv() == stream(1, 10)
 
 
-def test_ecn_and_reserved_bits_on_a_syn_do_no_harm():
-    tcp = listening()
+def test_ecn_bits_on_a_syn_do_no_harm_where_ecn_is_off():
+    tcp = listening(ecn=0)
     tcp.rx("SEW 0:0(0)")
     tcp.expect("S. 0:0(0) ack 1")
 

@@ -41,7 +41,7 @@ ACTIONS: dict[str, dict[str, object]] = {
     "clamp": {"what": ..., "value": ...},
 }
 # what middleboxes rewrite -> the number that usnet.wire.mangle has for it, and the largest value (0: it has none)
-MANGLED = {"mss": (1, 65535), "wscale": (2, 255), "sack": (3, 0), "timestamps": (4, 0), "window": (5, 65535)}
+MANGLED = {"mss": (1, 65535), "wscale": (2, 255), "sack": (3, 0), "timestamps": (4, 0), "window": (5, 65535), "ecn": (6, 3)}
 # flag -> letters that are set, and that are clear
 _IMPLIED = {"syn": ("S", "A"), "synack": ("SA", ""), "fin": ("F", ""), "rst": ("R", "")}
 _OF_TCP = ("syn", "synack", "ack", "data", "fin", "rst", "tcp")
@@ -133,7 +133,8 @@ def _parse_action(text: str) -> tuple[str, dict[str, int]]:
 
 def _mangling(name: str, what: str, value: object) -> dict[str, int]:
     """The arguments of strip, rewrite and clamp in numbers."""
-    fields = [key for key, (_, most) in MANGLED.items() if (key != "window" if name == "strip" else most)]
+    barred = {"strip": ("window", "ecn"), "clamp": ("ecn",)}.get(name, ())
+    fields = [key for key, (_, most) in MANGLED.items() if key not in barred and (most or name == "strip")]
     if what not in fields:
         raise ValueError(f"do: {name}: {what!r} is none of {', '.join(fields)}")
     number, most = MANGLED[what]
@@ -166,7 +167,8 @@ class Fate:
 
     do: "drop", "dup(n=1, gap=0)", "delay(t)", "corrupt(bit=random)" (counted from the network header on),
     "reorder(later, within=1s)"; what middleboxes do to TCP: "strip(what)" an option (mss, wscale, sack, timestamps),
-    "rewrite(what, value)" of mss, wscale or window, "clamp(what, value)" to at most that. at: "a->b", "b->a", or "both".
+    "rewrite(what, value)" of mss, wscale, window or ecn (the IP header's field; 3, CE, only where it is ECN-capable), "clamp(what, value)" to at
+    most that. at: "a->b", "b->a", or "both".
     flag: one of `FLAGS`; "ack" is a pure acknowledgement, "data" has payload, "syn" has no ACK. ip: 4 or 6. protocol: a
     name or number. flags, not_flags: letters of FSRPAUEC that must all be set, or clear. size: bytes of the frame.
     src_port, dst_port. bytes: stream bytes, 0 being the first behind the SYN: of those frames nth counts the

@@ -6,7 +6,7 @@ from libc.string cimport memcmp, memcpy, memset
 from usnet.backends.keyed cimport keyed_below, keyed_draw
 from usnet.wire.eth cimport ETH_P_ARP
 from usnet.wire.glance cimport frame_glance, glance
-from usnet.wire.mangle cimport tcp_rewrite, tcp_strike
+from usnet.wire.mangle cimport MANGLE_ECN, ip_mark, tcp_rewrite, tcp_strike
 from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_RST, TH_SYN
 
 from usnet.backends.fate import Fate
@@ -188,7 +188,9 @@ cdef bint fate_mangle(const fate *f, uint8_t *frame, uint32_t length) noexcept n
         return False
     for i in range(f.n_edits):
         e = &f.edits[i]
-        if e.action == FATE_STRIP:
+        if e.what == MANGLE_ECN:
+            changed += ip_mark(frame, length, e.value)
+        elif e.action == FATE_STRIP:
             changed += tcp_strike(frame + f.transport, n, e.what)
         else:
             changed += tcp_rewrite(frame + f.transport, n, e.what, e.value, e.action == FATE_CLAMP)

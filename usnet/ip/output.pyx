@@ -20,7 +20,7 @@ from usnet.memory.arena cimport NONE, arena_at
 from usnet.wire.addr cimport addr_eq, addr_is_any, addr_is_v4, addr_v4, ip_addr
 from usnet.wire.bytes cimport store32
 from usnet.wire.eth cimport ETH_P_IP, VLAN_NONE
-from usnet.wire.gso cimport GSO_TCPV4
+from usnet.wire.gso cimport GSO_ECN, GSO_TCPV4
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN, IPV4_MAX_LEN, ipv4_emit, ipv4_repr
 from usnet.wire.tcp cimport TCP_MAX_HLEN
 
@@ -131,6 +131,7 @@ cdef void describe(ip_state *ip, tx_frame *f, const hop *h, const ip_addr *src, 
     f.offload = 0
     f.csum_offset = 0
     f.gso_size = 0
+    f.cwr = 0
     f.l4_header = 0
 
 
@@ -223,7 +224,7 @@ cdef void offload_meta(const tx_frame *f, slot_meta *m) noexcept nogil:
     m.csum_offset = f.csum_offset
     m.hdr_len = m.csum_start + f.l4_header
     if f.gso_size:
-        m.gso_type = GSO_TCPV4
+        m.gso_type = GSO_TCPV4 | (GSO_ECN if f.cwr else 0)
         m.gso_size = f.gso_size
 
 

@@ -297,6 +297,7 @@ cdef struct tx_frame:
     uint16_t csum_offset        # bytes from l4 to the checksum field; 0: the checksum is complete
     # Of a frame of several segments (ip_tx_open_large), which spans slots: `l4` has room for headers alone
     uint16_t gso_size           # payload bytes a segment; 0: an ordinary frame
+    uint8_t cwr                 # it has CWR, which the first of them keeps
     uint16_t l4_header          # bytes of the TCP header
     link_cursor at              # where the next byte of payload goes
     uint8_t scratch[2048]

@@ -21,12 +21,16 @@ cdef enum:                      # which rule: index of watcher.found, in the ord
     WATCH_REDUCTION
     WATCH_RTO
     WATCH_RTT
+    WATCH_BACKOFF
+    WATCH_UNUSED
     WATCH_RULES
 
 cdef struct past:               # of a connection, as it was at the last look
     uint32_t generation
     uint32_t sacked             # bytes that its peer had reported
     tcb k
+    uint32_t most_out[2]        # bytes in flight, at most: in this round trip, or two milliseconds, and in the one before
+    int64_t turned              # ns: when this one began
 
 cdef struct finding:
     int64_t t                   # ns
@@ -54,6 +58,6 @@ cdef struct watcher:
     bint busy                   # at the last look something was not acknowledged
     int64_t last                # ns: of the last look
     int64_t largest_gap         # ns between two looks, the first of which found something to do
-    uint64_t found[11]          # [WATCH_*]
+    uint64_t found[13]          # [WATCH_*]
     finding first[16]
     uint32_t n_first

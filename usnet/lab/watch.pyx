@@ -10,6 +10,7 @@ from usnet.backends.sim.scheduler cimport clock_ceil, clock_floor
 from usnet.memory.arena cimport NONE
 from usnet.sockets.host cimport Stack
 from usnet.tcp.counters cimport tcp_counters
+from usnet.tcp.ecn cimport ECN_CWR
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
 from usnet.tcp.recovery.resent cimport board_flight
 from usnet.tcp.recovery.scoreboard cimport board_pipe
@@ -40,6 +41,9 @@ from usnet.tcp.tcb cimport (
 
 from usnet.tcp.states import NAMES as STATES
 
+cdef enum:
+    TWO_MS = 2_000_000
+
 RULES = {
     "progress": "whoever has data, a SYN or a FIN unacknowledged has a timer running, or is about to send (RFC 6298, 5.1; RFC 9293, 3.8.6.1)",
     "owed_ack": "whoever owes an ACK is about to send it, or has a timer running for it (RFC 9293, 3.8.6.3)",
@@ -49,9 +53,12 @@ RULES = {
     "memory": "what connections hold is what the pools have given out",
     "silent_window": "a receiver with half its buffer free never keeps silent about a window below a segment (RFC 9293, 3.8.6.2.2)",
     "cwnd": "cwnd is a segment at least and ssthresh two, cwnd grows by what is acknowledged at most, new data stays within it (RFC 5681, 3.1)",
-    "reduction": "ssthresh falls once a recovery or timeout, and a timeout leaves a window of one segment (RFC 5681, 3.1; RFC 6675, 5)",
+    "reduction": "ssthresh falls once a recovery, timeout or episode of marks, and a timeout leaves a window of one segment (RFC 5681, 3.1; "
+    "RFC 6675, 5; RFC 3168, 6.1.2)",
     "rto": "the timeout lies between its limits and never comes early (RFC 6298, 2)",
     "rtt": "no round trip is measured that is shorter than the path (RFC 6298, 3)",
+    "backoff": "a timeout sends one segment, and the next one comes no sooner than twice as late, up to its limit (RFC 6298, 5.4 to 5.6; RFC 2525, 2.14)",
+    "unused_window": "a window of which less than half is used does not grow (RFC 7661, 4.1; RFC 9438, 5.8)",
 }
 """The rules that Watch checks, by name."""
 
@@ -162,15 +169,27 @@ cdef inline uint32_t sacked_of(watched_stack *x, const tcb *k) noexcept nogil:
     return board_at(&x.s.tcp, k).sacked if k.board != NONE else 0
 
 
+cdef int64_t most_out(past *p, const tcb *k, const tcb *was, int64_t now) noexcept nogil:
+    """Bytes that were in flight at once, in the last round trip or two."""
+    cdef int64_t trip = k.srtt if k.srtt > TWO_MS else TWO_MS
+    cdef uint32_t out = <uint32_t>ahead(was.snd_max, was.snd_una)
+    if now - p.turned > trip:
+        p.most_out[1], p.most_out[0], p.turned = p.most_out[0], 0, now
+    if out > p.most_out[0]:
+        p.most_out[0] = out
+    return p.most_out[0] if p.most_out[0] > p.most_out[1] else p.most_out[1]
+
+
 cdef void check_cwnd(watcher *w, uint32_t n, uint32_t c, const tcb *k, const past *p, bint calm, int64_t now) noexcept nogil:
     """calm: no recovery began, none was taken back, and no timeout struck in this stack since the last look. p: what it was; NULL."""
     cdef watched_stack *x = &w.stacks[n]
-    cdef int64_t acked, grown, flight, most
+    cdef int64_t acked, grown, flight, most, used
     cdef const tcb *was = &p.k if p != NULL else NULL
     if k.state < TCPS_ESTABLISHED or k.state == TCPS_TIME_WAIT or was == NULL or was.state < TCPS_ESTABLISHED:
         return
     if k.cc.cwnd < k.cc.mss or k.cc.ssthresh < 2 * k.cc.mss:
         tell(w, WATCH_CWND, n, c, k.cc.cwnd, k.cc.ssthresh, now)
+    used = most_out(&x.seen[c], k, was, now)
     acked = ahead(k.snd_una, was.snd_una)
     most = acked + sacked_of(x, k) - p.sacked           # reported or acknowledged for the first time
     acked = most if most > acked else acked
@@ -178,7 +197,11 @@ cdef void check_cwnd(watcher *w, uint32_t n, uint32_t c, const tcb *k, const pas
     most = k.cc.mss if was.cc.cwnd >= was.cc.ssthresh and acked < k.cc.mss else acked      # in congestion avoidance a segment for a window's worth
     if calm and not (k.flags | was.flags) & TF_RECOVERY and grown > most:
         tell(w, WATCH_CWND, n, c, grown, most, now)
-    if calm and k.cc.ssthresh < was.cc.ssthresh and k.cc.ssthresh < was.cc.cwnd:          # a slow start may end by itself (RFC 9406)
+    if calm and grown > 0 and not (k.flags | was.flags) & TF_RECOVERY and 2 * used + 4 * <int64_t>k.cc.mss < was.cc.cwnd:
+        tell(w, WATCH_UNUSED, n, c, used, was.cc.cwnd, now)
+    # A slow start may end by itself (RFC 9406)
+    if (calm and k.cc.ssthresh < was.cc.ssthresh and k.cc.ssthresh < was.cc.cwnd
+            and not (k.ecn & ECN_CWR and (not was.ecn & ECN_CWR or k.cwr_high != was.cwr_high))):
         tell(w, WATCH_REDUCTION, n, c, k.cc.ssthresh, was.cc.ssthresh, now)
     most = k.cc.mss + (in_flight(x, k) if k.timed & FLIGHT_RACK else 0)
     if k.backoff > was.backoff and not (k.flags | was.flags) & TF_PROBE and acked == 0 and k.cc.cwnd > most:
@@ -190,6 +213,17 @@ cdef void check_cwnd(watcher *w, uint32_t n, uint32_t c, const tcb *k, const pas
             tell(w, WATCH_CWND, n, c, flight, most, now)
 
 
+cdef void check_timeout(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb *was, int64_t clock, int64_t now) noexcept nogil:
+    """A timeout has struck: one segment leaves, and the next timeout comes twice as late."""
+    cdef int64_t next_ = k.rto << (k.backoff if k.backoff < 20 else 20)
+    if next_ > w.stacks[n].s.tcp.config.rto_max:
+        next_ = w.stacks[n].s.tcp.config.rto_max
+    if k.data_segs_out - was.data_segs_out > 1:
+        tell(w, WATCH_BACKOFF, n, c, k.data_segs_out - was.data_segs_out, 1, now)
+    if k.deadline[T_REXMT] and k.deadline[T_REXMT] - clock < next_:
+        tell(w, WATCH_BACKOFF, n, c, k.deadline[T_REXMT] - clock, next_, now)
+
+
 cdef void check_rto(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb *was, int64_t now) noexcept nogil:
     cdef watched_stack *x = &w.stacks[n]
     cdef int64_t clock = clock_floor(now, x.h.granularity), floor
@@ -197,6 +231,8 @@ cdef void check_rto(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb 
         tell(w, WATCH_RTO, n, c, k.rto, x.s.tcp.config.rto_max, now)
     if was != NULL and k.backoff > was.backoff and was.deadline[T_REXMT] > clock:
         tell(w, WATCH_RTO, n, c, clock, was.deadline[T_REXMT], now)
+    if was != NULL and k.backoff > was.backoff and was.state >= TCPS_ESTABLISHED and not (k.flags | was.flags) & TF_PROBE and k.snd_una == was.snd_una:
+        check_timeout(w, n, c, k, was, clock, now)
     floor = w.least[0] + w.least[1]
     if k.min_rtt and k.min_rtt < floor - x.h.granularity:
         tell(w, WATCH_RTT, n, c, k.min_rtt, floor, now)
@@ -224,6 +260,8 @@ cdef void look_at(watcher *w, uint32_t n, int64_t now) noexcept nogil:
             check_queues(w, n, c, k, was, now)
             check_cwnd(w, n, c, k, &x.seen[c] if was != NULL else NULL, calm, now)
             check_rto(w, n, c, k, was, now)
+        if x.seen[c].generation != x.s.tcp.records.generation[c]:
+            x.seen[c].most_out[0] = x.seen[c].most_out[1] = 0
         x.seen[c].generation = x.s.tcp.records.generation[c]
         x.seen[c].sacked = sacked_of(x, k)
         x.seen[c].k = k[0]

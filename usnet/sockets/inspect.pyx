@@ -12,6 +12,7 @@ from usnet.memory.arena cimport arena_at
 from usnet.sockets.constants cimport IPPROTO_TCP, IPPROTO_UDP
 from usnet.sockets.host cimport Stack
 from usnet.sockets.table cimport FIRST_FD, KIND_EPOLL, KIND_TCP, KIND_UDP, net, sock, sock_at, waiter, waiter_at
+from usnet.tcp.metrics cimport METRIC_PATHS, metrics_state
 from usnet.tcp.state cimport listener, listener_at, tcb_live, tcb_seen
 from usnet.tcp.tcb cimport TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, tcb
 
@@ -195,3 +196,18 @@ def wait_text(Stack stack not None, uint32_t token):
             known = f"{c.protocol} {c.local[0]}:{c.local[1]}{peer} {c.state}"
     ready = "anything new" if w.mask == 0 else "something to read" if w.mask & READY_IN else "room to write"
     return f"{ready} of descriptor {w.fd} ({known})"
+
+
+def path_metrics(Stack stack not None):
+    """What the stack remembers of paths (setting `metrics`): a list of dicts with the fields of path_metric (tcp/metrics.pxd), addresses as text."""
+    cdef const metrics_state *s = &stack.n.s.tcp.metrics
+    cdef int64_t since = stack.n.s.now - stack.n.s.tcp.config.metrics_timeout
+    cdef uint32_t i
+    found = []
+    for i in range(METRIC_PATHS if s.uses else 0):
+        if s.paths[i].used and s.paths[i].stamp >= since:
+            one = dict(s.paths[i])
+            one["laddr"] = address_text((<const unsigned char *>&s.paths[i].laddr)[:16])
+            one["raddr"] = address_text((<const unsigned char *>&s.paths[i].raddr)[:16])
+            found.append(one)
+    return found

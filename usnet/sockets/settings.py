@@ -42,6 +42,10 @@ LAYOUTS = ("aligned", "packed")
 """Orders of a SYN's options, by their numbers (LAYOUT_* of usnet.wire.tcp)."""
 ERRORS = ("rfc", "linux", "freebsd")
 """Whose meanings ICMP errors have, by their numbers (ERRORS_* of usnet.tcp.icmp)."""
+ECN = ("off", "ask", "accept", "accecn-ask", "accecn-ask-ecn", "accecn-accept")
+"""What is agreed on about ECN, by its numbers (TCP_ECN_* of usnet.tcp.ecn; Linux's net.ipv4.tcp_ecn)."""
+PROBING = ("off", "blackhole", "always")
+"""When path MTUs are probed for, by its numbers (MTU_* of usnet.tcp.mtu; Linux's net.ipv4.tcp_mtu_probing)."""
 COOKIES = ("off", "full", "always")
 """When SYN cookies are sent, by their numbers (COOKIE_* of usnet.tcp.cookies)."""
 HYSTARTS = ("off", "cubic", "all")
@@ -109,6 +113,22 @@ class Tcp(Table):
     window_scale: int = count(0, 0, 14, "least shift of the offered window: room for buffers that are made larger later")
     round_rcvbuf: bool = switch(False, "receive buffers are rounded up to full segments, as in FreeBSD")
     all_room: bool = switch(False, "windows say all the room there is, as in FreeBSD; otherwise their edge moves by segments (RFC 9293, 3.8.6.2.2)")
+    ecn: str = choice("accept", ECN, "explicit congestion notification (RFC 3168): never, asked for, or agreed to when the peer asks; with accecn- "
+                      "RFC 9768's before it, asked for, agreed to while RFC 3168's is asked for, or agreed to")
+    ecn_retries: int = count(0, 0, 255, "SYNs sent again that still ask for ECN (RFC 3168, 6.1.1.1)")
+    ecn_option: int = count(2, 0, 2, "AccECN options: 0 never sent, 1 behind changes and now and then, 2 whenever there is room")
+    ecn_option_beacon: int = count(3, 0, 255, "AccECN options a round trip, where nothing changes")
+    ecn_fallback: bool = switch(True, "AccECN: what the path does to ECN fields in a handshake counts")
+    ecn_generalized: bool = switch(False, "AccECN: acknowledgements and what is sent again are ECT too, as in Linux, not new data alone")
+    abe: bool = switch(False, "a mark lowers the congestion window less than a loss (RFC 8511)")
+    mtu_probing: str = choice("off", PROBING, "path MTUs are looked for by probes (RFC 4821, 8899): never, behind timeouts in a row, or always")
+    mtu_blackhole: int = count(3, 1, 255, "timeouts in a row that mean that the path swallows large segments")
+    base_mss: int = count(1024, 64, 65495, "segments that are believed to get through when a search begins (tcp_base_mss)")
+    mtu_floor: int = count(48, 48, 65495, "... whatever happens (tcp_mtu_probe_floor)")
+    mtu_threshold: int = count(8, 1, 65535, "bytes between what gets through and what does not at which a search ends (tcp_probe_threshold)")
+    mtu_raise: int = time(600 * 10**9, 10**9, DAY, "time after which larger ones are tried again (tcp_probe_interval)")
+    metrics: bool = switch(False, "what connections learned of their path is remembered for those to come (tcp_no_metrics_save, turned round)")
+    metrics_timeout: int = time(3600 * 10**9, 10**9, YEARS, "... and for how long it is believed")
     dsack: bool = switch(True, "what arrives twice is reported to the sender (RFC 2883)")
     delack_small: int = count(1, 1, 8, "weight of a small segment towards the next ACK; a full one's is 4, and 8 make it due")
     fin_again: bool = switch(False, "what acknowledges while our FIN is out carries it once more, as in FreeBSD")
@@ -333,6 +353,8 @@ class Settings:
         values["recovery"] = RECOVERIES.index(values["recovery"])
         values["option_layout"] = LAYOUTS.index(values["option_layout"])
         values["error_rules"] = ERRORS.index(values["error_rules"])
+        values["ecn"] = ECN.index(values["ecn"])
+        values["mtu_probing"] = PROBING.index(values["mtu_probing"])
         values["syncookies"] = COOKIES.index(values["syncookies"])
         return {name: int(value) for name, value in values.items()}
 

@@ -5,11 +5,11 @@ from usnet.tcp.state cimport tcp_state
 
 cdef struct tcp_info:               # 280 bytes
     uint8_t state                   # Linux's numbers: ESTABLISHED is 1, LISTEN 10
-    uint8_t ca_state                # 0 open, 1 something out of order, 3 in fast recovery, 4 after a timeout
+    uint8_t ca_state                # 0 open, 2 slowed down by marks (RFC 3168), 1 something out of order, 3 in fast recovery, 4 after a timeout
     uint8_t retransmits             # timeouts in a row
     uint8_t probes                  # window probes in a row
     uint8_t backoff
-    uint8_t options                 # 1 timestamps, 2 SACK, 4 window scaling, 32 data of the SYN was acknowledged with it (RFC 7413)
+    uint8_t options                 # 1 timestamps, 2 SACK, 4 window scaling, 8 ECN was agreed on, 16 something arrived ECT, 32 data of the SYN was acknowledged with it (RFC 7413)
     uint8_t wscale                  # low nibble: the peer's shift; high: ours
     uint8_t flags                   # bits 1 and 2: tcpi_fastopen_client_fail
     uint32_t rto                    # us
@@ -51,7 +51,7 @@ cdef struct tcp_info:               # 280 bytes
     uint64_t rwnd_limited           # us of them, held back by the peer's window
     uint64_t sndbuf_limited         # us of them, with all sent, while the program waited for room
     uint32_t delivered              # segments that arrived, the SYN among them; what is out counts as full segments
-    uint32_t delivered_ce           # 0: no ECN
+    uint32_t delivered_ce           # segments that arrived with CE, as far as the peer tells
     uint64_t bytes_sent             # of payload, what was sent again too
     uint64_t bytes_retrans
     uint32_t dsack_dups             # reports of what arrived twice
@@ -63,7 +63,7 @@ cdef struct tcp_info:               # 280 bytes
     uint16_t total_rto              # retransmission timeouts
     uint16_t total_rto_recoveries   # not in a row
     uint32_t total_rto_time         # 0: not measured
-    uint32_t accecn[7]              # 0: no AccECN (RFC 9768)
+    uint32_t accecn[7]              # AccECN (RFC 9768): packets that arrived with CE; bytes of ECT(1), ECT(0), CE that the peer told of; that arrived
     uint16_t accecn_fail_mode
     uint16_t accecn_opt_seen
 

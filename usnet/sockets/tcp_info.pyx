@@ -2,12 +2,14 @@
 from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from usnet.ip.routes cimport ip_mtu
 from usnet.memory.arena cimport NONE
 from usnet.tcp.congestion.ops cimport WINDOW_LIMIT
+from usnet.tcp.accecn cimport accecn, accecn_at
+from usnet.tcp.ecn cimport ECN_ACCECN, ECN_CWR, ECN_RFC3168, ECN_SEEN
+from usnet.tcp.mtu cimport mtu_of
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
 from usnet.tcp.recovery.resent cimport board_lost_out, board_resent_out
-from usnet.tcp.recovery.scoreboard cimport CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY, board_below, board_lost, scoreboard
+from usnet.tcp.recovery.scoreboard cimport CA_CWR, CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY, board_below, board_lost, scoreboard
 from usnet.tcp.segment cimport segment_our_mss
 from usnet.tcp.state cimport board_at, listener, listener_at, tcb_seen, tcp_state
 from usnet.tcp.tcb cimport (
@@ -65,7 +67,7 @@ cdef void times_of(const tcb *k, int64_t now, tcp_info *info) noexcept nogil:
 cdef void windows_of(tcp_state *t, const tcb *k, tcp_info *info) noexcept nogil:
     cdef uint32_t mss = k.mss if k.mss else 1
     cdef int64_t window = seq_diff(k.rcv_adv, k.rcv_nxt)
-    info.pmtu = ip_mtu(t.ip, &k.raddr)
+    info.pmtu = mtu_of(t, k)
     info.advmss = segment_our_mss(t, k)
     info.snd_mss = k.mss
     info.rcv_mss = k.rcv_mss
@@ -84,6 +86,8 @@ cdef uint8_t phase_of(tcp_state *t, const tcb *k) noexcept nogil:
         return board_at(t, k).ca_state if k.board != NONE else CA_OPEN
     if k.flags & TF_RECOVERY:
         return CA_RECOVERY
+    if k.ecn & ECN_CWR and k.snd_una != k.snd_max:
+        return CA_CWR
     if not k.flags & TF_PROBE and (k.backoff or k.snd_nxt != k.snd_max or (seq_gt(k.recover, k.snd_una) and k.snd_una != k.snd_max)):
         return CA_LOSS
     return CA_DISORDER if k.dupacks or k.board != NONE else CA_OPEN
@@ -152,6 +156,23 @@ cdef void chrono_of(const tcb *k, int64_t now, tcp_info *info) noexcept nogil:
     info.sndbuf_limited = <uint64_t>((k.sndbuf_limited + (running if k.chrono == CHRONO_SNDBUF else 0)) // US)
 
 
+cdef void ecn_of(tcp_state *t, const tcb *k, tcp_info *info) noexcept nogil:
+    """Byte counters of ECT(1), ECT(0), CE: what the peer has told of ours, and what arrived here."""
+    cdef const accecn *a
+    cdef uint32_t i
+    info.options |= 8 | (16 if k.ecn & ECN_SEEN else 0)
+    info.delivered_ce = k.delivered_ce
+    if k.accecn == NONE:
+        return
+    a = accecn_at(t, k)
+    info.accecn[0] = a.received_ce
+    for i in range(3):
+        info.accecn[1 + i] = a.delivered[i]
+        info.accecn[4 + i] = a.received[i]
+    info.accecn_fail_mode = a.fail_mode
+    info.accecn_opt_seen = a.opt_seen
+
+
 cdef void tcp_info_of(tcp_state *t, uint32_t c, int64_t now, tcp_info *info) noexcept nogil:
     cdef tcb room
     cdef const tcb *k = tcb_seen(t, c, &room)
@@ -169,6 +190,8 @@ cdef void tcp_info_of(tcp_state *t, uint32_t c, int64_t now, tcp_info *info) noe
     info.backoff = k.backoff
     info.options = ((1 if k.flags & TF_TIMESTAMPS else 0) | (2 if k.flags & TF_SACK else 0) | (4 if k.flags & TF_WSCALE else 0)
                     | (32 if k.fastopen & TFO_SYN_DATA else 0))
+    if k.ecn & (ECN_RFC3168 | ECN_ACCECN) and k.flags & TF_CONNECTED:
+        ecn_of(t, k, info)
     info.flags = k.fastopen & TFO_FAIL
     info.wscale = k.snd_wscale | <uint8_t>(k.rcv_wscale << 4)
     info.ato = <uint32_t>(t.config.delack // US)

@@ -19,6 +19,11 @@ cdef struct tcp_counters:
     uint64_t sacks_reneged      # times that a peer turned out not to have what it had reported
     uint64_t dsacks_in          # blocks that report what arrived twice (RFC 2883)
     uint64_t dsacks_out         # segments sent that report what arrived twice (RFC 2883)
+    uint64_t ecn_shs            # handshakes that agreed on ECN (RFC 3168)
+    uint64_t accecn_shs         # handshakes that agreed on AccECN (RFC 9768)
+    uint64_t accecn_fails       # connections on which AccECN's checks found that the path changes what they say
+    uint64_t ecn_ce             # segments with text that arrived with CE, where ECN was agreed on
+    uint64_t ecn_rcwnd          # times that marks reduced cwnd
     uint64_t rescues            # retransmissions by rule 4 of RFC 6675's NextSeg
     uint64_t loss_probes        # tail loss probes sent (RFC 8985); Linux's TCPLossProbes
     uint64_t loss_probe_recoveries      # losses that one mended (TCPLossProbeRecovery)
@@ -45,6 +50,11 @@ cdef struct tcp_counters:
     uint64_t challenges_skipped     # that config.challenge_limit did not allow
     uint64_t icmp_hard          # ICMP errors that ended an attempt to connect
     uint64_t icmp_soft          # ... that are remembered in case the connection times out
+    uint64_t mtu_probes         # segments sent to try a larger path MTU (RFC 4821)
+    uint64_t mtup_success       # ... that arrived
+    uint64_t mtup_fail          # ... that did not
+    uint64_t mtu_blackholes     # times that segments were made smaller because nothing came back
+    uint64_t metrics_hits       # connections that began with what was known of their path
     uint64_t mtu_doubted        # ... that named a smaller path MTU and are not believed yet (config.mtu_patience)
     uint64_t orphan_aborts      # connections reset when they were closed: too many orphans, or TCP_LINGER2 below 0
     uint64_t time_wait_reuses   # connections in TIME-WAIT that another took the ends of

@@ -11,8 +11,12 @@ from usnet.tcp.congestion.choice cimport cc_begin
 from usnet.tcp.cookies cimport (
     COOKIE_ALWAYS, COOKIE_LIFE, COOKIE_NO_SCALE, cookie_check, cookie_make, cookie_stamp, cookie_terms, cookie_unstamp,
 )
+from usnet.tcp.accecn cimport accecn_over
+from usnet.tcp.ecn cimport ecn_begin, ecn_established, ecn_syn_arrived
 from usnet.tcp.fastopen cimport fastopen_answered, fastopen_arrived, fastopen_confirmed
+from usnet.tcp.mtu cimport mtu_established
 from usnet.tcp.output cimport tcp_may_send, tcp_want_output
+from usnet.tcp.paths cimport paths_begin
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
 from usnet.tcp.rtt cimport tcp_rtt_sample
 from usnet.tcp.segment cimport segment_our_mss, segment_refuse, segment_send_syn, segment_window
@@ -33,8 +37,8 @@ from usnet.tcp.teardown cimport tcp_end, tcp_end_reset
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm
 from usnet.wire.seq cimport seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
-    TCP_HLEN, TCP_MAX_WSCALE, TCP_MSS_DEFAULT, TCPO_MSS, TCPO_SACK_OK, TCPO_TIMESTAMP, TCPO_UTO, TCPO_WSCALE, TH_ACK, TH_FIN, TH_RST,
-    TH_SYN, tcp_repr, tcp_uto_ns,
+    TCP_HLEN, TCP_MAX_WSCALE, TCP_MSS_DEFAULT, TCPO_MSS, TCPO_SACK_OK, TCPO_TIMESTAMP, TCPO_UTO, TCPO_WSCALE, TH_ACK, TH_CWR, TH_ECE, TH_FIN,
+    TH_RST, TH_SYN, tcp_repr, tcp_uto_ns,
 )
 
 cdef enum:
@@ -119,7 +123,7 @@ cdef void handshake_number_above(tcb *k, uint32_t after) noexcept nogil:
 cdef void forget_attempt(tcp_state *t, tcb *k) noexcept nogil:
     """An earlier attempt that failed leaves no trace in the next."""
     k.flags &= ~<uint32_t>(TF_TIMESTAMPS | TF_WSCALE | TF_SACK | TF_RTT_TIMED | TF_ACK_NOW | TF_FIN_QUEUED | TF_RCV_SHUT)
-    k.backoff = k.unanswered = k.syn_retries = k.dupacks = k.fastopen = 0
+    k.backoff = k.unanswered = k.syn_retries = k.dupacks = k.fastopen = k.ecn = 0
     k.snd_wscale = k.rcv_wscale = 0
     k.stalled_since = k.soft_error = 0
     k.srtt = k.rttvar = k.min_rtt = 0
@@ -130,9 +134,11 @@ cdef void forget_attempt(tcp_state *t, tcb *k) noexcept nogil:
 cdef void handshake_start(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     forget_attempt(t, k)
+    accecn_over(t, k)
     k.signs = k.signer and signature_find(t, k, &k.raddr) != NULL
     tcp_new_isn(t, k, now)
     offer(t, k)
+    ecn_begin(t, k)
     tcp_set_state(t, k, TCPS_SYN_SENT)
     t.counters.active_opens += 1
     tcp_want_output(t, c)
@@ -217,7 +223,8 @@ cdef void send_cookie(tcp_state *t, uint32_t parent, const packet *p, const tcp_
     if k.flags & TF_TIMESTAMPS:
         m.wscale = k.snd_wscale if k.flags & TF_WSCALE else COOKIE_NO_SCALE
         m.sack = k.flags & TF_SACK != 0
-        m.ecn = 0
+        ecn_syn_arrived(t, &k, r, p.tos, False)
+        m.ecn = k.ecn != 0
         k.ts_offset += cookie_stamp(now_ms, &m) - now_ms
     start_at(&k, cookie_make(t.cookie_key, &k, r.seq, k.peer_mss, now))
     segment_send_syn(t, &k, True, now)      # if the ring is full it is lost: the peer's timer will ask again
@@ -242,6 +249,7 @@ cdef bint read_cookie(tcp_state *t, const tcb *k, const tcp_repr *r, tcp_repr *s
     cookie_unstamp(r.ts_ecr - k.ts_offset, &m)
     if not k.flags & TF_TIMESTAMPS or (m.sack and not k.flags & TF_SACK) or (m.wscale != COOKIE_NO_SCALE and not k.flags & TF_WSCALE):
         return False                        # nothing that we would have said
+    syn.flags |= TH_ECE | TH_CWR if m.ecn else 0
     syn.options |= TCPO_TIMESTAMP | (TCPO_SACK_OK if m.sack else 0) | (TCPO_WSCALE if m.wscale != COOKIE_NO_SCALE else 0)
     syn.ts_val = r.ts_val
     syn.wscale = m.wscale
@@ -282,6 +290,7 @@ cdef uint32_t take_cookie(tcp_state *t, uint32_t parent, const packet *p, const 
         k.ts_offset = like.ts_offset
         start_at(k, r.ack - 1)
         begin(t, c, parent, &syn, now)
+        ecn_syn_arrived(t, k, &syn, 0, False)
         k.snd_nxt = k.snd_max = r.ack
         k.rcv_adv = k.rcv_nxt + offered(k)
     return c
@@ -330,6 +339,7 @@ cdef uint32_t handshake_listen(tcp_state *t, uint32_t parent, const packet *p, c
         offer(t, tcb_at(t, c))
         tcp_new_isn(t, tcb_at(t, c), now)
         begin(t, c, parent, r, now)
+        ecn_syn_arrived(t, tcb_at(t, c), r, p.tos, False)
         if fastopen_arrived(t, c, parent, p, r, now):
             join_ready_queue(t, c)          # else data or FIN on the SYN is not kept: the peer sends it again (RFC 9293, 3.10.7.2)
         tcp_want_output(t, c)
@@ -353,10 +363,14 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     k.backoff = 0
     k.unanswered = 0
     k.stalled_since = 0
+    mtu_established(t, k)
     if not k.fastopen & TFO_PASSIVE:
         cc_begin(t, k, k.syn_retries > 0)
     if not k.quick:
         k.quick = t.config.quick_acks
+    paths_begin(t, k, now)
+    if k.ecn:
+        ecn_established(t, k)
     k.flags |= TF_CONNECTED
     k.last_recv = k.last_send = k.last_data = now
     tcp_set_state(t, k, TCPS_ESTABLISHED)
@@ -387,6 +401,7 @@ cdef bint handshake_syn_sent(tcp_state *t, uint32_t c, const packet *p, const tc
         count_drop(t, TDROP_NO_ACK)
         return False
     take_options(t, k, r, now)
+    ecn_syn_arrived(t, k, r, p.tos, ack_ok)
     k.segs_in += 1
     k.rcv_adv = k.rcv_nxt + offered(k)
     if ack_ok:

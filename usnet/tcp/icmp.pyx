@@ -6,6 +6,7 @@ from usnet.ip.state cimport packet
 from usnet.memory.arena cimport NONE
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.fastopen cimport fastopen_too_long
+from usnet.tcp.mtu cimport mtu_told, search_at
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.state cimport TDROP_ICMP, count_drop, tcb_at, tcp_state
 from usnet.tcp.tables cimport tcb_find
@@ -83,6 +84,9 @@ cdef void lower_mss(tcp_state *t, uint32_t c, uint32_t mtu) noexcept nogil:
         t.counters.mtu_doubted += 1
         return
     k.mss = <uint16_t>mss
+    if k.search != NONE:
+        search_at(t, k).high = mss + header
+        search_at(t, k).low = mss + header if mss + header < search_at(t, k).low else search_at(t, k).low
     cc_table(k.cc_ops).on_mss(&k.cc, mss)
     k.snd_nxt = k.snd_una
     tcp_want_output(t, c)
@@ -131,7 +135,7 @@ cdef void tcp_icmp_error(tcp_state *t, const packet *p, int64_t now) noexcept no
     if p.icmp_type == ICMP_UNREACHABLE and p.icmp_code == ICMP_FRAG_NEEDED:
         if k.state == TCPS_SYN_SENT and k.snd_max - k.iss > 1:
             fastopen_too_long(t, c, p.icmp_rest & 0xffff)
-        else:
+        elif not mtu_told(t, c, p.quoted_seq, p.icmp_rest & 0xffff, now):
             lower_mss(t, c, p.icmp_rest & 0xffff)
         return
     m = meaning_of(t, p)

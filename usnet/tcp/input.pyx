@@ -9,11 +9,14 @@ from usnet.memory.arena cimport NONE
 from usnet.tcp.aside cimport marks_acked
 from usnet.tcp.blocks cimport blocks_twice
 from usnet.tcp.challenge cimport challenge_allowed, time_wait_reused
+from usnet.tcp.accecn cimport accecn_acked, accecn_arrived
+from usnet.tcp.ecn cimport ECN_ACCECN, ECN_RFC3168, ecn_echoed, ecn_text_arrived
 from usnet.tcp.fastopen cimport fastopen_was_reset
 from usnet.tcp.icmp cimport ERRORS_FREEBSD
 from usnet.tcp.handshake cimport (
     handshake_complete, handshake_defers, handshake_listen, handshake_settle, handshake_syn_sent, handshake_uto,
 )
+from usnet.tcp.mtu cimport mtu_acked
 from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
 from usnet.tcp.receive cimport receive_text
 from usnet.tcp.recovery.episode cimport episode_ack
@@ -38,10 +41,11 @@ from usnet.tcp.tcb cimport (
 from usnet.tcp.teardown cimport tcp_end, tcp_end_reset, tcp_enter_time_wait, tcp_fin_acked, tcp_fin_received
 from usnet.tcp.timers cimport tcp_disarm
 from usnet.tcp.urgent cimport urgent_arrived, urgent_here
-from usnet.wire.flow cimport flow
+from usnet.wire.flow cimport flow, flow_tos
 from usnet.wire.seq cimport seq_diff, seq_ge, seq_gt, seq_le, seq_lt
 from usnet.wire.tcp cimport (
-    TCP_CHECKSUM, TCP_OK, TCP_SHORT, TCPO_MD5, TCPO_SACK, TCPO_TIMESTAMP, TCPO_UTO, TH_ACK, TH_FIN, TH_RST, TH_SYN, TH_URG, tcp_parse, tcp_repr,
+    TCP_CHECKSUM, TCP_OK, TCP_SHORT, TCPO_MD5, TCPO_SACK, TCPO_TIMESTAMP, TCPO_UTO, TH_ACK, TH_ECE, TH_FIN, TH_RST, TH_SYN, TH_URG, tcp_parse,
+    tcp_repr,
 )
 
 cdef enum:
@@ -192,6 +196,8 @@ cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noex
     cdef bint was_full = k.snd.span >= k.sndbuf
     cdef bint stamped = k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP
     cdef bint fin_acked = take_ack(t, k, r.ack, r.ts_ecr if stamped else 0, now) < acked     # the FIN's number, with the rest
+    if k.search != NONE:
+        mtu_acked(t, k)
     if t.config.more_until_ack:
         k.flags &= ~<uint32_t>TF_MORE
     if k.flags & TF_SACK:
@@ -217,6 +223,10 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
         count_drop(t, TDROP_OLD_ACK)         # RFC 5961, section 5
         answer_outside(t, c, s, now)
         return False
+    if k.ecn & ECN_ACCECN:
+        accecn_acked(t, c, r, now)
+    elif k.ecn and r.flags & (TH_ECE | TH_SYN) == TH_ECE:
+        ecn_echoed(t, c, r, now)
     if seq_gt(r.ack, k.snd_una):
         if not new_ack(t, c, r, now):
             return False
@@ -348,6 +358,8 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
         timestamp(k, r, s, now)
     k.last_recv = now
     k.keep_probes = 0
+    if k.ecn & ECN_ACCECN:
+        accecn_arrived(t, c, r, p.tos, s.n, s.segments, now)
     if r.options & TCPO_UTO:
         handshake_uto(t, k, r.uto)
     if k.state == TCPS_SYN_RECEIVED:
@@ -365,6 +377,8 @@ cdef void synchronized(tcp_state *t, uint32_t c, const packet *p, const tcp_repr
         answer_outside(t, c, s, now)        # of an older or another connection; what only repeats our last ACK is not answered
     if r.flags & TH_URG:
         urgent_arrived(t, k, r)
+    if k.ecn & ECN_RFC3168 and s.n:
+        ecn_text_arrived(t, c, r, p.tos, s.n, s.segments, now)
     finish(t, c, s, now)
     if tcb_live(t, c) and k.flags & TF_ASIDE:
         urgent_here(t, k)
@@ -449,6 +463,7 @@ cdef void tcp_known(tcp_state *t, uint32_t c, const flow *f, int64_t now) noexce
     memset(&r, 0, sizeof(r))
     p.src, p.dst = k.raddr, k.laddr
     r.src_port, r.dst_port = f.src_port, f.dst_port
+    p.tos = flow_tos(f)
     r.seq, r.ack, r.window, r.flags = f.seq, f.ack, f.window, f.flags
     if f.timestamps:
         r.options = TCPO_TIMESTAMP

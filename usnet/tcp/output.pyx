@@ -1,6 +1,6 @@
 """The sender. Sequence space: the send queue's front byte is snd_una once the SYN is acknowledged; a FIN takes the number behind the last byte."""
 from libc.errno cimport EAGAIN, EALREADY, EHOSTUNREACH, ENETUNREACH
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from usnet.memory.arena cimport NONE
 from usnet.tcp.aside cimport marks_end_at, marks_room, marks_sent
@@ -9,12 +9,12 @@ from usnet.tcp.charge cimport charge_burst_end, charge_grow
 from usnet.tcp.chrono cimport chrono_begin, chrono_output
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
+from usnet.tcp.mtu cimport mtu_probe_begin, mtu_probe_due, mtu_probe_undone
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
 from usnet.tcp.recovery.resent cimport board_flight, resent_next
 from usnet.tcp.recovery.tlp cimport tlp_sent
 from usnet.tcp.recovery.scoreboard cimport (
-    board_below, board_hole, board_last_hole, board_lost, board_pipe, board_room, board_skip, board_top, scoreboard,
-)
+    board_below, board_hole, board_last_hole, board_lost, board_pipe, board_room, board_skip, board_top, scoreboard)
 from usnet.tcp.output cimport tcp_corked, tcp_want_output
 from usnet.tcp.plain cimport send_plain
 from usnet.tcp.sent cimport note_acked, note_new, note_sent
@@ -179,6 +179,20 @@ cdef int output_calm(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nog
     return 0
 
 
+cdef int probe_path(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """New data in a segment larger than others, if it is time for one. 1: go on; 0: wait, since there will be room for it; -EAGAIN."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef int32_t n = mtu_probe_due(t, k, send_window(t, k), now)
+    if n <= 0:
+        return 1 if n == 0 else 0
+    mtu_probe_begin(t, k, k.snd_nxt, <uint32_t>n)
+    if send_one(t, c, k.snd_nxt, <uint32_t>n, False, now):
+        mtu_probe_undone(t, k)
+        return -EAGAIN
+    k.snd_nxt += <uint32_t>n
+    return 1
+
+
 cdef inline bint has_none(const tcp_state *t, const tcb *k) noexcept nogil:
     """Whether it has nothing to say: nothing waits, nothing is out, no FIN is to follow, and output_data() would change nothing."""
     return (k.snd.span == 0 and k.snd_una == k.snd_max and k.chrono == CHRONO_NONE and not k.no_room and not t.config.charged_buffers
@@ -208,8 +222,13 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t window = 0, out, left, n = 0, burst = k.snd_nxt
     cdef bint fin_due, again, record
+    cdef int status
     if k.snd_max == k.snd_una and k.snd.span and k.srtt and now - k.last_send > k.rto and t.config.idle_restart:
         cc_table(k.cc_ops).on_idle(&k.cc)
+    if k.search != NONE:
+        status = probe_path(t, c, now)
+        if status <= 0:
+            return status
     if calm(t, k):
         if output_calm(t, c, k, now):
             return -EAGAIN
@@ -374,9 +393,7 @@ cdef bint tcp_send_loss_probe(tcp_state *t, uint32_t c, int64_t now) noexcept no
             return False
         k.snd_nxt = k.snd_max
         return True
-    if k.snd_max - seq > k.mss:                     # the last segment of a large frame
-        seq += (k.snd_max - seq - 1) // k.mss * k.mss
-    seq = seq_max(seq, k.snd_una)
+    seq = seq_max(seq + (k.snd_max - seq - 1) // k.mss * k.mss, k.snd_una)         # of a large frame its last segment
     if k.flags & TF_FIN_SENT and k.snd_max - seq == 1:      # a FIN alone: with what lies before it the peer has more to report
         seq -= k.mss if seq - k.snd_una > k.mss else seq - k.snd_una
     n = k.snd_max - seq

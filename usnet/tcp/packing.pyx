@@ -38,6 +38,7 @@ cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
     m.tos = k.tos
     m.fastopen = k.fastopen
     m.uto = k.uto
+    m.ecn = k.ecn
     m.locked = k.locked
     m.timed = k.timed & ~<uint8_t>FLIGHT_HELD
 
@@ -64,6 +65,7 @@ cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
     k.tos = m.tos
     k.fastopen = m.fastopen
     k.uto = m.uto
+    k.ecn = m.ecn
     k.locked = m.locked
     k.timed = m.timed
 
@@ -152,6 +154,9 @@ cdef void tell(const tcb *k, history *h) noexcept nogil:
     h.reo_wnd_persist = k.reo_wnd_persist
     h.ooo_segs = k.ooo_segs
     h.total_rto = k.total_rto
+    h.delivered_ce = k.delivered_ce
+    h.accecn = k.accecn
+    h.search = k.search
     h.cc = k.cc
     h.recover = k.recover
     h.snd_wl1 = k.snd_wl1
@@ -179,6 +184,9 @@ cdef void remember(const history *h, tcb *k) noexcept nogil:
     k.reo_wnd_persist = h.reo_wnd_persist
     k.ooo_segs = h.ooo_segs
     k.total_rto = h.total_rto
+    k.delivered_ce = h.delivered_ce
+    k.accecn = h.accecn
+    k.search = h.search
     k.cc = h.cc
     k.recover = h.recover
     k.snd_wl1 = h.snd_wl1
@@ -208,7 +216,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.quick = r.quick & REST_QUICK
     k.snd_pos = <uint32_t>(r.snd_nxt - r.iss - 1)
     k.raddr = r.raddr
-    k.snd_una = k.snd_nxt = k.snd_max = k.snd_wl2 = r.snd_nxt
+    k.snd_una = k.snd_nxt = k.snd_max = k.snd_wl2 = k.cwr_high = r.snd_nxt
     k.rcv_nxt = k.last_ack_sent = r.rcv_nxt
     k.snd_wnd = r.snd_wnd
     k.rcv_adv = r.rcv_adv
@@ -231,7 +239,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.last_send = r.last_recv - r.sent_before
     k.rcv_pos = <uint32_t>(r.rcv_nxt - r.irs - 1)
     k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
-    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = NONE
+    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = NONE
     k.cc.step = t.config.slow_start_step
     k.cc.hystart = t.config.hystart
     queue_init(&k.snd)

@@ -5,6 +5,7 @@ from usnet.ip.way cimport way_close, way_open
 from usnet.memory.arena cimport NONE
 from usnet.memory.pieces cimport queue_near
 from usnet.tcp.blocks cimport blocks_due
+from usnet.tcp.ecn cimport ECN_NOT_ECT, ECN_QUEUE_CWR, ecn_leaves
 from usnet.tcp.lend cimport lend_find, lend_fits, lend_put, lend_queued
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.segment cimport segment_copy, segment_prepare, segment_window
@@ -12,8 +13,9 @@ from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport TF_WSCALE, tcb
 from usnet.wire.checksum cimport csum_copy_few
 from usnet.wire.eth cimport ETH_HLEN
-from usnet.wire.flow cimport flow_emit, flow_head_len
+from usnet.wire.flow cimport flow_emit, flow_head_len, flow_unmark
 from usnet.wire.seq cimport seq_diff, seq_lt
+from usnet.wire.tcp cimport TH_CWR
 
 
 cdef inline uint16_t window_field(tcb *k, uint8_t shift) noexcept nogil:
@@ -45,6 +47,8 @@ cdef inline bint send_plain(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, u
     cdef uint8_t *l2
     cdef uint64_t total = 0
     cdef uint32_t header, whole = NONE
+    cdef uint16_t marked = flags
+    cdef uint8_t field = ECN_NOT_ECT
     cdef bint lent = False
     if k.way != t.ip.ways or n > k.mss or blocks_due(k):
         return False
@@ -69,8 +73,14 @@ cdef inline bint send_plain(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, u
         else:
             total = segment_copy(t.pieces, &k.snd, at, l2 + header, n)
         count_copied(t, k, seq, n)
-    flow_emit(l2, &k.form, to, seq, k.rcv_nxt, flags, window_field(k, k.rcv_wscale if k.flags & TF_WSCALE else 0), tcp_ts_now(k, now), k.ts_recent,
+    if k.ecn:
+        field = ecn_leaves(k, seq, n, &marked)
+        if marked & TH_CWR:
+            k.ecn &= ~<uint8_t>ECN_QUEUE_CWR
+    flow_emit(l2, &k.form, to, seq, k.rcv_nxt, <uint8_t>marked, window_field(k, k.rcv_wscale if k.flags & TF_WSCALE else 0), tcp_ts_now(k, now), k.ts_recent,
               n, total)
+    if k.ecn and field == ECN_NOT_ECT:
+        flow_unmark(l2, &k.form)
     way_close(t.ip, k.netif, header - ETH_HLEN + n, header + n)
     t.counters.segments_out += 1
     k.segs_out += 1

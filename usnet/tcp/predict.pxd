@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from usnet.memory.arena cimport NONE
+from usnet.tcp.ecn cimport ecn_usual
 from usnet.tcp.input cimport tcp_known
 from usnet.tcp.output cimport tcp_ack_now, tcp_flight
 from usnet.tcp.receive cimport receive_next
@@ -13,7 +14,7 @@ from usnet.tcp.tcb cimport (
     TCPS_ESTABLISHED, TCPS_SYN_SENT, TF_ACK_NOW, TF_FIN_HELD, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_MARKS, TF_MORE, TF_PROBE, TF_RCV_SHUT,
     TF_RECOVERY, TF_REXMT_NOW, TF_TIMESTAMPS, tcb,
 )
-from usnet.wire.flow cimport flow, flow_verify
+from usnet.wire.flow cimport flow, flow_tos, flow_verify
 from usnet.wire.seq cimport seq_ge, seq_gt, seq_le
 from usnet.wire.tcp cimport TH_ACK, TH_PSH, TH_SYN, TH_URG
 
@@ -26,6 +27,8 @@ cdef inline bint expected(const tcb *k, const flow *f) noexcept nogil:
     if (k.state != TCPS_ESTABLISHED or f.flags & ~<uint32_t>TH_PSH != TH_ACK or k.flags & UNUSUAL or k.board != NONE or k.ooo != NONE or k.dupacks):
         return False
     if f.timestamps != (k.flags & TF_TIMESTAMPS != 0) or (f.timestamps and not seq_ge(f.ts_val, k.ts_recent)):
+        return False
+    if k.ecn and not ecn_usual(k, f.n, flow_tos(f)):
         return False
     if f.seq != k.rcv_nxt or f.n > k.rcv_adv - k.rcv_nxt or seq_gt(k.rcv_nxt, k.rcv_adv):
         return False

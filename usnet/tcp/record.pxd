@@ -82,6 +82,7 @@ cdef struct terms:
     uint8_t tos
     uint8_t fastopen
     uint8_t uto
+    uint8_t ecn
     uint8_t locked
     uint8_t timed
     uint32_t refs               # connections that have it; from here on nothing is compared
@@ -116,6 +117,9 @@ cdef struct history:
     uint8_t reo_wnd_persist
     uint32_t ooo_segs
     uint32_t total_rto
+    uint32_t delivered_ce
+    uint32_t accecn
+    uint32_t search
     int64_t last_oow_ack
     int64_t last_send
     int64_t ts_recent_at

@@ -10,9 +10,12 @@ from usnet.ip.state cimport known_host, packet, tx_frame
 from usnet.ip.way cimport way_close, way_of, way_open
 from usnet.memory.arena cimport NONE
 from usnet.memory.pieces cimport piece_pool, piece_queue, queue_peek
+from usnet.tcp.accecn cimport accecn_leaves, accecn_left
 from usnet.tcp.blocks cimport blocks_due, blocks_report
+from usnet.tcp.ecn cimport ECN_ACCECN, ECN_ECT_0, ECN_NOT_ECT, ECN_QUEUE_CWR, ECN_RFC3168, ecn_leaves, ecn_syn_flags
 from usnet.tcp.fastopen cimport fastopen_syn
 from usnet.tcp.lend cimport lend_find, lend_fits, lend_put, lend_queued, lend_way
+from usnet.tcp.mtu cimport mtu_probing
 from usnet.tcp.plain cimport count_copied, send_plain, window_field
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.tcp.signature cimport signature_find, signature_put, signer
@@ -23,7 +26,7 @@ from usnet.tcp.urgent cimport urgent_pointer
 from usnet.wire.addr cimport addr_as_it_lies, addr_is_v4
 from usnet.wire.checksum cimport csum_copy, csum_copy_at
 from usnet.wire.eth cimport ETH_HLEN
-from usnet.wire.flow cimport FLOW_SYN_OPTIONS, flow_emit_syn, flow_prepare
+from usnet.wire.flow cimport FLOW_SYN_OPTIONS, flow_emit_syn, flow_prepare, flow_unmark
 from usnet.wire.ipv4 cimport IPPROTO_TCP, IPV4_HLEN
 from usnet.wire.tcp cimport (
     LAYOUT_ALIGNED,
@@ -39,6 +42,7 @@ from usnet.wire.tcp cimport (
     TCPO_WSCALE,
     TCPOLEN_MD5_APPA,
     TH_ACK,
+    TH_CWR,
     TH_RST,
     TH_SYN,
     TH_URG,
@@ -80,10 +84,15 @@ cdef uint64_t segment_copy(piece_pool *pool, piece_queue *q, uint32_t at, uint8_
     return total
 
 
+cdef inline bint takes_long_way(tcp_state *t, const tcb *k) noexcept nogil:
+    """What of a connection the short way does not know of: it takes the long one, in and out."""
+    return k.signs or k.ecn & ECN_ACCECN or mtu_probing(t, k)
+
+
 cdef uint32_t segment_most(tcp_state *t, const tcb *k, int64_t now) noexcept nogil:
     cdef uint32_t most = ip_large_most(t.ip, &k.laddr, &k.raddr, now)
     cdef uint32_t header = TCP_MAX_HLEN
-    if most < header + 2 * <uint32_t>k.mss or k.signs:
+    if most < header + 2 * <uint32_t>k.mss or takes_long_way(t, k):
         return k.mss
     most -= header
     return most - most % k.mss
@@ -102,13 +111,15 @@ cdef void put_payload(tcp_state *t, piece_queue *q, uint32_t at, tx_frame *f, ui
         n -= run
 
 
-cdef int emit_large(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_t now) noexcept nogil:
+cdef int emit_large(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, uint8_t tos, int64_t now) noexcept nogil:
     """Several segments in one frame, which the port cuts. Those of more header than usual are shorter, as they would be alone."""
     cdef tx_frame f
     cdef uint32_t header = tcp_header_len(r)
     cdef uint32_t size = k.mss - (header - tcb_header_len(k))
     cdef int status = ip_tx_open_large(t.ip, &k.laddr, &k.raddr, header, header + n, <uint16_t>size, now, &f)
     if status == 0:
+        f.tos = tos
+        f.cwr = r.flags & TH_CWR != 0
         r.header_len = <uint8_t>header
         tcp_emit(f.l4, f.room, r)
         put_payload(t, &k.snd, at, &f, n)
@@ -128,24 +139,27 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
     cdef uint32_t header
     cdef uint64_t total = 0
     cdef uint32_t whole, ahead
+    cdef uint8_t tos = k.tos
     cdef int status
+    if k.ecn and not r.flags & (TH_SYN | TH_RST):
+        tos |= accecn_leaves(t, k, r, n, now) if k.ecn & ECN_ACCECN else ecn_leaves(k, r.seq, n, &r.flags)
     if k.signs:
         r.options |= TCPO_MD5
     header = tcp_header_len(r)
-    if n > k.mss:
-        return emit_large(t, k, r, at, n, now)
+    if n > k.mss and not mtu_probing(t, k):
+        return emit_large(t, k, r, at, n, tos, now)
     whole = lend_find(t, k, at, n) if n else NONE
     if whole != NONE and lend_queued(t, k, whole):
         t.copies.out_waiting += n
         return -EALREADY
     status = ip_tx_open(t.ip, &k.laddr, &k.raddr, IPPROTO_TCP, header + n, now, &f)
     if status == 0:
-        f.tos = k.tos
+        f.tos = tos
         if k.ttl:
             f.ttl = k.ttl
         r.header_len = <uint8_t>header
         lend_way(t, k, &f)
-        k.way = way_of(t.ip, &f) if t.config.short_way and not k.signs else 0
+        k.way = way_of(t.ip, &f) if t.config.short_way and not takes_long_way(t, k) else 0
         if k.way:
             known_put(t.ip, &f)
         k.form.way = 0
@@ -171,10 +185,12 @@ cdef int emit(tcp_state *t, tcb *k, tcp_repr *r, uint32_t at, uint32_t n, int64_
         t.counters.segments_out += 1
         k.segs_out += 1
         k.data_segs_out += n != 0
+        if k.ecn & ECN_ACCECN and not r.flags & (TH_SYN | TH_RST):
+            accecn_left(t, k, r, now)
     return status
 
 
-cdef void fill(tcb *k, tcp_repr *r, uint32_t seq, uint8_t flags, int64_t now) noexcept nogil:
+cdef void fill(tcb *k, tcp_repr *r, uint32_t seq, uint16_t flags, int64_t now) noexcept nogil:
     memset(r, 0, sizeof(tcp_repr))
     r.src_port = k.lport
     r.dst_port = k.rport
@@ -189,7 +205,8 @@ cdef void fill(tcb *k, tcp_repr *r, uint32_t seq, uint8_t flags, int64_t now) no
 
 
 cdef void segment_prepare(tcp_state *t, tcb *k) noexcept nogil:
-    flow_prepare(&k.form, t.ip.netifs[k.netif].mac, addr_as_it_lies(&k.laddr), addr_as_it_lies(&k.raddr), k.lport, k.rport, k.tos,
+    cdef uint8_t tos = k.tos | <uint8_t>(ECN_ECT_0 if k.ecn else ECN_NOT_ECT)      # as most of its data has it
+    flow_prepare(&k.form, t.ip.netifs[k.netif].mac, addr_as_it_lies(&k.laddr), addr_as_it_lies(&k.raddr), k.lport, k.rport, tos,
                  k.ttl if k.ttl else t.ip.config.ttl, k.flags & TF_TIMESTAMPS != 0)
     k.form.way = k.way
 
@@ -220,6 +237,8 @@ cdef int segment_send(tcp_state *t, tcb *k, uint32_t seq, uint8_t flags, uint32_
     if status == -EAGAIN or status == -EALREADY:
         k.rcv_adv = promised
         return status
+    if r.flags & TH_CWR and k.ecn & ECN_RFC3168:
+        k.ecn &= ~<uint8_t>ECN_QUEUE_CWR
     t.counters.sacks_out += r.n_sack != 0
     k.last_ack_sent = k.rcv_nxt
     return status
@@ -230,7 +249,7 @@ cdef bint send_syn_plain(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) n
     cdef const known_host *host = known_find(t.ip, &k.raddr)
     cdef const uint8_t *to
     cdef uint8_t *l2
-    if (host == NULL or host.from_ != addr_as_it_lies(&k.laddr) or not addr_is_v4(&k.laddr) or r.options != USUAL_OPTIONS
+    if (k.ecn & ECN_ACCECN or host == NULL or host.from_ != addr_as_it_lies(&k.laddr) or not addr_is_v4(&k.laddr) or r.options != USUAL_OPTIONS
             or r.layout != LAYOUT_ALIGNED or k.signs or not t.config.short_way or host.mtu < IPV4_HLEN + SYN_HEADER):
         return False
     l2 = way_open(t.ip, host.netif, host.hop, False, now, &to)
@@ -240,7 +259,9 @@ cdef bint send_syn_plain(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) n
     k.way = t.ip.ways
     k.hop = host.hop
     segment_prepare(t, k)
-    flow_emit_syn(l2, &k.form, to, r.seq, r.ack, r.flags, r.window, r.mss, r.wscale, r.ts_val, r.ts_ecr)
+    flow_emit_syn(l2, &k.form, to, r.seq, r.ack, <uint8_t>r.flags, r.window, r.mss, r.wscale, r.ts_val, r.ts_ecr)
+    if k.ecn:
+        flow_unmark(l2, &k.form)
     way_close(t.ip, k.netif, IPV4_HLEN + SYN_HEADER, ETH_HLEN + IPV4_HLEN + SYN_HEADER)
     t.counters.segments_out += 1
     k.segs_out += 1
@@ -267,6 +288,8 @@ cdef int segment_send_syn(tcp_state *t, tcb *k, bint ack, int64_t now) noexcept 
         k.rcv_adv = promised                # nothing is promised before the peer's sequence numbers are known
     if k.fast != NONE or k.fastopen & TFO_GIVES:
         n = fastopen_syn(t, k, &r)
+    if k.ecn:
+        r.flags |= ecn_syn_flags(t, k, ack, &r)
     if n == 0 and send_syn_plain(t, k, &r, now):
         return 0
     status = emit(t, k, &r, 0, n, now)

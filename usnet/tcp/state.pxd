@@ -10,6 +10,7 @@ from usnet.memory.pieces cimport piece_pool
 from usnet.memory.random cimport rng
 from usnet.memory.wheel cimport wheel
 from usnet.tcp.fast cimport fast_state
+from usnet.tcp.metrics cimport metrics_state
 from usnet.tcp.counters cimport tcp_copies, tcp_counters
 from usnet.tcp.record cimport record, tally, terms
 from usnet.tcp.recovery.scoreboard cimport scoreboard
@@ -67,6 +68,21 @@ cdef struct tcp_config:
     uint8_t window_scale        # least shift of our window, 0 to 14: room for buffers that are made larger later
     uint8_t round_rcvbuf        # 1: a receive buffer is rounded up to full segments when their size is known
     uint8_t all_room            # 1: windows say all the room there is, as in FreeBSD; 0: the edge moves by segments (RFC 9293, 3.8.6.2.2)
+    uint8_t ecn                 # TCP_ECN_* (tcp/ecn)
+    uint8_t ecn_retries         # SYNs sent again that still ask for ECN; default 0 (RFC 3168, 6.1.1.1)
+    uint8_t ecn_option          # AccECN options (RFC 9768): 0 never sent, 1 where something changed and now and then, 2 whenever there is room; default 2
+    uint8_t ecn_option_beacon   # ... now and then: so many a round trip; default 3
+    uint8_t ecn_fallback        # 1: AccECN's checks of what the path did to the handshake count; default
+    uint8_t ecn_generalized     # 1: with AccECN all but SYNs and RSTs is ECT(0), as in Linux; 0: new data alone
+    uint8_t abe                 # 1: a mark lowers cwnd less than a loss does (RFC 8511)
+    uint8_t mtu_probing         # MTU_* (tcp/mtu): when the path MTU is looked for by probes (RFC 4821, RFC 8899)
+    uint8_t mtu_blackhole       # timeouts in a row that mean that a path swallows large segments; default 3
+    uint16_t base_mss           # bytes: what is believed to get through when a search begins; default 1024
+    uint16_t mtu_floor          # bytes of MSS: never believed to be too large; default 48
+    uint32_t mtu_threshold      # bytes between what gets through and what does not at which a search ends; default 8
+    int64_t mtu_raise           # ns after which a larger one is tried again; default 600 s
+    uint8_t metrics             # 1: what connections learned of a path is remembered for those to come (tcp/metrics)
+    int64_t metrics_timeout     # ns for which it is believed; default 1 h
     uint8_t dsack               # 1: what arrives twice is reported (RFC 2883)
     uint8_t delack_small        # weight of a small segment towards the next ACK, 1 to 8; a full one's is 4, and 8 make an ACK due
     uint8_t fin_again           # 1: what acknowledges while our FIN is out carries it once more, as in FreeBSD
@@ -166,6 +182,9 @@ cdef struct tcp_state:
     arena boards                # of scoreboard
     arena flights               # of flight (recovery/flight)
     arena signers               # of signer (tcp/signature)
+    arena accecns               # of accecn
+    arena searches              # of mtu_search
+    metrics_state metrics
     hash_table conns            # by both ends
     hash_table ports            # by local port: bound and listening
     hash_table ends             # by local port: of the connections that share it, one of each address and SO_REUSE*

@@ -10,6 +10,7 @@ from usnet.memory.mapping cimport map_release, map_reserve, page_round
 from usnet.memory.pieces cimport piece_queue, queue_init
 from usnet.memory.prefetch cimport prefetch
 from usnet.memory.wheel cimport wheel, wheel_add, wheel_free, wheel_init
+from usnet.tcp.ecn cimport ECN_CWR
 from usnet.tcp.packing cimport count, pack, tell, terms_of, unpack
 from usnet.tcp.recovery.flight cimport flight_give
 from usnet.tcp.record cimport REST_KEEP, REST_LINGER, history, record, tally, terms
@@ -258,6 +259,8 @@ cdef bint may_rest(const tcp_state *t, const tcb *k) noexcept nogil:
         return False                        # data is missing before it
     if k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE or k.fast != NONE:
         return False
+    if k.ecn & ECN_CWR and k.cwr_high != k.snd_una:
+        return False
     if (k.dsack_left != k.dsack_right or k.last_ack_sent != k.rcv_nxt or k.keep_probes or k.unanswered or k.stalled_since
             or k.error or k.chrono or k.no_room or k.signer):
         return False
@@ -269,7 +272,7 @@ cdef bint is_plain(const tcp_state *t, const tcb *k) noexcept nogil:
     cdef int64_t sent = k.last_recv - k.last_send, deadline = k.deadline[T_KEEP] | k.deadline[T_LINGER]
     if (k.snd_pos != <uint32_t>(k.snd_una - k.iss - 1) or k.bytes_retrans or k.rwnd_limited or k.sndbuf_limited or k.dsacks or k.ooo_segs
             or k.reord_seen or k.reordering or k.reo_wnd_steps or k.reo_wnd_persist
-            or k.total_rto):
+            or k.total_rto or k.delivered_ce or k.accecn != NONE or k.search != NONE):
         return False
     if k.tune_since or k.tune_at != autotune_half(t, k):
         return False
@@ -318,8 +321,8 @@ def rested(dict fields not None):
         c = arena_take(&t.records)
         record_at(&t, c).history = NONE
         k = tcb_begin(&t, c)
-        given.owner = given.timer = given.ooo = given.board = given.flight = NONE
-        given.parent = given.next = given.prev = given.listener = given.fast = NONE
+        given.owner = given.timer = given.ooo = given.board = given.flight = given.parent = given.next = given.prev = NONE
+        given.listener = given.fast = given.accecn = given.search = NONE
         queue_init(&given.snd)
         queue_init(&given.rcv)
         given.state = TCPS_ESTABLISHED

@@ -21,6 +21,7 @@ from usnet.tcp.congestion.ops cimport CC_CUBIC
 from usnet.tcp.cookies cimport COOKIE_FULL
 from usnet.tcp.fast cimport FASTOPEN_CLIENT, fast_free, fast_init, fast_reset
 from usnet.tcp.fastopen cimport fastopen_over
+from usnet.tcp.paths cimport paths_defaults, paths_drop, paths_free, paths_init, paths_reset
 from usnet.tcp.recovery.flight cimport flight, flight_give
 from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.record cimport REST_STATE, record
@@ -30,15 +31,7 @@ from usnet.tcp.state cimport (
     RECOVERY_RACK, listener, record_at, rest_free, rest_init, rest_reset, tcb_at, tcb_awake, tcb_begin, tcb_finish, tcp_config, tcp_state, terms_at,
 )
 from usnet.tcp.tcb cimport (
-    TCPS_LISTEN,
-    TCPS_TIME_WAIT,
-    TF_BOUND,
-    TF_HASHED,
-    TF_KEEPALIVE,
-    TF_REUSE,
-    TF_REUSEPORT,
-    TF_TIMESTAMPS,
-    tcb,
+    TCPS_LISTEN, TCPS_TIME_WAIT, TF_BOUND, TF_HASHED, TF_KEEPALIVE, TF_REUSE, TF_REUSEPORT, TF_TIMESTAMPS, tcb,
 )
 from usnet.wire.addr cimport addr_as_it_lies, addr_eq, addr_is_any, addr_is_v4, addr_v4, ip_addr
 from usnet.wire.flow cimport flow
@@ -64,6 +57,7 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.delack_small = g.drop_synfin = g.idle_restart = 1
     g.slow_start_step = 2
     g.lifetime_counters = 1
+    paths_defaults(g)
     g.syncookies = COOKIE_FULL
     g.icmp_ends = g.mtu_patience = g.rfc1337 = 1
     g.max_orphans = 65536
@@ -120,10 +114,11 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
             or arena_init(&t.boards, sizeof(scoreboard), max_connections, 8) or arena_init(&t.flights, sizeof(flight), max_connections, 8)
             or hash_init(&t.conns, max_connections)
             or hash_init(&t.ports, 65536) or hash_init(&t.ends, max_connections) or idset_init(&t.output, max_connections)
-            or fast_init(&t.fast, max_connections)):
+            or fast_init(&t.fast, max_connections) or paths_init(t, max_connections)):
         tcp_free(t)
         return -ENOMEM
     fast_reset(&t.fast, t.isn_key)
+    paths_reset(t)
     return 0
 
 
@@ -140,6 +135,7 @@ cdef void tcp_free(tcp_state *t) noexcept nogil:
     hash_free(&t.ends)
     idset_free(&t.output)
     fast_free(&t.fast)
+    paths_free(t)
 
 
 cdef void tcp_reset(tcp_state *t) noexcept nogil:
@@ -159,6 +155,7 @@ cdef void tcp_reset(tcp_state *t) noexcept nogil:
     memset(t.drops, 0, sizeof(t.drops))
     draw_keys(t)
     fast_reset(&t.fast, t.isn_key)
+    paths_reset(t)
 
 
 # --- Connections ------------------------------------------------------------------------------------------------------------
@@ -180,7 +177,7 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
 
 
 cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
-    k.timer = k.owner = k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = NONE
+    k.timer = k.owner = k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = NONE
     queue_init(&k.snd)
     queue_init(&k.rcv)
     k.netif = NETIF_LOOPBACK
@@ -231,6 +228,7 @@ cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil:
         k.listener = NONE
     if k.fast != NONE:
         fastopen_over(t, k)
+    paths_drop(t, k)
     tcb_finish(t, c)
     arena_give(&t.records, c)
 

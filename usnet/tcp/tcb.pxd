@@ -159,6 +159,8 @@ cdef struct tcb:
     uint8_t timed               # FLIGHT_*: who wants to know when what is out was sent; 0: nobody
     uint8_t cc_ops              # which controller
     uint8_t fastopen            # TFO_*
+    uint8_t ecn                 # ECN_* (tcp/ecn.pxd)
+    uint32_t search             # its struct mtu_search (tcp/mtu) while the path MTU is looked for; NONE
     # When, and how much
     int64_t timer_at            # ns; never later than the earliest of deadline[]
     int64_t last_recv           # ns of the last segment (keepalive)
@@ -236,6 +238,9 @@ cdef struct tcb:
     uint32_t total_rto          # retransmission timeouts, and above 16 bits those of them that were not of the same segment again
     uint32_t terms              # those it rested with last, or NONE
     uint32_t fast               # its struct fast_open (tcp/fast) while a handshake by Fast Open runs, and of a listener; NONE
+    uint32_t accecn             # its struct accecn (tcp/accecn) where ECN_ACCECN; NONE
+    uint32_t cwr_high           # snd_max when ECN_CWR began
+    uint32_t delivered_ce       # segments acknowledged with ECE
 
 cdef inline uint32_t tcb_header_len(const tcb *k) noexcept nogil:
     """Bytes of the header that every segment but SYN and RST has; with SACK blocks it is longer."""

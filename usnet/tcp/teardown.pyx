@@ -6,6 +6,7 @@ from usnet.memory.arena cimport NONE
 from usnet.tcp.aside cimport aside_end
 from usnet.tcp.fastopen cimport fastopen_ended, fastopen_over
 from usnet.tcp.output cimport tcp_want_output
+from usnet.tcp.paths cimport paths_end
 from usnet.tcp.segment cimport segment_reset
 from usnet.tcp.state cimport listener, listener_at, tcb_at, tcb_live, tcp_state
 from usnet.tcp.states cimport tcp_set_state
@@ -130,6 +131,7 @@ cdef void tcp_enter_time_wait(tcp_state *t, uint32_t c, int64_t now) noexcept no
 cdef bint tcp_fin_acked(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     tcp_disarm(k, T_REXMT)
+    paths_end(t, k, now)
     if k.state == TCPS_FIN_WAIT_1:
         tcp_set_state(t, k, TCPS_FIN_WAIT_2)
         if not k.flags & TF_HELD:

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from usnet.memory.arena cimport NONE
 from usnet.tcp.aside cimport aside_at
 from usnet.tcp.fastopen cimport fastopen_timed_out
+from usnet.tcp.mtu cimport mtu_timed_out
 from usnet.tcp.output cimport (
     tcp_ack_now,
     tcp_resend_first,
@@ -107,6 +108,7 @@ cdef void retransmission_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept
         return
     t.counters.rto_count += 1
     k.total_rto += 1 if again else 0x10001
+    mtu_timed_out(t, k)
     if k.timed & FLIGHT_RACK:
         episode_timeout(t, c, again, now)
     else:

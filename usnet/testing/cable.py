@@ -68,7 +68,7 @@ class Cable:
         sizes: dict[str, Any] = {"max_connections": 1024, "max_chunks": 8192, "max_sockets": 1024, **(limits or {})}
         self.stack = Stack(self.port, f"{US}/24", seed=seed, poller=Unblocked(), config={**RFC, **config}, **sizes)
         self.stack.core.add_neighbour(0, PEER, bytes.fromhex(PEER_MAC.replace(":", "")))
-        self.inbox: dict[tuple[int, int], list[tuple[int, TcpHeader, bytes]]] = {}
+        self.inbox: dict[tuple[int, int], list[tuple[int, TcpHeader, bytes, int]]] = {}
         self.metas: list[dict[str, int]] = []  # the offload header of each frame that arrived at the far end
         self.strays: list[bytes] = []  # what is no TCP segment for the peer
         self.conversations: list[Any] = []
@@ -98,7 +98,7 @@ class Cable:
             body = frame[eth.header_len + ip.header_len : eth.header_len + ip.total_len]
             tcp = TcpHeader.from_bytes(body, ip.src, ip.dst, verify=True)
             self.inbox.setdefault((tcp.src_port, tcp.dst_port), []).append(
-                (self.clock.now(), tcp, body[tcp.header_len :])
+                (self.clock.now(), tcp, body[tcp.header_len :], ip.tos)
             )
         return len(frames)
 

@@ -22,6 +22,7 @@ from usnet.wire.mirror import IcmpHeader, Ipv4Header, TcpHeader
 __all__ = ["PEER", "PEER_MAC", "US", "US_MAC", "Cable", "Tcp", "close_all", "stream"]
 
 PEER_ISN = 0xFFFFF000  # sequence numbers wrap within the first 4,096 bytes
+COUNTERS = (("e0b", "ceb", "e1b"), ("e1b", "ceb", "e0b"))  # of an AccECN option, by its order (RFC 9768)
 TS_BASE = 7000  # the peer's TSval when a test begins; it counts milliseconds
 
 
@@ -87,7 +88,8 @@ class Tcp:
         """The peer sends these segments, which the stack finds as one burst. `data`: payload other than stream(...). gso: each arrives as one frame
         of segments of so many bytes."""
         for text in texts:
-            self.cable.put(6, self.build(parse_segment(text), data), gso)
+            segment = parse_segment(text)
+            self.cable.put(6, self.build(segment, data), gso, tos=segment.ecn or 0)
         self.cable.run()
 
     def build(self, segment: Segment, data: bytes | None = None) -> bytes:
@@ -99,6 +101,7 @@ class Tcp:
         options = segment.options
         if options is None:
             options = {"TS": None} if self.timestamps and "R" not in segment.flags else {}
+        counts = tuple(name for name, _ in options.get("ECN", ()))
         header = TcpHeader(
             self.port,
             self.us_port,
@@ -114,6 +117,7 @@ class Tcp:
             sack=tuple(
                 ((self.us_isn or 0) + a & MASK, (self.us_isn or 0) + b & MASK) for a, b in options.get("sack", ())
             ),
+            accecn=(int(counts[:1] == ("e1b",)), tuple(n for _, n in options["ECN"])) if "ECN" in options else None,
         )
         return header.to_bytes(payload, PEER, US)
 
@@ -124,7 +128,7 @@ class Tcp:
         val, ecr = options["TS"]
         return val & MASK, (ecr + (self.us_ts or 0)) & MASK if ecr else 0
 
-    def read(self, when: int, tcp: TcpHeader, payload: bytes) -> Segment:
+    def read(self, when: int, tcp: TcpHeader, payload: bytes, tos: int) -> Segment:
         """A segment of usnet's with relative numbers."""
         if self.us_isn is None and tcp.flags & 2:
             self.us_isn = tcp.seq
@@ -142,9 +146,12 @@ class Tcp:
             options["TS"] = ((tcp.timestamps[0] - self.us_ts) & MASK, tcp.timestamps[1])
         if tcp.sack:
             options["sack"] = tuple((signed(a - self.isn), signed(b - self.isn)) for a, b in tcp.sack)
+        if tcp.accecn is not None:
+            order, values = tcp.accecn
+            options["ECN"] = tuple(zip(COUNTERS[order], values, strict=False))
         seq = signed(tcp.seq - self.us_isn) if self.us_isn is not None else tcp.seq
         ack = signed(tcp.ack - self.isn) if tcp.flags & 16 else None
-        segment = Segment(flags_of(tcp.flags), seq, len(payload), ack, tcp.window, tcp.urgent or None, options, payload)
+        segment = Segment(flags_of(tcp.flags), seq, len(payload), ack, tcp.window, tcp.urgent or None, options, payload, tos & 3)
         if not tcp.flags & 4:
             self.us_end = max(self.us_end, segment.end + bool(tcp.flags & 2) + bool(tcp.flags & 1))
         return segment

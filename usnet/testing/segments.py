@@ -4,9 +4,11 @@
     P. 1:101(100) ack 1 win 512
     R 1
 
-Flags (F S R P . U E W, where `.` is ACK; `-` for none), first and last sequence number and the length, acknowledgment,
+Flags (F S R P . U E W A, where `.` is ACK; `-` for none), in front of them in brackets the IP header's ECN field
+(noecn, ect0, ect1, ce), first and last sequence number and the length, acknowledgment,
 window field as it stands in the header, urgent pointer, options. Sequence numbers are relative: the SYN of each side
-has number 0. Options: mss N, wscale N, sackOK, TS val N ecr N, sack A:B, nop.
+has number 0. Options: mss N, wscale N, sackOK, TS val N ecr N, sack A:B,
+ECN e1b N ceb N e0b N (or e0b first), nop.
 """
 
 import re
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SEGMENT = re.compile(
-    r"""(?P<flags>[FSRP.UEW]+|-)
+    r"""(?:\[(?P<ecn>noecn|ect0|ect1|ce)\]\s+)?(?P<flags>[FSRP.UEWA]+|-)
     \s+(?P<seq>-?\d+)(?::(?P<end>-?\d+)\((?P<length>\d+)\))?
     (?:\s+ack\s+(?P<ack>-?\d+))?
     (?:\s+win\s+(?P<win>\d+))?
@@ -22,8 +24,10 @@ SEGMENT = re.compile(
     (?:\s*<(?P<options>[^>]*)>)?""",
     re.VERBOSE,
 )
-ORDER = "FSRPUEW."
-BITS = {"F": 1, "S": 2, "R": 4, "P": 8, ".": 16, "U": 32, "E": 64, "W": 128}
+ORDER = "FSRPUEWA."
+BITS = {"F": 1, "S": 2, "R": 4, "P": 8, ".": 16, "U": 32, "E": 64, "W": 128, "A": 256}
+ECN = ("noecn", "ect1", "ect0", "ce")
+"""Names of the ECN field's values (RFC 3168, section 5)."""
 
 
 @dataclass
@@ -38,6 +42,7 @@ class Segment:
     urg: int | None = None
     options: dict[str, Any] | None = None
     data: bytes | None = field(default=None, repr=False)
+    ecn: int | None = None
 
     @property
     def end(self) -> int:
@@ -49,7 +54,8 @@ class Segment:
         return sum(BITS[letter] for letter in self.flags)
 
     def __str__(self) -> str:
-        text = f"{self.flags or '-'} {self.seq}:{self.end}({self.length})"
+        text = f"[{ECN[self.ecn]}] " if self.ecn else ""
+        text += f"{self.flags or '-'} {self.seq}:{self.end}({self.length})"
         for name in ("ack", "win", "urg"):
             if getattr(self, name) is not None:
                 text += f" {name} {getattr(self, name)}"
@@ -62,6 +68,8 @@ class Segment:
         if expected.ack != self.ack and (expected.ack is not None or "." in self.flags):
             return False
         if expected.win is not None and expected.win != self.win:
+            return False
+        if expected.ecn is not None and expected.ecn != self.ecn:
             return False
         return expected.options is None or options_match(self.options or {}, expected.options)
 
@@ -89,6 +97,8 @@ def parse_options(text: str) -> dict[str, Any]:
             options["TS"] = (int(words[2]), int(words[4]))
         elif words[0] == "sack":
             options["sack"] = tuple(tuple(int(n) for n in block.split(":")) for block in words[1:])
+        elif words[0] == "ECN":
+            options["ECN"] = tuple((name, int(value)) for name, value in zip(words[1::2], words[2::2], strict=True))
         elif words not in (["nop"], ["eol"]):
             raise ValueError(f"no such option: {part!r}")
     return options
@@ -101,6 +111,8 @@ def options_text(options: dict[str, Any]) -> str:
             parts.append("TS" if value is None else f"TS val {value[0]} ecr {value[1]}")
         elif name == "sack":
             parts.append("sack " + " ".join(f"{a}:{b}" for a, b in value))
+        elif name == "ECN":
+            parts.append("ECN " + " ".join(f"{a} {b}" for a, b in value))
         else:
             parts.append(name if value is True else f"{name} {value}")
     return ",".join(parts)
@@ -124,4 +136,5 @@ def parse_segment(text: str) -> Segment:
         raise ValueError(f"{match['seq']}:{match['end']} is not {length} bytes: {text!r}")
     number = {name: None if match[name] is None else int(match[name]) for name in ("ack", "win", "urg")}
     options = None if match["options"] is None else parse_options(match["options"])
-    return Segment(sorted_flags(match["flags"]), seq, length, number["ack"], number["win"], number["urg"], options)
+    return Segment(sorted_flags(match["flags"]), seq, length, number["ack"], number["win"], number["urg"], options,
+                   ecn=None if match["ecn"] is None else ECN.index(match["ecn"]))

@@ -212,6 +212,18 @@ cdef inline void flow_emit(uint8_t *p, const flow_form *m, const uint8_t *to, ui
     put_sum(l4 + 16, total)
 
 
+cdef inline void flow_unmark(uint8_t *p, const flow_form *m) noexcept nogil:
+    """What was just written leaves as Not-ECT (RFC 3168), though the form says ECT(0)."""
+    cdef uint16_t length
+    memcpy(&length, p + 16, 2)
+    p[15] &= 0xfc
+    put_sum(p + 24, <uint64_t>m.ip_sum + length + csum_number(0xffff ^ 2))
+
+
+cdef inline uint8_t flow_tos(const flow *f) noexcept nogil:
+    return f.l4[1 - IPV4_HLEN]
+
+
 cdef inline void flow_emit_syn(uint8_t *p, const flow_form *m, const uint8_t *to, uint32_t seq, uint32_t ack, uint8_t flags, uint16_t window, uint16_t mss,
                                uint8_t wscale, uint32_t ts_val, uint32_t ts_ecr) noexcept nogil:
     """A SYN, or SYN-ACK, with the four options that nearly all have, laid out as LAYOUT_ALIGNED is (wire/tcp); the form is one with timestamps."""

@@ -9,8 +9,11 @@ cdef enum:
     MANGLE_SACK = 3             # SACK-permitted and SACK blocks
     MANGLE_TIMESTAMPS = 4
     MANGLE_WINDOW = 5           # the field of the header: cannot be struck
+    MANGLE_ECN = 6              # the ECN field of the IP header (ip_mark): only rewritten
 
 # p, n: a TCP header and what follows. How many options were struck, or fields changed; nothing happens to what lies beyond n or is malformed.
 cdef uint32_t tcp_strike(uint8_t *p, uint32_t n, int what) noexcept nogil
 # Only MSS, window scale and window hold a value. `most`: it is lowered, never raised.
 cdef uint32_t tcp_rewrite(uint8_t *p, uint32_t n, int what, uint32_t value, bint most) noexcept nogil
+# The ECN field of an Ethernet frame with an IPv4 packet (RFC 3168): CE for what is ECN-capable alone, anything else for all. 1 if it is another now.
+cdef uint32_t ip_mark(uint8_t *frame, uint32_t n, uint32_t field) noexcept nogil

@@ -4,6 +4,9 @@ from libc.string cimport memset
 
 from usnet.wire.bytes cimport load16, store16
 from usnet.wire.checksum cimport csum_add, csum_fold, csum_number
+from usnet.wire.eth cimport ETH_HLEN, ETH_P_IP
+from usnet.wire.ipv4 cimport IPV4_HLEN
+from usnet.wire.peek cimport eth_header_len
 from usnet.wire.tcp cimport TCP_CSUM_AT, TCP_HLEN
 
 cdef enum:
@@ -105,6 +108,22 @@ cdef uint32_t tcp_rewrite(uint8_t *p, uint32_t n, int what, uint32_t value, bint
     return changed
 
 
+cdef uint32_t ip_mark(uint8_t *frame, uint32_t n, uint32_t field) noexcept nogil:
+    cdef uint8_t *l3
+    cdef uint64_t before
+    cdef uint32_t at
+    if n < ETH_HLEN:
+        return 0
+    at = eth_header_len(frame)
+    l3 = frame + at
+    if n < at + IPV4_HLEN or load16(l3 - 2) != ETH_P_IP or l3[0] >> 4 != 4 or l3[1] & 3 == field or (field == 3 and l3[1] & 3 == 0):
+        return 0
+    before = csum_add(0, l3, 2)
+    l3[1] = <uint8_t>(l3[1] & 0xfc | field)
+    store16(l3 + 10, csum_fold(csum_number(load16(l3 + 10) ^ 0xffff) + csum_number(csum_fold(before)) + csum_add(0, l3, 2)))
+    return 1
+
+
 NAMES = {"mss": MANGLE_MSS, "wscale": MANGLE_WSCALE, "sack": MANGLE_SACK, "timestamps": MANGLE_TIMESTAMPS, "window": MANGLE_WINDOW}
 """What can be struck or rewritten."""
 
@@ -122,4 +141,12 @@ def rewrite(segment, str what, uint32_t value, bint most=False):
     cdef bytearray b = bytearray(segment)
     cdef uint8_t *p = b
     tcp_rewrite(p, <uint32_t>len(b), NAMES[what], value, most)
+    return bytes(b)
+
+
+def mark(frame, uint32_t field):
+    """An Ethernet frame with another ECN field (0 to 3), as bytes; CE only where it is ECN-capable."""
+    cdef bytearray b = bytearray(frame)
+    cdef uint8_t *p = b
+    ip_mark(p, <uint32_t>len(b), field)
     return bytes(b)

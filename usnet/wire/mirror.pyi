@@ -92,10 +92,12 @@ class TcpHeader:
     timestamps: tuple[int, int] | None
     sack: tuple[tuple[int, int], ...]
     header_len: int
+    accecn: tuple[int, tuple[int, ...]] | None
     def __init__(
         self, src_port: int, dst_port: int, seq: int = 0, ack: int = 0, flags: int = 0, window: int = 0, urgent: int = 0,
         mss: int | None = None, wscale: int | None = None, sack_ok: bool = False,
         timestamps: tuple[int, int] | None = None, sack: tuple[tuple[int, int], ...] = (), header_len: int = 0,
+        accecn: tuple[int, tuple[int, ...]] | None = None,
     ) -> None: ...
     @classmethod
     def from_bytes(cls, data: bytes, src: Address = "0.0.0.0", dst: Address = "0.0.0.0", verify: bool = False) -> Self: ...

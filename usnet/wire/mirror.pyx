@@ -21,7 +21,7 @@ from usnet.wire.ipv4 cimport (
 )
 from usnet.wire.seq cimport seq_diff, seq_ge, seq_gt, seq_le, seq_lt, seq_max, seq_min
 from usnet.wire.tcp cimport (
-    TCP_MAX_HLEN, TCP_MAX_SACK, TCPO_MSS, TCPO_SACK, TCPO_SACK_OK, TCPO_TIMESTAMP, TCPO_WSCALE,
+    ACCECN_FIELDS, TCP_MAX_HLEN, TCP_MAX_SACK, TCPO_ACCECN, TCPO_MSS, TCPO_SACK, TCPO_SACK_OK, TCPO_TIMESTAMP, TCPO_WSCALE,
     TH_ACK, TH_CWR, TH_ECE, TH_FIN, TH_PSH, TH_RST, TH_SYN, TH_URG,
     tcp_emit, tcp_finish, tcp_header_len, tcp_parse, tcp_repr,
 )
@@ -344,6 +344,14 @@ cdef int fill_tcp(object h, tcp_repr *r) except -1:
             r.sack[i].left, r.sack[i].right = h.sack[i]
         r.n_sack = len(h.sack)
         r.options |= TCPO_SACK
+    if h.accecn is not None:
+        r.ecn_order, values = h.accecn
+        if len(values) > ACCECN_FIELDS:
+            raise ValueError("at most 3 counters in an AccECN option")
+        for i in range(len(values)):
+            r.ecn_bytes[i] = values[i]
+        r.ecn_fields = len(values)
+        r.options |= TCPO_ACCECN
     return 0
 
 
@@ -351,8 +359,8 @@ cdef int fill_tcp(object h, tcp_repr *r) except -1:
 class TcpHeader:
     """A TCP header and the options that usnet knows; None or empty where one is absent.
 
-    `sack` holds (left, right) pairs and `timestamps` (TSval, TSecr). `header_len` is what from_bytes saw, the
-    payload's offset.
+    `sack` holds (left, right) pairs, `timestamps` (TSval, TSecr), and `accecn` its order and up to three counters. `header_len` is what from_bytes
+    saw, the payload's offset.
     """
 
     src_port: int
@@ -368,6 +376,7 @@ class TcpHeader:
     timestamps: tuple | None = None
     sack: tuple = ()
     header_len: int = field(default=0, compare=False)
+    accecn: tuple | None = None
 
     @classmethod
     def from_bytes(cls, data, src="0.0.0.0", dst="0.0.0.0", verify=False):
@@ -387,6 +396,7 @@ class TcpHeader:
             (r.ts_val, r.ts_ecr) if r.options & TCPO_TIMESTAMP else None,
             tuple([(r.sack[i].left, r.sack[i].right) for i in range(r.n_sack)]),
             r.header_len,
+            (r.ecn_order, tuple([r.ecn_bytes[i] for i in range(r.ecn_fields)])) if r.options & TCPO_ACCECN else None,
         )
 
     def to_bytes(self, payload=b"", src=None, dst=None):

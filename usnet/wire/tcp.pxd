@@ -15,6 +15,7 @@ cdef enum:
     TH_URG = 0x20
     TH_ECE = 0x40
     TH_CWR = 0x80
+    TH_AE = 0x100           # the bit before them (RFC 9768)
     # bits of tcp_repr.options
     TCPO_MSS = 0x01
     TCPO_WSCALE = 0x02
@@ -25,6 +26,8 @@ cdef enum:
     TCPO_FASTOPEN_EXP = 0x40    # beside it: by the experimental option that was there first (RFC 7413, section 4.1.1; RFC 6994)
     TCPO_MD5 = 0x80         # RFC 2385
     TCPO_UTO = 0x100        # RFC 5482
+    TCPO_ACCECN = 0x200     # RFC 9768
+    ACCECN_FIELDS = 3       # bytes of ECT(1), CE and ECT(0)
     TCP_MD5_AT = 24         # where tcp_emit puts the signature: behind two NOPs, first of the options
     TCPOLEN_MD5_APPA = 20   # bytes of that option with two NOPs
     TCPOLEN_TSTAMP_APPA = 12  # bytes of the timestamps option with two NOPs (RFC 7323, appendix A)
@@ -57,7 +60,7 @@ cdef struct tcp_repr:
     uint32_t ack
     uint16_t window         # as on the wire, not scaled
     uint16_t urgent
-    uint8_t flags           # TH_*
+    uint16_t flags          # TH_*
     uint8_t header_len      # bytes with options, 20 to 60, a multiple of 4
     uint16_t options        # TCPO_* that were present and of the right size
     uint8_t wscale          # shift as sent, 0 to 255; users clamp it to TCP_MAX_WSCALE
@@ -65,6 +68,9 @@ cdef struct tcp_repr:
     uint8_t n_sack          # blocks in sack[]
     uint8_t layout          # LAYOUT_*: how a SYN's options are laid out by tcp_emit
     uint8_t md5_at          # of what was parsed: bytes from the header's beginning to the signature
+    uint8_t ecn_fields      # of the AccECN option: how many of ecn_bytes it has
+    uint8_t ecn_order       # ... in which order: 0 ECT(0), CE, ECT(1); 1 ECT(1), CE, ECT(0)
+    uint32_t ecn_bytes[3]   # 24 bits each
     uint16_t uto            # user timeout as on the wire (tcp_uto_ns)
     uint32_t ts_val
     uint32_t ts_ecr

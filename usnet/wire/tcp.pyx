@@ -23,6 +23,8 @@ cdef enum:
     FASTOPEN_MAGIC = 0xf989     # which experiment (RFC 6994)
     KIND_MD5 = 19
     KIND_UTO = 28
+    KIND_ACCECN0 = 172
+    KIND_ACCECN1 = 174
     MINUTES = 0x8000            # granularity of a user timeout
 
 
@@ -63,6 +65,18 @@ cdef void read_sack(const uint8_t *p, uint8_t length, tcp_repr *out) noexcept no
         out.sack[i].right = load32(p + 6 + 8 * i)
     out.n_sack = <uint8_t>blocks
     out.options |= TCPO_SACK
+
+
+cdef void read_accecn(const uint8_t *p, uint8_t length, tcp_repr *out) noexcept nogil:
+    """As many of the three counters as there are (RFC 9768, section 3.2.3); of what is behind whole ones nothing."""
+    cdef uint32_t i, n = (length - 2) // 3
+    if out.options & TCPO_ACCECN or length > 2 + 3 * ACCECN_FIELDS:
+        return
+    for i in range(n):
+        out.ecn_bytes[i] = load32(p + 1 + 3 * i) & 0xffffff
+    out.ecn_fields = <uint8_t>n
+    out.ecn_order = p[0] == KIND_ACCECN1
+    out.options |= TCPO_ACCECN
 
 
 cdef inline bint read_usual(const uint8_t *p, tcp_repr *out) noexcept nogil:
@@ -108,6 +122,8 @@ cdef void read_options(const uint8_t *p, uint32_t n, tcp_repr *out) noexcept nog
             if length == 4 and not out.options & TCPO_UTO:
                 out.uto = load16(p + i + 2)
                 out.options |= TCPO_UTO
+        elif kind == KIND_ACCECN0 or kind == KIND_ACCECN1:
+            read_accecn(p + i, length, out)
         elif out.flags & TH_SYN:
             read_syn_option(p + i, kind, length, out)
         elif kind == KIND_SACK:
@@ -131,7 +147,7 @@ cdef int tcp_parse(const uint8_t *p, uint32_t n, const ip_addr *src, const ip_ad
     out.seq = load32(p + 4)
     out.ack = load32(p + 8)
     out.header_len = <uint8_t>header
-    out.flags = p[13]
+    out.flags = <uint16_t>(p[12] & 1) << 8 | p[13]
     out.window = load16(p + 14)
     out.urgent = load16(p + 18)
     if header > TCP_HLEN:
@@ -174,29 +190,56 @@ cdef uint8_t *put_uto(uint8_t *q, const tcp_repr *r) noexcept nogil:
     return q + 4
 
 
+cdef uint32_t accecn_len(const tcp_repr *r) noexcept nogil:
+    """Bytes, with the NOPs behind it."""
+    return (2 + 3 * <uint32_t>r.ecn_fields + 3) & ~<uint32_t>3 if r.options & TCPO_ACCECN else 0
+
+
+cdef uint8_t *put_accecn(uint8_t *q, const tcp_repr *r) noexcept nogil:
+    """Without NOPs."""
+    cdef uint32_t i
+    q = put_pair(q, KIND_ACCECN1 if r.ecn_order else KIND_ACCECN0, 2 + 3 * r.ecn_fields)
+    for i in range(r.ecn_fields):
+        q[0] = <uint8_t>(r.ecn_bytes[i] >> 16)
+        store16(q + 1, <uint16_t>(r.ecn_bytes[i] & 0xffff))
+        q += 3
+    return q
+
+
 cdef struct placed:             # an option of a SYN
-    uint8_t option              # TCPO_*
+    uint16_t option             # TCPO_*
     uint8_t size                # bytes
     uint8_t every               # it begins where the offset, divided by this,
     uint8_t rest                # leaves that; NOPs stand before it
 
-# [layout]: the order. In LAYOUT_ALIGNED SACK-permitted shares its word with the NOPs before it, or with the timestamps behind it.
-cdef placed ORDERS[2][4]
+# [layout]: the order. In LAYOUT_ALIGNED SACK-permitted shares its word with the NOPs before it, or, then before them, with the timestamps.
+cdef placed ORDERS[2][6]
 ORDERS[<int>LAYOUT_ALIGNED][:] = [
-    placed(TCPO_MSS, 4, 1, 0), placed(TCPO_SACK_OK, 2, 4, 2), placed(TCPO_TIMESTAMP, 10, 4, 2), placed(TCPO_WSCALE, 3, 4, 1),
+    placed(TCPO_MSS, 4, 1, 0), placed(TCPO_SACK_OK, 2, 4, 0), placed(TCPO_TIMESTAMP, 10, 4, 2), placed(TCPO_ACCECN, 11, 1, 0),
+    placed(TCPO_SACK_OK, 2, 4, 2), placed(TCPO_WSCALE, 3, 4, 1),
 ]
 ORDERS[<int>LAYOUT_PACKED][:] = [
     placed(TCPO_MSS, 4, 1, 0), placed(TCPO_WSCALE, 3, 2, 1), placed(TCPO_SACK_OK, 2, 2, 0), placed(TCPO_TIMESTAMP, 10, 4, 2),
+    placed(TCPO_ACCECN, 11, 1, 0), placed(0, 0, 1, 0),
 ]
 
 
-cdef void put_syn_option(uint8_t *q, uint8_t option, const tcp_repr *r) noexcept nogil:
+cdef inline bint is_placed(const placed *one, const tcp_repr *r) noexcept nogil:
+    """Whether that entry of ORDERS is one of a SYN's options: in LAYOUT_ALIGNED SACK-permitted has two places."""
+    if one.option == TCPO_SACK_OK and r.layout == LAYOUT_ALIGNED and (one.rest == 0) != (r.options & TCPO_TIMESTAMP != 0):
+        return False
+    return r.options & one.option != 0
+
+
+cdef void put_syn_option(uint8_t *q, uint16_t option, const tcp_repr *r) noexcept nogil:
     if option == TCPO_MSS:
         store16(put_pair(q, KIND_MSS, 4), r.mss)
     elif option == TCPO_SACK_OK:
         put_pair(q, KIND_SACK_OK, 2)
     elif option == TCPO_TIMESTAMP:
         put_timestamps(q, r)
+    elif option == TCPO_ACCECN:
+        put_accecn(q, r)
     else:
         put_pair(q, KIND_WSCALE, 3)[0] = r.wscale
 
@@ -217,20 +260,17 @@ cdef uint32_t lay_cookie(uint8_t *q, uint32_t n, const tcp_repr *r) noexcept nog
 
 cdef uint32_t lay_syn_options(uint8_t *q, const tcp_repr *r) noexcept nogil:
     """How many bytes a SYN's options take, a multiple of 4; where q is not NULL they are written there."""
-    cdef uint32_t n = 0, i, rest
+    cdef uint32_t n = 0, i
     cdef const placed *one
     if r.options & TCPO_MD5:
         if q != NULL:
             put_room_for_md5(q)
         n = TCPOLEN_MD5_APPA
-    for i in range(4):
+    for i in range(6):
         one = &ORDERS[r.layout][i]
-        if not r.options & one.option:
+        if not is_placed(one, r):
             continue
-        rest = one.rest
-        if one.option == TCPO_SACK_OK and r.layout == LAYOUT_ALIGNED and r.options & TCPO_TIMESTAMP:
-            rest = 0
-        while n % one.every != rest:
+        while n % one.every != one.rest:
             if q != NULL:
                 q[n] = KIND_NOP
             n += 1
@@ -261,6 +301,7 @@ cdef uint32_t tcp_header_len(const tcp_repr *r) noexcept nogil:
         n += TCPOLEN_TSTAMP_APPA
     if r.options & TCPO_UTO:
         n += 4
+    n += accecn_len(r)
     if blocks:
         n += 4 + 8 * blocks
     return n
@@ -269,10 +310,17 @@ cdef uint32_t tcp_header_len(const tcp_repr *r) noexcept nogil:
 cdef void put_options(uint8_t *q, const tcp_repr *r) noexcept nogil:
     cdef uint32_t i
     cdef uint32_t blocks = sack_room(r)
+    cdef uint8_t *end
     if r.options & TCPO_MD5:
         q = put_room_for_md5(q)
     if r.options & TCPO_TIMESTAMP:
         q = put_timestamps(put_pair(q, KIND_NOP, KIND_NOP), r)
+    if r.options & TCPO_ACCECN:
+        end = q + accecn_len(r)
+        q = put_accecn(q, r)
+        while q < end:
+            q[0] = KIND_NOP
+            q += 1
     if r.options & TCPO_UTO:
         q = put_uto(q, r)
     if blocks == 0:
@@ -292,8 +340,8 @@ cdef int tcp_emit(uint8_t *p, uint32_t room, const tcp_repr *r) noexcept nogil:
     store16(p + 2, r.dst_port)
     store32(p + 4, r.seq)
     store32(p + 8, r.ack)
-    p[12] = <uint8_t>(length << 2)
-    p[13] = r.flags
+    p[12] = <uint8_t>(length << 2) | <uint8_t>(r.flags >> 8 & 1)
+    p[13] = <uint8_t>r.flags
     store16(p + 14, r.window)
     store16(p + 16, 0)
     store16(p + 18, r.urgent)

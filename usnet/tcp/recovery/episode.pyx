@@ -5,6 +5,8 @@ from usnet.memory.arena cimport NONE, arena_give
 from usnet.tcp.congestion.newreno cimport initial_window
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.congestion.prr cimport prr_ack, prr_begin, prr_end, prr_loss_window
+from usnet.tcp.ecn cimport ecn_reduced
+from usnet.tcp.mtu cimport mtu_probe_lost
 from usnet.tcp.output cimport tcp_flight, tcp_want_output
 from usnet.tcp.recovery.arrivals cimport arrivals, arrivals_take
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK, flight_until
@@ -63,6 +65,7 @@ cdef void begin_reduction(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivere
     b.probe = 0
     cc_table(k.cc_ops).ssthresh(&k.cc, flight, now)
     prr_begin(&b.reduction, recover_fs)
+    ecn_reduced(k)
 
 
 cdef void end_reduction(tcp_state *t, tcb *k, scoreboard *b) noexcept nogil:
@@ -232,7 +235,9 @@ cdef void process(tcp_state *t, tcb *k, scoreboard *b, arrivals *v) noexcept nog
     if b.ca_state <= CA_DISORDER:
         try_undo_dsack(t, k, b)
     look_for_losses(t, k, b, v)
-    if anything_lost(k, b):
+    if anything_lost(k, b) and mtu_probe_lost(t, k.id, v.now):
+        b.lost_to = k.snd_una               # too long for the path, and sent again in parts: no sign of congestion
+    elif anything_lost(k, b):
         enter_recovery(t, k, b, v.delivered, v.now)
     elif b.ca_state != CA_CWR:
         open_again(k, b)
@@ -348,6 +353,7 @@ cdef void episode_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) noe
         b.stamped = 0
         undo_begin(t, k, b, True)
     prr_loss_window(&k.cc, pipe_of(k, b))
+    ecn_reduced(k)
     enter(k, b, CA_LOSS)
     k.recover = k.snd_max
     b.probe = b.hold = 0

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from usnet.tcp.congestion.ops cimport cc_ack, cc_table
+from usnet.tcp.ecn cimport ECN_CWR, ecn_slowing
 from usnet.tcp.output cimport tcp_flight
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
 from usnet.tcp.recovery.tlp cimport rexmt_restart
@@ -44,7 +45,10 @@ cdef inline void recovery_grow(tcb *k, uint32_t acked, uint32_t flight, int64_t 
     burst of ACKs nothing is sent, so what could leave at once counts as in flight."""
     cdef uint32_t used = flight_wanted(k, acked, flight)
     cdef cc_ack a
-    cdef bint limited = used < (k.cc.cwnd // 2 if k.cc.cwnd < k.cc.ssthresh else k.cc.cwnd - k.mss)
+    cdef bint limited
+    if k.ecn & ECN_CWR and ecn_slowing(k):
+        return
+    limited = used < (k.cc.cwnd // 2 if k.cc.cwnd < k.cc.ssthresh else k.cc.cwnd - k.mss)
     if k.most_out and k.cc.cwnd < k.cc.ssthresh:
         limited = k.cc.cwnd >= 2 * k.most_out
     if limited:

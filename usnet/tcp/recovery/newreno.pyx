@@ -2,6 +2,8 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from usnet.tcp.congestion.ops cimport cc_ops, cc_table
+from usnet.tcp.ecn cimport ecn_reduced
+from usnet.tcp.mtu cimport mtu_probe_lost
 from usnet.tcp.output cimport tcp_flight, tcp_want_output
 from usnet.tcp.recovery.scoreboard cimport DUPTHRESH
 from usnet.tcp.state cimport tcb_at, tcp_state
@@ -22,10 +24,13 @@ cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         cc_table(k.cc_ops).on_dupack(&k.cc)
         tcp_want_output(t, c)
     elif k.dupacks == DUPTHRESH and seq_gt(k.snd_una, k.recover):   # RFC 6582, 3.2, step 1: not an echo of an older episode
+        if mtu_probe_lost(t, c, now):
+            return
         k.recover = k.snd_max
         k.flags |= TF_RECOVERY | TF_REXMT_NOW
         k.flags &= ~<uint32_t>(TF_RTT_TIMED | TF_PARTIAL)
         cc_table(k.cc_ops).on_loss(&k.cc, recovery_flight(k), now)
+        ecn_reduced(k)
         t.counters.fast_retransmits += 1
         tcp_want_output(t, c)
     elif k.dupacks < DUPTHRESH:
@@ -57,5 +62,6 @@ cdef void recovery_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) no
     cc_table(k.cc_ops).on_rto(&k.cc, tcp_flight(k), again)
     k.flags &= ~<uint32_t>(TF_RECOVERY | TF_REXMT_NOW | TF_RTT_TIMED)
     k.dupacks = 0
+    ecn_reduced(k)
     k.recover = k.snd_max               # RFC 6582, section 4: what comes back of these is no new loss
     k.snd_nxt = k.snd_una

@@ -3,6 +3,8 @@ from libc.stdint cimport int64_t, uint32_t
 
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.ecn cimport ecn_reduced
+from usnet.tcp.mtu cimport mtu_probe_lost
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.recovery.episode cimport episode_ack
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
@@ -84,6 +86,7 @@ cdef void begin(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     k.flags &= ~<uint32_t>(TF_RTT_TIMED | TF_PARTIAL)
     b.high_rxt = b.rescue = k.snd_una
     cc_table(k.cc_ops).on_sack_loss(&k.cc, recovery_flight(k), now)
+    ecn_reduced(k)
     t.counters.fast_retransmits += 1
 
 
@@ -96,7 +99,8 @@ cdef void news_of_arrivals(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
         k.dupacks += 1
     if seq_ge(k.snd_una, k.recover) and (k.dupacks >= DUPTHRESH
                                          or board_lost(board_at(t, k), k.snd_una, k.mss) != k.snd_una):
-        begin(t, c, now)
+        if not mtu_probe_lost(t, c, now):
+            begin(t, c, now)
 
 
 cdef void sack_dupack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil:

@@ -12,7 +12,8 @@ WORDS = (
 MORE = (
     "pacing_rate:Q max_pacing_rate:Q bytes_acked:Q bytes_received:Q segs_out:I segs_in:I notsent_bytes:I min_rtt:I data_segs_in:I data_segs_out:I "
     "delivery_rate:Q busy_time:Q rwnd_limited:Q sndbuf_limited:Q delivered:I delivered_ce:I bytes_sent:Q bytes_retrans:Q dsack_dups:I reord_seen:I "
-    "rcv_ooopack:I snd_wnd:I rcv_wnd:I rehash:I total_rto:H total_rto_recoveries:H total_rto_time:I"
+    "rcv_ooopack:I snd_wnd:I rcv_wnd:I rehash:I total_rto:H total_rto_recoveries:H total_rto_time:I received_ce:I delivered_e1_bytes:I "
+    "delivered_e0_bytes:I delivered_ce_bytes:I received_e1_bytes:I received_e0_bytes:I received_ce_bytes:I accecn_fail_mode:H accecn_opt_seen:H"
 ).split()
 NAMES = [*BYTES, *WORDS, *(one[:-2] for one in MORE)]
 LAYOUT = struct.Struct(f"={len(BYTES)}B{len(WORDS)}I{''.join(one[-1] for one in MORE)}")

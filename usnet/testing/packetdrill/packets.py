@@ -34,6 +34,8 @@ INTEGER = re.compile(r"0[xX][0-9a-fA-F]+|0|[1-9]\d*")
 MOST = {"length": 65495, "seq": MASK, "ack": MASK, "win": 65535, "urg": 65535, "tos": 255, "ttl": 255, "type": 255, "code": 255, "mtu": 65535}
 """Fields of a packet, and the most that they hold."""
 ECN = {"noecn": 0, "ect1": 1, "ect0": 2, "ce": 3}
+ACCECN = {174: ("e1b", "ceb", "e0b"), 172: ("e0b", "ceb", "e1b")}
+"""Kinds of AccECN options, and the order of what they count."""
 ICMP_TYPES = {"echo_reply": 0, "unreachable": 3, "source_quench": 4, "redirect": 5, "echo_request": 8, "time_exceeded": 11, "parameter_problem": 12}
 ICMP_CODES = {
     3: ["net_unreachable", "host_unreachable", "protocol_unreachable", "port_unreachable", "frag_needed", "source_route_failed", "net_unknown",
@@ -172,8 +174,17 @@ def read_option(name: str, words: list[str]) -> Option:
     if name in ("raw", "md5"):
         return (name, bytes.fromhex("".join(words)))
     if name == "ECN":
-        raise Unsupported("AccECN options (RFC 9768)")
+        return read_accecn(words)
     raise ValueError(name)
+
+
+def read_accecn(words: list[str]) -> Option:
+    """An AccECN option (RFC 9768): `e1b N ceb N e0b N`, or the other way round, or the first of them."""
+    names, values = tuple(words[::2]), [int(word) for word in words[1::2]]
+    for kind, order in ACCECN.items():
+        if names == order[: len(names)]:
+            return ("option", kind, b"".join(value.to_bytes(3, "big") for value in values))
+    raise ValueError(names)
 
 
 def read_udp(match: re.Match[str], whole: str, info: dict[str, Any]) -> Written:
