@@ -57,7 +57,8 @@ RULES = {
     "RFC 6675, 5; RFC 3168, 6.1.2)",
     "rto": "the timeout lies between its limits and never comes early (RFC 6298, 2)",
     "rtt": "no round trip is measured that is shorter than the path (RFC 6298, 3)",
-    "backoff": "a timeout sends one segment, and the next one comes no sooner than twice as late, up to its limit (RFC 6298, 5.4 to 5.6; RFC 2525, 2.14)",
+    "backoff": "a timeout sends one segment, and the next one comes no sooner than twice as late, up to its limit "
+    "(RFC 6298, 5.4 to 5.6; RFC 2525, 2.14)",
     "unused_window": "a window of which less than half is used does not grow (RFC 7661, 4.1; RFC 9438, 5.8)",
 }
 """The rules that Watch checks, by name."""
@@ -231,7 +232,8 @@ cdef void check_rto(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb 
         tell(w, WATCH_RTO, n, c, k.rto, x.s.tcp.config.rto_max, now)
     if was != NULL and k.backoff > was.backoff and was.deadline[T_REXMT] > clock:
         tell(w, WATCH_RTO, n, c, clock, was.deadline[T_REXMT], now)
-    if was != NULL and k.backoff > was.backoff and was.state >= TCPS_ESTABLISHED and not (k.flags | was.flags) & TF_PROBE and k.snd_una == was.snd_una:
+    if (was != NULL and k.backoff > was.backoff and was.state >= TCPS_ESTABLISHED and k.snd_una == was.snd_una
+            and not (k.flags | was.flags) & TF_PROBE):
         check_timeout(w, n, c, k, was, clock, now)
     floor = w.least[0] + w.least[1]
     if k.min_rtt and k.min_rtt < floor - x.h.granularity:
