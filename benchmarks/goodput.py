@@ -28,8 +28,8 @@ PIECE = bytes(1 << 16)
 
 
 def measure(controller, trip, loss, buffer=0, clock="1us", *, rate=RATE, most=MOST, longest=LONGEST, queue=None, seed=1, **settings):
-    """Mbit/s of payload that a receiver reads over a link of so many Mbit/s, with half of the round trip (ms) each way and a queue of as many bytes as
-    are under way in one (64 frames at least, or `queue` of them), until `most` bytes have arrived or `longest` ns are over."""
+    """Mbit/s of payload that a receiver reads over a link of so many Mbit/s, with half of the round trip (ms) each way and a queue of as many bytes
+    as are under way in one (64 frames at least, or `queue` of them), until `most` bytes have arrived or `longest` ns are over."""
     config = numbers({"congestion": controller, **settings})
     with World(seed) as world:
         ends = [world.host(name, address, config=config, granularity=clock) for name, address in (("a", "10.0.0.1/24"), ("b", "10.0.0.2/24"))]

@@ -12,6 +12,8 @@ MS = 1_000_000
 CLIENT, SERVER = "10.0.0.1", "10.0.0.2"
 DATA = bytes(range(256)) * 16
 MSS = 1448
+ECE, CWR = 0x40, 0x80
+ECT, CE = 2, 3
 
 
 class Wire:
@@ -29,7 +31,7 @@ class Wire:
         self.observer = Observer(SimpleNamespace(hosts=hosts))
         self.t = 0
 
-    def frame(self, src, seq, flags, ack=0, payload=b"", window=1000, timestamps=(1, 1), **options):
+    def frame(self, src, seq, flags, ack=0, payload=b"", window=1000, timestamps=(1, 1), tos=0, **options):
         mine, its = self.ISN[src], self.ISN["server" if src == "client" else "client"]
         addresses = (CLIENT, SERVER) if src == "client" else (SERVER, CLIENT)
         ports = (4000, 80) if src == "client" else (80, 4000)
@@ -37,7 +39,7 @@ class Wire:
             options["sack"] = tuple(((its + a) & 0xFFFFFFFF, (its + b) & 0xFFFFFFFF) for a, b in options["sack"])
         numbers = {"seq": (mine + seq) & 0xFFFFFFFF, "ack": (its + ack) & 0xFFFFFFFF if flags & ACK else 0}
         tcp = TcpHeader(*ports, flags=flags, window=window, timestamps=timestamps, **numbers, **options).to_bytes(payload, *addresses)
-        ip = Ipv4Header(*addresses, proto=6, total_len=20 + len(tcp)).to_bytes()
+        ip = Ipv4Header(*addresses, proto=6, total_len=20 + len(tcp), tos=tos).to_bytes()
         return EthHeader("02:00:00:00:00:02", "02:00:00:00:00:01", 0x0800).to_bytes() + ip + tcp
 
     def happens(self, what, src, frame, ms=None):
@@ -55,10 +57,11 @@ class Wire:
         self.happens("sent", src, frame, ms)
         self.happens("delivered", src, frame)
 
-    def open(self, wscale=4, window=1000, sack=False):
+    def open(self, wscale=4, window=1000, sack=False, ecn=False):
         """The handshake; both ends offer 16,000 bytes (a SYN's window is not scaled). What follows counts from 1."""
-        self.passes("client", 0, SYN, window=window << wscale, mss=1460, wscale=wscale, timestamps=(1, 0), sack_ok=sack)
-        self.passes("server", 0, SYN | ACK, 1, window=window << wscale, mss=1460, wscale=wscale, sack_ok=sack)
+        asked, answered = (ECE | CWR, ECE) if ecn else (0, 0)
+        self.passes("client", 0, SYN | asked, window=window << wscale, mss=1460, wscale=wscale, timestamps=(1, 0), sack_ok=sack)
+        self.passes("server", 0, SYN | ACK | answered, 1, window=window << wscale, mss=1460, wscale=wscale, sack_ok=sack)
         self.passes("client", 1, ACK, 1, window=window)
 
     def broken(self):
@@ -89,6 +92,14 @@ def test_a_retransmission_and_a_gap_break_no_rule(wire):
     wire.passes("server", 1, ACK, 1, ms=2)
     wire.passes("client", 1, ACK, 1, DATA[:MSS], ms=300)
     wire.passes("server", 1, ACK, 1 + 2 * MSS, ms=300)
+    assert wire.broken() == []
+
+
+def test_a_mark_that_is_echoed_until_cwr_breaks_no_rule(wire):
+    marked(wire)
+    wire.passes("server", 1, ACK | ECE, 1 + MSS, ms=2)
+    wire.passes("client", 1 + MSS, ACK | CWR, 1, DATA[MSS : 2 * MSS], tos=ECT, ms=3)
+    wire.passes("server", 1, ACK, 1 + 2 * MSS, ms=4)
     assert wire.broken() == []
 
 
@@ -283,6 +294,50 @@ def rst_with_any_number(wire):
     wire.sent("client", 50_000, RST)
 
 
+def ecn_that_was_not_agreed_on(wire):
+    wire.open()
+    wire.sent("client", 1, ACK, 1, DATA[:MSS], tos=ECT)
+
+
+def ecn_on_a_syn(wire):
+    wire.sent("client", 0, SYN | ECE | CWR, tos=ECT, mss=1460, wscale=4, timestamps=(1, 0))
+
+
+def ecn_on_an_ack(wire):
+    wire.open(ecn=True)
+    wire.passes("client", 1, ACK, 1, DATA[:MSS], tos=ECT, ms=1)
+    wire.passes("server", 1, ACK, 1 + MSS, tos=ECT, ms=1)
+
+
+def ecn_on_what_is_sent_again(wire):
+    wire.open(ecn=True)
+    wire.sent("client", 1, ACK, 1, DATA[:MSS], tos=ECT, ms=1)
+    wire.sent("client", 1, ACK, 1, DATA[:MSS], tos=ECT, ms=300)
+
+
+def marked(wire):
+    """A mark arrives."""
+    wire.open(ecn=True)
+    wire.happens("sent", "client", wire.frame("client", 1, ACK, 1, DATA[:MSS], tos=ECT), 1)
+    wire.happens("delivered", "client", wire.frame("client", 1, ACK, 1, DATA[:MSS], tos=CE))
+
+
+def ecn_mark_not_echoed(wire):
+    marked(wire)
+    wire.passes("server", 1, ACK, 1 + MSS, ms=2)
+
+
+def ecn_echo_of_nothing(wire):
+    wire.open(ecn=True)
+    wire.passes("client", 1, ACK, 1, DATA[:MSS], tos=ECT, ms=1)
+    wire.passes("server", 1, ACK | ECE, 1 + MSS, ms=1)
+
+
+def ecn_cwr_for_nothing(wire):
+    wire.open(ecn=True)
+    wire.sent("client", 1, ACK | CWR, 1, DATA[:MSS], tos=ECT, ms=1)
+
+
 def resurrection(wire):
     wire.open()
     wire.sent("client", 1, RST)
@@ -398,6 +453,11 @@ BREAKS = {
     ack_volume: "ack_volume",
     rst_answers_rst: "rst",
     rst_with_any_number: "rst",
+    **dict.fromkeys(
+        (ecn_that_was_not_agreed_on, ecn_on_a_syn, ecn_on_an_ack, ecn_on_what_is_sent_again, ecn_mark_not_echoed, ecn_echo_of_nothing,
+         ecn_cwr_for_nothing),
+        "ecn",
+    ),
     resurrection: "resurrection",
 }
 

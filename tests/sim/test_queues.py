@@ -111,6 +111,16 @@ def test_pie_does_as_rfc_8033_says(seed, spread):
     assert counted["drops"]["early"] > 100 and counted["marks"]["early"] > 1
 
 
+def test_pie_leaves_a_burst_alone():
+    """For as long as it is told nothing is dropped, however long the queue; and again when all was calm for a while (section 4.3)."""
+    arrivals = arrivals_of(4, 4000, load=1.6, capable=0.0, quiet=0)
+    late = [(t + 20_000_000_000, Packet(p.index + 4000, p.size)) for t, p in arrivals]
+    reference = Pie()
+    reference.BURST = reference.allowance = 1_500_000_000
+    counted = compare(reference, {"kind": "pie", "burst": "1500ms"}, arrivals + late)
+    assert counted["drops"]["early"] > 100
+
+
 @pytest.mark.parametrize("limits", [{"packets": 12}, {"bytes": "9kB"}])
 def test_a_queue_with_a_limit_is_the_same_on_both_ways(limits):
     arrivals = arrivals_of(7, 2000)

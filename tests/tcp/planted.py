@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.planting import Bug, found, run_tests
 
 SENDING, RECOVERY = "tests/tcp/test_sack_sending.py", "tests/tcp/test_recovery.py"
+RACK, TLP, UNDO, PRR = (f"tests/tcp/test_{name}.py" for name in ("rack", "tlp", "undo", "prr"))
 BUGS = (
     Bug("lost-only-by-blocks", "usnet/tcp/recovery/scoreboard.pyx",  # IsLost counts blocks, and not bytes
         "if b.n - i >= DUPTHRESH or above > (DUPTHRESH - 1) * mss:", "if b.n - i >= DUPTHRESH:", (SENDING,)),
@@ -23,6 +24,24 @@ BUGS = (
     Bug("half-of-cwnd", "usnet/tcp/congestion/newreno.pyx",  # not of what is out (RFC 5681, equation 4)
         "    return flight // 2 if flight // 2 > 2 * cc.mss else 2 * cc.mss\n",
         "    return cc.cwnd // 2 if cc.cwnd // 2 > 2 * cc.mss else 2 * cc.mss\n", (RECOVERY,)),
+    Bug("no-reordering-window", "usnet/tcp/recovery/rack.pyx",  # what was overtaken is given up at once (RFC 8985, 6.2)
+        "    wnd = k.min_rtt // 4 * (1 + k.reo_wnd_steps)\n", "    wnd = 0\n", (RACK,)),
+    Bug("a-step-for-each-dsack", "usnet/tcp/recovery/rack.pyx",  # and not for a round of them
+        "    if dsack and not k.dsack_waits:\n", "    if dsack:\n", (RACK,)),
+    Bug("answer-too-soon-counts", "usnet/tcp/recovery/rack.pyx",  # RACK.rtt from the first copy's answer (RFC 8985, 6.2, step 2)
+        " or now - sent_at < k.min_rtt):\n", "):\n", (RACK,)),
+    Bug("lost-retransmission-unnoticed", "usnet/tcp/recovery/rack.pyx", "        b.resent[i].lost = 1\n", "        b.resent[i].lost = 0\n", (RACK,)),
+    Bug("timeout-gives-all-up", "usnet/tcp/recovery/episode.pyx",  # what was sent a moment ago too (RFC 8985, 6.3)
+        " below = flight_until(t, k, now - rtt)\n", " below = k.snd_max\n", (RACK,)),
+    Bug("probe-mends-unnoticed", "usnet/tcp/recovery/tlp.pyx",  # no reduction for a loss that a probe mended (RFC 8985, 7.4.2)
+        "        b.probe = 0\n        return True\n", "        b.probe = 0\n        return False\n", (TLP,)),
+    Bug("undo-by-one-dsack", "usnet/tcp/recovery/undo.pyx",  # of two segments that were sent again one is reported (RFC 3708)
+        "    return b.undo and b.undo_again == 0\n", "    return b.undo and 0 <= b.undo_again <= 1\n", (UNDO,)),
+    Bug("undo-twice", "usnet/tcp/recovery/undo.pyx", "    b.undo = 0\n    b.rack_advanced", "    b.undo = 1\n    b.rack_advanced", (UNDO,)),
+    Bug("frto-by-any-ack", "usnet/tcp/recovery/episode.pyx",  # the first ACK behind a timeout is to the retransmission (RFC 5682, 3.1)
+        "(v.original and b.frto == FRTO_NEW)", "v.original", (UNDO,)),
+    Bug("prr-forgets-what-left", "usnet/tcp/congestion/prr.pyx",  # prr_out (RFC 9937, section 5)
+        "// p.recover_fs) - p.out\n", "// p.recover_fs)\n", (PRR,)),
 )  # fmt: skip
 QUICK = ("lost-only-by-blocks", "reneging-unnoticed", "half-of-cwnd")     # those that `make test` plants
 

@@ -132,6 +132,21 @@ def test_one_that_is_lost_is_sent_again_in_segments_and_is_no_congestion(sack):
     assert lengths(tcp)[0] == (552 + 1025 + 1) // 2 - 40
 
 
+@pytest.mark.parametrize("sack", [False, True])
+def test_what_else_of_that_flight_arrives_finds_no_loss_any_more(sack):
+    """Its duplicate ACKs come for as long as the repair takes."""
+    tcp = searching(sack=sack)
+    start = 10 * BASE + 1
+    tcp.take()
+    before = tcp.snapshot()["cc"]["cwnd"]
+    for i in range(9):
+        more = f" <sack {start + 986}:{start + 986 + (i + 1) * BASE}>" if sack else ""
+        tcp.rx(f". 1:1(0) ack {start}{more}")
+    assert tcp.counters()["fast_retransmits"] == 0
+    assert tcp.snapshot()["cc"]["cwnd"] >= before
+    assert [s.seq for s in tcp.take() if s.seq < start + 986] == [start, start + BASE]
+
+
 def test_a_timeout_says_nothing_about_the_probe():
     tcp = searching()
     tcp.take()

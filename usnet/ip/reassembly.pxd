@@ -18,7 +18,7 @@ cdef struct reassembly:
     uint32_t total              # bytes above IP once the last fragment is here, else 0
     uint32_t timer
     uint8_t has_first
-    uint8_t congested           # some fragment carried CE: so does the datagram (RFC 3168, section 5.3)
+    uint8_t marks               # ECN fields of its fragments, a bit each (RFC 3168, section 5.3)
     uint8_t quote[8]            # the first bytes above IP, for the ICMP error
 
 cdef struct fragment_record:

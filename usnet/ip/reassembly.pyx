@@ -20,6 +20,8 @@ from usnet.wire.tcp cimport TCP_HLEN
 
 cdef enum:
     PER_SOURCE = 16             # datagrams of one source at once
+    UNMARKABLE = 1 << 0         # of reassembly.marks: Not-ECT
+    MARKED = 1 << 3             # ... CE
     MAX_PIECES = 8192           # fragments of one datagram; 65515 bytes cannot have more of 8 bytes
 
 
@@ -152,6 +154,9 @@ cdef int add(ip_state *ip, reassembly *a, const ipv4_repr *r, const uint8_t *l4,
     cdef uint32_t span = a.pieces.span
     cdef uint32_t chunks = a.pieces.n_chunks
     cdef int status
+    a.marks |= <uint8_t>(1 << (r.tos & 3))
+    if a.marks & MARKED and a.marks & UNMARKABLE:
+        return <int>DROP_FRAG_BAD       # a router cannot have marked some of what may not be marked (RFC 3168, section 5.3)
     if a.total != 0 and (end > a.total or (not r.more_fragments and end != a.total)):
         return <int>DROP_FRAG_BAD
     if not r.more_fragments and a.present.n > 0 and a.present.r[a.present.n - 1].end > end:
@@ -177,8 +182,6 @@ cdef int add(ip_state *ip, reassembly *a, const ipv4_repr *r, const uint8_t *l4,
         a.header = r[0]
         memset(a.quote, 0, 8)
         memcpy(a.quote, l4, 8 if n >= 8 else n)
-    if r.tos & 3 == 3:
-        a.congested = 1
     return -1
 
 
@@ -213,7 +216,7 @@ cdef uint32_t put_together(ip_state *ip, uint32_t index, ipv4_repr *r) noexcept 
     r.total_len = <uint16_t>(IPV4_HLEN + total)
     r.frag_offset = 0
     r.more_fragments = 0
-    if a.congested:
+    if a.marks & MARKED:
         r.tos |= 3
     ipv4_emit(ip.datagram - IPV4_HLEN, IPV4_HLEN, r)
     ip.counters.reassembled += 1

@@ -15,6 +15,7 @@ from usnet.backends.sim.network cimport FrameTap
 from usnet.lab.observe_side cimport Side
 from usnet.wire.observe cimport ACK, FIN, KIND_ARP, RST, SYN, Segment, kind_of, segment_at, segment_keep, sum_wrong
 
+from usnet.tcp.congestion.registry import name_of
 from usnet.wire.observe import KINDS, LAYERS
 
 MOST_TOLD = 5
@@ -37,6 +38,8 @@ RULES = {
     "fills a gap, or is a FIN (RFC 5681, 4.2)",
     "ack_volume": "pure ACKs answer arrivals or open the window: never more of them than that (RFC 5961, 7)",
     "rst": "a RST never answers a RST; its numbers are those of RFC 9293, 3.5.2",
+    "ecn": "ECN-capable is new data alone, where it was agreed on; ECE is sent from a mark until CWR, CWR once for a reduction "
+    "(RFC 3168, 6.1; RFC 9768)",
     "resurrection": "after a RST a connection sends nothing but RSTs, or a SYN with a fresh number (RFC 9293, 3.4.1)",
 }
 """The rules that an observer checks, by name."""
@@ -57,6 +60,12 @@ NAMES = (*KINDS, "syn", "synack", "fin", "rst", "data", "ack")
 def number_of(address):
     """Of "10.0.0.1/24", without its prefix."""
     return int(ipaddress.IPv4Address(address.split("/")[0]))
+
+
+def controller_of(host):
+    """Name of the congestion controller that a host's connections have; None where it has no stack."""
+    stack = getattr(host, "stack", None)
+    return None if stack is None else name_of(stack.core.configuration()["congestion"])
 
 
 cdef str text_of(uint64_t a):
@@ -80,6 +89,7 @@ cdef class Seen:
 
 cdef class Observer(FrameTap):
     """Call it with each Happening of a world's network (see Network.tap)."""
+    cdef readonly object exact          # hosts whose controllers want to know of each mark (RFC 8257)
     cdef readonly object nodelay        # hosts whose programs switch Nagle's rule off
     cdef readonly dict violations       # rule -> the first texts
     cdef readonly dict found            # rule -> how often
@@ -96,6 +106,7 @@ cdef class Observer(FrameTap):
 
     def __init__(self, world, nodelay=frozenset()):
         self.nodelay = nodelay
+        self.exact = frozenset(name for name, host in world.hosts.items() if controller_of(host) == "dctcp")
         self.violations, self.found, self.sides, self.seen = {}, {}, {}, {}
         self.past, self.watchers, self.data_arrivals, self.joined = [], [], [], []
         self.world = world

@@ -64,9 +64,16 @@ cdef class End:
     cdef int64_t burst                  # arrivals of all segments at it
     cdef bint answered                  # an ACK left at it
     cdef list told                      # what the peer reported of our stream: (start, end), sorted, disjoint
+    # ECN (observe_ecn)
+    cdef int64_t syn_sent               # AE, CWR and ECE of its SYN, and ACK
+    cdef int64_t syn_heard              # of the peer's
+    cdef bint slowed                    # something has, since it last sent CWR
+    cdef int64_t marked_at              # when data with CE arrived that no CWR has answered
+    cdef int64_t cleared_at             # when CWR did
     cdef int64_t head_at
     cdef int64_t head_again             # how often the segment at snd_una was sent again
     cdef int wrong(self, str rule, int64_t t, str text) except -1
+    cdef bint marks_exactly(self) except -1
     cdef bint both_stamp(self) noexcept
     cdef bint both_sack(self) noexcept
 

@@ -33,6 +33,7 @@ cdef class End:
         self.log, self.small, self.ahead, self.clipped, self.owed_full, self.unsaid, self.told = [], [], [], [], [], [], []
         self.iss = self.fin_at = self.last_tsval = self.reset_at = self.irs = self.peer_fin = self.last_at = self.asked_at = -1
         self.newest_tsval = self.ts_recent = self.owed_since = self.full_at = self.owed_now = self.burst_at = self.head_at = -1
+        self.syn_sent = self.syn_heard = self.marked_at = self.cleared_at = -1
         self.full_segment = 536
         self.owed_why = ""
         self.offers.mss = self.offers.wscale = self.peer_offers.mss = self.peer_offers.wscale = NOT_OFFERED
@@ -40,6 +41,10 @@ cdef class End:
     cdef int wrong(self, str rule, int64_t t, str text) except -1:
         self.observer.tell(rule, t, f"{self.name}: {text}")
         return 0
+
+    cdef bint marks_exactly(self) except -1:
+        """Whether its controller wants to know of each mark, and then echoes them as RFC 8257 has it."""
+        return self.host in self.observer.exact
 
     @property
     def offered(self):

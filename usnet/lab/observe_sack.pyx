@@ -28,6 +28,10 @@ cdef int sack_check(End e, int64_t t, Segment seg, const seen_options *o) except
         return 0
     for i in range(o.n_sack):
         blocks.append((unwrapped(e.rcv_nxt, o.sack[i][0], e.irs), unwrapped(e.rcv_nxt, o.sack[i][1], e.irs)))
+    if blocks and twice(blocks, acked):             # the first tells of what arrived twice (RFC 2883, section 4)
+        left, right = blocks.pop(0)
+        if not left < right or not within(merged([*e.ahead, (0, e.rcv_nxt)]), left, right, e.peer_fin):
+            e.wrong("sack", t, f"block {left}..{right} reports a duplicate of what never arrived")
     if blocks:
         held = merged([*e.ahead, (0, e.rcv_nxt)])   # of a burst more may be here than was when this ACK was made
         for left, right in blocks:
@@ -38,6 +42,13 @@ cdef int sack_check(End e, int64_t t, Segment seg, const seen_options *o) except
         if len(set(blocks)) != len(blocks):
             e.wrong("sack", t, "a block twice")
     return check_first(e, t, seg, blocks, acked)
+
+
+cdef bint twice(list blocks, int64_t acked) except -1:
+    """Whether the first block is a DSACK: below the ACK, or inside the second."""
+    cdef int64_t left, right
+    left, right = blocks[0]
+    return right <= acked or (len(blocks) > 1 and blocks[1][0] <= left and right <= blocks[1][1])
 
 
 cdef bint within(list held, int64_t left, int64_t right, int64_t fin) except -1:

@@ -2,6 +2,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.string cimport memcmp
 
+from usnet.lab.observe_ecn cimport ecn_check, ecn_learn
 from usnet.lab.observe_end cimport unwrapped
 from usnet.lab.observe_sack cimport (
     merged, sack_ahead, sack_arrives, sack_check, sack_check_again, sack_check_burst, sack_learn,
@@ -32,6 +33,12 @@ cdef int64_t shift_of(Side e, int flags, const seen_options *o) noexcept:
 
 cdef int64_t mss_of(const seen_options *o) noexcept:
     return o.mss if o.mss > 0 else 536
+
+
+cdef bint is_news(End e, Segment seg) noexcept:
+    """Of data: whether some of it is new, and in the window."""
+    cdef int64_t start = unwrapped(e.rcv_nxt, seg.seq + (seg.flags & SYN != 0), e.irs)
+    return start + seg.n > e.rcv_nxt and (e.edge == 0 or start < e.edge)
 
 
 cdef bint answers_one(Segment rst, list arrived) except -1:
@@ -69,6 +76,7 @@ cdef class Side(End):
         check_options(self, t, seg, &o)
         if flags & ACK:
             sack_check(self, t, seg, &o)
+        ecn_check(self, t, seg, start)
         if seg.n or flags & (SYN | FIN):
             data_leaves(self, t, seg, start)
         elif flags & ACK:
@@ -136,6 +144,7 @@ cdef class Side(End):
                 self.right = max(self.right, acked + window)
                 self.largest_window = max(self.largest_window, window)
                 sack_learn(self, seg, &o)
+        ecn_learn(self, t, seg, seg.n and is_news(self, seg))
         if seg.n or flags & FIN:
             data_arrives(self, t, seg)
         return 0

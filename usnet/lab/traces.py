@@ -24,7 +24,7 @@ def rates(kind: str, steps: int, seed: int) -> Iterator[int]:
     stop = 0
     for i in range(steps):
         number = draw(seed, 0, 1, i)
-        rate = min(max(rate * (85 + number % 36) // 100, low), high)       # up to 15 % down, or 20 % up
+        rate = min(max(rate * (83 + number % 36) // 100, low), high)       # up to 17 % down, or 18 % up
         if stop == 0 and draw(seed, 0, 2, i) % rare == 0:
             stop = 1 + draw(seed, 0, 3, i) % longest
         yield 0 if stop else rate

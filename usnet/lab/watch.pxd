@@ -27,6 +27,7 @@ cdef enum:                      # which rule: index of watcher.found, in the ord
 
 cdef struct past:               # of a connection, as it was at the last look
     uint32_t generation
+    uint32_t sacked             # bytes that its peer had reported
     tcb k
     uint32_t most_out[2]        # bytes in flight, at most: in this round trip, or two milliseconds, and in the one before
     int64_t turned              # ns: when this one began
@@ -45,7 +46,7 @@ cdef struct watched_stack:
     host *h
     past *seen                  # [capacity of tcbs]
     uint64_t rto_count          # counters at the last look
-    uint64_t fast_retransmits
+    uint64_t episodes           # recoveries, losses that probes mended, and those of either that were taken back
 
 cdef struct watcher:
     watched_stack stacks[32]

@@ -9,7 +9,10 @@ from usnet.backends.sim.pair cimport Direction
 from usnet.backends.sim.scheduler cimport clock_ceil, clock_floor
 from usnet.memory.arena cimport NONE
 from usnet.sockets.host cimport Stack
+from usnet.tcp.counters cimport tcp_counters
 from usnet.tcp.ecn cimport ECN_CWR
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK
+from usnet.tcp.recovery.resent cimport board_flight
 from usnet.tcp.recovery.scoreboard cimport board_pipe
 from usnet.tcp.state cimport board_at, tcb_live, tcb_seen
 from usnet.tcp.tcb cimport (
@@ -54,7 +57,8 @@ RULES = {
     "RFC 6675, 5; RFC 3168, 6.1.2)",
     "rto": "the timeout lies between its limits and never comes early (RFC 6298, 2)",
     "rtt": "no round trip is measured that is shorter than the path (RFC 6298, 3)",
-    "backoff": "a timeout sends one segment, and the next one comes no sooner than twice as late, up to its limit (RFC 6298, 5.4 to 5.6; RFC 2525, 2.14)",
+    "backoff": "a timeout sends one segment, and the next one comes no sooner than twice as late, up to its limit "
+    "(RFC 6298, 5.4 to 5.6; RFC 2525, 2.14)",
     "unused_window": "a window of which less than half is used does not grow (RFC 7661, 4.1; RFC 9438, 5.8)",
 }
 """The rules that Watch checks, by name."""
@@ -150,6 +154,22 @@ cdef void check_queues(watcher *w, uint32_t n, uint32_t c, const tcb *k, const t
         tell(w, WATCH_SILENT_WINDOW, n, c, promised(k), free_, now)
 
 
+cdef inline uint64_t episodes_of(const tcp_counters *n) noexcept nogil:
+    return (n.fast_retransmits + n.loss_probe_recoveries + n.dsack_undos + n.full_undos + n.partial_undos + n.loss_undos)
+
+
+cdef int64_t in_flight(watched_stack *x, const tcb *k) noexcept nogil:
+    if k.board == NONE:
+        return ahead(k.snd_max, k.snd_una)
+    if k.timed & FLIGHT_RACK:
+        return board_flight(board_at(&x.s.tcp, k), k.snd_una, k.snd_max)
+    return board_pipe(board_at(&x.s.tcp, k), k.snd_una, k.snd_max, k.mss)
+
+
+cdef inline uint32_t sacked_of(watched_stack *x, const tcb *k) noexcept nogil:
+    return board_at(&x.s.tcp, k).sacked if k.board != NONE else 0
+
+
 cdef int64_t most_out(past *p, const tcb *k, const tcb *was, int64_t now) noexcept nogil:
     """Bytes that were in flight at once, in the last round trip or two."""
     cdef int64_t trip = k.srtt if k.srtt > TWO_MS else TWO_MS
@@ -161,30 +181,34 @@ cdef int64_t most_out(past *p, const tcb *k, const tcb *was, int64_t now) noexce
     return p.most_out[0] if p.most_out[0] > p.most_out[1] else p.most_out[1]
 
 
-cdef void check_cwnd(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb *was, bint calm, int64_t now) noexcept nogil:
-    """calm: no recovery began and no timeout struck in this stack since the last look."""
+cdef void check_cwnd(watcher *w, uint32_t n, uint32_t c, const tcb *k, const past *p, bint calm, int64_t now) noexcept nogil:
+    """calm: no recovery began, none was taken back, and no timeout struck in this stack since the last look. p: what it was; NULL."""
     cdef watched_stack *x = &w.stacks[n]
     cdef int64_t acked, grown, flight, most, used
+    cdef const tcb *was = &p.k if p != NULL else NULL
     if k.state < TCPS_ESTABLISHED or k.state == TCPS_TIME_WAIT or was == NULL or was.state < TCPS_ESTABLISHED:
         return
     if k.cc.cwnd < k.cc.mss or k.cc.ssthresh < 2 * k.cc.mss:
         tell(w, WATCH_CWND, n, c, k.cc.cwnd, k.cc.ssthresh, now)
     used = most_out(&x.seen[c], k, was, now)
     acked = ahead(k.snd_una, was.snd_una)
+    most = acked + sacked_of(x, k) - p.sacked           # reported or acknowledged for the first time
+    acked = most if most > acked else acked
     grown = <int64_t>k.cc.cwnd - was.cc.cwnd
     most = k.cc.mss if was.cc.cwnd >= was.cc.ssthresh and acked < k.cc.mss else acked      # in congestion avoidance a segment for a window's worth
     if calm and not (k.flags | was.flags) & TF_RECOVERY and grown > most:
         tell(w, WATCH_CWND, n, c, grown, most, now)
     if calm and grown > 0 and not (k.flags | was.flags) & TF_RECOVERY and 2 * used + 4 * <int64_t>k.cc.mss < was.cc.cwnd:
         tell(w, WATCH_UNUSED, n, c, used, was.cc.cwnd, now)
-    if calm and k.cc.ssthresh < was.cc.ssthresh and not (k.ecn & ECN_CWR and (not was.ecn & ECN_CWR or k.cwr_high != was.cwr_high)):
+    # A slow start may end by itself (RFC 9406)
+    if (calm and k.cc.ssthresh < was.cc.ssthresh and k.cc.ssthresh < was.cc.cwnd
+            and not (k.ecn & ECN_CWR and (not was.ecn & ECN_CWR or k.cwr_high != was.cwr_high))):
         tell(w, WATCH_REDUCTION, n, c, k.cc.ssthresh, was.cc.ssthresh, now)
-    if k.backoff > was.backoff and not (k.flags | was.flags) & TF_PROBE and acked == 0 and k.cc.cwnd > k.cc.mss:
+    most = k.cc.mss + (in_flight(x, k) if k.timed & FLIGHT_RACK else 0)
+    if k.backoff > was.backoff and not (k.flags | was.flags) & TF_PROBE and acked == 0 and k.cc.cwnd > most:
         tell(w, WATCH_REDUCTION, n, c, k.cc.cwnd, k.cc.mss, now)
     if ahead(k.snd_max, was.snd_max) > 1:
-        flight = ahead(k.snd_max, k.snd_una)
-        if k.board != NONE:
-            flight = board_pipe(board_at(&x.s.tcp, k), k.snd_una, k.snd_max, k.mss)
+        flight = in_flight(x, k)
         most = (k.cc.cwnd if k.cc.cwnd > was.cc.cwnd else was.cc.cwnd) + 2 * <int64_t>k.mss + 1
         if flight > most:
             tell(w, WATCH_CWND, n, c, flight, most, now)
@@ -208,7 +232,8 @@ cdef void check_rto(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb 
         tell(w, WATCH_RTO, n, c, k.rto, x.s.tcp.config.rto_max, now)
     if was != NULL and k.backoff > was.backoff and was.deadline[T_REXMT] > clock:
         tell(w, WATCH_RTO, n, c, clock, was.deadline[T_REXMT], now)
-    if was != NULL and k.backoff > was.backoff and was.state >= TCPS_ESTABLISHED and not (k.flags | was.flags) & TF_PROBE and k.snd_una == was.snd_una:
+    if (was != NULL and k.backoff > was.backoff and was.state >= TCPS_ESTABLISHED and k.snd_una == was.snd_una
+            and not (k.flags | was.flags) & TF_PROBE):
         check_timeout(w, n, c, k, was, clock, now)
     floor = w.least[0] + w.least[1]
     if k.min_rtt and k.min_rtt < floor - x.h.granularity:
@@ -221,7 +246,7 @@ cdef void look_at(watcher *w, uint32_t n, int64_t now) noexcept nogil:
     cdef tcb room
     cdef const tcb *k
     cdef tcb *was
-    cdef bint calm = x.rto_count == x.s.tcp.counters.rto_count and x.fast_retransmits == x.s.tcp.counters.fast_retransmits
+    cdef bint calm = x.rto_count == x.s.tcp.counters.rto_count and x.episodes == episodes_of(&x.s.tcp.counters)
     for c in range(x.s.tcp.records.used):
         if not tcb_live(&x.s.tcp, c):
             continue
@@ -235,16 +260,17 @@ cdef void look_at(watcher *w, uint32_t n, int64_t now) noexcept nogil:
             check_timer(w, n, c, k, now)
             check_numbers(w, n, c, k, was, now)
             check_queues(w, n, c, k, was, now)
-            check_cwnd(w, n, c, k, was, calm, now)
+            check_cwnd(w, n, c, k, &x.seen[c] if was != NULL else NULL, calm, now)
             check_rto(w, n, c, k, was, now)
         if x.seen[c].generation != x.s.tcp.records.generation[c]:
             x.seen[c].most_out[0] = x.seen[c].most_out[1] = 0
         x.seen[c].generation = x.s.tcp.records.generation[c]
+        x.seen[c].sacked = sacked_of(x, k)
         x.seen[c].k = k[0]
     if chunks > x.s.chunks.heads.live or gaps != x.s.tcp.ooos.live or boards != x.s.tcp.boards.live:
         w.found[WATCH_MEMORY] += 1
     x.rto_count = x.s.tcp.counters.rto_count
-    x.fast_retransmits = x.s.tcp.counters.fast_retransmits
+    x.episodes = episodes_of(&x.s.tcp.counters)
 
 
 cdef void look(void *ctx, int64_t now) noexcept nogil:

@@ -9,7 +9,9 @@ from usnet.tcp.pacing cimport pacer_at, pacing_rate
 from usnet.tcp.accecn cimport accecn, accecn_at
 from usnet.tcp.ecn cimport ECN_ACCECN, ECN_CWR, ECN_RFC3168, ECN_SEEN
 from usnet.tcp.mtu cimport mtu_of
-from usnet.tcp.recovery.scoreboard cimport board_below, board_lost, scoreboard
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK
+from usnet.tcp.recovery.resent cimport board_lost_out, board_resent_out
+from usnet.tcp.recovery.scoreboard cimport CA_CWR, CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY, board_below, board_lost, scoreboard
 from usnet.tcp.segment cimport segment_our_mss
 from usnet.tcp.state cimport board_at, listener, listener_at, tcb_seen, tcp_state
 from usnet.tcp.tcb cimport (
@@ -25,11 +27,6 @@ cdef enum:
     NO_SSTHRESH = 0x7fffffff
     DUPLICATES = 3              # duplicate ACKs that mean a loss
     NOT_MEASURED = 0xffffffff
-    CA_OPEN = 0
-    CA_DISORDER = 1
-    CA_CWR = 2
-    CA_RECOVERY = 3
-    CA_LOSS = 4
 
 
 cdef uint8_t linux_state(uint8_t state) noexcept nogil:
@@ -92,11 +89,14 @@ cdef void windows_of(tcp_state *t, const tcb *k, tcp_info *info) noexcept nogil:
     info.rcv_space = k.rcvbuf
     info.snd_cwnd = k.cc.cwnd // mss
     info.snd_ssthresh = k.cc.ssthresh // mss if k.cc.ssthresh and k.cc.ssthresh < WINDOW_LIMIT else NO_SSTHRESH
-    info.reordering = DUPLICATES
+    info.reordering = k.reordering if k.reordering > DUPLICATES else DUPLICATES
+    info.reord_seen = k.reord_seen
 
 
-cdef uint8_t phase_of(const tcb *k) noexcept nogil:
+cdef uint8_t phase_of(tcp_state *t, const tcb *k) noexcept nogil:
     """Linux's enum tcp_ca_state."""
+    if k.timed & FLIGHT_RACK:
+        return board_at(t, k).ca_state if k.board != NONE else CA_OPEN
     if k.flags & TF_RECOVERY:
         return CA_RECOVERY
     if k.ecn & ECN_CWR and k.snd_una != k.snd_max:
@@ -124,6 +124,10 @@ cdef void losses_of(tcp_state *t, const tcb *k, tcp_info *info) noexcept nogil:
         return
     b = board_at(t, k)
     info.sacked = segments(k, b.sacked)
+    if k.timed & FLIGHT_RACK:
+        info.lost = segments(k, board_lost_out(b, k.snd_una, k.snd_max))
+        info.retrans = segments(k, board_resent_out(b, k.snd_una, k.snd_max))
+        return
     below = k.snd_max if info.ca_state == CA_LOSS else board_lost(b, k.snd_una, k.mss)
     info.lost = segments(k, below - k.snd_una - board_below(b, below))
     below = k.snd_nxt if info.ca_state == CA_LOSS else b.high_rxt
@@ -193,7 +197,7 @@ cdef void tcp_info_of(tcp_state *t, uint32_t c, int64_t now, tcp_info *info) noe
         info.unacked = q.n_ready
         info.sacked = q.backlog
         return
-    info.ca_state = phase_of(k)
+    info.ca_state = phase_of(t, k)
     info.retransmits = 0 if k.flags & TF_PROBE else k.unanswered
     info.probes = k.unanswered if k.flags & TF_PROBE else 0
     info.backoff = k.backoff

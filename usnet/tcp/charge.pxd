@@ -14,6 +14,8 @@ cdef uint32_t charge_goal(const tcb *k) noexcept nogil
 cdef uint32_t charge_take(tcp_state *t, const tcb *k, aside *a, uint32_t n) noexcept nogil
 # Bytes from snd_nxt to the end of the frame that it lies in.
 cdef uint32_t charge_frame(tcp_state *t, const tcb *k) noexcept nogil
+# Of `room` bytes behind snd_nxt that may leave now: where the first of Linux's large frames would end, whose last segment has PSH. snd_nxt: nowhere.
+cdef uint32_t charge_burst_end(tcp_state *t, const tcb *k, uint32_t room) noexcept nogil
 # After an ACK: the buffer of a connection that fills neither it nor cwnd grows with cwnd.
 cdef void charge_grow(tcp_state *t, tcb *k) noexcept nogil
 

@@ -8,6 +8,7 @@ from usnet.tcp.tables cimport tcp_notify
 from usnet.tcp.tcb cimport TF_ASIDE, TF_MARKS, tcb
 
 cdef enum:
+    BURST_MOST = 65536                  # bytes of a large frame
     MOST = 65216                # bytes of a large frame: 65,536 less the headers
     SMALL_WINDOW = 536          # up to here the whole window counts
     LEAST_SEGMENTS = 10         # that a buffer holds twice over (RFC 6928)
@@ -62,3 +63,27 @@ cdef void charge_grow(tcp_state *t, tcb *k) noexcept nogil:
     if wanted > k.sndbuf:
         k.sndbuf = <uint32_t>wanted
         tcp_notify(t, k)                    # it may be writable now
+
+
+cdef uint32_t charge_burst_end(tcp_state *t, const tcb *k, uint32_t room) noexcept nogil:
+    """Of `room` bytes behind snd_nxt that may leave now: where the first of Linux's large frames would end, which has at most half of cwnd, what a
+    millisecond brings at the pace of cwnd and, on short ways, more, and never fewer than push_bursts segments. snd_nxt: there would be none."""
+    cdef uint64_t segments = k.cc.cwnd // k.mss // 2, rtt = <uint64_t>k.srtt // 1000
+    cdef uint64_t bytes_ = BURST_MOST
+    cdef uint64_t shift = <uint64_t>k.min_rtt // 512000
+    if rtt:
+        bytes_ = <uint64_t>k.cc.cwnd * (2000 if k.cc.cwnd < k.cc.ssthresh // 2 else 1200) // rtt
+        if shift < 32:
+            bytes_ += BURST_MOST >> shift
+        if bytes_ > BURST_MOST:
+            bytes_ = BURST_MOST
+    bytes_ //= k.mss
+    if bytes_ < t.config.push_bursts:
+        bytes_ = t.config.push_bursts
+    if bytes_ < segments:
+        segments = bytes_
+    if t.config.charged_buffers and k.flags & TF_ASIDE:
+        room = min(room, charge_frame(t, k))
+    if room // k.mss < segments:
+        segments = room // k.mss
+    return k.snd_nxt + <uint32_t>segments * k.mss if segments > 1 else k.snd_nxt

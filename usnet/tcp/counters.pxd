@@ -25,6 +25,15 @@ cdef struct tcp_counters:
     uint64_t ecn_ce             # segments with text that arrived with CE, where ECN was agreed on
     uint64_t ecn_rcwnd          # times that marks reduced cwnd
     uint64_t rescues            # retransmissions by rule 4 of RFC 6675's NextSeg
+    uint64_t loss_probes        # tail loss probes sent (RFC 8985); Linux's TCPLossProbes
+    uint64_t loss_probe_recoveries      # losses that one mended (TCPLossProbeRecovery)
+    uint64_t lost_retransmits   # retransmissions found to be lost (TCPLostRetransmit)
+    uint64_t sack_reorders      # arrivals of what had been overtaken (TCPSACKReorder)
+    uint64_t dsack_undos        # reductions taken back since all that was sent again had arrived twice (TCPDSACKUndo)
+    uint64_t full_undos         # ... since the ACK that ended the recovery, or an earlier one, was of the first copy (TCPFullUndo)
+    uint64_t partial_undos      # (TCPPartialUndo)
+    uint64_t loss_undos         # timeouts taken back (TCPLossUndo)
+    uint64_t spurious_rtos      # ... by F-RTO (TCPSpuriousRTOs)
     uint64_t acks_out           # pure ACKs
     uint64_t rsts_out
     uint64_t rsts_in

@@ -20,7 +20,8 @@ from usnet.tcp.mtu cimport mtu_acked
 from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
 from usnet.tcp.receive cimport receive_text
 from usnet.tcp.congestion.rates cimport rates_acked, rates_before, rates_then
-from usnet.tcp.recovery.flight cimport FLIGHT_RATES
+from usnet.tcp.recovery.episode cimport episode_ack
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK, FLIGHT_RATES
 from usnet.tcp.recovery.newreno cimport recovery_ack, recovery_dupack
 from usnet.tcp.recovery.sack cimport sack_ack, sack_dupack
 from usnet.tcp.segment cimport segment_refuse
@@ -241,8 +242,12 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
             t.counters.dupacks_in += 1
             if not k.flags & TF_SACK:
                 recovery_dupack(t, c, now)
-        if k.flags & TF_SACK and r.options & TCPO_SACK:
+        if k.timed & FLIGHT_RACK:
+            episode_ack(t, c, r, 0, tcp_flight(k), text_len(s) == 0 and not window_changed, now)
+        elif k.flags & TF_SACK and r.options & TCPO_SACK:
             sack_dupack(t, c, r, now)
+    elif k.timed & FLIGHT_RACK:
+        episode_ack(t, c, r, 0, tcp_flight(k), False, now)
     elif k.flags & TF_SACK and r.options & TCPO_SACK:
         sack_dupack(t, c, r, now)           # overtaken; what it reports arrived all the same
     if k.snd_wnd == 0:

@@ -15,6 +15,8 @@ cdef int tcp_resend_first(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 cdef int tcp_resend_until(tcp_state *t, uint32_t c, uint32_t end, int64_t now) noexcept nogil
 # One byte into a closed window (RFC 9293, 3.8.6.1), or what a small window takes.
 cdef void tcp_send_probe(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
+# A tail loss probe (RFC 8985, 7.3): a segment of new data whatever cwnd says, else the last one again. False: nothing left.
+cdef bint tcp_send_loss_probe(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 # A keepalive probe: an empty segment from before the window (RFC 9293, 3.8.4).
 cdef void tcp_send_keepalive(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 

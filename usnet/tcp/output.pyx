@@ -1,18 +1,20 @@
 """The sender. Sequence space: the send queue's front byte is snd_una once the SYN is acknowledged; a FIN takes the number behind the last byte."""
 from libc.errno cimport EAGAIN, EALREADY, ECONNABORTED, EHOSTUNREACH, ENETUNREACH
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from usnet.memory.arena cimport NONE
 from usnet.tcp.aside cimport marks_end_at, marks_room, marks_sent
 from usnet.tcp.blocks cimport blocks_due, blocks_fit
-from usnet.tcp.charge cimport charge_frame, charge_grow
+from usnet.tcp.charge cimport charge_burst_end, charge_grow
 from usnet.tcp.chrono cimport chrono_begin, chrono_output
 from usnet.tcp.congestion.ops cimport CC_FAILED, CC_FALLIBLE, CC_PACER, cc_table
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
 from usnet.tcp.mtu cimport mtu_probe_begin, mtu_probe_due, mtu_probe_undone
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK
+from usnet.tcp.recovery.resent cimport board_flight, resent_next
+from usnet.tcp.recovery.tlp cimport tlp_sent
 from usnet.tcp.recovery.scoreboard cimport (
-    board_below, board_hole, board_last_hole, board_lost, board_pipe, board_room, board_skip, board_top, scoreboard,
-)
+    board_below, board_hole, board_last_hole, board_lost, board_pipe, board_room, board_skip, board_top, scoreboard)
 from usnet.tcp.output cimport tcp_corked, tcp_want_output
 from usnet.tcp.pacing cimport pacing_room, pacing_sent
 from usnet.tcp.plain cimport send_plain
@@ -20,18 +22,18 @@ from usnet.tcp.sent cimport note_acked, note_new, note_sent
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
-    T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ASIDE, TF_ACK_NOW,
+    T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ACK_NOW,
     TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_NODELAY, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_UNPUSHED,
     TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
 from usnet.tcp.teardown cimport tcp_end_reset
 from usnet.tcp.urgent cimport urgent_pointer
 from usnet.tcp.timers cimport tcb_arm, tcp_arm, tcp_patience, tcp_rto
+from usnet.tcp.worth cimport tail_may_go, worth_sending
 from usnet.wire.seq cimport seq_gt, seq_lt, seq_max
 from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH, TH_URG
 
 cdef enum:
-    BURST_MOST = 65536                  # bytes of a large frame
     CORK_LIMIT = 200000000              # ns that TCP_CORK holds data back while nothing is out, as in Linux
 
 
@@ -39,7 +41,10 @@ cdef uint32_t send_window(tcp_state *t, const tcb *k) noexcept nogil:
     """Bytes behind snd_una that may be out: the smaller of the peer's window and ours, with limited transmit (RFC 3042). What the peer has reported
     has left the network; in a recovery the pipe says what is in it (RFC 6675, steps 3 and C)."""
     cdef uint32_t cwnd = k.cc.cwnd, pipe
-    if k.board != NONE and k.flags & TF_RECOVERY:
+    if k.board != NONE and k.timed & FLIGHT_RACK:
+        pipe = board_flight(board_at(t, k), k.snd_una, k.snd_max)
+        cwnd = k.snd_nxt - k.snd_una + (cwnd - pipe if cwnd > pipe else 0)
+    elif k.board != NONE and k.flags & TF_RECOVERY:
         pipe = board_pipe(board_at(t, k), k.snd_una, k.snd_max, k.mss)
         cwnd = k.snd_nxt - k.snd_una + (cwnd - pipe if cwnd >= pipe + k.mss else 0)
     elif k.board != NONE:
@@ -47,46 +52,6 @@ cdef uint32_t send_window(tcp_state *t, const tcb *k) noexcept nogil:
     elif k.dupacks and not (k.flags & TF_RECOVERY):
         cwnd += (k.dupacks if k.dupacks < 2 else 2) * <uint32_t>k.mss
     return cwnd if cwnd < k.snd_wnd else k.snd_wnd
-
-
-cdef inline bint tail_may_go(const tcb *k) noexcept nogil:
-    """Whether a last segment that is not full may follow others that are out."""
-    return k.flags & TF_FIN_QUEUED or (k.flags & TF_NODELAY and not tcp_corked(k))
-
-
-cdef inline bint worth_sending(const tcb *k, uint32_t n, uint32_t left) noexcept nogil:
-    """Whether n bytes, of `left` that wait, make a segment: RFC 9293, 3.8.6.2.1 (silly windows) and 3.7.4 (Nagle), and TCP_CORK."""
-    if n >= k.mss or k.flags & TF_FORCE or seq_lt(k.snd_nxt, k.snd_max):
-        return n > 0
-    if n == 0:
-        return False
-    if n == left and (tail_may_go(k) or (k.snd_nxt == k.snd_una and not tcp_corked(k))):
-        return True
-    return n >= k.max_window // 2 and n < left     # the window, not the data, is what is small
-
-
-cdef uint32_t burst_end(tcp_state *t, const tcb *k, uint32_t room) noexcept nogil:
-    """Of `room` bytes behind snd_nxt that may leave now: where the first of Linux's large frames would end, which has at most half of cwnd, what a
-    millisecond brings at the pace of cwnd and, on short ways, more, and never fewer than push_bursts segments. snd_nxt: there would be none."""
-    cdef uint64_t segments = k.cc.cwnd // k.mss // 2, rtt = <uint64_t>k.srtt // 1000
-    cdef uint64_t bytes_ = BURST_MOST
-    cdef uint64_t shift = <uint64_t>k.min_rtt // 512000
-    if rtt:
-        bytes_ = <uint64_t>k.cc.cwnd * (2000 if k.cc.cwnd < k.cc.ssthresh // 2 else 1200) // rtt
-        if shift < 32:
-            bytes_ += BURST_MOST >> shift
-        if bytes_ > BURST_MOST:
-            bytes_ = BURST_MOST
-    bytes_ //= k.mss
-    if bytes_ < t.config.push_bursts:
-        bytes_ = t.config.push_bursts
-    if bytes_ < segments:
-        segments = bytes_
-    if t.config.charged_buffers and k.flags & TF_ASIDE:
-        room = min(room, charge_frame(t, k))
-    if room // k.mss < segments:
-        segments = room // k.mss
-    return k.snd_nxt + <uint32_t>segments * k.mss if segments > 1 else k.snd_nxt
 
 
 cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, bint push, int64_t now) noexcept nogil:
@@ -279,7 +244,7 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
             if n == 0:
                 break
         if t.config.push_bursts and not again and burst == k.snd_nxt:
-            burst = burst_end(t, k, n)
+            burst = charge_burst_end(t, k, n)
         if n > k.mss:
             n = k.mss if again else one_frame(t, k, n, left, now)
         if again:
@@ -395,6 +360,39 @@ cdef int resend_holes(tcp_state *t, uint32_t c, bint doubtful, int64_t now) noex
     return 0
 
 
+cdef int resend_lost(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    """What recovery/rack has given up, the first first, while the window has room; but not while F-RTO tries new data. 0 or -EAGAIN."""
+    cdef tcb *k = tcb_at(t, c)
+    cdef scoreboard *b = board_at(t, k)
+    cdef uint32_t pipe = board_flight(b, k.snd_una, k.snd_max), seq = 0, n
+    while not b.hold:
+        n = resent_next(b, k.snd_una, k.snd_max, k.mss, &seq)
+        if n == 0 or pipe + n > k.cc.cwnd or (k.cc.wants & CC_PACER and pacing_room(t, k, n, now) == 0):
+            return 0
+        if resend_hole(t, c, seq, &n, now):
+            return -EAGAIN
+        if n == 0:
+            return 0
+        pipe += n
+    return 0
+
+
+cdef bint tcp_send_loss_probe(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+    cdef tcb *k = tcb_at(t, c)
+    cdef uint32_t out = k.snd_max - k.snd_una, n = k.snd.span - out if k.snd.span > out else 0, seq = k.last_seq
+    n = k.mss if n > k.mss else n
+    if n and k.snd_nxt == k.snd_max and out + n <= k.snd_wnd:
+        if send_one(t, c, k.snd_nxt, n, False, now):
+            return False
+        k.snd_nxt = k.snd_max
+        return True
+    seq = seq_max(seq + (k.snd_max - seq - 1) // k.mss * k.mss, k.snd_una)         # of a large frame its last segment
+    if k.flags & TF_FIN_SENT and k.snd_max - seq == 1:      # a FIN alone: with what lies before it the peer has more to report
+        seq -= k.mss if seq - k.snd_una > k.mss else seq - k.snd_una
+    n = k.snd_max - seq
+    return resend_hole(t, c, seq, &n, now) == 0 and n > 0
+
+
 cdef int resend_entry(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     """The first segment, which opens a recovery; with SACK the timer counts from here (RFC 6675, section 6). 0 or -EAGAIN."""
     cdef tcb *k = tcb_at(t, c)
@@ -428,6 +426,15 @@ cdef int tcp_ack_now(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     return 0
 
 
+cdef inline int output_timed(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nogil:
+    """output_data(), and the tail loss probe behind what is new."""
+    cdef uint32_t before = k.snd_max
+    cdef int status = output_fin(t, c, k, now) if has_fin(t, k) else output_data(t, c, now)
+    if k.snd_max != before and k.timed & FLIGHT_RACK:
+        tlp_sent(t, k, now)
+    return status
+
+
 cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef int status = 0
@@ -436,7 +443,7 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         tcp_end_reset(t, c, ECONNABORTED, now)  # what it was, the application finds out from the controller
         return 0
     if k.state == TCPS_ESTABLISHED and not k.flags & (TF_REXMT_NOW | TF_RECOVERY | TF_ACK_NOW) and (not k.flags & TF_DELACK or k.deadline[T_DELACK]):
-        return 0 if has_none(t, k) else output_data(t, c, now)      # nothing else is due
+        return 0 if has_none(t, k) else output_timed(t, c, k, now)      # nothing else is due
     if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:
         status = output_syn(t, c, now)
         if status or k.state == TCPS_SYN_SENT:
@@ -447,10 +454,10 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         return -EAGAIN
     repair = k.board != NONE and k.flags & TF_RECOVERY
     if repair:
-        status = resend_holes(t, c, False, now)
+        status = resend_lost(t, c, now) if k.timed & FLIGHT_RACK else resend_holes(t, c, False, now)
     if status == 0 and not has_none(t, k) and (k.state != TCPS_SYN_RECEIVED or k.fastopen & TFO_PASSIVE):
-        status = output_fin(t, c, k, now) if has_fin(t, k) else output_data(t, c, now)
-    if status == 0 and repair:
+        status = output_timed(t, c, k, now)
+    if status == 0 and repair and not k.timed & FLIGHT_RACK:
         status = resend_holes(t, c, True, now)
     if status == 0 and k.flags & TF_ACK_NOW:
         if t.config.fin_again and k.flags & TF_FIN_SENT and k.snd_una != k.snd_max and k.snd_nxt == k.snd_max:

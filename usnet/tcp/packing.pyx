@@ -7,6 +7,7 @@ from usnet.memory.pieces cimport queue_init
 from usnet.memory.wheel cimport wheel_deadline
 from usnet.tcp.autotune cimport autotune_half
 from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_table
+from usnet.tcp.recovery.flight cimport FLIGHT_HELD
 from usnet.tcp.record cimport (
     REST_ACTIVE, REST_KEEP, REST_LATER, REST_LINGER, REST_PASSIVE, REST_QUICK, REST_RECOVER, REST_STATE, history, record, tally, terms,
 )
@@ -39,7 +40,7 @@ cdef void terms_of(const tcb *k, terms *m) noexcept nogil:
     m.uto = k.uto
     m.ecn = k.ecn
     m.locked = k.locked
-    m.timed = k.timed
+    m.timed = k.timed & ~<uint8_t>FLIGHT_HELD
 
 
 cdef void take_terms(const terms *m, tcb *k) noexcept nogil:
@@ -147,6 +148,10 @@ cdef void tell(const tcb *k, history *h) noexcept nogil:
     h.rwnd_limited = k.rwnd_limited
     h.sndbuf_limited = k.sndbuf_limited
     h.dsacks = k.dsacks
+    h.reord_seen = k.reord_seen
+    h.reordering = k.reordering
+    h.reo_wnd_steps = k.reo_wnd_steps
+    h.reo_wnd_persist = k.reo_wnd_persist
     h.ooo_segs = k.ooo_segs
     h.total_rto = k.total_rto
     h.delivered_ce = k.delivered_ce
@@ -174,6 +179,10 @@ cdef void remember(const history *h, tcb *k) noexcept nogil:
     k.rwnd_limited = h.rwnd_limited
     k.sndbuf_limited = h.sndbuf_limited
     k.dsacks = h.dsacks
+    k.reord_seen = h.reord_seen
+    k.reordering = h.reordering
+    k.reo_wnd_steps = h.reo_wnd_steps
+    k.reo_wnd_persist = h.reo_wnd_persist
     k.ooo_segs = h.ooo_segs
     k.total_rto = h.total_rto
     k.delivered_ce = h.delivered_ce

@@ -113,6 +113,10 @@ cdef struct history:
     int64_t rwnd_limited
     int64_t sndbuf_limited
     uint32_t dsacks
+    uint32_t reord_seen
+    uint16_t reordering
+    uint8_t reo_wnd_steps
+    uint8_t reo_wnd_persist
     uint32_t ooo_segs
     uint32_t total_rto
     uint32_t delivered_ce

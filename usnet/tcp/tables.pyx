@@ -14,10 +14,10 @@ from usnet.memory.pieces cimport piece_pool, queue_chained, queue_clear, queue_i
 from usnet.memory.random cimport rng, rng_below, rng_u64
 from usnet.memory.ranges cimport ranges
 from usnet.memory.wheel cimport wheel, wheel_cancel
+from usnet.tcp.autotune cimport autotune_half
 from usnet.tcp.congestion.choice cimport cc_over
 from usnet.tcp.congestion.hystart cimport HYSTART_CUBIC
 from usnet.tcp.congestion.ops cimport CC_BLOCK, CC_CUBIC
-from usnet.tcp.autotune cimport autotune_half
 from usnet.tcp.cookies cimport COOKIE_FULL
 from usnet.tcp.fast cimport FASTOPEN_CLIENT, fast_free, fast_init, fast_reset
 from usnet.tcp.fastopen cimport fastopen_over
@@ -29,11 +29,9 @@ from usnet.tcp.aside cimport aside_drop, aside_need, asides_free, asides_init, a
 from usnet.tcp.pacing cimport pacer, pacing_give
 from usnet.tcp.signature cimport MAX_SIGNERS, signature_free, signer
 from usnet.tcp.state cimport (
-    listener, record_at, rest_free, rest_init, rest_reset, tcb_at, tcb_awake, tcb_begin, tcb_finish, tcp_config, tcp_state, terms_at,
+    RECOVERY_RACK, listener, record_at, rest_free, rest_init, rest_reset, tcb_at, tcb_awake, tcb_begin, tcb_finish, tcp_config, tcp_state, terms_at,
 )
-from usnet.tcp.tcb cimport (
-    TCPS_LISTEN, TCPS_TIME_WAIT, TF_BOUND, TF_HASHED, TF_KEEPALIVE, TF_REUSE, TF_REUSEPORT, TF_TIMESTAMPS, tcb,
-)
+from usnet.tcp.tcb cimport TCPS_LISTEN, TCPS_TIME_WAIT, TF_BOUND, TF_HASHED, TF_KEEPALIVE, TF_REUSE, TF_REUSEPORT, TF_TIMESTAMPS, tcb
 from usnet.wire.addr cimport addr_as_it_lies, addr_eq, addr_is_any, addr_is_v4, addr_v4, ip_addr
 from usnet.wire.flow cimport flow
 from usnet.wire.tcp cimport TCP_MSS_DEFAULT
@@ -66,6 +64,9 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.uto_most = 3600000 * <int64_t>MS
     g.challenge_interval = 500000000
     g.timestamps = g.window_scaling = g.sack = g.short_way = 1
+    g.recovery = RECOVERY_RACK
+    g.dsack = 1
+    g.probes = g.frto = g.undo = g.moderation = 1
     g.congestion = CC_CUBIC
     g.hystart = HYSTART_CUBIC
     g.pacing_slow_start = 200
@@ -189,8 +190,8 @@ cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
     k.netif = NETIF_LOOPBACK
     k.sndbuf = t.config.sndbuf
     k.rcvbuf = t.config.rcvbuf
-    k.cc_ops = t.config.congestion
     k.tune_at = autotune_half(t, k)
+    k.cc_ops = t.config.congestion
     k.rto = t.config.rto_initial
     k.peer_mss = TCP_MSS_DEFAULT
     k.rcv_mss = TCP_MSS_DEFAULT

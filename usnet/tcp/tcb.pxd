@@ -67,6 +67,12 @@ cdef enum:
     CHRONO_RWND = 2             # the peer's window
     CHRONO_SNDBUF = 3           # the application, which waits for room in the send buffer
 
+# tcb.pending
+cdef enum:
+    REXMT_RTO = 0               # the retransmission timeout (or persist timer)
+    REXMT_PROBE = 1             # a tail loss probe (RFC 8985, section 7)
+    REXMT_REORDER = 2           # the reordering window (RFC 8985, section 6.3)
+
 # tcb.fastopen (RFC 7413)
 cdef enum:
     TFO_SYN_DATA = 0x01         # all data of the SYN was acknowledged by the SYN-ACK, ours or the peer's
@@ -149,6 +155,7 @@ cdef struct tcb:
     uint32_t segs_out
     uint32_t data_segs_in
     uint32_t data_segs_out
+    uint8_t pending             # REXMT_*: what T_REXMT is armed for, while something is out
     uint8_t timed               # FLIGHT_*: who wants to know when what is out was sent; 0: nobody
     uint8_t cc_ops              # which controller
     uint8_t fastopen            # TFO_*
@@ -223,6 +230,12 @@ cdef struct tcb:
     uint64_t retransmits        # segments sent again
     uint64_t bytes_retrans
     uint32_t dsacks             # reports of what arrived twice
+    uint32_t reord_seen         # times that reordering was seen
+    uint32_t dsack_round        # RACK.dsack_round, while dsack_waits
+    uint16_t reordering         # largest distance seen, segments; 0: none above 3
+    uint8_t reo_wnd_steps       # RACK.reo_wnd_mult, less 1
+    uint8_t reo_wnd_persist     # RACK.reo_wnd_persist
+    uint8_t dsack_waits         # DSACKs until dsack_round is acknowledged change nothing
     uint32_t ooo_segs           # segments that arrived out of order
     uint32_t total_rto          # retransmission timeouts, and above 16 bits those of them that were not of the same segment again
     uint32_t terms              # those it rested with last, or NONE

@@ -15,10 +15,15 @@ from usnet.tcp.output cimport (
 )
 from usnet.tcp.pacing cimport pacing_due
 from usnet.tcp.rare cimport rare_syn_retries
+from usnet.tcp.recovery.episode cimport episode_reorder_due, episode_timeout
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK
 from usnet.tcp.recovery.newreno cimport recovery_timeout
 from usnet.tcp.recovery.sack cimport sack_timeout
+from usnet.tcp.recovery.tlp cimport tlp_due
 from usnet.tcp.state cimport rest_unarmed, tcb_at, tcb_fired, tcb_live, tcp_state
 from usnet.tcp.tcb cimport (
+    REXMT_PROBE,
+    REXMT_REORDER,
     T_DELACK,
     T_KEEP,
     T_LINGER,
@@ -105,8 +110,11 @@ cdef void retransmission_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept
     t.counters.rto_count += 1
     k.total_rto += 1 if again else 0x10001
     mtu_timed_out(t, k)
-    recovery_timeout(t, c, again, now)
-    sack_timeout(t, c, again)
+    if k.timed & FLIGHT_RACK:
+        episode_timeout(t, c, again, now)
+    else:
+        recovery_timeout(t, c, again, now)
+        sack_timeout(t, c, again)
     bump(k)
     tcp_resend_first(t, c, now)             # exactly one segment; the rest goes as ACKs come back
     if not k.deadline[T_REXMT]:             # the ring was full: nothing left, but the clock goes on
@@ -151,7 +159,12 @@ cdef void rexmt_due(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     elif k.flags & TF_PROBE:
         persist_timeout(t, c, now)
     elif k.snd_max != k.snd_una:
-        retransmission_timeout(t, c, now)
+        if k.pending == REXMT_PROBE:
+            tlp_due(t, c, now)
+        elif k.pending == REXMT_REORDER:
+            episode_reorder_due(t, c, now)
+        else:
+            retransmission_timeout(t, c, now)
 
 
 cdef bint take_due(tcb *k, int which, int64_t now) noexcept nogil:

@@ -39,9 +39,10 @@ class Unblocked(Poller):
         raise AssertionError("a call blocked")
 
 
-RFC: dict[str, Any] = {"congestion": "newreno"}  # settings of the stack, unless others are given: what the RFCs of the standards track say
 # Buffers do not grow by themselves where a test does not say so: windows are what it expects.
 FIXED_BUFFERS = {"rcvbuf_most": 0, "sndbuf_most": 0}
+# Settings of the stack, unless others are given: what the RFCs of the standards track say.
+RFC: dict[str, Any] = {"congestion": "newreno", "recovery": 0, "dsack": 0}
 
 
 class Cable:

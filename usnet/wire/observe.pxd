@@ -39,6 +39,8 @@ cdef class Segment:
     cdef readonly uint32_t ack
     cdef readonly int flags
     cdef readonly uint32_t window
+    cdef readonly int tos               # of the IP header
+    cdef readonly int ecn               # AE, CWR and ECE of the TCP header, as the bits 0x1c0
     cdef uint32_t source                # addresses as numbers
     cdef uint32_t destination
     cdef const uint8_t *data            # of its payload

@@ -17,6 +17,8 @@ class Segment:
     ack: int
     flags: int
     window: int
+    tos: int
+    ecn: int
     @property
     def options(self) -> bytes: ...
     @property

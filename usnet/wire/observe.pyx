@@ -59,6 +59,7 @@ cdef Segment segment_at(const uint8_t *frame, uint32_t length):
     s.sport, s.dport = load16(frame + at), load16(frame + at + 2)
     s.seq, s.ack = load32(frame + at + 4), load32(frame + at + 8)
     s.flags, s.window = frame[at + 13], load16(frame + at + 14)
+    s.tos, s.ecn = frame[15], (<int>frame[at + 12] & 1) << 8 | frame[at + 13] & 0xc0
     s.raw_options = frame + at + 20
     s.n_options = data - at - 20 if data > at + 20 else 0
     s.data = frame + data

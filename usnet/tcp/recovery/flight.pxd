@@ -59,7 +59,8 @@ cdef void flight_give(tcp_state *t, tcb *k) noexcept nogil
 cdef enum:
     FLIGHT_RACK = 1             # recovery/rack
     FLIGHT_RATES = 2            # the controller: cc_ops.on_rate
-    FLIGHT_RTT = 4              # ... the round trip of each ACK, in slow start
+    FLIGHT_HELD = 4             # it has a struct flight
+    FLIGHT_RTT = 8              # the controller: the round trip of each ACK, in slow start
 
 
 cdef inline flight *flight_at(tcp_state *t, const tcb *k) noexcept nogil:
@@ -71,7 +72,7 @@ cdef inline void flight_leaves(tcp_state *t, tcb *k, uint32_t seq, int64_t now) 
     """A segment from seq on leaves for the first time, and is not counted in snd_max yet."""
     k.last_seq = seq
     if now != k.burst_at:
-        if k.flight != NONE or (k.timed and k.snd_max != k.snd_una):
+        if k.timed & FLIGHT_HELD or (k.timed and k.snd_max != k.snd_una):
             flight_close(t, k)
         k.burst_at = now
         if k.timed & FLIGHT_RATES:

@@ -1,17 +1,18 @@
 """Times of sending, a burst."""
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memmove, memset
 
-from usnet.memory.arena cimport NONE, arena_give, arena_take
+from usnet.memory.arena cimport NONE, arena_give, arena_take_any
 from usnet.wire.seq cimport seq_gt, seq_le
 
 
 cdef flight *flight_need(tcp_state *t, tcb *k) noexcept nogil:
     cdef flight *f
     if k.flight == NONE:
-        k.flight = arena_take(&t.flights)           # as many as connections
+        k.flight = arena_take_any(&t.flights)        # as many as connections
         if k.flight == NONE:
             return NULL
+        k.timed |= FLIGHT_HELD
         f = flight_at(t, k)
         f.n = 0
         memset(&f.newest, 0, sizeof(burst))
@@ -26,6 +27,7 @@ cdef void flight_give(tcp_state *t, tcb *k) noexcept nogil:
     if k.flight != NONE:
         arena_give(&t.flights, k.flight)
         k.flight = NONE
+        k.timed &= ~<uint8_t>FLIGHT_HELD
 
 
 cdef void forget_acked(flight *f, uint32_t una) noexcept nogil:

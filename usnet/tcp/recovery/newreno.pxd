@@ -4,7 +4,8 @@ from libc.stdint cimport int64_t, uint32_t
 from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_ack, cc_table
 from usnet.tcp.ecn cimport ECN_CWR, ecn_slowing
 from usnet.tcp.output cimport tcp_flight
-from usnet.tcp.recovery.flight cimport FLIGHT_RTT, flight_sent_at
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK, FLIGHT_RTT, flight_sent_at
+from usnet.tcp.recovery.tlp cimport rexmt_restart
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport T_REXMT, TF_PARTIAL, TF_RECOVERY, TF_SACK, tcb
 from usnet.tcp.timers cimport tcb_arm, tcp_disarm, tcp_rto
@@ -23,7 +24,9 @@ cdef void recovery_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) no
 cdef inline void recovery_restart_timer(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
     """When snd_una has moved: RFC 6298, 5.2 and 5.3. In fast recovery only the first partial ACK restarts it (the impatient variant of RFC 6582, section
     3.2, step 3): after many losses a timeout and slow start are quicker than one hole a round trip."""
-    if k.snd_una == k.snd_max:
+    if k.timed & FLIGHT_RACK:
+        rexmt_restart(t, k, now)
+    elif k.snd_una == k.snd_max:
         tcp_disarm(k, T_REXMT)
     elif not k.flags & TF_RECOVERY or not k.flags & TF_PARTIAL:
         tcb_arm(t, k, T_REXMT, now + tcp_rto(t, k))

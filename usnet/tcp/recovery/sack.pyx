@@ -6,6 +6,8 @@ from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.ecn cimport ecn_reduced
 from usnet.tcp.mtu cimport mtu_probe_lost
 from usnet.tcp.output cimport tcp_want_output
+from usnet.tcp.recovery.episode cimport episode_ack
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK
 from usnet.tcp.recovery.newreno cimport recovery_calm, recovery_flight, recovery_grow, recovery_restart_timer
 from usnet.tcp.recovery.scoreboard cimport (
     DUPTHRESH,
@@ -30,7 +32,7 @@ cdef void settle(tcp_state *t, tcb *k) noexcept nogil:
         k.board = NONE
 
 
-cdef scoreboard *the_board(tcp_state *t, tcb *k) noexcept nogil:
+cdef scoreboard *sack_board(tcp_state *t, tcb *k) noexcept nogil:
     """Made when there is none; NULL when none is left, which cannot be: there is one for each connection."""
     if k.board == NONE:
         k.board = arena_take(&t.boards)
@@ -38,10 +40,11 @@ cdef scoreboard *the_board(tcp_state *t, tcb *k) noexcept nogil:
             return NULL
         board_at(t, k).high_rxt = k.snd_una
         board_at(t, k).rescue = k.snd_una
+        board_at(t, k).lost_to = k.snd_una
     return board_at(t, k)
 
 
-cdef bint plausible(tcp_state *t, tcb *k, const tcp_repr *r, uint32_t i) noexcept nogil:
+cdef bint sack_plausible(tcp_state *t, tcb *k, const tcp_repr *r, uint32_t i) noexcept nogil:
     """Whether block i says something about what is out. The first may lie below the ACK (RFC 2883: it arrived twice); in an ACK that was overtaken
     any may be old news. What starts at snd_una cannot be: it would have been acknowledged."""
     cdef uint32_t left = r.sack[i].left, right = r.sack[i].right
@@ -63,9 +66,9 @@ cdef uint32_t take_blocks(tcp_state *t, tcb *k, const tcp_repr *r) noexcept nogi
         return 0
     t.counters.sacks_in += 1
     for i in range(r.n_sack):
-        if not plausible(t, k, r, i):
+        if not sack_plausible(t, k, r, i):
             continue
-        b = the_board(t, k)
+        b = sack_board(t, k)
         if b == NULL:
             break
         if board_add(b, r.sack[i].left, r.sack[i].right, &news):
@@ -117,6 +120,9 @@ cdef void reneged(tcp_state *t, tcb *k) noexcept nogil:
 cdef void sack_ack(tcp_state *t, uint32_t c, const tcp_repr *r, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef uint32_t news, told = 0
+    if k.timed & FLIGHT_RACK:
+        episode_ack(t, c, r, acked, flight, False, now)
+        return
     if k.board == NONE and not (k.flags & TF_RECOVERY or r.options & TCPO_SACK):
         recovery_calm(t, c, k, acked, flight, now)
         return

@@ -4,15 +4,37 @@ A board exists only while something is reported, or a recovery runs (design: wha
 Ends of ranges are exclusive. Nothing here decides when to send, and nothing knows the network.
 """
 from libc.errno cimport ENOSPC
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+
+from usnet.tcp.congestion.prr cimport prr
 
 cdef enum:
     BOARD_MAX = 128             # ranges; what would be one more is not remembered, and so counts as missing: it may be sent twice
     DUPTHRESH = 3               # RFC 5681, section 3.2; RFC 6675, section 2
+    RESENT_MAX = 160            # more than there can be holes: of two in one hole, where there are more, it is not known any more which is later
+
+# scoreboard.ca_state: Linux's enum tcp_ca_state
+cdef enum:
+    CA_OPEN = 0                 # nothing is amiss
+    CA_DISORDER = 1             # something is reported, nothing is lost yet
+    CA_CWR = 2                  # cwnd comes down since a router marks, or a probe mended a loss
+    CA_RECOVERY = 3
+    CA_LOSS = 4                 # behind a timeout
+
+# scoreboard.probe
+cdef enum:
+    PROBE_NEW = 1               # of new data
+    PROBE_AGAIN = 2             # of what was out already
 
 cdef struct board_range:
     uint32_t left               # first sequence number
     uint32_t right              # the one behind the last
+
+cdef struct resent_range:
+    uint32_t left
+    uint32_t right
+    int64_t sent_at             # ns when it was sent again last
+    uint8_t lost                # that is lost too: it is to be sent once more
 
 cdef struct scoreboard:
     uint32_t n
@@ -20,6 +42,26 @@ cdef struct scoreboard:
     uint32_t high_rxt           # HighRxt: what is missing below this has been sent again in this recovery
     uint32_t rescue             # RescueRxt: a rescue may leave once snd_una is above this
     board_range r[128]          # sorted, not touching each other, none empty, all above snd_una
+    # Where tcp_config.recovery is RECOVERY_RACK; all 0 in a new one but lost_to, which is snd_una
+    uint8_t ca_state            # CA_*
+    uint8_t undo                # 1: the windows may be brought back, should the episode turn out to be none (Linux's undo_marker)
+    uint8_t stamped             # 1: resent_ts is valid
+    uint8_t frto                # FRTO_* (recovery/episode): a timeout is on trial (RFC 5682, 3.1); 0: none
+    uint8_t hold                # 1: ... new data goes out now, nothing is sent again
+    uint8_t probe               # PROBE_*: the tail loss probe that is out (RFC 8985, 7.3); 0: none
+    uint8_t rack_advanced       # 1: RACK.segment has changed since losses were looked for
+    uint32_t lost_to            # what is missing below this was lost when it was sent for the first time
+    uint32_t undo_una           # snd_una when the episode began
+    uint32_t undo_end           # snd_max when it was over: until that is acknowledged a DSACK may still undo it
+    int32_t undo_again          # segments of the episode that were sent again and are not reported as duplicates; below 0: none was sent yet
+    uint32_t resent_ts          # TSval of the first of them
+    uint32_t probe_end          # TLP.end_seq
+    uint32_t rack_end           # RACK.segment.end_seq
+    int64_t rack_sent_at        # ns, RACK.segment.xmit_ts; 0: there is none
+    int64_t rack_rtt            # ns, RACK.rtt
+    prr reduction               # of an episode that brings cwnd down
+    uint32_t n_resent
+    resent_range resent[160]    # what was sent again and not acknowledged: sorted, disjoint, none empty
 
 # Adds [left, right): 0, or -ENOSPC when it would be one range too many. news counts the numbers that were not there before.
 cdef int board_add(scoreboard *b, uint32_t left, uint32_t right, uint32_t *news) noexcept nogil
