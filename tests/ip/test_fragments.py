@@ -174,11 +174,11 @@ def test_bytes_are_bounded_in_all_and_by_source(bench):
 
 
 def test_too_many_holes_are_refused(bench):
-    bench.feed(*[piece(16 * i, bytes(8)) for i in range(32)])
+    bench.feed(*[piece(16 * i, bytes(8)) for i in range(128)])
     assert bench.host.drops() == {}
     before = bench.host.drops()
-    bench.feed(piece(16 * 40, bytes(8)))
-    assert bench.host.drops() == {"frag_limit": 33} and before == {}
+    bench.feed(piece(16 * 200, bytes(8)))
+    assert bench.host.drops() == {"frag_limit": 129} and before == {}
 
 
 def test_one_far_fragment_costs_one_chunk(bench):

@@ -172,6 +172,12 @@ def check_delivery(run: Run) -> Iterator[str]:
             yield f"{name}: expected nothing, saw {transfer.read} bytes"
 
 
+def _buffers(settings: dict[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """What a send and a receive buffer are at first, and what they may grow to."""
+    first = settings["sndbuf"], settings["rcvbuf"]
+    return first, (max(first[0], settings["sndbuf_most"]), max(first[1], settings["rcvbuf_most"]))
+
+
 def check_model(run: Run) -> Iterator[str]:
     """Every call of programs of steps, and those that never returned, against the reference model."""
     if run.expect.delivered != "model":
@@ -183,7 +189,7 @@ def check_model(run: Run) -> Iterator[str]:
     if any(event.do == "crash" for event in run.scenario.table.events):
         lost += GIVE_UP_AFTER               # a host that forgets all may end any connection
     stacks = {name: run.settings(name) for name in run.world.hosts}
-    buffers = {} if {"sndbuf", "rcvbuf"} & run.scenario.options else {name: (c["sndbuf"], c["rcvbuf"]) for name, c in stacks.items()}
+    buffers = {} if {"sndbuf", "rcvbuf"} & run.scenario.options else {name: _buffers(c) for name, c in stacks.items()}
     model = Model(delay, lost + run.observer.altered, buffers)
     model.judge(run.ledger.calls, list(run.ledger.pending.values()))
     yield from (f"model: {text}" for text in model.wrong)

@@ -38,9 +38,9 @@ class End:
 
 class Model:
     """delay: ns that any frame takes at least. losses: frames that were lost, for whatever reason. buffers: bytes of each host's send and receive
-    buffers; of those that are not here nothing is known."""
+    buffers, ((at first), (at most)); of those that are not here nothing is known."""
 
-    def __init__(self, delay: int = 0, losses: int = 0, buffers: dict[str, tuple[int, int]] | None = None):
+    def __init__(self, delay: int = 0, losses: int = 0, buffers: dict[str, tuple[tuple[int, int], tuple[int, int]]] | None = None):
         self.delay, self.losses, self.buffers = delay, losses, buffers or {}
         self.ends: dict[tuple[str, int], End] = {}
         self.hosts: dict[int, list[str]] = {}
@@ -64,8 +64,9 @@ class Model:
         other = next((host for host in self.hosts[name[1]] if host != name[0]), "")
         if name[0] not in self.buffers or other not in self.buffers:
             return 0, FOREVER
-        sndbuf, rcvbuf = self.buffers[name[0]][0], self.buffers[other][1]
-        return sndbuf * 2 // 3 + rcvbuf // 2, sndbuf + rcvbuf + max(rcvbuf // 16, 1 << 8)
+        (least_out, _), (most_out, _) = self.buffers[name[0]]
+        (_, least_in), (_, most_in) = self.buffers[other]
+        return least_out * 2 // 3 + least_in // 2, most_out + most_in + max(most_in // 16, 1 << 8)
 
     def tell(self, did: Did, why: str) -> None:
         result = f" after {(did.ended - did.began) / 1e6:g} ms" if did.ended > did.began else ""

@@ -19,6 +19,7 @@ from usnet.lab.observe import Observer
 from usnet.lab.scenario_ledger import Pattern
 from usnet.lab.watch import Watch
 from usnet.lab.world import World
+from usnet.testing.cable import FIXED_BUFFERS
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -150,6 +151,7 @@ class TcpMachine(RuleBasedStateMachine):
     def begin(self, sack: int, timestamps: int, scaling: int, buffers: int, clock: int, delay: int) -> None:
         """Two hosts that listen."""
         config = {"sack": sack, "timestamps": timestamps, "window_scaling": scaling, "sndbuf": buffers, "rcvbuf": buffers, "msl": SECOND}
+        config |= FIXED_BUFFERS
         limits = {"max_connections": 64, "max_chunks": 1 << 12, "max_sockets": 64}
         for i, name in enumerate(NAMES):
             self.world.host(name, f"10.0.0.{i + 1}/24", config=config, granularity=clock, **limits)

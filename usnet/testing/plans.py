@@ -54,7 +54,8 @@ class Link(Shown):
 
 @dataclass(frozen=True, repr=False)
 class End(Shown):
-    """A host. clock: its granularity, ns. sndbuf, rcvbuf: bytes. msl: ns. nodelay: TCP_NODELAY on its sockets."""
+    """A host. clock: its granularity, ns. sndbuf, rcvbuf: bytes, and `most` what they may grow to (0: they do not). msl: ns.
+    nodelay: TCP_NODELAY on its sockets."""
 
     sack: bool = True
     timestamps: bool = True
@@ -64,6 +65,7 @@ class End(Shown):
     rcvbuf: int = 1 << 16
     clock: int = 1
     msl: int = SECOND
+    most: int = 0
 
 
 @dataclass(frozen=True, repr=False)
@@ -165,7 +167,8 @@ def plan_to_scenario(plan: Plan, name: str = "plan", about: str = "drawn by a pr
             if host == "client" and talk.start:
                 options.append(f"start={talk.start}ns")
             apps.append(f"{word}:{'; '.join(map(str, getattr(talk, host)))}({', '.join(options)})")
-        hosts[host] = {"app": apps, "granularity": end.clock, "stack": {key: getattr(end, key) for key in settings}}
+        hosts[host] = {"app": apps, "granularity": end.clock,
+                       "stack": {key: getattr(end, key) for key in settings} | {"sndbuf_most": end.most, "rcvbuf_most": end.most}}
     joint: dict[str, Any] = {"a": "client", "b": "server", "rate": plan.link.rate, "delay": plan.link.delay, "ports": {"mtu": plan.link.mtu}}
     if plan.link.queue:
         joint["queue"] = {"packets": plan.link.queue}

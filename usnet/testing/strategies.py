@@ -104,7 +104,8 @@ def ends() -> Strategy[End]:
     """A host's settings."""
     on = st.sampled_from([True, False])
     buffers = st.sampled_from([1 << 16, 1 << 20, 16_384, 5000, 2048])
-    return st.tuples(on, on, on, _BOOL, buffers, buffers, st.sampled_from([1, MS, 16 * MS, 1000])).map(lambda made: End(*made))
+    clocks, most = st.sampled_from([1, MS, 16 * MS, 1000]), st.sampled_from([0, 0, 1 << 18])
+    return st.builds(End, on, on, on, _BOOL, buffers, buffers, clocks, most=most)
 
 
 @cache
