@@ -23,7 +23,7 @@ from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, seg
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
     T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ACK_NOW,
-    TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_NODELAY, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_UNPUSHED,
+    TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_UNPUSHED,
     TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
 from usnet.tcp.teardown cimport tcp_end_reset

@@ -279,7 +279,8 @@ cdef bint is_plain(const tcp_state *t, const tcb *k) noexcept nogil:
         return False
     if k.tune_since or k.tune_at != autotune_half(t, k):
         return False
-    return (cc_untouched(&k.cc) and k.pacer == NONE and k.cc_block == NONE and k.cc.wants == cc_table(k.cc_ops).wants and k.retransmits == 0 and k.rexmt_at == 0
+    return (cc_untouched(&k.cc) and k.pacer == NONE and k.cc_block == NONE and k.cc.wants == cc_table(k.cc_ops).wants
+            and k.retransmits == 0 and k.rexmt_at == 0
             and k.last_oow_ack == 0 and (k.recover == k.snd_una or k.recover == k.snd_una - 1)
             and k.rcv_nxt - k.snd_wl1 <= 0xffff and k.snd_wl2 == k.snd_una and k.ts_recent_at == k.last_recv
             and INT32_MIN <= sent and sent <= INT32_MAX and k.rcv_pos == <uint32_t>(k.rcv_nxt - k.irs - 1)

@@ -1,8 +1,9 @@
 """BBR's states: what is measured becomes a model (congestion/bbr_model), which says what the rate and the window are.
 
-Differences from the draft: what is lost is known when it is sent again; samples are of bursts, not of segments (congestion/rates); a probe's loss is judged
-with the ACK that tells of it; the window starts again from one segment behind a timeout. ECN, which the draft leaves open, is as in Linux's version: marks on more than half of a round are as too much loss, and inflight_lo shrinks by a third of the marked
-fraction (ecn_alpha), on ways of 5 ms at most.
+Differences from the draft: what is lost is known when it is sent again; samples are of bursts, not of segments (congestion/rates); a probe's loss is
+judged with the ACK that tells of it; the window starts again from one segment behind a timeout. ECN, which the draft leaves open, is as in Linux's
+version: marks on more than half of a round are as too much loss, and inflight_lo shrinks by a third of the marked fraction (ecn_alpha), on ways of
+5 ms at most.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 

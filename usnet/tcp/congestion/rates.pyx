@@ -5,7 +5,7 @@ from libc.string cimport memset
 from usnet.memory.arena cimport NONE, arena_at, arena_take
 from usnet.tcp.congestion.ops cimport CC_BLOCK, cc_ops, cc_table, rate_sample
 from usnet.tcp.recovery.flight cimport burst, flight, flight_at, flight_burst, flight_need
-from usnet.tcp.recovery.scoreboard cimport board_pipe, board_top, scoreboard
+from usnet.tcp.recovery.scoreboard cimport board_pipe, board_top
 from usnet.tcp.state cimport board_at, tcb_at
 from usnet.tcp.tcb cimport TF_RECOVERY
 from usnet.wire.seq cimport seq_gt
@@ -32,7 +32,7 @@ cdef void rates_before(tcp_state *t, const tcb *k, rates_then *b) noexcept nogil
 
 
 cdef void rates_sent(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
-    """The burst's record says how things stood when it left. Where nothing is out, the interval begins here; and what is written then and does not fill
+    """The burst's record says how things stood when it left. Where nothing is out, the interval begins here; what is written then and does not fill
     the window is limited by the program."""
     cdef flight *f = flight_need(t, k)
     if f == NULL:

@@ -186,8 +186,8 @@ cdef void adopt(cc_state *cc) noexcept nogil:
 
 
 def register(str name not None, controller not None):
-    """Makes a subclass of PythonController (or anything with its methods) the controller of that name, in this process, for good. ValueError where the
-    name is taken or cannot be one."""
+    """Makes a subclass of PythonController (or anything with its methods) the controller of that name, in this process, for good. ValueError where
+    the name is taken or cannot be one."""
     global count
     cdef cc_ops *ops
     cdef bytes encoded = name.encode()
