@@ -27,7 +27,7 @@ BUGS = (
     Bug("gap-edge", "usnet/tcp/receive.pyx",  # of a segment that overlaps what is here, the byte behind that is not taken
         "else have.r[i].end\n", "else have.r[i].end + 1\n"),
     Bug("timer-after-partial-ack", "usnet/tcp/recovery/newreno.pxd",
-        "    if k.snd_una == k.snd_max:\n", "    if k.snd_una == k.snd_max or k.flags & TF_RECOVERY:\n",
+        "    elif k.snd_una == k.snd_max:\n", "    elif k.snd_una == k.snd_max or k.flags & TF_RECOVERY:\n",
         modules=("usnet/stack.pyx", "usnet/tcp/recovery/newreno.pyx", "usnet/tcp/recovery/sack.pyx")),
     Bug("delayed-ack-forgotten", "usnet/tcp/timeouts.pyx",  # its timer fires, and nothing happens
         "take_due(k, T_DELACK, now) and k.flags & TF_DELACK:", "take_due(k, T_DELACK, now) and k.flags & TF_PROBE:"),

@@ -85,7 +85,7 @@ def test_what_does_not_exist_is_refused_alike(kind, level, name):
     agree.check(("unknown", kind, level, name), unknown, kind, level, name)
 
 
-BY_NUMBER = {"SO_PEEK_OFF", "SO_ZEROCOPY", "SO_TIMESTAMPING", "TCP_INQ"}
+BY_NUMBER = {"SO_MAX_PACING_RATE", "SO_PEEK_OFF", "SO_ZEROCOPY", "SO_TIMESTAMPING", "TCP_INQ"}
 STREAMS = ("SO_RCVLOWAT", "SO_OOBINLINE")
 
 

@@ -69,7 +69,7 @@ def test_what_is_written_as_toml_reads_the_same():
     ('[tcp]\nrto_initial = "2h"', r"tcp\.rto_initial must not be longer"),
     ("[tcp]\nmss = 20", r"tcp\.mss must be 0, or 64"),
     ('[tcp]\nsndbuf = "2GiB"', r"tcp\.sndbuf must lie between 1B and 1GiB"),
-    ('[tcp]\ncongestion = "vegas"', r"tcp\.congestion must be one of newreno, cubic, none, not 'vegas'"),
+    ('[tcp]\ncongestion = "vegas"', r"tcp\.congestion must be one of newreno, cubic, none, dctcp, bbr.* not 'vegas'"),
     ('[tcp]\nhystart = "on"', r"tcp\.hystart must be one of off, cubic, all, not 'on'"),
     ("[tcp]\ntimestamps = 1", r"tcp\.timestamps must be true or false, not 1"),
     ("[ip]\nttl = 0", r"ip\.ttl must lie between 1 and 255"),

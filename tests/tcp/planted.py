@@ -16,6 +16,7 @@ from tests.planting import Bug, found, run_tests
 
 SENDING, RECOVERY = "tests/tcp/test_sack_sending.py", "tests/tcp/test_recovery.py"
 RACK, TLP, UNDO, PRR = (f"tests/tcp/test_{name}.py" for name in ("rack", "tlp", "undo", "prr"))
+CUBIC, HYSTART, DCTCP = (f"tests/tcp/congestion/test_{name}.py" for name in ("cubic", "hystart", "dctcp"))
 BUGS = (
     Bug("lost-only-by-blocks", "usnet/tcp/recovery/scoreboard.pyx",  # IsLost counts blocks, and not bytes
         "if b.n - i >= DUPTHRESH or above > (DUPTHRESH - 1) * mss:", "if b.n - i >= DUPTHRESH:", (SENDING,)),
@@ -42,6 +43,19 @@ BUGS = (
         "(v.original and b.frto == FRTO_NEW)", "v.original", (UNDO,)),
     Bug("prr-forgets-what-left", "usnet/tcp/congestion/prr.pyx",  # prr_out (RFC 9937, section 5)
         "// p.recover_fs) - p.out\n", "// p.recover_fs)\n", (PRR,)),
+    Bug("half-as-reno-does", "usnet/tcp/congestion/cubic.pyx", "    BETA = 7                    #", "    BETA = 5                    #", (CUBIC,)),
+    Bug("no-fast-convergence", "usnet/tcp/congestion/cubic.pyx",  # RFC 9438, 4.7
+        "    if cc.cwnd < x.w_max:                   #", "    if False:                               #", (CUBIC,)),
+    Bug("time-passes-while-limited", "usnet/tcp/congestion/cubic.pyx",  # RFC 9438, 5.8
+        "        cc.epoch += a.now - cc.limited_since\n", "        cc.epoch += 0\n", (CUBIC,)),
+    Bug("undo-forgets-the-curve", "usnet/tcp/congestion/cubic.pyx",  # RFC 9438, 4.9
+        "    cc.epoch = x.undo_epoch\n", "    cc.epoch = 0\n", (CUBIC,)),
+    Bug("any-sample-will-do", "usnet/tcp/congestion/hystart.pyx",  # N_RTT_SAMPLE of RFC 9406
+        "    if h.samples < N_RTT_SAMPLE:\n", "    if h.samples < 1:\n", (HYSTART,)),
+    Bug("a-round-too-many", "usnet/tcp/congestion/hystart.pyx",  # CSS_ROUNDS of RFC 9406
+        "        if h.rounds >= CSS_ROUNDS:\n", "        if h.rounds > CSS_ROUNDS:\n", (HYSTART,)),
+    Bug("each-mark-reduces", "usnet/tcp/congestion/dctcp.pyx",  # and not each window with marks (RFC 8257, 3.3)
+        "    if s.ce and not x.cwr and not s.recovery:\n", "    if s.ce and not s.recovery:\n", (DCTCP,)),
 )  # fmt: skip
 QUICK = ("lost-only-by-blocks", "reneging-unnoticed", "half-of-cwnd")     # those that `make test` plants
 

@@ -29,7 +29,7 @@ FIELDS = {
     **dict.fromkeys(("tune_at", "tune_since"), st.just(0) | NS),
     **dict.fromkeys(("laddr", "raddr"), ADDRESS),
     "cc": st.fixed_dictionaries({
-        **dict.fromkeys(("cwnd", "mss"), U32), "ssthresh": st.just(1 << 30) | U32, "step": st.just(0), "hystart": st.just(0), "wants": st.just(0),
+        **dict.fromkeys(("cwnd", "mss"), U32), "ssthresh": st.just(1 << 30) | U32, **dict.fromkeys(("step", "hystart", "wants", "number"), st.just(0)),
         **{name: st.just(0) | drawn for name, drawn in CONTROLLED.items()},
         "hs": st.just(dict.fromkeys(HYSTART, 0)) | st.fixed_dictionaries({name: st.integers(0, 255) for name in HYSTART} | {"began": st.just(1)}),
         "priv": st.just([0] * 12) | st.lists(NS, min_size=12, max_size=12),

@@ -12,12 +12,12 @@ from usnet.memory.arena cimport arena_at
 from usnet.sockets.constants cimport (
     AF_INET, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_BROADCAST, SO_DOMAIN, SO_ERROR,
     SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE, SO_PEEK_OFF, SO_PROTOCOL, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT,
-    SO_SNDBUF, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMPING, SO_TYPE, SO_ZEROCOPY, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, TCP_CONGESTION, TCP_CORK,
+    SO_SNDBUF, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMPING, SO_TYPE, SO_ZEROCOPY, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, TCP_CORK,
     TCP_DEFER_ACCEPT, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2, TCP_MAXSEG, TCP_MD5SIG, TCP_MD5SIG_EXT, TCP_NODELAY,
     TCP_NOTSENT_LOWAT,
     TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP, linger, timeval,
 )
-from usnet.sockets.congestion cimport congestion_get, congestion_set
+from usnet.sockets.congestion cimport congestion_option, congestion_option_get, congestion_option_set
 from usnet.sockets.fastopen cimport fast_get, fast_option, fast_set
 from usnet.sockets.table cimport (
     KIND_TCP, SF_BROADCAST, SF_INQ, SF_KEEPALIVE, SF_LINGER, SF_REUSEADDR, SF_REUSEPORT, SF_STAMPS, SF_ZEROCOPY, fd_times, net, sock, sock_times,
@@ -172,8 +172,8 @@ cdef int option_get(net *n, sock *so, int level, int name, void *value, uint32_t
     cdef uint32_t size = sizeof(int)
     if level == IPPROTO_TCP and so.kind == KIND_TCP and fast_option(name):
         return fast_get(n, so, name, value, length)
-    if level == IPPROTO_TCP and so.kind == KIND_TCP and name == TCP_CONGESTION:
-        return congestion_get(n, so, value, length)
+    if congestion_option(so, level, name):
+        return congestion_option_get(n, so, name, value, length)
     if level == SOL_SOCKET and name == SO_LINGER:
         l.l_onoff = 1 if so.flags & SF_LINGER else 0
         l.l_linger = <int>so.linger
@@ -361,8 +361,8 @@ cdef int option_set(net *n, sock *so, int level, int name, const void *value, ui
     cdef int small
     if level == IPPROTO_TCP and so.kind == KIND_TCP and fast_option(name):
         return fast_set(n, so, name, value, length)
-    if level == IPPROTO_TCP and so.kind == KIND_TCP and name == TCP_CONGESTION:
-        return congestion_set(n, so, value, length)
+    if congestion_option(so, level, name):
+        return congestion_option_set(n, so, name, value, length)
     if level == SOL_SOCKET and name == SO_LINGER:
         return set_linger(so, value, length)
     if level == SOL_SOCKET and (name == SO_RCVTIMEO or name == SO_SNDTIMEO):

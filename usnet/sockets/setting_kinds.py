@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from usnet.tcp.congestion.registry import ALIASES, available
+from usnet.tcp.congestion.registry import ALIASES, BUILT_IN, available
 
 TIMES = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
 SIZES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
@@ -227,7 +227,7 @@ def toml_value(value: Any, kind: str) -> str:
 def limits_of(about: Any) -> str:
     """What a setting may be, in words."""
     if about["kind"] == "controller":
-        return " or ".join(available())
+        return " or ".join(BUILT_IN)
     if "choices" in about:
         return " or ".join(about["choices"])
     if "least" in about:

@@ -11,7 +11,7 @@ cdef struct tcp_info:               # 280 bytes
     uint8_t backoff
     uint8_t options                 # 1 timestamps, 2 SACK, 4 window scaling, 8 ECN was agreed on, 16 something arrived ECT, 32 data of the SYN was acknowledged with it (RFC 7413)
     uint8_t wscale                  # low nibble: the peer's shift; high: ours
-    uint8_t flags                   # bits 1 and 2: tcpi_fastopen_client_fail
+    uint8_t flags                   # bit 0: delivery_rate was limited by the program; bits 1 and 2: tcpi_fastopen_client_fail
     uint32_t rto                    # us
     uint32_t ato                    # us: how long an ACK may be put off
     uint32_t snd_mss                # bytes
@@ -46,7 +46,7 @@ cdef struct tcp_info:               # 280 bytes
     uint32_t min_rtt                # us; all ones before the first measurement
     uint32_t data_segs_in
     uint32_t data_segs_out
-    uint64_t delivery_rate          # 0: not measured
+    uint64_t delivery_rate          # bytes a second; 0: not measured (setting delivery_rate)
     uint64_t busy_time              # us with something to send
     uint64_t rwnd_limited           # us of them, held back by the peer's window
     uint64_t sndbuf_limited         # us of them, with all sent, while the program waited for room

@@ -4,6 +4,8 @@ from libc.string cimport memset
 
 from usnet.memory.arena cimport NONE
 from usnet.tcp.congestion.ops cimport WINDOW_LIMIT
+from usnet.tcp.congestion.rates cimport rates_newest
+from usnet.tcp.pacing cimport pacer_at, pacing_rate
 from usnet.tcp.accecn cimport accecn, accecn_at
 from usnet.tcp.ecn cimport ECN_ACCECN, ECN_CWR, ECN_RFC3168, ECN_SEEN
 from usnet.tcp.mtu cimport mtu_of
@@ -61,7 +63,18 @@ cdef void times_of(const tcb *k, int64_t now, tcp_info *info) noexcept nogil:
     info.last_data_recv = ms_since(k.last_data, now)
     info.last_ack_recv = ms_since(k.last_recv, now)
     info.min_rtt = <uint32_t>(k.min_rtt // US) if k.min_rtt else NOT_MEASURED
+
+
+cdef void rates_of(tcp_state *t, const tcb *k, tcp_info *info) noexcept nogil:
+    cdef bint limited
     info.pacing_rate = info.max_pacing_rate = UINT64_MAX
+    if k.pacer != NONE:
+        if pacing_rate(t, k):
+            info.pacing_rate = pacing_rate(t, k)
+        if pacer_at(t, k).max_rate:
+            info.max_pacing_rate = pacer_at(t, k).max_rate
+    info.delivery_rate = rates_newest(t, k, &limited)
+    info.flags |= limited
 
 
 cdef void windows_of(tcp_state *t, const tcb *k, tcp_info *info) noexcept nogil:
@@ -192,11 +205,12 @@ cdef void tcp_info_of(tcp_state *t, uint32_t c, int64_t now, tcp_info *info) noe
                     | (32 if k.fastopen & TFO_SYN_DATA else 0))
     if k.ecn & (ECN_RFC3168 | ECN_ACCECN) and k.flags & TF_CONNECTED:
         ecn_of(t, k, info)
-    info.flags = k.fastopen & TFO_FAIL
+    info.flags |= k.fastopen & TFO_FAIL
     info.wscale = k.snd_wscale | <uint8_t>(k.rcv_wscale << 4)
     info.ato = <uint32_t>(t.config.delack // US)
     times_of(k, now, info)
     windows_of(t, k, info)
+    rates_of(t, k, info)
     if k.flags & TF_CONNECTED:
         losses_of(t, k, info)
         counts_of(k, info)

@@ -374,7 +374,8 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     k.flags |= TF_CONNECTED
     k.last_recv = k.last_send = k.last_data = now
     tcp_set_state(t, k, TCPS_ESTABLISHED)
-    k.timed = FLIGHT_RACK if t.config.recovery == RECOVERY_RACK and k.flags & TF_SACK else 0
+    if t.config.recovery == RECOVERY_RACK and k.flags & TF_SACK:
+        k.timed |= FLIGHT_RACK
     if k.flags & TF_FIN_QUEUED:             # shut down before it was up
         tcp_set_state(t, k, TCPS_FIN_WAIT_1)
     if k.flags & TF_KEEPALIVE:

@@ -19,8 +19,9 @@ from usnet.tcp.handshake cimport (
 from usnet.tcp.mtu cimport mtu_acked
 from usnet.tcp.output cimport tcp_ack_now, tcp_corked, tcp_flight, tcp_may_send, tcp_want_output
 from usnet.tcp.receive cimport receive_text
+from usnet.tcp.congestion.rates cimport rates_acked, rates_before, rates_then
 from usnet.tcp.recovery.episode cimport episode_ack
-from usnet.tcp.recovery.flight cimport FLIGHT_RACK
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK, FLIGHT_RATES
 from usnet.tcp.recovery.newreno cimport recovery_ack, recovery_dupack
 from usnet.tcp.recovery.sack cimport sack_ack, sack_dupack
 from usnet.tcp.segment cimport segment_refuse
@@ -215,6 +216,9 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
     cdef tcb *k = tcb_at(t, c)
     cdef bint window_changed
     cdef uint32_t old_window = k.snd_wnd
+    cdef rates_then then
+    if k.timed & FLIGHT_RATES:
+        rates_before(t, k, &then)
     if seq_gt(r.ack, k.snd_max):
         count_drop(t, TDROP_BAD_ACK)
         answer_outside(t, c, s, now)
@@ -254,6 +258,8 @@ cdef bint check_ack(tcp_state *t, uint32_t c, const tcp_repr *r, const text *s, 
         k.unanswered = 0
         k.stalled_since = 0
         tcp_disarm(k, T_REXMT)
+    if k.timed & FLIGHT_RATES:
+        rates_acked(t, c, &then, now)
     if tcp_may_send(k):
         tcp_want_output(t, c)
     return True

@@ -1,5 +1,5 @@
 """The sender. Sequence space: the send queue's front byte is snd_una once the SYN is acknowledged; a FIN takes the number behind the last byte."""
-from libc.errno cimport EAGAIN, EALREADY, EHOSTUNREACH, ENETUNREACH
+from libc.errno cimport EAGAIN, EALREADY, ECONNABORTED, EHOSTUNREACH, ENETUNREACH
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from usnet.memory.arena cimport NONE
@@ -7,7 +7,7 @@ from usnet.tcp.aside cimport marks_end_at, marks_room, marks_sent
 from usnet.tcp.blocks cimport blocks_due, blocks_fit
 from usnet.tcp.charge cimport charge_burst_end, charge_grow
 from usnet.tcp.chrono cimport chrono_begin, chrono_output
-from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.congestion.ops cimport CC_FAILED, CC_FALLIBLE, CC_PACER, cc_table
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
 from usnet.tcp.mtu cimport mtu_probe_begin, mtu_probe_due, mtu_probe_undone
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
@@ -16,6 +16,7 @@ from usnet.tcp.recovery.tlp cimport tlp_sent
 from usnet.tcp.recovery.scoreboard cimport (
     board_below, board_hole, board_last_hole, board_lost, board_pipe, board_room, board_skip, board_top, scoreboard)
 from usnet.tcp.output cimport tcp_corked, tcp_want_output
+from usnet.tcp.pacing cimport pacing_room, pacing_sent
 from usnet.tcp.plain cimport send_plain
 from usnet.tcp.sent cimport note_acked, note_new, note_sent
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
@@ -25,8 +26,10 @@ from usnet.tcp.tcb cimport (
     TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_NODELAY, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_UNPUSHED,
     TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
+from usnet.tcp.teardown cimport tcp_end_reset
 from usnet.tcp.urgent cimport urgent_pointer
 from usnet.tcp.timers cimport tcb_arm, tcp_arm, tcp_patience, tcp_rto
+from usnet.tcp.worth cimport tail_may_go, worth_sending
 from usnet.wire.seq cimport seq_gt, seq_lt, seq_max
 from usnet.wire.tcp cimport TH_ACK, TH_FIN, TH_PSH, TH_URG
 
@@ -51,22 +54,6 @@ cdef uint32_t send_window(tcp_state *t, const tcb *k) noexcept nogil:
     return cwnd if cwnd < k.snd_wnd else k.snd_wnd
 
 
-cdef inline bint tail_may_go(const tcb *k) noexcept nogil:
-    """Whether a last segment that is not full may follow others that are out."""
-    return k.flags & TF_FIN_QUEUED or (k.flags & TF_NODELAY and not tcp_corked(k))
-
-
-cdef inline bint worth_sending(const tcb *k, uint32_t n, uint32_t left) noexcept nogil:
-    """Whether n bytes, of `left` that wait, make a segment: RFC 9293, 3.8.6.2.1 (silly windows) and 3.7.4 (Nagle), and TCP_CORK."""
-    if n >= k.mss or k.flags & TF_FORCE or seq_lt(k.snd_nxt, k.snd_max):
-        return n > 0
-    if n == 0:
-        return False
-    if n == left and (tail_may_go(k) or (k.snd_nxt == k.snd_una and not tcp_corked(k))):
-        return True
-    return n >= k.max_window // 2 and n < left     # the window, not the data, is what is small
-
-
 cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, bint push, int64_t now) noexcept nogil:
     """The segment of n bytes at seq, with FIN if it ends the stream; push: it has PSH also before the end. 0 or -EAGAIN."""
     cdef tcb *k = tcb_at(t, c)
@@ -89,6 +76,8 @@ cdef int send_one(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n, bint push,
     if status != -EALREADY and (not blocks_due(k) or blocks_fit(k, n)):
         note_acked(k)                       # else an ACK (with blocks) stays owed
     note_sent(t, c, seq, n + fin, n, now)
+    if k.cc.wants & CC_PACER and n:
+        pacing_sent(t, k, n, now)
     return 0
 
 
@@ -141,7 +130,7 @@ cdef uint32_t one_frame(tcp_state *t, const tcb *k, uint32_t n, uint32_t left, i
 
 cdef inline bint calm(const tcp_state *t, const tcb *k) noexcept nogil:
     """Whether all that is out is out once, nothing is known to be missing, the stream goes on, and nothing is to be done as another system would."""
-    return (k.board == NONE and k.dupacks == 0 and k.snd_nxt == k.snd_max
+    return (k.board == NONE and k.dupacks == 0 and k.snd_nxt == k.snd_max and not k.cc.wants & (CC_PACER | CC_FALLIBLE)
             and not k.flags & (TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_MARKS | TF_UNPUSHED)
             and k.snd_nxt - k.snd_una <= k.snd.span and not (t.config.push_bursts or t.config.wide_growth or t.config.charged_buffers))
 
@@ -250,6 +239,10 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         n = left if left < n else n
         if k.flags & TF_MARKS:
             n = marks_room(t, k, k.snd_nxt, n)
+        if k.cc.wants & CC_PACER and n:
+            n = pacing_room(t, k, n, now)
+            if n == 0:
+                break
         if t.config.push_bursts and not again and burst == k.snd_nxt:
             burst = charge_burst_end(t, k, n)
         if n > k.mss:
@@ -347,7 +340,7 @@ cdef int resend_holes(tcp_state *t, uint32_t c, bint doubtful, int64_t now) noex
     cdef uint32_t below = board_top(b, k.snd_una) if doubtful else board_lost(b, k.snd_una, k.mss)
     cdef uint32_t pipe = board_pipe(b, k.snd_una, k.snd_max, k.mss), seq = 0, n
     cdef bint rescue
-    while k.cc.cwnd >= pipe + k.mss:
+    while k.cc.cwnd >= pipe + k.mss and (not k.cc.wants & CC_PACER or pacing_room(t, k, k.mss, now)):
         n = board_hole(b, seq_max(b.high_rxt, k.snd_una), below, k.mss, &seq)
         rescue = n == 0 and doubtful and seq_gt(k.snd_una, b.rescue)
         if rescue:
@@ -374,7 +367,7 @@ cdef int resend_lost(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef uint32_t pipe = board_flight(b, k.snd_una, k.snd_max), seq = 0, n
     while not b.hold:
         n = resent_next(b, k.snd_una, k.snd_max, k.mss, &seq)
-        if n == 0 or pipe + n > k.cc.cwnd:
+        if n == 0 or pipe + n > k.cc.cwnd or (k.cc.wants & CC_PACER and pacing_room(t, k, n, now) == 0):
             return 0
         if resend_hole(t, c, seq, &n, now):
             return -EAGAIN
@@ -446,6 +439,9 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef int status = 0
     cdef bint repair
+    if k.cc.wants & CC_FAILED:
+        tcp_end_reset(t, c, ECONNABORTED, now)  # what it was, the application finds out from the controller
+        return 0
     if k.state == TCPS_ESTABLISHED and not k.flags & (TF_REXMT_NOW | TF_RECOVERY | TF_ACK_NOW) and (not k.flags & TF_DELACK or k.deadline[T_DELACK]):
         return 0 if has_none(t, k) else output_timed(t, c, k, now)      # nothing else is due
     if k.state == TCPS_SYN_SENT or k.state == TCPS_SYN_RECEIVED:

@@ -158,6 +158,7 @@ cdef void tell(const tcb *k, history *h) noexcept nogil:
     h.accecn = k.accecn
     h.search = k.search
     h.cc = k.cc
+    h.pacer, h.cc_block = k.pacer, k.cc_block
     h.recover = k.recover
     h.snd_wl1 = k.snd_wl1
     h.snd_wl2 = k.snd_wl2
@@ -188,6 +189,7 @@ cdef void remember(const history *h, tcb *k) noexcept nogil:
     k.accecn = h.accecn
     k.search = h.search
     k.cc = h.cc
+    k.pacer, k.cc_block = h.pacer, h.cc_block
     k.recover = h.recover
     k.snd_wl1 = h.snd_wl1
     k.snd_wl2 = h.snd_wl2
@@ -239,7 +241,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.last_send = r.last_recv - r.sent_before
     k.rcv_pos = <uint32_t>(r.rcv_nxt - r.irs - 1)
     k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
-    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = NONE
+    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = k.pacer = k.cc_block = NONE
     k.cc.step = t.config.slow_start_step
     k.cc.hystart = t.config.hystart
     queue_init(&k.snd)
@@ -247,6 +249,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     take_terms(terms_at(t, r.terms), k)
     k.tune_at = autotune_half(t, k)
     k.cc.wants = <uint8_t>cc_table(k.cc_ops).wants
+    k.cc.number = cc_table(k.cc_ops).number
     if r.timer != NONE:
         k.timer_at = deadline = wheel_deadline(t.timers, r.timer)
     if r.history != NONE:

@@ -6,6 +6,7 @@ from usnet.tcp.ecn cimport ecn_usual
 from usnet.tcp.input cimport tcp_known
 from usnet.tcp.output cimport tcp_ack_now, tcp_flight
 from usnet.tcp.receive cimport receive_next
+from usnet.tcp.recovery.flight cimport FLIGHT_RATES
 from usnet.tcp.recovery.newreno cimport recovery_calm
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.steps cimport owe_ack, record_timestamp, take_ack, tell_room, update_window
@@ -24,7 +25,7 @@ cdef enum:
 
 cdef inline bint expected(const tcb *k, const flow *f) noexcept nogil:
     """Whether it is the next in order, or acknowledges something, and no step of RFC 9293, 3.10.7.4 would do anything but go on."""
-    if (k.state != TCPS_ESTABLISHED or f.flags & ~<uint32_t>TH_PSH != TH_ACK or k.flags & UNUSUAL or k.board != NONE or k.ooo != NONE or k.dupacks):
+    if (k.state != TCPS_ESTABLISHED or f.flags & ~<uint32_t>TH_PSH != TH_ACK or k.flags & UNUSUAL or k.board != NONE or k.ooo != NONE or k.dupacks or k.timed & FLIGHT_RATES):
         return False
     if f.timestamps != (k.flags & TF_TIMESTAMPS != 0) or (f.timestamps and not seq_ge(f.ts_val, k.ts_recent)):
         return False

@@ -100,6 +100,8 @@ cdef struct tally:
 # Of a connection at rest to which something has happened: losses, more than 4 GiB, silence for longer than a second behind its last data.
 cdef struct history:
     cc_state cc
+    uint32_t pacer
+    uint32_t cc_block
     uint32_t recover
     uint32_t snd_wl1
     uint32_t snd_wl2

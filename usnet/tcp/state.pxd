@@ -106,6 +106,10 @@ cdef struct tcp_config:
     uint8_t idle_restart        # 1: after an RTO without sending cwnd is that of a start (RFC 5681, 4.1); default
     uint8_t congestion          # CC_* (congestion/ops): controller of a connection that asks for none; default CC_CUBIC
     uint8_t hystart             # HYSTART_* (congestion/hystart): whose slow start is that of RFC 9406; default HYSTART_CUBIC
+    uint8_t pacing              # 1: all connections are paced; 0: those whose controller asks for it, or with SO_MAX_PACING_RATE; default
+    uint8_t delivery_rate       # 1: TCP_INFO has the delivery rate of all connections; 0: of those whose controller asks for it; default
+    uint16_t pacing_slow_start  # percent of cwnd a round trip, while cwnd is less than half of ssthresh; default 200
+    uint16_t pacing_avoidance   # ... later; default 120
     uint32_t fixed_window       # bytes: cwnd of the controller CC_NONE; 0: as large as can be
     uint8_t recovery            # RECOVERY_*
     uint8_t probes              # with RECOVERY_RACK, 1: tail loss probes (RFC 8985, section 7); default
@@ -181,6 +185,8 @@ cdef struct tcp_state:
     arena ooos                  # of ranges
     arena boards                # of scoreboard
     arena flights               # of flight (recovery/flight)
+    arena pacers                # of pacer (tcp/pacing)
+    arena cc_blocks             # of CC_BLOCK bytes each (congestion/rates)
     arena signers               # of signer (tcp/signature)
     arena accecns               # of accecn
     arena searches              # of mtu_search

@@ -12,7 +12,8 @@ from usnet.memory.prefetch cimport prefetch
 from usnet.memory.wheel cimport wheel, wheel_add, wheel_free, wheel_init
 from usnet.tcp.ecn cimport ECN_CWR
 from usnet.tcp.packing cimport count, pack, tell, terms_of, unpack
-from usnet.tcp.recovery.flight cimport flight_give
+from usnet.tcp.pacing cimport pacer_at
+from usnet.tcp.recovery.flight cimport FLIGHT_RATES, flight_give
 from usnet.tcp.record cimport REST_KEEP, REST_LINGER, history, record, tally, terms
 from usnet.tcp.tcb cimport (
     T_DELACK, T_KEEP, T_LINGER, T_REXMT, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED, TCPS_FIN_WAIT_2, TCPS_TIME_WAIT,
@@ -246,7 +247,7 @@ cdef inline bint fits(int64_t x) noexcept nogil:
     return 0 <= x and x <= UINT32_MAX
 
 
-cdef bint may_rest(const tcp_state *t, const tcb *k) noexcept nogil:
+cdef bint may_rest(tcp_state *t, const tcb *k) noexcept nogil:
     """Whether nothing of it is under way, and a record can say all that there is."""
     if k.state != TCPS_ESTABLISHED and k.state != TCPS_CLOSE_WAIT and k.state != TCPS_FIN_WAIT_2 and k.state != TCPS_TIME_WAIT:
         return False
@@ -257,6 +258,8 @@ cdef bint may_rest(const tcp_state *t, const tcb *k) noexcept nogil:
         return False
     if k.flags & TF_FIN_HELD and not (k.flags & TF_FIN_RECEIVED and k.fin_pos == k.rcv_pos - 1):
         return False                        # data is missing before it
+    if (k.timed & FLIGHT_RATES and k.flight != NONE) or (k.pacer != NONE and pacer_at(t, k).deadline):
+        return False
     if k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE or k.fast != NONE:
         return False
     if k.ecn & ECN_CWR and k.cwr_high != k.snd_una:
@@ -276,7 +279,7 @@ cdef bint is_plain(const tcp_state *t, const tcb *k) noexcept nogil:
         return False
     if k.tune_since or k.tune_at != autotune_half(t, k):
         return False
-    return (cc_untouched(&k.cc) and k.cc.wants == cc_table(k.cc_ops).wants and k.retransmits == 0 and k.rexmt_at == 0
+    return (cc_untouched(&k.cc) and k.pacer == NONE and k.cc_block == NONE and k.cc.wants == cc_table(k.cc_ops).wants and k.retransmits == 0 and k.rexmt_at == 0
             and k.last_oow_ack == 0 and (k.recover == k.snd_una or k.recover == k.snd_una - 1)
             and k.rcv_nxt - k.snd_wl1 <= 0xffff and k.snd_wl2 == k.snd_una and k.ts_recent_at == k.last_recv
             and INT32_MIN <= sent and sent <= INT32_MAX and k.rcv_pos == <uint32_t>(k.rcv_nxt - k.irs - 1)
@@ -322,7 +325,7 @@ def rested(dict fields not None):
         record_at(&t, c).history = NONE
         k = tcb_begin(&t, c)
         given.owner = given.timer = given.ooo = given.board = given.flight = given.parent = given.next = given.prev = NONE
-        given.listener = given.fast = given.accecn = given.search = NONE
+        given.listener = given.fast = given.accecn = given.search = given.pacer = given.cc_block = NONE
         queue_init(&given.snd)
         queue_init(&given.rcv)
         given.state = TCPS_ESTABLISHED

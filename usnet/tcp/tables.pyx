@@ -17,7 +17,7 @@ from usnet.memory.wheel cimport wheel, wheel_cancel
 from usnet.tcp.autotune cimport autotune_half
 from usnet.tcp.congestion.choice cimport cc_over
 from usnet.tcp.congestion.hystart cimport HYSTART_CUBIC
-from usnet.tcp.congestion.ops cimport CC_CUBIC
+from usnet.tcp.congestion.ops cimport CC_BLOCK, CC_CUBIC
 from usnet.tcp.cookies cimport COOKIE_FULL
 from usnet.tcp.fast cimport FASTOPEN_CLIENT, fast_free, fast_init, fast_reset
 from usnet.tcp.fastopen cimport fastopen_over
@@ -26,13 +26,12 @@ from usnet.tcp.recovery.flight cimport flight, flight_give
 from usnet.tcp.recovery.scoreboard cimport scoreboard
 from usnet.tcp.record cimport REST_STATE, record
 from usnet.tcp.aside cimport aside_drop, aside_need, asides_free, asides_init, asides_reset
+from usnet.tcp.pacing cimport pacer, pacing_give
 from usnet.tcp.signature cimport MAX_SIGNERS, signature_free, signer
 from usnet.tcp.state cimport (
     RECOVERY_RACK, listener, record_at, rest_free, rest_init, rest_reset, tcb_at, tcb_awake, tcb_begin, tcb_finish, tcp_config, tcp_state, terms_at,
 )
-from usnet.tcp.tcb cimport (
-    TCPS_LISTEN, TCPS_TIME_WAIT, TF_BOUND, TF_HASHED, TF_KEEPALIVE, TF_REUSE, TF_REUSEPORT, TF_TIMESTAMPS, tcb,
-)
+from usnet.tcp.tcb cimport TCPS_LISTEN, TCPS_TIME_WAIT, TF_BOUND, TF_HASHED, TF_KEEPALIVE, TF_REUSE, TF_REUSEPORT, TF_TIMESTAMPS, tcb
 from usnet.wire.addr cimport addr_as_it_lies, addr_eq, addr_is_any, addr_is_v4, addr_v4, ip_addr
 from usnet.wire.flow cimport flow
 from usnet.wire.tcp cimport TCP_MSS_DEFAULT
@@ -70,6 +69,8 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.probes = g.frto = g.undo = g.moderation = 1
     g.congestion = CC_CUBIC
     g.hystart = HYSTART_CUBIC
+    g.pacing_slow_start = 200
+    g.pacing_avoidance = 120
     g.rto_initial = 1000 * <int64_t>MS
     g.rto_min = 200 * <int64_t>MS
     g.rto_max = 60000 * <int64_t>MS
@@ -112,6 +113,7 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
             or arena_init(&t.ooos, sizeof(ranges), max_connections, 8)
             or arena_init(&t.signers, sizeof(signer), MAX_SIGNERS, 8)
             or arena_init(&t.boards, sizeof(scoreboard), max_connections, 8) or arena_init(&t.flights, sizeof(flight), max_connections, 8)
+            or arena_init(&t.pacers, sizeof(pacer), max_connections, 8) or arena_init(&t.cc_blocks, CC_BLOCK, max_connections, 8)
             or hash_init(&t.conns, max_connections)
             or hash_init(&t.ports, 65536) or hash_init(&t.ends, max_connections) or idset_init(&t.output, max_connections)
             or fast_init(&t.fast, max_connections) or paths_init(t, max_connections)):
@@ -129,6 +131,8 @@ cdef void tcp_free(tcp_state *t) noexcept nogil:
     arena_free(&t.ooos)
     arena_free(&t.boards)
     arena_free(&t.flights)
+    arena_free(&t.pacers)
+    arena_free(&t.cc_blocks)
     arena_free(&t.signers)
     hash_free(&t.conns)
     hash_free(&t.ports)
@@ -145,6 +149,8 @@ cdef void tcp_reset(tcp_state *t) noexcept nogil:
     arena_reset(&t.ooos)
     arena_reset(&t.boards)
     arena_reset(&t.flights)
+    arena_reset(&t.pacers)
+    arena_reset(&t.cc_blocks)
     arena_reset(&t.signers)
     hash_reset(&t.conns)
     hash_reset(&t.ports)
@@ -177,7 +183,8 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
 
 
 cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
-    k.timer = k.owner = k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = NONE
+    k.timer = k.owner = k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = NONE
+    k.accecn = k.search = k.pacer = k.cc_block = NONE
     queue_init(&k.snd)
     queue_init(&k.rcv)
     k.netif = NETIF_LOOPBACK
@@ -216,6 +223,7 @@ cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     tcb_leave(t, c)
     cc_over(t, k)
+    pacing_give(t, k)
     tcb_clear_queues(t, k, False)
     aside_drop(t, k)
     if k.timer != NONE:

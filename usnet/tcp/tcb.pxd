@@ -190,6 +190,8 @@ cdef struct tcb:
     uint16_t rport
     # What few segments touch
     uint32_t usage_seq
+    uint32_t pacer              # struct pacer (tcp/pacing) of one that is paced; NONE
+    uint32_t cc_block           # CC_BLOCK bytes of its controller's; NONE
     uint32_t flight             # struct flight of when what is out was sent, or NONE (recovery/flight)
     uint32_t iss                # initial sequence number of ours
     uint32_t irs                # of the peer

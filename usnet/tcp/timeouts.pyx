@@ -13,6 +13,7 @@ from usnet.tcp.output cimport (
     tcp_send_probe,
     tcp_want_output,
 )
+from usnet.tcp.pacing cimport pacing_due
 from usnet.tcp.rare cimport rare_syn_retries
 from usnet.tcp.recovery.episode cimport episode_reorder_due, episode_timeout
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
@@ -185,6 +186,8 @@ cdef void tcp_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         rexmt_due(t, c, now)
     if tcb_live(t, c) and take_due(k, T_DELACK, now) and k.flags & TF_DELACK:
         tcp_ack_now(t, c, now)
+    if tcb_live(t, c) and k.pacer != NONE and pacing_due(t, k, now):
+        tcp_want_output(t, c)
     if tcb_live(t, c) and take_due(k, T_KEEP, now):
         keepalive_timeout(t, c, now)
     if tcb_live(t, c):

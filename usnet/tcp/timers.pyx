@@ -4,6 +4,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 from usnet.ip.state cimport TIMER_TCP
 from usnet.memory.arena cimport NONE
 from usnet.memory.wheel cimport wheel_add, wheel_move
+from usnet.tcp.pacing cimport pacer_at
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tcb cimport T_COUNT, tcb
 
@@ -23,6 +24,8 @@ cdef void tcp_rearm(tcp_state *t, uint32_t c) noexcept nogil:
     for i in range(T_COUNT):
         if k.deadline[i] and k.deadline[i] < earliest:
             earliest = k.deadline[i]
+    if k.pacer != NONE and pacer_at(t, k).deadline and pacer_at(t, k).deadline < earliest:
+        earliest = pacer_at(t, k).deadline
     if earliest != INT64_MAX and (k.timer == NONE or earliest < k.timer_at):
         timer_hang(t, k, c, earliest)
 

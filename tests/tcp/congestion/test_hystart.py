@@ -1,6 +1,5 @@
 """HyStart++ against the pseudocode of RFC 9406, section 4.2, written down here once more."""
 
-import itertools
 from dataclasses import dataclass
 
 import pytest
@@ -102,7 +101,7 @@ def test_conservative_slow_start_grows_by_a_quarter_for_five_rounds():
     controller, told = round_trips([50 * MS] * 3 + [70 * MS] * 8)
     assert told[2] == 130_000
     assert told[3] == 130_000 + 8 * 2000 + 12 * 500, "it begins with the eighth sample"
-    assert [later - sooner for sooner, later in itertools.pairwise(told[3:8])] == [10_000] * 4
+    assert [told[i + 1] - told[i] for i in range(3, 7)] == [10_000] * 4
     assert controller.state["ssthresh"] == told[7]
 
 

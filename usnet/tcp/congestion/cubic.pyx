@@ -10,7 +10,7 @@ from usnet.tcp.congestion.hystart cimport HYSTART_CUBIC, hystart_ack, hystart_ru
 from usnet.tcp.congestion.newreno cimport (
     window_dupack, window_idle, window_mss, window_partial_ack, window_recovered, window_sack_recovered, window_start,
 )
-from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_ack, cc_bring_back, cc_keep, cc_state
+from usnet.tcp.congestion.ops cimport CC_HYSTART, WINDOW_LIMIT, cc_ack, cc_bring_back, cc_keep, cc_state
 
 cdef enum:
     BETA = 7                    # of 10: beta_cubic (4.6)
@@ -85,7 +85,7 @@ cdef uint32_t reno_step(const cc_state *cc, const cubic *x) noexcept nogil:
 
 cdef void look(cc_state *cc, cubic *x, const cc_ack *a) noexcept nogil:
     """Grows cwnd by what is due, and says when to look again."""
-    cdef uint32_t step = reno_step(cc, x), most = x.fresh if x.fresh > cc.mss else cc.mss, target, each
+    cdef uint32_t step = reno_step(cc, x), most = a.acked if a.acked > cc.mss else cc.mss, target, each
     cdef int64_t t = ticks(a.now - cc.epoch)
     cc.acked += x.fresh
     x.est_acked += x.fresh
@@ -146,7 +146,7 @@ cdef void on_ack(cc_state *cc, const cc_ack *a) noexcept nogil:
 cdef uint32_t ssthresh(cc_state *cc, uint32_t flight, int64_t now) noexcept nogil:
     """4.6 and 4.7, and what 4.9 may have to bring back."""
     cdef cubic *x = own(cc)
-    cdef uint32_t less = <uint32_t>(<uint64_t>flight * BETA // 10)
+    cdef uint32_t used = flight if flight < cc.cwnd else cc.cwnd, less = <uint32_t>(<uint64_t>used * BETA // 10)
     cc_keep(cc)
     x.undo_epoch = cc.epoch
     x.undo_w_max, x.undo_k, x.undo_w_est, x.undo_cwnd_prior = x.w_max, x.k, x.w_est, x.cwnd_prior
@@ -191,6 +191,7 @@ cdef void on_undo(cc_state *cc) noexcept nogil:
 
 
 cubic_ops.name = b"cubic"
+cubic_ops.wants = CC_HYSTART
 cubic_ops.start = window_start
 cubic_ops.on_mss = window_mss
 cubic_ops.on_ack = on_ack

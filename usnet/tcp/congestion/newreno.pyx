@@ -12,7 +12,9 @@ cdef uint32_t initial_window(uint32_t mss) noexcept nogil:
 
 
 cdef uint32_t half_flight(const cc_state *cc, uint32_t flight) noexcept nogil:
-    """RFC 5681, equation 4: max(FlightSize / 2, 2 SMSS)."""
+    """RFC 5681, equation 4: max(FlightSize / 2, 2 SMSS). What is above a hole that cwnd has come down for does not count."""
+    if flight > cc.cwnd:
+        flight = cc.cwnd
     return flight // 2 if flight // 2 > 2 * cc.mss else 2 * cc.mss
 
 

@@ -14,11 +14,14 @@ cdef enum:
     CC_NEWRENO = 0
     CC_CUBIC = 1
     CC_NONE = 2
-    CC_BUILT_IN = 3             # those above are registered by programs
+    CC_DCTCP = 3
+    CC_BBR = 4
+    CC_BUILT_IN = 5             # those above are registered by programs
     CC_MOST = 32
     CC_NAME_MAX = 16            # bytes of a name, with the zero behind it (TCP_CA_NAME_MAX)
     WINDOW_LIMIT = 1 << 30      # bytes: the largest window that RFC 7323 can express
     CC_WORDS = 12               # of cc_state.priv
+    CC_BLOCK = 384              # bytes of the largest block that a controller may ask for (cc_ops.block)
 
 # cc_ops.wants and cc_state.wants: what a connection pays for only if its controller asks for it
 cdef enum:
@@ -26,6 +29,10 @@ cdef enum:
     CC_PACED = 0x02             # its segments are spread over time: pacing_rate
     CC_WINDOW = 0x04            # it sets cwnd in a recovery too: nobody else (PRR, RFC 6582's inflation) touches it
     CC_ECT = 0x08               # its segments are ECT once ECN is agreed on, and marks are counted for it (rate_sample.ce): on_ecn is not called
+    CC_HYSTART = 0x10           # its slow start may be that of congestion/hystart: each ACK says what round trip it measured
+    # Of cc_state.wants only: output takes the long way
+    CC_PACER = 0x20             # it has a struct pacer (tcp/pacing)
+    CC_FALLIBLE = 0x40          # its controller may fail
     CC_FAILED = 0x80            # it cannot go on: the connection ends
 
 # HyStart++ (RFC 9406): a slow start that ends before it has overrun the path. All zero: nothing measured yet.
@@ -46,6 +53,7 @@ cdef struct cc_state:
     uint8_t step                # segments that one ACK lets cwnd grow by in slow start at most (L of RFC 3465); 0: by all that it acknowledges
     uint8_t hystart             # HYSTART_* (congestion/hystart)
     uint8_t wants               # CC_*
+    uint8_t number              # cc_ops.number
     # From here on all is 0 in a connection that nothing has happened to
     uint32_t acked              # bytes acknowledged since cwnd last grew in congestion avoidance (RFC 3465)
     uint32_t prior_cwnd         # bytes: before the episode of losses or marks that runs, or ran last (RFC 4015); 0: there was none
@@ -77,6 +85,7 @@ cdef struct rate_sample:
     uint32_t delivered          # bytes delivered over `interval`
     uint32_t acked              # bytes that this ACK acknowledges or reports for the first time
     uint32_t lost               # bytes that it showed to be lost
+    uint32_t tx_lost            # bytes lost since what the sample is about was sent
     uint32_t ce                 # bytes of `acked` that arrived with CE
     uint32_t prior_in_flight    # bytes in flight before it
     uint32_t in_flight          # ... and now
@@ -91,6 +100,7 @@ cdef struct rate_sample:
 cdef struct cc_ops:
     const char *name
     uint32_t wants              # CC_*
+    uint8_t number              # for its own use, where one file makes several: connections have it in cc_state. Not 0: it may fail (CC_FAILED)
     uint32_t block              # bytes that it needs beyond cc_state.priv, at most CC_BLOCK (0: none)
     # A connection starts (or restarts after idling, or with another controller): IW10 (RFC 6928), one segment when the SYN was lost (RFC 5681, 3.1)
     void (*start)(cc_state *cc, uint32_t mss, bint syn_lost) noexcept nogil

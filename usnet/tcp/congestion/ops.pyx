@@ -1,18 +1,27 @@
 """The table of congestion controllers, by number."""
+from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.errno cimport EEXIST, EINVAL, ENOENT, ENOSPC
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memset, strcmp, strlen
 
+from usnet.tcp.congestion.bbr cimport bbr_ops
 from usnet.tcp.congestion.cubic cimport cubic_ops
+from usnet.tcp.congestion.dctcp cimport dctcp_ops
 from usnet.tcp.congestion.newreno cimport newreno_ops
 from usnet.tcp.congestion.none cimport none_ops
-from usnet.tcp.congestion.ops cimport CC_BUILT_IN, CC_CUBIC, CC_MOST, CC_NAME_MAX, CC_NEWRENO, CC_NONE, cc_ack, cc_ops, cc_state
+from usnet.memory.random cimport rng, rng_seed
+from usnet.tcp.congestion.ops cimport (
+    CC_BBR, CC_BLOCK, CC_BUILT_IN, CC_CUBIC, CC_DCTCP, CC_MOST, CC_NAME_MAX, CC_NEWRENO, CC_NONE, cc_ack, cc_ops,
+    cc_state, rate_sample,
+)
 
 cdef const cc_ops *table[32]    # [CC_MOST]
 cdef uint32_t count = CC_BUILT_IN
 table[CC_NEWRENO] = &newreno_ops
 table[CC_CUBIC] = &cubic_ops
 table[CC_NONE] = &none_ops
+table[CC_DCTCP] = &dctcp_ops
+table[CC_BBR] = &bbr_ops
 
 
 cdef const cc_ops *cc_table(uint32_t number) noexcept nogil:
@@ -54,6 +63,11 @@ def names():
 
 # --- For tests and the REPL -------------------------------------------------------------------------------------------------
 
+SAMPLE = ("now", "interval", "rtt", "srtt", "total", "prior_delivered", "delivered", "acked", "lost", "tx_lost", "ce", "prior_in_flight",
+          "in_flight", "tx_in_flight", "una", "nxt", "app_limited", "recovery")
+ZERO_SAMPLE = dict.fromkeys(SAMPLE, 0)
+
+
 cdef class Controller:
     """A controller by itself, with no connection around it: each call is the one of cc_ops, and gives cwnd afterwards. Sizes are bytes, times ns.
 
@@ -62,6 +76,8 @@ cdef class Controller:
     cdef cc_state cc
     cdef const cc_ops *ops
     cdef readonly str name
+    cdef bytearray block
+    cdef rng draws
 
     def __init__(self, str name not None, uint32_t step=2, uint8_t hystart=0):
         cdef int number = cc_find(name.encode())
@@ -70,6 +86,9 @@ cdef class Controller:
         self.name = name
         self.ops = cc_table(number)
         memset(&self.cc, 0, sizeof(cc_state))
+        self.block = bytearray(CC_BLOCK)
+        rng_seed(&self.draws, 1)
+        self.cc.number = self.ops.number
         self.cc.step, self.cc.hystart, self.cc.wants = step, hystart, self.ops.wants
 
     @property
@@ -99,6 +118,21 @@ cdef class Controller:
             self.ops.on_sack_loss(&self.cc, flight, now)
         else:
             self.ops.on_loss(&self.cc, flight, now)
+        return self.cc.cwnd
+
+    def rate(self, **sample):
+        """One ACK's sample: fields of rate_sample by name, others 0."""
+        cdef rate_sample s
+        memset(&s, 0, sizeof(s))
+        fields = {**ZERO_SAMPLE, **sample}
+        s.now, s.interval, s.rtt, s.srtt = fields["now"], fields["interval"], fields["rtt"], fields["srtt"]
+        s.total, s.prior_delivered, s.delivered, s.acked = fields["total"], fields["prior_delivered"], fields["delivered"], fields["acked"]
+        s.lost, s.tx_lost, s.ce = fields["lost"], fields["tx_lost"], fields["ce"]
+        s.prior_in_flight, s.in_flight, s.tx_in_flight = fields["prior_in_flight"], fields["in_flight"], fields["tx_in_flight"]
+        s.una, s.nxt, s.app_limited, s.recovery = fields["una"], fields["nxt"], fields["app_limited"], fields["recovery"]
+        s.random, s.block = &self.draws, PyByteArray_AS_STRING(self.block) if self.ops.block else NULL
+        if self.ops.on_rate != NULL:
+            self.ops.on_rate(&self.cc, &s)
         return self.cc.cwnd
 
     def dupack(self):

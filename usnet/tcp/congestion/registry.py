@@ -10,6 +10,8 @@ from usnet.tcp.congestion.ops import names
 
 GROUP = "usnet.congestion"
 ALIASES = {"reno": "newreno"}
+BUILT_IN = names()
+"""Those that nobody had to register."""
 
 
 def available() -> tuple[str, ...]:

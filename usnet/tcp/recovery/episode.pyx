@@ -270,7 +270,7 @@ cdef void move_cwnd(tcp_state *t, tcb *k, scoreboard *b, const arrivals *v, uint
     if b.ca_state == CA_CWR or b.ca_state == CA_RECOVERY:
         prr_ack(&b.reduction, &k.cc, v.delivered, pipe_of(k, b), v.acked and v.lost == 0)
     elif v.acked or (k.reordering > DUPTHRESH and v.delivered):
-        recovery_grow(k, v.delivered, flight, v.now)
+        recovery_grow(t, k, v.delivered, flight, v.now)
 
 
 cdef void episode_ack(tcp_state *t, uint32_t c, const tcp_repr *r, uint32_t acked, uint32_t flight, bint alone, int64_t now) noexcept nogil:

@@ -10,6 +10,7 @@ Each record has room for what a delivery-rate sample needs (draft-cheng-iccrg-de
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from usnet.memory.arena cimport NONE, arena_at
+from usnet.tcp.congestion.rates cimport rates_sent
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport tcb
 
@@ -36,6 +37,9 @@ cdef struct flight:
     int64_t delivered_at
     int64_t first_sent_at
     uint64_t lost
+    uint32_t rate_delivered     # the newest sample (TCP_INFO): bytes
+    uint8_t rate_app_limited
+    int64_t rate_interval       # ... in ns; 0: there is none
     uint64_t app_limited        # `delivered` at which what was limited by the program will have been delivered; 0: it is not
     burst r[64]                 # oldest first: `end` ascends, sent_at does not fall
 
@@ -56,6 +60,7 @@ cdef enum:
     FLIGHT_RACK = 1             # recovery/rack
     FLIGHT_RATES = 2            # the controller: cc_ops.on_rate
     FLIGHT_HELD = 4             # it has a struct flight
+    FLIGHT_RTT = 8              # the controller: the round trip of each ACK, in slow start
 
 
 cdef inline flight *flight_at(tcp_state *t, const tcb *k) noexcept nogil:
@@ -70,3 +75,5 @@ cdef inline void flight_leaves(tcp_state *t, tcb *k, uint32_t seq, int64_t now) 
         if k.timed & FLIGHT_HELD or (k.timed and k.snd_max != k.snd_una):
             flight_close(t, k)
         k.burst_at = now
+        if k.timed & FLIGHT_RATES:
+            rates_sent(t, k, now)

@@ -18,6 +18,8 @@ cdef flight *flight_need(tcp_state *t, tcb *k) noexcept nogil:
         memset(&f.newest, 0, sizeof(burst))
         f.delivered = f.lost = f.app_limited = 0
         f.delivered_at = f.first_sent_at = 0
+        f.rate_delivered = f.rate_app_limited = 0
+        f.rate_interval = 0
     return flight_at(t, k)
 
 
@@ -62,6 +64,7 @@ cdef void flight_close(tcp_state *t, tcb *k) noexcept nogil:
         thin_out(f)
     r = &f.r[f.n]
     r[0] = f.newest
+    r.in_flight += k.snd_max - f.newest.end
     r.end = k.snd_max
     r.sent_at = k.burst_at
     f.n += 1

@@ -1,10 +1,10 @@
 """What is lost, from cumulative ACKs alone (RFC 5681 section 3.2, RFC 6582)."""
 from libc.stdint cimport int64_t, uint32_t
 
-from usnet.tcp.congestion.ops cimport cc_ack, cc_table
+from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_ack, cc_table
 from usnet.tcp.ecn cimport ECN_CWR, ecn_slowing
 from usnet.tcp.output cimport tcp_flight
-from usnet.tcp.recovery.flight cimport FLIGHT_RACK
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK, FLIGHT_RTT, flight_sent_at
 from usnet.tcp.recovery.tlp cimport rexmt_restart
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport T_REXMT, TF_PARTIAL, TF_RECOVERY, TF_SACK, tcb
@@ -40,7 +40,7 @@ cdef inline uint32_t flight_wanted(const tcb *k, uint32_t acked, uint32_t flight
     return flight if flight < window else window
 
 
-cdef inline void recovery_grow(tcb *k, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil:
+cdef inline void recovery_grow(tcp_state *t, tcb *k, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil:
     """cwnd grows only if it was what held the sender back: in slow start half of it in use, later nearly all (RFC 7661's concern). Within a
     burst of ACKs nothing is sent, so what could leave at once counts as in flight."""
     cdef uint32_t used = flight_wanted(k, acked, flight)
@@ -55,6 +55,8 @@ cdef inline void recovery_grow(tcb *k, uint32_t acked, uint32_t flight, int64_t 
         if k.cc.epoch and not k.cc.limited_since:
             k.cc.limited_since = now
         return
+    if k.timed & FLIGHT_RTT and k.cc.ssthresh == WINDOW_LIMIT and k.ack_rtt == 0:
+        k.ack_rtt = now - flight_sent_at(t, k, k.snd_una - 1)    # nothing was lost yet: it was sent once
     a.now, a.rtt, a.srtt, a.acked, a.una, a.nxt, a.flight = now, k.ack_rtt, k.srtt, acked, k.snd_una, k.snd_max, flight
     cc_table(k.cc_ops).on_ack(&k.cc, &a)
 
@@ -65,6 +67,6 @@ cdef inline void recovery_calm(tcp_state *t, uint32_t c, tcb *k, uint32_t acked,
     cdef uint32_t follow = k.snd_una if k.flags & TF_SACK else k.snd_una - 1
     k.dupacks = 0
     recovery_restart_timer(t, k, now)
-    recovery_grow(k, acked, flight, now)
+    recovery_grow(t, k, acked, flight, now)
     if seq_gt(k.snd_una, k.recover):
         k.recover = follow

@@ -134,7 +134,7 @@ cdef void sack_ack(tcp_state *t, uint32_t c, const tcp_repr *r, uint32_t acked, 
         reneged(t, k)
     news = take_blocks(t, k, r)
     if not k.flags & TF_RECOVERY:
-        recovery_grow(k, acked - told if acked > told else 0, flight, now)
+        recovery_grow(t, k, acked - told if acked > told else 0, flight, now)
     elif seq_ge(k.snd_una, k.recover):
         k.flags &= ~<uint32_t>(TF_RECOVERY | TF_REXMT_NOW)
         cc_table(k.cc_ops).on_sack_recovered(&k.cc, board_pipe(board_at(t, k), k.snd_una, k.snd_max, k.mss))

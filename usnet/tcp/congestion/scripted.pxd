@@ -1,0 +1,1 @@
+"""Controllers written in Python, for experiments (docs/congestion.md)."""
