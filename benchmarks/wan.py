@@ -14,7 +14,6 @@ LOSSES = ("0", "0.001", "0.01", "0.05")     # chance of each frame of the direct
 RTTS = (1, 20, 100)                         # ms
 CONTROLLERS = {"reno": "newreno", "cubic": "cubic"}     # the kernel's name: usnet's
 PIECE = 1 << 18
-BUFFER = 4 << 20    # bytes of usnet's buffers: what the kernel's send buffer grows to
 HELD = 1 << 17      # frames that the wrapper may hold back
 SEED = 1
 PAUSE = 0.5         # s between the last byte looked at and the end of the sender
@@ -106,7 +105,7 @@ def usnet_end(said, role, controller, loss, rtt, lasts):
     own_network()
     port, device = harmed(DEVICE, loss, rtt, "a->b" if role == "send" else "b->a")
     configure_peer(device, f"{NEAR}/24")
-    config = {"msl": 1_000_000, "sndbuf": BUFFER, "rcvbuf": BUFFER}
+    config = {"msl": 1_000_000, "congestion": CONTROLLERS[controller]}
     with usnet.Stack(port, f"{FAR}/24", config=config) as stack, stack.create_server(("", PORT)) as listener:
         peer = start(kernel_client, said, "receive" if role == "send" else "send", controller, lasts)
         sock, _ = listener.accept()

@@ -206,10 +206,10 @@ def sack_of_what_did_not_arrive(wire):
 
 
 def sack_of_what_is_acknowledged(wire):
-    gap(wire, 1)
-    wire.passes("server", 1, ACK, 1, sack=((at(1), at(2)),))
+    gap(wire, 1, 3)
+    wire.passes("server", 1, ACK, 1, sack=((at(3), at(4)), (at(1), at(2))))
     wire.passes("client", 1, ACK, 1, DATA[:MSS], ms=5)
-    wire.passes("server", 1, ACK, at(2), sack=((at(1), at(2)),))
+    wire.passes("server", 1, ACK, at(2), sack=((at(3), at(4)), (at(1), at(2))))     # the first alone may tell of a duplicate
 
 
 def sack_with_an_old_block_first(wire):
