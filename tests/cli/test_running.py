@@ -112,7 +112,7 @@ def test_ss_tells_udp_apart(other, ask):
 
 def test_ss_shows_what_tcp_thinks(other, ask):
     result = ask("ss", "-t", "-i")
-    infos = [line for line in result.stdout.splitlines() if line.startswith("       mss:")]
+    infos = [line for line in result.stdout.splitlines() if line.startswith("       cubic mss:")]
     assert len(infos) == 3
     assert all(re.search(r"mss:1448 cwnd:\d+ ssthresh:\d+ in_flight:\d+ rtt:\S+ms/\S+ms .*rto:\d+\.\d+ms", line) for line in infos)
     assert sum("in_flight:500 " in line for line in infos) == 1
