@@ -15,7 +15,7 @@ cdef enum:
 cdef int64_t quantile(const int32_t *table, uint64_t draw, int64_t spread) noexcept nogil:
     cdef uint32_t i = <uint32_t>(draw >> 54)
     cdef int64_t part = <int64_t><uint32_t>(draw >> 22)
-    cdef int64_t value = (<int64_t>table[i] << POINT) + ((<int64_t>(table[i + 1] - table[i]) * part) >> (32 - POINT))
+    cdef int64_t value = <int64_t>table[i] * (1 << POINT) + ((<int64_t>(table[i + 1] - table[i]) * part) >> (32 - POINT))
     cdef int64_t whole = spread // 65536
     return (whole * value >> POINT) + ((spread - whole * 65536) * value >> (2 * POINT))
 

@@ -43,7 +43,7 @@ cdef int64_t tuned(const pie *k, int64_t step) noexcept nogil:
 cdef void update(pie *k) noexcept nogil:
     cdef int64_t step = (k.delay - k.target) * <int64_t>k.alpha + (k.delay - k.old_delay) * <int64_t>k.beta
     cdef int64_t chance
-    step = tuned(k, step << 20)
+    step = tuned(k, step * (1 << 20))
     if k.chance >= ONE // 10 and step > <int64_t>(ONE // 50):
         step = <int64_t>(ONE // 50)         # section 5.5
     chance = <int64_t>k.chance + step

@@ -26,7 +26,7 @@ cdef inline cubic *own(cc_state *cc) noexcept nogil:
 
 cdef inline int64_t ticks(int64_t ns) noexcept nogil:
     """10^9 = 2^9 * 5^9."""
-    return (ns << 11) // 1953125
+    return ns * 2048 // 1953125             # not a shift: ns may be below 0
 
 
 cdef uint32_t rise(const cc_state *cc, uint64_t d) noexcept nogil:
