@@ -133,26 +133,24 @@ cdef uint32_t board_flight(const scoreboard *b, uint32_t una, uint32_t end) noex
     return total
 
 
-cdef uint32_t board_lost_out(const scoreboard *b, uint32_t una, uint32_t end) noexcept nogil:
+cdef uint32_t numbers_of(const scoreboard *b, uint32_t una, uint32_t end, int one, int other) noexcept nogil:
+    """Sequence numbers of [una, end) in pieces of two kinds."""
     cdef walk w
     cdef piece p
     cdef uint32_t total = 0
     walk_from(&w, una)
     while walk_next(b, &w, end, &p):
-        if p.kind == PIECE_LOST or p.kind == PIECE_RESENT:
+        if p.kind == one or p.kind == other:
             total += p.right - p.left
     return total
+
+
+cdef uint32_t board_lost_out(const scoreboard *b, uint32_t una, uint32_t end) noexcept nogil:
+    return numbers_of(b, una, end, PIECE_LOST, PIECE_RESENT)
 
 
 cdef uint32_t board_resent_out(const scoreboard *b, uint32_t una, uint32_t end) noexcept nogil:
-    cdef walk w
-    cdef piece p
-    cdef uint32_t total = 0
-    walk_from(&w, una)
-    while walk_next(b, &w, end, &p):
-        if p.kind == PIECE_RESENT or p.kind == PIECE_TWICE:
-            total += p.right - p.left
-    return total
+    return numbers_of(b, una, end, PIECE_RESENT, PIECE_TWICE)
 
 
 cdef uint32_t board_segments(const scoreboard *b, uint32_t mss) noexcept nogil:
