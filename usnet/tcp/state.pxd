@@ -113,8 +113,8 @@ cdef struct tcp_config:
     uint32_t fixed_window       # bytes: cwnd of the controller CC_NONE; 0: as large as can be
     uint8_t recovery            # RECOVERY_*
     uint8_t probes              # with RECOVERY_RACK, 1: tail loss probes (RFC 8985, section 7); default
-    uint8_t frto                # with RECOVERY_RACK, 1: timeouts are put on trial (RFC 5682); default
-    uint8_t undo                # with RECOVERY_RACK, 1: what turns out to be no loss changes no window (RFC 3708, 4015); default
+    uint8_t frto                # with RECOVERY_RACK, or without SACK, 1: timeouts are put on trial (RFC 5682); default
+    uint8_t undo                # with RECOVERY_RACK, or without SACK, 1: what turns out to be no loss changes no window (RFC 3708, 4015); default
     uint8_t moderation          # with RECOVERY_RACK, 1: a recovery ends without a burst above that of a start; default
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     uint8_t error_rules         # ERRORS_* (tcp/icmp): which ICMP errors end an attempt to connect, and what applications hear of them and of resets
@@ -185,6 +185,7 @@ cdef struct tcp_state:
     arena ooos                  # of ranges
     arena boards                # of scoreboard
     arena flights               # of flight (recovery/flight)
+    arena trials                # of trial (recovery/trial)
     arena pacers                # of pacer (tcp/pacing)
     arena cc_blocks             # of CC_BLOCK bytes each (congestion/rates)
     arena signers               # of signer (tcp/signature)

@@ -121,7 +121,7 @@ FREEBSD = Profile(
         "synack_retries": 3, "congestion": "newreno", "recovery": 0, "option_layout": 1, "window_scale": 6, "round_rcvbuf": 1, "all_room": 1,
         "dsack": 1, "delack_small": 4, "fin_again": 1, "time_wait_quiet": 1, "drop_synfin": 0, "challenge_interval": 0,
         "fastopen": 0, "fastopen_queue": 1, "fastopen_quiet": 900 * SECOND,
-        "error_rules": 2, "mtu_patience": 0, "ecn_retries": 1,
+        "error_rules": 2, "mtu_patience": 0, "ecn_retries": 1, "frto": 0, "undo": 0,
     },
     defined=frozenset({"FreeBSD"}),
     names={"O_NONBLOCK": 4, "TCP_NODELAY": 1},
