@@ -28,17 +28,20 @@ BROKEN = {
     ),
     "no old duplicate": ("time-wait-assassination/protected", {"actions": []}, "frames.server.rst: expected 1, saw 0"),
     "no protection": (
-        "time-wait-assassination/protected", {"stack": {"rfc1337": 0}}, "conn_end: client: 20 s after the programs ended expected TIME_WAIT, saw none",
+        "time-wait-assassination/protected", {"stack": {"rfc1337": 0}}, "conn_end: client: 20 s after .* expected TIME_WAIT, saw none",
     ),
     "no PAWS": ("old-duplicate/timestamps", {"stack": {"timestamps": 0}}, "paws: expected 6, saw 0"),
     "nothing old": ("old-duplicate/numbers", {"actions": []}, "duplicate: expected at least 6, saw 0"),
-    "a clock that is right": ("clock-drift/backoff", {"hosts": {"client": {"clock": {"drift": 0}}}}, "backoff: client: expected gaps of .* 48 s, saw .* 60 s"),
+    "a clock that is right": (
+        "clock-drift/backoff", {"hosts": {"client": {"clock": {"drift": 0}}}}, "backoff: client: expected gaps of .* 48 s, saw .* 60 s",
+    ),
     "a clock that stays as it is": ("clock-jump/sender", {"events": []}, "rto_count: expected 1, saw 0"),
     "a host that stands still instead": (
         "clock-jump/receiver", {"events": [{"t": "1s", "do": "stall", "hosts": ["server"], "for": "1s"}]}, "rto_count: expected 0, saw",
     ),
     "held too long": (
-        "ack-compression/linux", {"actions": [{"at": TO_CLIENT, "match": {"flag": "ack", "time": "1s..2s"}, "do": "drop"}]}, "retransmits: expected 0, saw",
+        "ack-compression/linux", {"actions": [{"at": TO_CLIENT, "match": {"flag": "ack", "time": "1s..2s"}, "do": "drop"}]},
+        "retransmits: expected 0, saw",
     ),
     "data is lost as well": (
         "ack-loss-50/linux", {"actions": [{"at": TO_SERVER, "match": {"flag": "data", "nth": 99}, "do": "drop"}]}, "retransmits: expected 0, saw",

@@ -133,8 +133,8 @@ cdef class SimHost:
         return clock_instant(&self.h.clock, deadline)
 
     def set_clock(self, jump="0ns", drift=None):
-        """From this instant on its clock is `jump` (ns or "1h", not below 0: it is a monotonic clock) ahead of what it would have read, and gains `drift`
-        parts in a million (None: as before). What its deadlines mean in virtual time follows."""
+        """From this instant on its clock is `jump` (ns or "1h", not below 0: it is a monotonic clock) ahead of what it would have read, and gains
+        `drift` parts in a million (None: as before). What its deadlines mean in virtual time follows."""
         cdef int64_t gain = units.time(jump)
         cdef int64_t gained = self.h.clock.drift if drift is None else round(drift * 1000)
         if clock_exact(&self.h.clock, self.scheduler.s.now) > INT64_MAX // 4 - gain:
