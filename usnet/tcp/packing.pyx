@@ -152,6 +152,9 @@ cdef void tell(const tcb *k, history *h) noexcept nogil:
     h.reordering = k.reordering
     h.reo_wnd_steps = k.reo_wnd_steps
     h.reo_wnd_persist = k.reo_wnd_persist
+    h.rtt_round = k.rtt_round
+    h.rto_var = k.rto_var
+    h.mdev_max = k.mdev_max
     h.ooo_segs = k.ooo_segs
     h.total_rto = k.total_rto
     h.delivered_ce = k.delivered_ce
@@ -183,6 +186,9 @@ cdef void remember(const history *h, tcb *k) noexcept nogil:
     k.reordering = h.reordering
     k.reo_wnd_steps = h.reo_wnd_steps
     k.reo_wnd_persist = h.reo_wnd_persist
+    k.rtt_round = h.rtt_round
+    k.rto_var = h.rto_var
+    k.mdev_max = h.mdev_max
     k.ooo_segs = h.ooo_segs
     k.total_rto = h.total_rto
     k.delivered_ce = h.delivered_ce

@@ -101,7 +101,7 @@ cdef struct tcp_config:
     uint32_t sndbuf_most        # bytes that a send buffer grows to with cwnd, unless SO_SNDBUF was set; 0: it does not grow
     uint32_t rcvbuf_most        # bytes that a receive buffer grows to with what a round trip brings, unless SO_RCVBUF was set; 0: it does not grow
     uint32_t notsent_lowat      # bytes not sent from which a stream is not writable (TCP_NOTSENT_LOWAT); 0: no limit
-    uint8_t rto_spread          # 1: the RTO exceeds SRTT by rto_min at least, as in Linux; else only where SRTT is as long
+    uint8_t rto_spread          # 1: the RTO is Linux's (tcp/rtt): it exceeds SRTT by rto_min at least; else only where SRTT is as long
     uint8_t slow_start_step     # segments that one ACK lets cwnd grow by in slow start at most (L of RFC 3465); 0: no limit; default 2
     uint8_t idle_restart        # 1: after an RTO without sending cwnd is that of a start (RFC 5681, 4.1); default
     uint8_t congestion          # CC_* (congestion/ops): controller of a connection that asks for none; default CC_CUBIC

@@ -274,7 +274,7 @@ cdef bint is_plain(const tcp_state *t, const tcb *k) noexcept nogil:
     """Whether its record says it all, without a history."""
     cdef int64_t sent = k.last_recv - k.last_send, deadline = k.deadline[T_KEEP] | k.deadline[T_LINGER]
     if (k.snd_pos != <uint32_t>(k.snd_una - k.iss - 1) or k.bytes_retrans or k.rwnd_limited or k.sndbuf_limited or k.dsacks or k.ooo_segs
-            or k.reord_seen or k.reordering or k.reo_wnd_steps or k.reo_wnd_persist
+            or k.reord_seen or k.reordering or k.reo_wnd_steps or k.reo_wnd_persist or k.mdev_max or k.rto_var or k.rtt_round
             or k.total_rto or k.delivered_ce or k.accecn != NONE or k.search != NONE):
         return False
     if k.tune_since or k.tune_at != autotune_half(t, k):

@@ -226,6 +226,9 @@ cdef struct tcb:
     int64_t keep_idle           # ns
     int64_t keep_interval       # ns
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
+    int64_t rto_var             # ns that the RTO exceeds SRTT by (tcp_config.rto_spread); so for the next two
+    int64_t mdev_max            # ns: four times the largest mean deviation of this round, or rto_min; 0: nothing was measured
+    uint32_t rtt_round          # snd_max when the round began
     int64_t linger2             # ns (TCP_LINGER2): that an orphan waits in FIN-WAIT-2; 0: the stack's setting; below 0: not at all
     int64_t tune_since          # ns of the last segment when that was so the last time; 0: it was not yet
     # More of what TCP_INFO tells
