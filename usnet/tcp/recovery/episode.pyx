@@ -59,7 +59,7 @@ cdef uint32_t pipe_of(const tcb *k, const scoreboard *b) noexcept nogil:
 
 cdef void begin_reduction(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered, int64_t now) noexcept nogil:
     """cwnd is to come down to what the controller says, from what was in flight before the ACK that began it (RecoverFS of RFC 9937)."""
-    cdef uint32_t flight = k.cc.cwnd if t.config.wide_growth else recovery_flight(k)
+    cdef uint32_t flight = k.cc.cwnd if t.config.wide_growth else recovery_flight(k, 0)
     cdef uint32_t recover_fs = k.cc.cwnd if t.config.wide_growth else tcp_flight(k) - b.sacked + delivered
     k.recover = k.snd_max
     b.probe = 0
@@ -74,7 +74,6 @@ cdef void end_reduction(tcp_state *t, tcb *k, scoreboard *b) noexcept nogil:
 
 cdef void enter_recovery(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered, int64_t now) noexcept nogil:
     cdef bint reduced = b.ca_state == CA_CWR or b.ca_state == CA_RECOVERY
-    b.stamped = 0
     undo_begin(t, k, b, not reduced)
     if not reduced:
         begin_reduction(t, k, b, delivered, now)
@@ -88,7 +87,7 @@ cdef void recovery_enter_cwr(tcp_state *t, uint32_t c, int64_t now) noexcept nog
     cdef scoreboard *b
     if not k.timed & FLIGHT_RACK:
         if not k.flags & TF_RECOVERY:
-            cc_table(k.cc_ops).on_ecn(&k.cc, recovery_flight(k), now)
+            cc_table(k.cc_ops).on_ecn(&k.cc, recovery_flight(k, 0), now)
         return
     b = sack_board(t, k)
     if b == NULL or b.ca_state >= CA_CWR:
@@ -339,7 +338,7 @@ cdef void episode_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) noe
     cdef tcb *k = tcb_at(t, c)
     cdef scoreboard *b = sack_board(t, k)
     cdef bint fresh, reduce
-    cdef uint32_t flight = k.cc.cwnd if t.config.wide_growth else recovery_flight(k), sacked
+    cdef uint32_t flight = k.cc.cwnd if t.config.wide_growth else recovery_flight(k, 0), sacked
     if b == NULL:
         return
     sacked = rack_sacked(k, b)
@@ -350,7 +349,6 @@ cdef void episode_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) noe
         k.reordering = 0                    # so much was reported, and it was no reordering: it is taken for less again
     cc_table(k.cc_ops).on_rto(&k.cc, flight, not reduce)
     if reduce:
-        b.stamped = 0
         undo_begin(t, k, b, True)
     prr_loss_window(&k.cc, pipe_of(k, b))
     ecn_reduced(k)
@@ -388,7 +386,7 @@ cdef void episode_resent(tcp_state *t, tcb *k, uint32_t seq, uint32_t n, int64_t
     cdef scoreboard *b = sack_board(t, k)
     if b == NULL:
         return
-    resent_add(b, seq, seq + n, now)
+    resent_add(b, seq, seq + n, k.snd_max, now)
     if b.probe == PROBE_AGAIN and b.ca_state <= CA_DISORDER:
         return                              # the probe itself
     undo_resent(k, b, now)

@@ -42,8 +42,11 @@ cdef void forget_acked(flight *f, uint32_t una) noexcept nogil:
 cdef void thin_out(flight *f) noexcept nogil:
     """Of each two the later stays, which ends where both end."""
     cdef uint32_t i
+    cdef int64_t since
     for i in range(FLIGHT_MAX // 2):
+        since = f.r[2 * i].since
         f.r[i] = f.r[2 * i + 1]
+        f.r[i].since = since
     f.n = FLIGHT_MAX // 2
 
 
@@ -66,7 +69,7 @@ cdef void flight_close(tcp_state *t, tcb *k) noexcept nogil:
     r[0] = f.newest
     r.in_flight += k.snd_max - f.newest.end
     r.end = k.snd_max
-    r.sent_at = k.burst_at
+    r.sent_at = r.since = k.burst_at
     f.n += 1
 
 
@@ -82,14 +85,25 @@ cdef uint32_t place(const flight *f, uint32_t seq) noexcept nogil:
     return low
 
 
-cdef int64_t flight_sent_at(tcp_state *t, const tcb *k, uint32_t seq) noexcept nogil:
+cdef const burst *older(tcp_state *t, const tcb *k, uint32_t seq) noexcept nogil:
+    """The record of the burst that seq belongs to; NULL: it belongs to the newest."""
     cdef const flight *f
     cdef uint32_t i
     if k.flight == NONE:
-        return k.burst_at
+        return NULL
     f = flight_at(t, k)
     i = place(f, seq)
-    return f.r[i].sent_at if i < f.n else k.burst_at
+    return &f.r[i] if i < f.n else NULL
+
+
+cdef int64_t flight_sent_at(tcp_state *t, const tcb *k, uint32_t seq) noexcept nogil:
+    cdef const burst *r = older(t, k, seq)
+    return r.sent_at if r != NULL else k.burst_at
+
+
+cdef int64_t flight_sent_since(tcp_state *t, const tcb *k, uint32_t seq) noexcept nogil:
+    cdef const burst *r = older(t, k, seq)
+    return r.since if r != NULL else k.burst_at
 
 
 cdef burst *flight_burst(tcp_state *t, const tcb *k, uint32_t seq) noexcept nogil:

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_ack, cc_table
 from usnet.tcp.ecn cimport ECN_CWR, ecn_slowing
 from usnet.tcp.output cimport tcp_flight
-from usnet.tcp.recovery.flight cimport FLIGHT_RACK, FLIGHT_RTT, flight_sent_at
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK, FLIGHT_RTT, flight_sent_since
 from usnet.tcp.recovery.tlp cimport rexmt_restart
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport T_REXMT, TF_PARTIAL, TF_RECOVERY, TF_SACK, tcb
@@ -15,8 +15,8 @@ from usnet.wire.seq cimport seq_gt
 cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 # snd_una moved on by `acked`, with `flight` sequence numbers out before that. Restarts or stops the retransmission timer.
 cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil
-# FlightSize at a loss, without what limited transmit added (RFC 5681, 3.2, step 2).
-cdef uint32_t recovery_flight(const tcb *k) noexcept nogil
+# FlightSize at a loss, without what limited transmit added (RFC 5681, 3.2, step 2), behind an ACK of `acked` numbers.
+cdef uint32_t recovery_flight(const tcb *k, uint32_t acked) noexcept nogil
 # The retransmission timer fired: everything out counts as lost. again: the same segment was resent by it before.
 cdef void recovery_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) noexcept nogil
 
@@ -56,7 +56,7 @@ cdef inline void recovery_grow(tcp_state *t, tcb *k, uint32_t acked, uint32_t fl
             k.cc.limited_since = now
         return
     if k.timed & FLIGHT_RTT and k.cc.ssthresh == WINDOW_LIMIT and k.ack_rtt == 0:
-        k.ack_rtt = now - flight_sent_at(t, k, k.snd_una - 1)    # nothing was lost yet: it was sent once
+        k.ack_rtt = now - flight_sent_since(t, k, k.snd_una - 1)    # nothing was lost yet: it was sent once
     a.now, a.rtt, a.srtt, a.acked, a.una, a.nxt, a.flight = now, k.ack_rtt, k.srtt, acked, k.snd_una, k.snd_max, flight
     cc_table(k.cc_ops).on_ack(&k.cc, &a)
 
