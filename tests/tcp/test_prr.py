@@ -82,7 +82,7 @@ def test_what_a_recovery_leaves_empty_is_not_filled_by_a_burst():
 @pytest.mark.parametrize("rack", [0, 1])
 def test_the_flight_is_not_smaller_for_what_one_ack_takes_out_of_it(rack):
     """RFC 5681, 3.1: an ACK of a whole train both moves on and tells of a loss. What waits would have left for its first half."""
-    tcp = flying(10, recovery=rack)
+    tcp = flying(10, recovery=rack, slow_start_step=2)
     tcp.send(30000)
     tcp.after(ms=100)
     tcp.rx(". 1:1(0) ack 5001 <sack 6001:10001>")

@@ -104,7 +104,7 @@ def test_what_was_sent_before_it_in_the_same_moment_does_not_make_a_retransmissi
 
 
 def test_where_times_of_bursts_became_one_a_retransmission_between_them_is_not_lost():
-    """Of more bursts than there are records for each two are one: what arrived of it may have left before the retransmission."""
+    """Of more bursts than there are records for neighbours are one: what arrived of it may have left before the retransmission."""
     tcp = measured(congestion="none", mss=500)
 
     def send(bursts):
@@ -127,7 +127,7 @@ def test_where_times_of_bursts_became_one_a_retransmission_between_them_is_not_l
     tcp.after(ms=75)
     tcp.rx(". 1:1(0) ack 1 <sack 501:30501>")
     assert sent(tcp) == []
-    tcp.rx(". 1:1(0) ack 1 <sack 501:31501>")
+    tcp.rx(". 1:1(0) ack 1 <sack 501:36001>")
     assert sent(tcp) == [1]
 
 
@@ -234,3 +234,19 @@ def test_more_that_was_sent_again_than_there_is_room_for_is_taken_for_later():
     assert len(again) == 160
     assert again[-1] == (3980, 3990, 199)
     assert all(one[1] <= two[0] for one, two in itertools.pairwise(again))
+
+
+def test_in_a_flight_of_many_more_bursts_than_records_times_stay_known_to_a_sixteenth():
+    """A segment is given up as soon as what was sent a sixteenth of the flight later is reported, wherever in it that is."""
+    tcp = measured(congestion="none", mss=100)
+    for _ in range(600):
+        tcp.send(100)
+        tcp.cable.run()
+        tcp.take()
+        tcp.after(us=100)
+    tcp.after(ms=40)
+    lost, reported = 20_001, 24_101
+    tcp.rx(f". 1:1(0) ack {lost} <sack {reported}:{reported + 500}>")
+    again = sent(tcp)
+    assert again[0] == lost
+    assert max(again) < reported

@@ -2,9 +2,9 @@
 
 The newest burst has no record: it ends at snd_max, and tcb.burst_at says when it was sent. Those before it stand in a struct flight, which a connection has
 from when a second burst leaves while one is out. So what has one burst out at a time, as requests and answers do, needs none. Records of what was
-acknowledged go when the next burst begins. Where there are more than fit, each two become one, which knows the first and the last time of what it is of:
-a FLIGHT_MAX / 2nd of the flight's time apart, or less. Whoever judges by them takes the one that is kinder: what is out was sent at the last, what
-has arrived at the first.
+acknowledged go when the next burst begins. Where there are more than fit, neighbours become one, which knows the first and the last time of what it is
+of: a FLIGHT_MAX / 4th of the flight's time apart at most. Whoever judges by them takes the one that is kinder: what is out was sent at the last, what has
+arrived at the first.
 
 Each record has room for what a delivery-rate sample needs (draft-cheng-iccrg-delivery-rate-estimation, 3.1): filled by the controllers that want it.
 """

@@ -40,14 +40,18 @@ cdef void forget_acked(flight *f, uint32_t una) noexcept nogil:
 
 
 cdef void thin_out(flight *f) noexcept nogil:
-    """Of each two the later stays, which ends where both end."""
-    cdef uint32_t i
-    cdef int64_t since
-    for i in range(FLIGHT_MAX // 2):
-        since = f.r[2 * i].since
-        f.r[i] = f.r[2 * i + 1]
-        f.r[i].since = since
-    f.n = FLIGHT_MAX // 2
+    """Neighbours become one with the end of the last, while all of it was sent within a FLIGHT_MAX / 4th of the flight's time. Two that are left side by
+    side took longer, so that half of the records are free then."""
+    cdef int64_t grain = (f.r[f.n - 1].sent_at - f.r[0].since) // (FLIGHT_MAX // 4), since
+    cdef uint32_t i, last = 0
+    for i in range(1, f.n):
+        since = f.r[last].since
+        if f.r[i].sent_at - since > grain:
+            last += 1
+            since = f.r[i].since
+        f.r[last] = f.r[i]
+        f.r[last].since = since
+    f.n = last + 1
 
 
 cdef void flight_close(tcp_state *t, tcb *k) noexcept nogil:
