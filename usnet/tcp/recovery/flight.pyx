@@ -40,8 +40,8 @@ cdef void forget_acked(flight *f, uint32_t una) noexcept nogil:
 
 
 cdef void thin_out(flight *f) noexcept nogil:
-    """Neighbours become one with the end of the last, while all of it was sent within a FLIGHT_MAX / 4th of the flight's time. Two that are left side by
-    side took longer, so that half of the records are free then."""
+    """Neighbours become one with the end of the last, while all of it was sent within a FLIGHT_MAX / 4th of the flight's time. Two that are left
+    side by side took longer, so that half of the records are free then."""
     cdef int64_t grain = (f.r[f.n - 1].sent_at - f.r[0].since) // (FLIGHT_MAX // 4), since
     cdef uint32_t i, last = 0
     for i in range(1, f.n):

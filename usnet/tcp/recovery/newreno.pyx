@@ -12,8 +12,8 @@ from usnet.tcp.tcb cimport TF_PARTIAL, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, 
 from usnet.wire.seq cimport seq_ge, seq_gt
 
 cdef uint32_t recovery_flight(const tcb *k, uint32_t acked) noexcept nogil:
-    """Nothing else sends beyond cwnd. Behind the ACKs of a burst, or one for many segments, less is out than cwnd allows, until the output pass of the
-    burst sends what waits: that is no smaller flight."""
+    """Nothing else sends beyond cwnd. Behind the ACKs of a burst, or one for many segments, less is out than cwnd allows, until the burst's output
+    sends what waits: that is no smaller flight."""
     cdef uint32_t flight = flight_wanted(k, acked, tcp_flight(k))
     return flight if flight < k.cc.cwnd else k.cc.cwnd
 

@@ -34,8 +34,8 @@ cdef uint32_t rack_sacked(const tcb *k, const scoreboard *b) noexcept nogil:
 
 
 cdef inline bint delivered_before(const scoreboard *b, const resent_range *e) noexcept nogil:
-    """RACK.segment was sent behind what was sent again, and has arrived before it. Within one moment what is sent again may leave first or last: what is
-    new then begins at its `top`."""
+    """RACK.segment was sent behind what was sent again, and has arrived before it. Within one moment what is sent again may leave first or last:
+    what is new then begins at its `top`."""
     if b.rack_sent_at != e.sent_at:
         return b.rack_sent_at > e.sent_at
     return seq_gt(b.rack_end, e.right if b.rack_again else e.top)
