@@ -119,6 +119,14 @@ WRONG = {
     "every": (GOOD + '[[actions]]\nmatch = { every = 0 }\ndo = "drop"\n', r"actions\[0\]: every: 0 is no number from 1 on"),
     "strip": (GOOD + '[[actions]]\ndo = "strip(nop)"\n', r"actions\[0\]: do: strip: 'nop' is none of mss"),
     "crash": (GOOD + '[[events]]\nt = "1s"\ndo = "crash"\n', r"events\[0\]: hosts: none: no such host"),
+    "clock without anything": (GOOD + '[[events]]\nt = "1s"\ndo = "clock"\nhosts = ["client"]\n', r"events\[0\]: jump, drift, wall: belong to"),
+    "jump of a link": (GOOD + '[[events]]\nt = "1s"\ndo = "down"\njump = "1s"\n', r"events\[0\]: jump, drift, wall: belong to"),
+    "clock of nobody": (GOOD + '[[events]]\nt = "1s"\ndo = "clock"\njump = "1s"\n', r"events\[0\]: hosts: none: no such host"),
+    "a jump back": (
+        GOOD + '[[events]]\nt = "1s"\ndo = "clock"\nhosts = ["client"]\njump = "1s"\nfor = "1s"\n', "jump: a monotonic clock does not go back",
+    ),
+    "drift": (GOOD + "[hosts.client.clock]\ndrift = 500_001\n", r"hosts.client.clock: drift: 500001 parts in a million"),
+    "what wraps": (GOOD + '[expect]\nwraps = { nobody = ["sequence"] }\n', "expect: there is no host 'nobody'"),
     "several times": (GOOD + '[[events]]\nt = "1s"\ndo = "down"\ntimes = 2\n', r"events\[0\]: every: how far apart"),
     "again too soon": (
         GOOD + '[[events]]\nt = "1s"\ndo = "down"\nfor = "2s"\nevery = "1s"\ntimes = 2\n',

@@ -15,6 +15,7 @@ from usnet.lab.expect_wire import (
     check_pipe,
     check_resume,
     check_spurious,
+    check_wraps,
     theory,
 )
 from usnet.lab.limits import SECOND, outside, seconds
@@ -105,6 +106,7 @@ class Run:
             check_corruption,
             check_agreed,
             check_spurious,
+            check_wraps,
             check_dropped,
             check_resume,
             check_queues,

@@ -72,6 +72,17 @@ def differences(wanted: AgreedTable, side: Any) -> Iterator[str]:
 # --- What the network did ---
 
 
+def check_wraps(run: Any) -> Iterator[str]:
+    """Numbers that had to pass 2^32 while a connection lasted."""
+    for host, wanted in run.expect.wraps.items():
+        sides = [side for side in run.observer.all_sides() if side.host == host and side.iss >= 0]
+        seen = {
+            "sequence": any(side.iss + side.sent_max > 1 << 32 for side in sides),
+            "timestamps": any(side.uses_timestamps() and side.last_tsval < side.offered.timestamps[0] for side in sides),
+        }
+        yield from (f"wraps: {host}: its {what} never passed 2^32" for what in wanted if not seen[what])
+
+
 def check_spurious(run: Any) -> Iterator[str]:
     if run.expect.spurious is not None:
         seen = sum(side.doubled for side in run.observer.all_sides())

@@ -32,8 +32,8 @@ RULES = {
     "sack": "SACK blocks report what arrived and is not acknowledged yet, the newest first, in every ACK of something out of order (RFC 2018, 4)",
     "sack_resend": "what the peer reported is not sent again, but after two timeouts, or when the peer took it back (RFC 6675, 4 and 5.1)",
     "timestamps": "TSval never goes back, TSecr is one that arrived (RFC 7323, 4)",
-    "nagle": "no small segment while data is unacknowledged, unless TCP_NODELAY, FIN, or half the largest window "
-    "(RFC 9293, 3.7.4, 3.8.6.2.1)",
+    "nagle": "no small segment while data is unacknowledged, unless TCP_NODELAY, FIN, half the largest window, or a loss probe "
+    "(RFC 9293, 3.7.4, 3.8.6.2.1; RFC 8985, 7.3)",
     "delayed_ack": "an ACK for every second full segment, within 500 ms, and at once for what is out of order, "
     "fills a gap, or is a FIN (RFC 5681, 4.2)",
     "ack_volume": "pure ACKs answer arrivals or open the window: never more of them than that (RFC 5961, 7)",

@@ -20,11 +20,12 @@ cdef class End:
     cdef readonly list small            # Sent
     cdef readonly int64_t first_flight  # segments
     cdef readonly int64_t largest_sent  # bytes
-    cdef int64_t last_tsval
+    cdef readonly int64_t last_tsval
     cdef readonly int64_t reset_at
     # What it was told of it
     cdef readonly int64_t una
     cdef int64_t acked_at
+    cdef int64_t trip                   # the shortest that an ACK of the last segment took
     cdef int64_t right                  # edge of the window that it was offered
     cdef readonly int64_t largest_window
     cdef int64_t pure_acks

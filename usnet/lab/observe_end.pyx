@@ -1,4 +1,6 @@
 """One end of a connection, as far as it is seen: observe_end.pxd."""
+from libc.stdint cimport INT64_MAX
+
 from typing import NamedTuple
 
 from usnet.wire.observe cimport NOT_OFFERED
@@ -35,6 +37,7 @@ cdef class End:
         self.newest_tsval = self.ts_recent = self.owed_since = self.full_at = self.owed_now = self.burst_at = self.head_at = -1
         self.syn_sent = self.syn_heard = self.marked_at = self.cleared_at = -1
         self.full_segment = 536
+        self.trip = INT64_MAX // 4
         self.owed_why = ""
         self.offers.mss = self.offers.wscale = self.peer_offers.mss = self.peer_offers.wscale = NOT_OFFERED
 

@@ -140,6 +140,8 @@ cdef class Side(End):
             if acked <= self.sent_max:
                 if acked > self.una:
                     self.una, self.acked_at = acked, t
+                    if acked == self.sent_max and self.log and not self.log[len(self.log) - 1].again:
+                        self.trip = min(self.trip, t - self.log[len(self.log) - 1].t)
                 window = <int64_t>seg.window << shift_of(self, flags, &self.peer_offers)
                 self.right = max(self.right, acked + window)
                 self.largest_window = max(self.largest_window, window)
@@ -245,6 +247,8 @@ cdef int check_size(Side e, int64_t t, int64_t start, int64_t n, bint fin) excep
     probe = n == 1 and start >= e.right - 1
     forced = e.una == start and t - max(e.acked_at, e.log[len(e.log) - 1].t if e.log else 0) >= OVERRIDE
     e.small.append(make_sent(t, start, n, probe, e.una, forced))
+    # A tail loss probe may be of new data (RFC 8985, 7.3)
+    probe |= e.both_sack() and t - max(e.acked_at, e.log[len(e.log) - 1].t if e.log else 0) >= 2 * e.trip
     if e.una < e.sent_max and not fin and not probe and n < e.largest_window // 2 and e.host not in e.observer.nodelay:
         e.wrong("nagle", t, f"{n} bytes leave at offset {start} while {e.sent_max - e.una} are unacknowledged")
     return 0

@@ -234,6 +234,7 @@ class SimPoller(Poller):
         self._news = 0                  # so many times there was something
         self._seen = {}                 # program (None: the main one) -> news that it was woken for
         self._alarm = Alarm(env.network.scheduler, self._time_came)
+        self._deadline = FOREVER        # of the main program's wait, in its host's time
         self._timed_out = False
         if host is not None:
             self._listen(host)
@@ -247,10 +248,12 @@ class SimPoller(Poller):
     def _listen(self, host):
         self._hosts.append(host)
         host.add_listener(self._host_news)
+        host.add_clock_listener(self._clock_set)
 
     def _unlisten(self, host):
         self._hosts.remove(host)
         host.remove_listener(self._host_news)
+        host.remove_clock_listener(self._clock_set)
 
     def add_port(self, port):
         if port.network is not self.env.network:
@@ -275,6 +278,13 @@ class SimPoller(Poller):
         for program, token in self._waiters.items():
             if token is None or self.is_woken(token):
                 program._wake()
+
+    def _clock_set(self):
+        """A host's clock is another: whoever waits for a time of it looks again."""
+        for program in list(self._waiters):
+            program._wake()
+        if self._alarm.time is not None and self._hosts:
+            self._alarm.set(self._hosts[0].instant(self._deadline))
 
     def give_way(self):
         """Counts a call that would not wait as a wait at this instant: a loop of such calls is NoProgress in the end."""
@@ -301,6 +311,8 @@ class SimPoller(Poller):
         for host in self._hosts:
             if host.native:             # calls may have left it something to do, or another deadline
                 host.touch()
+        if program is None:
+            self._deadline = deadline_ns
         if self._hosts:
             deadline_ns = self._hosts[0].instant(deadline_ns)
         if program is None:

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from usnet.backends.sim.pair import MODEL
 from usnet.lab.scenario_check import Scenario
-from usnet.lab.scenario_play import build, link_ends
+from usnet.lab.scenario_play import build, link_ends, set_clocks
 from usnet.lab.world import World
 
 
@@ -63,6 +63,7 @@ def _fit(scenario: Scenario, world: World, links: list[Any]) -> None:
     for name in world.hosts:
         forwards = {"forward": 1} if name in scenario.table.routers else {}
         world.hosts[name].configure(scenario.stacks[name] | forwards)
+    set_clocks(scenario, world)
     for link, table, ways, fates in zip(links, scenario.table.links, scenario.links, scenario.fates, strict=True):
         for way, model in ((link.up, ways["up"]), (link.down, ways["down"])):
             now, wanted = way.settings, MODEL | model

@@ -77,6 +77,9 @@ def from_tables(path: Path, raw: dict[str, Any], case: str = "") -> Scenario:
             checked(f"hosts.{name}.app", _check_peer, t, name, spec)
             apps.append((name, spec))
         stacks[name] = checked(f"hosts.{name}.stack", settings, {**PROFILES[t.profile], **t.stack, **host.stack})
+        if host.clock is not None:
+            checked(f"hosts.{name}.clock.start", units.time, host.clock.start)
+            checked(f"hosts.{name}.clock", drift_of, host.clock.drift)
     for name, router in t.routers.items():
         stacks[name] = checked(f"routers.{name}.stack", settings, {**PROFILES[t.profile], **t.stack, **router.stack})
     if not t.links:
@@ -118,6 +121,10 @@ def expand(t: ScenarioTable, where: str) -> ScenarioTable:
             raise ScenarioError(f"{where}: links[{i}].name: a link of copies has no name of its own")
         links += [msgspec.structs.replace(link, a=a, b=b) for a in copied.get(link.a, [link.a]) for b in copied.get(link.b, [link.b])]
     return msgspec.structs.replace(t, hosts=hosts, links=links)
+
+
+MOST_DRIFT = 500_000
+"""Parts in a million that a clock may be wrong by."""
 
 
 @cache
@@ -234,6 +241,19 @@ def _link(link: LinkTable, names: list[str], switches: Iterable[str]) -> dict[st
     return ways
 
 
+def signed_time(text: Any) -> int:
+    """ns of "1h" or "-1h"."""
+    return -units.time(text[1:]) if isinstance(text, str) and text.startswith("-") else units.time(text) if isinstance(text, str) else int(text)
+
+
+def drift_of(number: Any) -> float:
+    """Parts in a million. ValueError for what no clock has."""
+    drift = float(number)
+    if not -MOST_DRIFT <= drift <= MOST_DRIFT:
+        raise ValueError(f"drift: {number!r} parts in a million: from -{MOST_DRIFT} to {MOST_DRIFT}")
+    return drift
+
+
 def _check_event(t: ScenarioTable, event: EventTable) -> None:
     units.time(event.t)
     if event.for_ is not None:
@@ -242,7 +262,16 @@ def _check_event(t: ScenarioTable, event: EventTable) -> None:
         raise ValueError("every: how far apart? It happens several times")
     if event.every is not None and units.time(event.every) <= units.time(event.for_ or 0):
         raise ValueError("every: it would begin again before it has ended")
-    if event.do in ("partition", "crash", "stall"):
+    clock_keys = (event.jump, event.drift, event.wall)
+    if (event.do == "clock") != any(key is not None for key in clock_keys):
+        raise ValueError('jump, drift, wall: belong to do = "clock", which has at least one of them')
+    if event.jump is not None and (event.for_ is not None or units.time(event.jump) < 0):
+        raise ValueError("jump: a monotonic clock does not go back")
+    if event.wall is not None:
+        signed_time(event.wall)
+    if event.drift is not None:
+        drift_of(event.drift)
+    if event.do in ("partition", "crash", "stall", "clock"):
         unknown = [name for name in event.hosts if name not in t.hosts]
         if unknown or not event.hosts:
             raise ValueError(f"hosts: {', '.join(unknown) or 'none'}: no such host")
@@ -264,6 +293,7 @@ def _check_expect(t: ScenarioTable) -> None:
             raise ValueError(f"invariants.{rule}: a rule is switched off with a reason")
     for key in [
         *e.errors,
+        *e.wraps,
         *e.conn_end,
         *e.agreed,
         *([e.backoff.at] if e.backoff else []),

@@ -6,7 +6,7 @@ from typing import Any
 from usnet.backends.sim import units
 from usnet.lab.expect import Run
 from usnet.lab.expect_share import mark
-from usnet.lab.scenario_check import Scenario, link_model, queue_limits
+from usnet.lab.scenario_check import Scenario, link_model, queue_limits, signed_time
 from usnet.lab.scenario_format import EventTable, ScenarioTable, directions, find_link
 from usnet.lab.scenario_words import Spec
 from usnet.lab.workloads import App, start
@@ -60,7 +60,30 @@ def _effects(judged: Run, made: list[Any], event: EventTable) -> tuple[Effect, E
         return _for_each(judged, hosts, _crash), _for_each(judged, hosts, _boot)
     if event.do == "stall":
         return _for_each(judged, hosts, _stall), _for_each(judged, hosts, _resume)
+    if event.do == "clock":
+        return _effects_on_clocks(hosts, event)
     return _effects_on_links(t, made, event)
+
+
+def _effects_on_clocks(hosts: list[Any], event: EventTable) -> tuple[Effect, Effect]:
+    before: list[tuple[Any, float, int]] = []
+
+    def begin() -> None:
+        for host in hosts:
+            before.append((host, host.simulated.clock.drift / 1000, host.wall))
+            if event.jump is not None or event.drift is not None:
+                host.set_clock(event.jump or 0, None if event.drift is None else float(event.drift))
+            if event.wall is not None:
+                host.set_wall_clock(signed_time(event.wall))
+
+    def end() -> None:
+        while before:
+            host, drift, wall = before.pop()
+            if event.drift is not None:
+                host.set_clock(drift=drift)
+            host.set_wall_clock(wall)
+
+    return begin, end
 
 
 def _for_each(judged: Run, hosts: list[Any], function: Callable[[Run, Any], None]) -> Effect:

@@ -46,6 +46,11 @@ class Bound(Table, kw_only=True):
 Limits = int | Bound
 
 
+class ClockTable(Table, kw_only=True):
+    start: Time = "0s"
+    drift: Number = 0
+
+
 class HostTable(Table, kw_only=True):
     app: str | list[str] | None = None
     address: str | list[str] | None = None
@@ -53,6 +58,7 @@ class HostTable(Table, kw_only=True):
     routes: list[list[str]] = []
     stack: dict[str, int | str | bool] = {}
     granularity: Time = "1ns"
+    clock: ClockTable | None = None
     copies: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
 
 
@@ -156,11 +162,14 @@ class ActionTable(Table, kw_only=True):
 
 class EventTable(Table, kw_only=True):
     t: Time
-    do: Literal["down", "up", "change", "partition", "crash", "stall"]
+    do: Literal["down", "up", "change", "partition", "crash", "stall", "clock"]
     link: str | None = None
     at: str | None = None
     hosts: list[str] = []
     set: LinkModel | None = None
+    jump: Time | None = None
+    drift: Number | None = None
+    wall: Time | None = None
     for_: Time | None = msgspec.field(name="for", default=None)
     every: Time | None = None
     times: Annotated[int, msgspec.Meta(ge=1, le=10000)] = 1
@@ -262,6 +271,7 @@ class ExpectTable(Table, kw_only=True):
     small_segments: Limits | None = None
     small_updates: Limits | None = None
     shrunk_windows: Limits | None = None
+    wraps: dict[str, list[Literal["sequence", "timestamps"]]] = {}
     corrupted_dropped: bool = False
     amplification: int = 8
     share: Number = 1
@@ -308,6 +318,7 @@ class ScenarioTable(Table, kw_only=True):
 TABLES: dict[str, type[msgspec.Struct]] = {
     "": ScenarioTable,
     "hosts.NAME": HostTable,
+    "hosts.NAME.clock": ClockTable,
     "routers.NAME": RouterTable,
     "switches.NAME": SwitchTable,
     "links": LinkTable,

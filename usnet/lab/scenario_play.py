@@ -38,6 +38,7 @@ def build(scenario: Scenario, world: World) -> list[Any]:
             granularity=host.granularity,
             **SMALL,
         )
+    set_clocks(scenario, world)
     for name, router in t.routers.items():
         routes = [tuple(route) for route in router.routes]
         world.router(
@@ -52,6 +53,13 @@ def build(scenario: Scenario, world: World) -> list[Any]:
         made.append(world.link(ends[link.a], ends[link.b], ports=rings, name=link.name, fates=fates, **ways))
         link_ends(world, link)
     return made
+
+
+def set_clocks(scenario: Scenario, world: World) -> None:
+    """Hosts whose clocks are not the world's from the start."""
+    for name, host in scenario.table.hosts.items():
+        if host.clock is not None:
+            world.hosts[name].set_clock(host.clock.start, float(host.clock.drift))
 
 
 def link_ends(world: World, link: LinkTable) -> None:

@@ -64,6 +64,7 @@ OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
     "writes": (int, "pieces that rpc sends a request in; 1"),
     "unit": (_amount, "bytes that echo answers at a time; whatever came"),
     "timeout": (units.time, "how long a call may block"),
+    "user_timeout": (units.time, "TCP_USER_TIMEOUT: how long what was sent may stay unacknowledged"),
     "start": (units.time, "when the first call is made; 0s"),
     "daemon": (_switch, "a script that may be left running at the end, as a server is; false"),
 }

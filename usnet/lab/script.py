@@ -130,7 +130,7 @@ class Script:
         }  # fmt: skip
         mends = {"ssl": script_tls.mend}
         if self.virtual:
-            clock = Clock(self.world.env)
+            clock = Clock(self.world.env, self.host)
             faces["time"] = lambda: clock.module(self)
             faces["datetime"] = lambda: datetime_module(clock)
             mends |= {"random": system.mend_random(self), "uuid": system.mend_uuid(self), "subprocess": system.mend_subprocess(self)}

@@ -33,10 +33,15 @@ def live_module():
 
 
 class Clock:
-    """The readings of a world's clock; each counts, so that a loop of nothing else is found out."""
+    """The readings of a world's clock; each counts, so that a loop of nothing else is found out. The time of day is that of `host`."""
 
-    def __init__(self, env):
+    def __init__(self, env, host=None):
         self.env = env
+        self.host = host
+
+    def wall(self):
+        """The time of day, ns since 1970."""
+        return EPOCH + self.look() + (self.host.wall if self.host is not None else 0)
 
     def look(self):
         program = current()
@@ -46,13 +51,13 @@ class Clock:
 
     def clock_gettime_ns(self, clock):
         if clock == getattr(std, "CLOCK_REALTIME", 0):
-            return EPOCH + self.look()
+            return self.wall()
         if clock in (getattr(std, name, None) for name in ("CLOCK_PROCESS_CPUTIME_ID", "CLOCK_THREAD_CPUTIME_ID")):
             return self.look() * 0
         return self.look()
 
     def seconds(self, given):
-        return (EPOCH + self.look()) / SECOND if given is None else given
+        return self.wall() / SECOND if given is None else given
 
     def module(self, script):
         """The `time` module."""
@@ -66,7 +71,7 @@ class Clock:
             readings[name] = script.refuse(f"time.{name}", "the world's clock, which nobody sets")
         return face(
             "time", std, **readings, sleep=pause,
-            time=lambda: (EPOCH + look()) / SECOND, time_ns=lambda: EPOCH + look(),
+            time=lambda: self.wall() / SECOND, time_ns=self.wall,
             clock_gettime=lambda clock: self.clock_gettime_ns(clock) / SECOND, clock_gettime_ns=self.clock_gettime_ns,
             gmtime=lambda seconds=None, /: std.gmtime(self.seconds(seconds)),
             localtime=lambda seconds=None, /: std.gmtime(self.seconds(seconds)),
@@ -117,7 +122,7 @@ def datetime_module(clock):
 
         @classmethod
         def now(cls, tz=None):
-            now = EPOCH + clock.look()
+            now = clock.wall()
             found = cls(1970, 1, 1, tzinfo=std_datetime.UTC) + std_datetime.timedelta(microseconds=now // 1000)
             return found.replace(tzinfo=None) if tz is None else found.astimezone(tz)
 

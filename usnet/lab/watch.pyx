@@ -3,10 +3,10 @@ connection, and no function of the core but the scoreboard's."""
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t
 from libc.stdlib cimport calloc, free
 
+from usnet.backends.sim.clocks cimport clock_instant, clock_reading
 from usnet.backends.sim.host cimport SimHost
 from usnet.backends.sim.network cimport Network
 from usnet.backends.sim.pair cimport Direction
-from usnet.backends.sim.scheduler cimport clock_ceil, clock_floor
 from usnet.memory.arena cimport NONE
 from usnet.sockets.host cimport Stack
 from usnet.tcp.congestion.ops cimport CC_ECT
@@ -108,7 +108,7 @@ cdef void check_timer(watcher *w, uint32_t n, uint32_t c, const tcb *k, int64_t 
             continue
         if k.timer == NONE or k.timer_at > k.deadline[i]:
             tell(w, WATCH_TIMER, n, c, INT64_MAX if k.timer == NONE else k.timer_at, k.deadline[i], now)
-        elif not x.h.due and x.h.wake.t > clock_ceil(k.deadline[i], x.h.granularity):
+        elif not x.h.due and x.h.wake.t > clock_instant(&x.h.clock, k.deadline[i]):
             tell(w, WATCH_TIMER, n, c, x.h.wake.t, k.deadline[i], now)
 
 
@@ -216,10 +216,12 @@ cdef void check_cwnd(watcher *w, uint32_t n, uint32_t c, const tcb *k, const pas
 
 
 cdef void check_timeout(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb *was, int64_t clock, int64_t now) noexcept nogil:
-    """A timeout has struck: one segment leaves, and the next timeout comes twice as late."""
+    """A timeout has struck: one segment leaves, and the next timeout comes twice as late, or when the user's patience is over."""
     cdef int64_t next_ = k.rto << (k.backoff if k.backoff < 20 else 20)
     if next_ > w.stacks[n].s.tcp.config.rto_max:
         next_ = w.stacks[n].s.tcp.config.rto_max
+    if k.user_timeout and next_ > k.stalled_since + k.user_timeout - clock:
+        next_ = k.stalled_since + k.user_timeout - clock
     if k.data_segs_out - was.data_segs_out > 1:
         tell(w, WATCH_BACKOFF, n, c, k.data_segs_out - was.data_segs_out, 1, now)
     if k.deadline[T_REXMT] and k.deadline[T_REXMT] - clock < next_:
@@ -228,7 +230,7 @@ cdef void check_timeout(watcher *w, uint32_t n, uint32_t c, const tcb *k, const 
 
 cdef void check_rto(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb *was, int64_t now) noexcept nogil:
     cdef watched_stack *x = &w.stacks[n]
-    cdef int64_t clock = clock_floor(now, x.h.granularity), floor
+    cdef int64_t clock = clock_reading(&x.h.clock, now), floor
     if k.srtt and not x.s.tcp.config.rto_min <= k.rto <= x.s.tcp.config.rto_max:
         tell(w, WATCH_RTO, n, c, k.rto, x.s.tcp.config.rto_max, now)
     if was != NULL and k.backoff > was.backoff and was.deadline[T_REXMT] > clock:
@@ -237,7 +239,9 @@ cdef void check_rto(watcher *w, uint32_t n, uint32_t c, const tcb *k, const tcb 
             and not (k.flags | was.flags) & TF_PROBE):
         check_timeout(w, n, c, k, was, clock, now)
     floor = w.least[0] + w.least[1]
-    if k.min_rtt and k.min_rtt < floor - x.h.granularity:
+    if x.h.clock.drift < 0:
+        floor += floor // 1000 * x.h.clock.drift // 1000000     # a slow clock measures less
+    if k.min_rtt and k.min_rtt < floor - x.h.clock.granularity:
         tell(w, WATCH_RTT, n, c, k.min_rtt, floor, now)
 
 

@@ -17,6 +17,8 @@ from usnet.sockets.fastopen import TCP_FASTOPEN_CONNECT
 
 PORT = 7777
 CHUNK = 1 << 16
+MS = 1_000_000
+TCP_USER_TIMEOUT = 18
 
 
 class App:
@@ -71,6 +73,8 @@ class App:
         ):
             if name in self.spec.options:
                 sock.setsockopt(level, option, int(self.spec.options[name]))
+        if "user_timeout" in self.spec.options:
+            sock.setsockopt(std.IPPROTO_TCP, TCP_USER_TIMEOUT, self.spec.options["user_timeout"] // MS)
         if "timeout" in self.spec.options:
             sock.settimeout(self.spec.options["timeout"] / 1e9)
 

@@ -79,6 +79,7 @@ class Host:
                 raise ValueError(f"host {name}: {hop}, the next hop to {network}, lies in none of its networks")
         self.simulated = world.network.host(name, granularity)
         poller = SimPoller(world.env, self.simulated)
+        self.wall = 0           # ns that its clock of the day is ahead of the world's
         self.stack = Stack(
             None,
             config=config,
@@ -190,6 +191,15 @@ class Host:
     def is_off(self):
         """Whether it has crashed and not come back."""
         return self.simulated.is_off
+
+    def set_clock(self, jump="0ns", drift=None):
+        """The clock of its stack, a monotonic one, is from now on `jump` ahead (ns or "1h"; never back), and gains `drift` parts in a million
+        (below 0: loses). Links and programs' own waits (sleep()) go by the world's time as before."""
+        self.simulated.set_clock(jump, drift)
+
+    def set_wall_clock(self, by):
+        """Somebody sets the clock of the day, by so many ns from the world's, forth or back: what scripts read as time.time(), and no more."""
+        self.wall = by
 
     def statistics(self):
         return self.stack.statistics()
@@ -378,7 +388,7 @@ class World:
         self.env = self._environment()
         for host in self.hosts.values():
             host.stack.poller.reset(self.env)
-            host.programs, host.crashes, host.daemon = [], 0, False
+            host.programs, host.crashes, host.daemon, host.wall = [], 0, False, 0
         self.change, self.failures, self.programs_ended, self.last_turn = None, [], False, 0
         return True
 

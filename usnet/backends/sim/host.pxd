@@ -2,8 +2,9 @@
 from libc.stdint cimport INT64_MAX, int64_t
 
 from usnet.backends.clock cimport Clock
+from usnet.backends.sim.clocks cimport sim_clock
 from usnet.backends.sim.scheduler cimport (
-    Scheduler, alarm, clock_ceil, clock_floor, host, host_news, host_run, scheduler,
+    Scheduler, alarm, host, host_news, host_run, scheduler,
 )
 
 
@@ -15,10 +16,11 @@ cdef class Alarm:
 
 
 cdef class SimClock(Clock):
-    """Virtual time, rounded down to `granularity` ns."""
+    """Virtual time, rounded down to `granularity` ns; or what its host has made of it."""
     cdef Scheduler scheduler
-    cdef readonly int64_t granularity
     cdef scheduler *s
+    cdef sim_clock own
+    cdef sim_clock *c           # its own, or its host's
 
 
 cdef class SimHost:
@@ -30,4 +32,5 @@ cdef class SimHost:
     cdef public object callback     # called as callback(now) when the host has news; None: nobody
     cdef object keep                # whatever the run and news functions need alive
     cdef list listeners             # further functions to call, in order
+    cdef list clock_listeners       # to call when its clock has been set
     cdef void attach(self, host_run run, void *ctx, host_news news, void *news_ctx, object keep)

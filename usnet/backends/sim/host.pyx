@@ -1,7 +1,10 @@
 """Alarms, clocks and hosts as Python sees them; what they do without it is in the scheduler."""
+from usnet.backends.sim.clocks cimport MOST_DRIFT, clock_exact, clock_instant, clock_reading, clock_set
 from usnet.backends.sim.scheduler cimport (
     HOST_OFF, HOST_RUNS, HOST_STALLED, Scheduler, alarm_free, alarm_new, alarm_set, host_arm, host_touch, keep_failure,
 )
+
+from usnet.backends.sim import units
 
 
 cdef void ring_alarm(void *ctx, int64_t now) noexcept with gil:
@@ -39,7 +42,7 @@ cdef class Alarm:
 
 
 cdef int64_t read_sim_clock(void *self_) noexcept nogil:
-    return clock_floor((<SimClock>self_).s.now, (<SimClock>self_).granularity)
+    return clock_reading((<SimClock>self_).c, (<SimClock>self_).s.now)
 
 
 cdef class SimClock(Clock):
@@ -47,10 +50,21 @@ cdef class SimClock(Clock):
         if not 1 <= granularity <= 1_000_000_000:
             raise ValueError(f"granularity of {granularity} ns: from 1 ns to 1 s")
         self.scheduler = of
-        self.granularity = granularity
+        self.own.granularity = granularity
+        self.c = &self.own
         self.s = &of.s
         self.self_ = <void *>self
         self.read = read_sim_clock
+
+    @property
+    def granularity(self):
+        """ns."""
+        return self.c.granularity
+
+    @property
+    def drift(self):
+        """ns that it gains each second."""
+        return self.c.drift
 
 
 cdef void tell_host(void *callback, int64_t now) noexcept with gil:
@@ -73,9 +87,11 @@ cdef class SimHost:
         self.scheduler = of
         self.name = name
         self.clock = SimClock(of, granularity)
-        self.listeners = []
+        self.listeners, self.clock_listeners = [], []
         self.h.s = &of.s
-        self.h.granularity = granularity
+        self.h.deadline = INT64_MAX
+        self.h.clock.granularity = granularity
+        self.clock.c = &self.h.clock        # which stands as long as the scheduler, and so the clock, does
         self.h.callback = <void *>self
         self.h.tell = tell_host
         self.h.wake = alarm_new(&of.s, host_wakes, &self.h)
@@ -97,8 +113,10 @@ cdef class SimHost:
         host_touch(&self.h)
 
     def reset(self):
-        """As new, with the same functions: it runs, and is due. Where a host of the network listens, it listens on."""
+        """As new, with the same functions: it runs, and is due. Where a host of the network listens, it listens on. Its clock is virtual time."""
         self.h.state = HOST_RUNS
+        self.h.clock.apart = False
+        self.h.clock.drift = 0
         self.h.runs = 0
         host_touch(&self.h)
 
@@ -112,7 +130,29 @@ cdef class SimHost:
 
     def instant(self, int64_t deadline):
         """The virtual time at which the host's clock first reads `deadline` or more, ns."""
-        return clock_ceil(deadline, self.h.granularity)
+        return clock_instant(&self.h.clock, deadline)
+
+    def set_clock(self, jump="0ns", drift=None):
+        """From this instant on its clock is `jump` (ns or "1h", not below 0: it is a monotonic clock) ahead of what it would have read, and gains
+        `drift` parts in a million (None: as before). What its deadlines mean in virtual time follows."""
+        cdef int64_t gain = units.time(jump)
+        cdef int64_t gained = self.h.clock.drift if drift is None else round(drift * 1000)
+        if clock_exact(&self.h.clock, self.scheduler.s.now) > INT64_MAX // 4 - gain:
+            raise ValueError(f"a jump of {jump}: a clock reads 73 years at most")
+        if not -MOST_DRIFT <= gained <= MOST_DRIFT:
+            raise ValueError(f"a drift of {drift} parts in a million: from {-MOST_DRIFT // 1000} to {MOST_DRIFT // 1000}")
+        clock_set(&self.h.clock, self.scheduler.s.now, gain, gained)
+        host_arm(&self.h, self.h.deadline)
+        self.scheduler.check()
+        for listener in self.clock_listeners:
+            listener()
+
+    def add_clock_listener(self, function):
+        """Has function() called when the clock was set: who waits for a time of it looks again."""
+        self.clock_listeners.append(function)
+
+    def remove_clock_listener(self, function):
+        self.clock_listeners.remove(function)
 
     def add_listener(self, function):
         """Has function(now) called as well when there is news."""

@@ -18,12 +18,14 @@ class NetworkPoller(Poller):
         self.idle = 0
         self._alarm = Alarm(network.scheduler, self._due)
         self._time_came = False
+        self._deadline = FOREVER
 
     def add_port(self, port):
         if port.network is not self.network:
             raise ValueError(f"{port.name} belongs to another network")
         if not any(known.host is port.host for known in self.ports):
             port.host.add_listener(self._news)
+            port.host.add_clock_listener(self._set_alarm)
         self.ports.append(port)
 
     def remove_port(self, port):
@@ -32,6 +34,7 @@ class NetworkPoller(Poller):
         self.ports.remove(port)
         if not any(known.host is port.host for known in self.ports):
             port.host.remove_listener(self._news)
+            port.host.remove_clock_listener(self._set_alarm)
 
     def _news(self, now):
         self.woken = True
@@ -48,15 +51,19 @@ class NetworkPoller(Poller):
             if port.host.native:
                 port.host.touch()
 
-    def wait(self, deadline_ns):
-        self._touch_hosts()
-        if self.ports:
-            deadline_ns = self.ports[0].host.instant(deadline_ns)
-        self._time_came = deadline_ns <= self.network.now
+    def _set_alarm(self):
+        """For the deadline, which is a time of the host's clock."""
+        instant = self.ports[0].host.instant(self._deadline) if self.ports else self._deadline
+        self._time_came = instant <= self.network.now
         if self._time_came:
             self._alarm.clear()
         else:
-            self._alarm.set(deadline_ns)
+            self._alarm.set(instant)
+
+    def wait(self, deadline_ns):
+        self._touch_hosts()
+        self._deadline = deadline_ns
+        self._set_alarm()
         while not self.woken and not (self._time_came and self.network.peek() != self.network.now):
             if not self.network.step():
                 self.idle += 1

@@ -9,6 +9,8 @@ dropped unseen, without letting time pass. Its place among ties is that of the m
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 
+from usnet.backends.sim.clocks cimport clock_instant, clock_reading, sim_clock
+
 ctypedef void (*event_handler)(void *ctx, uint64_t arg, int64_t now) noexcept nogil
 ctypedef void (*alarm_handler)(void *ctx, int64_t now) noexcept nogil
 # A host: everything that it can do at `now` (a reading of its clock); returns its next deadline in ns of that clock, INT64_MAX for none.
@@ -68,7 +70,8 @@ cdef struct host:
     void *news_ctx
     host_tell tell          # tells it; runs Python
     void *callback          # the SimHost, passed to `tell`; NULL: nobody wants to know
-    int64_t granularity     # ns of its clock, 1 and up
+    sim_clock clock
+    int64_t deadline        # ns of that clock: its next one; INT64_MAX: none
     int state
     bint due
     host *next_due
@@ -131,21 +134,9 @@ cdef inline uint64_t sched_place(scheduler *s) noexcept nogil:
     return s.next_order - 1
 
 
-cdef inline int64_t clock_floor(int64_t t, int64_t granularity) noexcept nogil:
-    return t if granularity == 1 else t - t % granularity
-
-
-cdef inline int64_t clock_ceil(int64_t t, int64_t granularity) noexcept nogil:
-    """The first instant at which a clock of that granularity reads no less than t."""
-    cdef int64_t over = t % granularity
-    if over <= 0 or t == INT64_MAX:
-        return t
-    return t + granularity - over if t < INT64_MAX - granularity else INT64_MAX
-
-
 cdef inline int64_t host_clock(host *h) noexcept nogil:
-    """What the host's clock reads: virtual time, rounded down to its granularity."""
-    return clock_floor(h.s.now, h.granularity)
+    """What the host's clock reads."""
+    return clock_reading(&h.clock, h.s.now)
 
 
 cdef class Scheduler:

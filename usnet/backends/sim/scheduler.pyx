@@ -210,7 +210,8 @@ cdef void host_touch(host *h) noexcept nogil:
 
 
 cdef void host_arm(host *h, int64_t deadline) noexcept nogil:
-    alarm_set(h.s, h.wake, clock_ceil(deadline, h.granularity))
+    h.deadline = deadline
+    alarm_set(h.s, h.wake, clock_instant(&h.clock, deadline))
 
 
 cdef void run_due_host(scheduler *s) noexcept nogil:
