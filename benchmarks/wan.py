@@ -1,5 +1,5 @@
 """Goodput over a way that loses and delays: the kernel's TCP at both ends of two TAP devices that a forwarder joins, and usnet in the place of the
-sender or of the receiver. The same fault wrapper harms the same frames, by number, in all of them. Each run is in processes and namespaces of its own."""
+sender or of the receiver. One fault wrapper harms the same frames, by number, in all of them. Each run is in processes and namespaces of its own."""
 
 import itertools
 import os

@@ -11,10 +11,10 @@ from usnet.tcp.recovery.newreno cimport flight_wanted, recovery_calm, recovery_r
 from usnet.tcp.tcb cimport TF_PARTIAL, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, tcb
 from usnet.wire.seq cimport seq_ge, seq_gt
 
-cdef uint32_t recovery_flight(const tcb *k, uint32_t acked) noexcept nogil:
+cdef uint32_t recovery_flight(const tcb *k) noexcept nogil:
     """Nothing else sends beyond cwnd. Behind the ACKs of a burst, or one for many segments, less is out than cwnd allows, until the burst's output
     sends what waits: that is no smaller flight."""
-    cdef uint32_t flight = flight_wanted(k, acked, tcp_flight(k))
+    cdef uint32_t flight = flight_wanted(k, 0, tcp_flight(k))
     return flight if flight < k.cc.cwnd else k.cc.cwnd
 
 
@@ -31,7 +31,7 @@ cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         k.recover = k.snd_max
         k.flags |= TF_RECOVERY | TF_REXMT_NOW
         k.flags &= ~<uint32_t>(TF_RTT_TIMED | TF_PARTIAL)
-        cc_table(k.cc_ops).on_loss(&k.cc, recovery_flight(k, 0), now)
+        cc_table(k.cc_ops).on_loss(&k.cc, recovery_flight(k), now)
         ecn_reduced(k)
         t.counters.fast_retransmits += 1
         tcp_want_output(t, c)

@@ -85,7 +85,7 @@ cdef void begin(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     k.flags |= TF_RECOVERY | TF_REXMT_NOW
     k.flags &= ~<uint32_t>(TF_RTT_TIMED | TF_PARTIAL)
     b.high_rxt = b.rescue = k.snd_una
-    cc_table(k.cc_ops).on_sack_loss(&k.cc, recovery_flight(k, 0), now)
+    cc_table(k.cc_ops).on_sack_loss(&k.cc, recovery_flight(k), now)
     ecn_reduced(k)
     t.counters.fast_retransmits += 1
 
