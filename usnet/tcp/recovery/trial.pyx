@@ -38,7 +38,7 @@ cdef void trial_recovery(tcp_state *t, tcb *k) noexcept nogil:
     cdef trial *v = begin(t, k) if t.config.undo else NULL
     if v != NULL:
         v.undo = 1
-        v.stamped = v.frto = 0
+        v.stamped = v.frto = 0              # all that was sent again before is acknowledged
 
 
 cdef void trial_timeout(tcp_state *t, tcb *k, bint again) noexcept nogil:
@@ -49,7 +49,8 @@ cdef void trial_timeout(tcp_state *t, tcb *k, bint again) noexcept nogil:
         return
     if not again:                           # it reduces the windows once more; those of a fast recovery are inflated, and do not come back
         v.undo = t.config.undo and not k.flags & TF_RECOVERY
-        v.stamped = 0
+        if not seq_gt(v.end, k.snd_una):    # nothing that an earlier episode sent again may still be acknowledged
+            v.stamped = 0
     v.frto = TRIAL_FIRST if t.config.frto and (fresh or again) else 0
 
 
