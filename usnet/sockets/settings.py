@@ -150,7 +150,7 @@ class Tcp(Table):
     rst_timestamps: bool = switch(False, "a RST carries timestamps where they were agreed on (RFC 7323)")
     more_until_ack: bool = switch(False, "what MSG_MORE holds back leaves with the next acknowledgement, as in Linux")
     wide_growth: bool = switch(False, "in slow start the window grows while it is less than twice of what is out, as in Linux")
-    rto_spread: bool = switch(False, "the retransmission timeout is Linux's: it exceeds the smoothed round trip by rto_min at least, and remembers the largest deviation of a round")
+    rto_spread: bool = switch(False, "the retransmission timeout is Linux's: it exceeds any round trip by rto_min at least")
     charged_buffers: bool = switch(False, "buffers are counted as in Linux: SO_SNDBUF and SO_RCVBUF doubled, frames charged with their bookkeeping")
     sndbuf_most: int = size(16 << 20, 0, MOST_BUFFER, "what a send buffer grows to with cwnd, unless SO_SNDBUF was set; 0: it does not")
     rcvbuf_most: int = size(16 << 20, 0, MOST_BUFFER, "what a receive buffer grows to with the path, unless SO_RCVBUF was set; 0: it does not")

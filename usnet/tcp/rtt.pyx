@@ -1,5 +1,5 @@
-"""Linux's estimator (tcp_rtt_estimator), in ns. What the RTO exceeds SRTT by follows the largest mean deviation of each round at once, and comes down by a
-quarter of the difference a round; it is never below rto_min. A round trip shorter than usual moves the mean deviation by an eighth as much."""
+"""Linux's estimator (tcp_rtt_estimator), in ns. What the RTO exceeds SRTT by follows the largest mean deviation of each round at once, and comes down
+by a quarter of the difference a round; it is never below rto_min. A round trip shorter than usual moves the mean deviation by an eighth as much."""
 from libc.stdint cimport int64_t, uint32_t
 
 from usnet.wire.seq cimport seq_gt
