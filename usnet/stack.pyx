@@ -25,6 +25,7 @@ from usnet.ip.state cimport (
     TIMER_TCP,
     ip_changed,
     ip_config,
+    ip_count_ecn,
     packet,
 )
 from usnet.ip.state cimport netif as interface
@@ -114,6 +115,7 @@ cdef bint predicted(stack *s, uint32_t number, const uint8_t *frame, uint32_t le
         return False
     s.ip.counters.rx_packets += 1
     s.ip.counters.rx_bytes += IPV4_HLEN + <uint32_t>(f.payload - f.l4) + f.n
+    ip_count_ecn(&s.ip, frame[ETH_HLEN + 1])
     s.ip.counters.tcp_in += 1
     return True
 

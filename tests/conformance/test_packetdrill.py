@@ -15,6 +15,7 @@ from usnet.testing.packetdrill.runner import run_script, run_text
 
 FOLDER = Path(__file__).parent / "scripts"
 SCRIPTS = sorted(FOLDER.rglob("*.pkt"))
+LINUX = sorted((FOLDER.parent / "linux").glob("*.pkt"))
 MS, SECOND = 1_000_000, 1_000_000_000
 ACCEPTED = """0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
 +0 bind(3, ..., ...) = 0
@@ -33,9 +34,16 @@ def test_our_own_scripts_hold(path, strict):
     assert (result.outcome, result.text) == ("passed", "")
 
 
+@pytest.mark.parametrize("strict", [False, True], ids=["default", "strict"])
+@pytest.mark.parametrize("path", LINUX, ids=lambda path: path.stem)
+def test_our_own_scripts_for_the_profile_linux_hold(path, strict):
+    result = run_script(path, "linux", strict)
+    assert (result.outcome, result.text) == ("passed", "")
+
+
 def test_there_is_a_folder_for_each_state_and_each_script_names_its_rfc():
     assert {path.name for path in FOLDER.iterdir() if path.is_dir()} == {state.lower().replace("_", "-") for state in LEGAL}
-    assert [path for path in SCRIPTS if not re.match(r"// .*(RFC \d+|As the kernels do)", path.read_text())] == []
+    assert [path for path in SCRIPTS + LINUX if not re.match(r"// .*(RFC \d+|As the kernels do)", path.read_text())] == []
 
 
 def lines_left_out(text):
@@ -47,7 +55,9 @@ def lines_left_out(text):
 
 
 def test_a_packet_that_a_script_does_not_expect_is_seen():
-    missed = [(path, line) for path in SCRIPTS for line, text in lines_left_out(path.read_text()) if run_text(text, strict=True).outcome == "passed"]
+    profiles = [*((path, "rfc") for path in SCRIPTS), *((path, "linux") for path in LINUX)]
+    missed = [(path, line) for path, profile in profiles for line, text in lines_left_out(path.read_text())
+              if run_text(text, profile=profile, strict=True).outcome == "passed"]
     assert missed == []
 
 

@@ -321,3 +321,16 @@ def test_a_mark_costs_less_than_a_loss_by_rfc_8511():
     tcp.take()
     tcp.rx(f"E. 1:1(0) ack {MSS + 1}")
     assert tcp.snapshot()["cc"]["ssthresh"] == tcp.snapshot()["cc"]["cwnd"] == 8 * MSS
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_packets_are_counted_by_their_field(short):
+    """Linux's InNoECTPkts, InECT1Pkts, InECT0Pkts, InCEPkts; those of other protocols too."""
+    tcp = asked(short_way=short)
+    for field, n in (("noecn", 1), ("ect1", 2), ("ect0", 3), ("ce", 4)):
+        for _ in range(n):
+            tcp.rx(f"[{field}] . 1:1(0) ack 1")
+    tcp.cable.put(17, bytes(8), 0, tos=1)
+    tcp.cable.run()
+    ip = tcp.cable.statistics()["ip"]
+    assert [ip[name] for name in ("in_no_ect_pkts", "in_ect1_pkts", "in_ect0_pkts", "in_ce_pkts")] == [3, 3, 3, 4]

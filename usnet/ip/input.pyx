@@ -16,7 +16,7 @@ from usnet.ip.state cimport (
     DROP_IP_CHECKSUM, DROP_IP_IHL,
     DROP_IP_LENGTH, DROP_IP_NOT_OURS, DROP_IP_OPTION, DROP_IP_PROTO, DROP_IP_SHORT, DROP_IP_SOURCE,
     DROP_IP_SOURCE_ROUTE, DROP_IP_VERSION,
-    DROP_VLAN, NETIF_LOOPBACK, PACKET_ICMP_ERROR, PACKET_NONE, PACKET_TCP, ip_state, netif, packet, quoted_packet,
+    DROP_VLAN, NETIF_LOOPBACK, PACKET_ICMP_ERROR, PACKET_NONE, PACKET_TCP, ip_count_ecn, ip_state, netif, packet, quoted_packet,
 )
 from usnet.ip.udp cimport udp_input, udp_input_several
 from usnet.ip.udp_table cimport udp_icmp_error, udp_wake_blocked
@@ -106,6 +106,7 @@ cdef int ip_packet(ip_state *ip, const arrival *a, const uint8_t *l3, uint32_t n
         return drop(ip, drop_of(status))
     ip.counters.rx_packets += 1
     ip.counters.rx_bytes += r.total_len
+    ip_count_ecn(ip, r.tos)
     if known_find(ip, &r.src) == NULL and bad_source(ip, &r.src, looped):
         return drop(ip, <int>DROP_IP_SOURCE)
     unicast = ip_is_local(ip, &r.dst) and (looped or addr_v4(&r.dst) >> 24 != 127)

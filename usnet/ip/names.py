@@ -13,7 +13,7 @@ DROPS = (
 )
 
 COUNTERS = (
-    "rx_packets", "rx_bytes", "tx_packets", "tx_bytes", "forwarded",
+    "rx_packets", "rx_bytes", "in_no_ect_pkts", "in_ect1_pkts", "in_ect0_pkts", "in_ce_pkts", "tx_packets", "tx_bytes", "forwarded",
     "fragments_in", "fragments_used", "reassembled", "fragments_out", "looped",
     "arp_in", "arp_requests_out", "arp_replies_out", "arp_conflicts",
     "tcp_in", "icmp_in", "icmp_errors_in", "icmp_out", "udp_in", "udp_out",

@@ -153,6 +153,10 @@ cdef struct ip_config:
 cdef struct ip_counters:
     uint64_t rx_packets         # IP packets with a good header, from rings and loopback
     uint64_t rx_bytes
+    uint64_t in_no_ect_pkts     # of rx_packets, by the ECN field (RFC 3168): Linux's InNoECTPkts, InECT1Pkts, InECT0Pkts, InCEPkts
+    uint64_t in_ect1_pkts
+    uint64_t in_ect0_pkts
+    uint64_t in_ce_pkts
     uint64_t tx_packets
     uint64_t tx_bytes
     uint64_t forwarded
@@ -301,6 +305,10 @@ cdef struct tx_frame:
     uint16_t l4_header          # bytes of the TCP header
     link_cursor at              # where the next byte of payload goes
     uint8_t scratch[2048]
+
+
+cdef inline void ip_count_ecn(ip_state *ip, uint8_t tos) noexcept nogil:
+    (&ip.counters.in_no_ect_pkts)[tos & 3] += 1
 
 
 cdef inline void ip_changed(ip_state *ip) noexcept nogil:

@@ -22,7 +22,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 PROFILES: dict[str, dict[str, int | str | bool]] = {
-    "rfc": {"congestion": "newreno", "recovery": 0, "dsack": 0},
+    "rfc": {"congestion": "newreno", "recovery": 0, "dsack": 0, "slow_start_step": 2},
     "linux": {"congestion": "cubic", "recovery": 1, "dsack": 1},
 }
 """Settings of all stacks of a scenario, under those that it names itself: what the RFCs of the standards track say, or what Linux does."""

@@ -9,6 +9,7 @@ from usnet.backends.sim.network cimport Network
 from usnet.backends.sim.pair cimport Direction
 from usnet.memory.arena cimport NONE
 from usnet.sockets.host cimport Stack
+from usnet.tcp.congestion.ops cimport CC_ECT
 from usnet.tcp.counters cimport tcp_counters
 from usnet.tcp.ecn cimport ECN_CWR
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
@@ -200,8 +201,8 @@ cdef void check_cwnd(watcher *w, uint32_t n, uint32_t c, const tcb *k, const pas
         tell(w, WATCH_CWND, n, c, grown, most, now)
     if calm and grown > 0 and not (k.flags | was.flags) & TF_RECOVERY and 2 * used + 4 * <int64_t>k.cc.mss < was.cc.cwnd:
         tell(w, WATCH_UNUSED, n, c, used, was.cc.cwnd, now)
-    # A slow start may end by itself (RFC 9406)
-    if (calm and k.cc.ssthresh < was.cc.ssthresh and k.cc.ssthresh < was.cc.cwnd
+    # A slow start may end by itself (RFC 9406); who wants each mark goes by its own windows (RFC 8257)
+    if (calm and k.cc.ssthresh < was.cc.ssthresh and k.cc.ssthresh < was.cc.cwnd and not (k.cc.wants & CC_ECT and k.delivered_ce != was.delivered_ce)
             and not (k.ecn & ECN_CWR and (not was.ecn & ECN_CWR or k.cwr_high != was.cwr_high))):
         tell(w, WATCH_REDUCTION, n, c, k.cc.ssthresh, was.cc.ssthresh, now)
     most = k.cc.mss + (in_flight(x, k) if k.timed & FLIGHT_RACK else 0)

@@ -156,7 +156,7 @@ class Tcp(Table):
     rcvbuf_most: int = size(16 << 20, 0, MOST_BUFFER, "what a receive buffer grows to with the path, unless SO_RCVBUF was set; 0: it does not")
     notsent_lowat: int = size(0, 0, MOST_BUFFER, "bytes not sent from which a stream is not writable (TCP_NOTSENT_LOWAT); 0: no limit")
     lifetime_counters: bool = switch(True, "TCP_INFO counts over times of rest: 32 bytes of an idle connection that has carried data")
-    slow_start_step: int = count(2, 0, 255, "segments that one ACK lets the window grow by in slow start (L of RFC 3465); 0: no limit")
+    slow_start_step: int = count(0, 0, 255, "segments that one ACK lets the window grow by in slow start (L of RFC 3465); 0: no limit")
     idle_restart: bool = switch(True, "the congestion window begins anew after an idle time (RFC 5681, 4.1)")
     congestion: str = controller("cubic", "congestion controller of connections that do not ask for one (TCP_CONGESTION)")
     hystart: str = choice("cubic", HYSTARTS, "whose slow start ends when round trips grow (RFC 9406): nobody's, cubic's, or newreno's too")

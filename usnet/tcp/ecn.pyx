@@ -2,11 +2,12 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.tcp.accecn cimport accecn_at, accecn_begin, accecn_over, accecn_syn_flags, accecn_synack_arrived
-from usnet.tcp.congestion.abe cimport cc_abe
 from usnet.tcp.congestion.ops cimport CC_ECT, cc_table
 from usnet.tcp.output cimport tcp_ack_now, tcp_flight, tcp_want_output
+from usnet.tcp.recovery.episode cimport recovery_enter_cwr
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK
 from usnet.tcp.state cimport tcb_at, tcp_state
-from usnet.tcp.tcb cimport TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ACK_NOW, TF_DELACK, TF_PROBE, TF_RECOVERY, tcb
+from usnet.tcp.tcb cimport TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ACK_NOW, TF_DELACK, TF_PROBE, tcb
 from usnet.wire.seq cimport seq_gt, seq_lt
 from usnet.wire.tcp cimport TH_AE, TH_CWR, TH_ECE, tcp_repr
 
@@ -108,15 +109,12 @@ cdef void ecn_echoed(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) n
 cdef void ecn_slow_down(tcp_state *t, uint32_t c, uint32_t ack, int64_t now) noexcept nogil:
     """Once for all marks of a window, and not where a loss or a timeout has reduced cwnd for what is out (RFC 3168, section 6.1.2)."""
     cdef tcb *k = tcb_at(t, c)
-    cdef uint32_t flight = tcp_flight(k)
-    if (k.ecn & ECN_CWR and not seq_gt(ack, k.cwr_high)) or k.flags & TF_RECOVERY or seq_lt(k.snd_una, k.recover) or flight == 0:
+    if (k.ecn & ECN_CWR and not seq_gt(ack, k.cwr_high)) or tcp_flight(k) == 0:
         return
-    cc_table(k.cc_ops).on_ecn(&k.cc, flight, now)
-    if t.config.abe:
-        cc_abe(&k.cc, flight)
+    if (seq_lt(k.snd_una, k.recover) and not k.timed & FLIGHT_RACK) or not recovery_enter_cwr(t, c, ack, now):
+        return                              # what is out was so when something was lost
     k.ecn |= ECN_CWR
     k.cwr_high = k.snd_max
-    ecn_reduced(k)
     t.counters.ecn_rcwnd += 1
     tcp_want_output(t, c)
 

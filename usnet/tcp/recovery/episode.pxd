@@ -24,7 +24,8 @@ cdef void episode_reorder_due(tcp_state *t, uint32_t c, int64_t now) noexcept no
 # n numbers from seq on were sent again; or n for the first time while cwnd comes down.
 cdef void episode_resent(tcp_state *t, tcb *k, uint32_t seq, uint32_t n, int64_t now) noexcept nogil
 cdef void episode_sent(tcp_state *t, tcb *k, uint32_t n) noexcept nogil
-# A router marks (RFC 3168, 6.1.2): one reduction, unless one runs already. With PRR where this machine runs, else at once.
-cdef void recovery_enter_cwr(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
+# A router marks (RFC 3168, 6.1.2), as an ACK up to `ack` tells that is not acted upon yet: one reduction. False: another one runs. By PRR where this
+# machine runs and the controller lowers cwnd to ssthresh; else, and with those that set cwnd themselves (CC_ECT, CC_WINDOW), at once.
+cdef bint recovery_enter_cwr(tcp_state *t, uint32_t c, uint32_t ack, int64_t now) noexcept nogil
 # Whether there is nothing on a board but what a late DSACK might want.
 cdef bint episode_idle(const scoreboard *b) noexcept nogil

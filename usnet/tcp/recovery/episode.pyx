@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from usnet.memory.arena cimport NONE, arena_give
+from usnet.tcp.congestion.abe cimport cc_marked
 from usnet.tcp.congestion.newreno cimport initial_window
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.congestion.prr cimport prr_ack, prr_begin, prr_end, prr_loss_window
@@ -57,14 +58,20 @@ cdef uint32_t pipe_of(const tcb *k, const scoreboard *b) noexcept nogil:
     return board_flight(b, k.snd_una, k.snd_max)
 
 
-cdef void begin_reduction(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered, int64_t now) noexcept nogil:
-    """cwnd is to come down to what the controller says, from what was in flight before the ACK that began it (RecoverFS of RFC 9937)."""
-    cdef uint32_t flight = k.cc.cwnd if t.config.wide_growth else recovery_flight(k)
-    cdef uint32_t recover_fs = k.cc.cwnd if t.config.wide_growth else tcp_flight(k) - b.sacked + delivered
+cdef inline uint32_t reduced_from(const tcp_state *t, const tcb *k) noexcept nogil:
+    return k.cc.cwnd if t.config.wide_growth else recovery_flight(k)
+
+
+cdef void come_down(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered) noexcept nogil:
+    """cwnd is to come down to ssthresh, from what was in flight before the ACK that began it (RecoverFS of RFC 9937)."""
     k.recover = k.snd_max
     b.probe = 0
-    cc_table(k.cc_ops).ssthresh(&k.cc, flight, now)
-    prr_begin(&b.reduction, recover_fs)
+    prr_begin(&b.reduction, k.cc.cwnd if t.config.wide_growth else tcp_flight(k) - b.sacked + delivered)
+
+
+cdef void begin_reduction(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered, int64_t now) noexcept nogil:
+    cc_table(k.cc_ops).ssthresh(&k.cc, reduced_from(t, k), now)
+    come_down(t, k, b, delivered)
     ecn_reduced(k)
 
 
@@ -74,7 +81,6 @@ cdef void end_reduction(tcp_state *t, tcb *k, scoreboard *b) noexcept nogil:
 
 cdef void enter_recovery(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered, int64_t now) noexcept nogil:
     cdef bint reduced = b.ca_state == CA_CWR or b.ca_state == CA_RECOVERY
-    b.stamped = 0
     undo_begin(t, k, b, not reduced)
     if not reduced:
         begin_reduction(t, k, b, delivered, now)
@@ -83,19 +89,23 @@ cdef void enter_recovery(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered
     t.counters.fast_retransmits += 1
 
 
-cdef void recovery_enter_cwr(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
+cdef bint recovery_enter_cwr(tcp_state *t, uint32_t c, uint32_t ack, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
-    cdef scoreboard *b
-    if not k.timed & FLIGHT_RACK:
-        if not k.flags & TF_RECOVERY:
-            cc_table(k.cc_ops).on_ecn(&k.cc, recovery_flight(k), now)
-        return
-    b = sack_board(t, k)
-    if b == NULL or b.ca_state >= CA_CWR:
-        return
-    b.undo = 0                              # marks are no mistake
-    begin_reduction(t, k, b, 0, now)
-    enter(k, b, CA_CWR)
+    cdef scoreboard *b = NULL
+    if k.timed & FLIGHT_RACK:
+        b = sack_board(t, k)
+    if b != NULL and b.ca_state == CA_CWR and seq_gt(ack, k.recover):      # the last one ends with this ACK
+        end_reduction(t, k, b)
+        open_again(k, b)
+    if k.flags & TF_RECOVERY:
+        return False
+    if b != NULL:
+        b.undo = 0                          # marks are no mistake
+    if cc_marked(&k.cc, k.cc_ops, reduced_from(t, k), t.config.abe, b != NULL, now):
+        come_down(t, k, b, 0)
+        enter(k, b, CA_CWR)
+    ecn_reduced(k)
+    return True
 
 
 cdef bint episode_idle(const scoreboard *b) noexcept nogil:
@@ -145,7 +155,8 @@ cdef void try_undo_dsack(tcp_state *t, tcb *k, scoreboard *b) noexcept nogil:
 cdef void end_by_ack(tcp_state *t, tcb *k, scoreboard *b, const arrivals *v) noexcept nogil:
     """The recovery point is acknowledged."""
     if b.ca_state == CA_CWR:
-        if k.snd_una != k.recover:          # held until something above it is acknowledged, for CWR to get there (RFC 3168, 6.1.2)
+        # Held until something above it is acknowledged, for CWR to get there (RFC 3168, 6.1.2); where nothing is out, tcb.cwr_high remembers
+        if k.snd_una != k.recover or k.snd_una == k.snd_max:
             end_reduction(t, k, b)
             open_again(k, b)
     elif b.ca_state == CA_RECOVERY:
@@ -350,7 +361,6 @@ cdef void episode_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) noe
         k.reordering = 0                    # so much was reported, and it was no reordering: it is taken for less again
     cc_table(k.cc_ops).on_rto(&k.cc, flight, not reduce)
     if reduce:
-        b.stamped = 0
         undo_begin(t, k, b, True)
     prr_loss_window(&k.cc, pipe_of(k, b))
     ecn_reduced(k)
@@ -388,7 +398,7 @@ cdef void episode_resent(tcp_state *t, tcb *k, uint32_t seq, uint32_t n, int64_t
     cdef scoreboard *b = sack_board(t, k)
     if b == NULL:
         return
-    resent_add(b, seq, seq + n, now)
+    resent_add(b, seq, seq + n, k.snd_max, now)
     if b.probe == PROBE_AGAIN and b.ca_state <= CA_DISORDER:
         return                              # the probe itself
     undo_resent(k, b, now)
