@@ -5,7 +5,6 @@ from usnet.tcp.congestion.ops cimport cc_ops, cc_table
 from usnet.tcp.ecn cimport ecn_reduced
 from usnet.tcp.mtu cimport mtu_probe_lost
 from usnet.tcp.output cimport tcp_flight, tcp_want_output
-from usnet.tcp.recovery.scoreboard cimport DUPTHRESH
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.recovery.newreno cimport flight_wanted, recovery_calm, recovery_restart_timer
 from usnet.tcp.recovery.trial cimport trial_dupack, trial_recovery, trial_recovery_ack, trial_timeout, trial_timeout_ack
@@ -28,7 +27,7 @@ cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     if k.flags & TF_RECOVERY:
         cc_table(k.cc_ops).on_dupack(&k.cc)
         tcp_want_output(t, c)
-    elif k.dupacks == DUPTHRESH and seq_gt(k.snd_una, k.recover):   # RFC 6582, 3.2, step 1: not an echo of an older episode
+    elif k.dupacks == t.config.reordering and seq_gt(k.snd_una, k.recover):   # RFC 6582, 3.2, step 1: not an echo of an older episode
         if mtu_probe_lost(t, c, now):
             return
         k.recover = k.snd_max
@@ -39,7 +38,7 @@ cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         ecn_reduced(k)
         t.counters.fast_retransmits += 1
         tcp_want_output(t, c)
-    elif k.dupacks < DUPTHRESH:
+    elif k.dupacks < t.config.reordering:
         tcp_want_output(t, c)           # limited transmit (RFC 3042)
 
 
