@@ -117,6 +117,9 @@ cdef struct history:
     uint16_t reordering
     uint8_t reo_wnd_steps
     uint8_t reo_wnd_persist
+    uint16_t ato
+    uint16_t last_seg
+    uint8_t acks
     uint32_t ooo_segs
     uint32_t total_rto
     uint32_t delivered_ce
