@@ -1,5 +1,5 @@
 """Goodput over a way that loses and delays: the kernel's TCP at both ends of two TAP devices that a forwarder joins, and usnet in the place of the
-sender or of the receiver. The same fault wrapper harms the same frames in all three. Each run is in processes and namespaces of its own."""
+sender or of the receiver. One fault wrapper harms the same frames, by number, in all of them. Each run is in processes and namespaces of its own."""
 
 import itertools
 import os
@@ -15,7 +15,6 @@ RTTS = (1, 20, 100)                         # ms
 CONTROLLERS = {"reno": "newreno", "cubic": "cubic"}     # the kernel's name: usnet's
 PIECE = 1 << 18
 HELD = 1 << 17      # frames that the wrapper may hold back
-SEED = 1
 PAUSE = 0.5         # s between the last byte looked at and the end of the sender
 
 
@@ -89,25 +88,30 @@ def kernel_server(said, role, controller, lasts, ready):
             take_part(said, sock, role, lasts)
 
 
-def harmed(name, loss, rtt, towards):
+def harmed(role, loss, rtt, seed):
+    """The near end's device. `role` is that of the far end, whose frames are a's."""
     from usnet.backends.registry import open_port
     from usnet.backends.wrappers.faults import FaultPort
 
-    port = open_port(f"tap:{name}", offload=False)
-    return FaultPort(port, rules(loss, rtt, towards), SEED, max_held=HELD), port.device
+    port = open_port(f"tap:{DEVICE}", offload=False)
+    return FaultPort(port, rules(loss, rtt, "a->b" if role == "send" else "b->a"), seed, max_held=HELD), port.device
 
 
-def usnet_end(said, role, controller, loss, rtt, lasts):
+def opposite(role):
+    return "receive" if role == "send" else "send"
+
+
+def usnet_end(said, role, controller, loss, rtt, lasts, seed):
     """usnet, and the kernel's program in another process of its namespace, which does the opposite."""
     import usnet
     from usnet.backends.tap.peer import configure_peer
 
     own_network()
-    port, device = harmed(DEVICE, loss, rtt, "a->b" if role == "send" else "b->a")
+    port, device = harmed(role, loss, rtt, seed)
     configure_peer(device, f"{NEAR}/24")
     config = {"msl": 1_000_000, "congestion": CONTROLLERS[controller]}
     with usnet.Stack(port, f"{FAR}/24", config=config) as stack, stack.create_server(("", PORT)) as listener:
-        peer = start(kernel_client, said, "receive" if role == "send" else "send", controller, lasts)
+        peer = start(kernel_client, said, opposite(role), controller, lasts)
         sock, _ = listener.accept()
         with sock:
             take_part(said, sock, role, lasts)
@@ -115,7 +119,7 @@ def usnet_end(said, role, controller, loss, rtt, lasts):
             stack.wait(stack.clock.now() + 1_000_000)
 
 
-def kernel_ends(said, role, controller, loss, rtt, lasts):
+def kernel_ends(said, role, controller, loss, rtt, lasts, seed):
     """The forwarder, and two namespaces with a program of the kernel's each: `role` is the server's. It ends with them: they hold the other end of
     its pipe."""
     from usnet.backends.registry import open_port
@@ -124,14 +128,14 @@ def kernel_ends(said, role, controller, loss, rtt, lasts):
     ready = FORK.Event()
     stop, held = os.pipe()
     own_network()
-    far, device = harmed(DEVICE, loss, rtt, "b->a" if role == "send" else "a->b")
-    configure_peer(device, f"{FAR}/24")
+    far = open_port(f"tap:{DEVICE}", offload=False)
+    configure_peer(far.device, f"{FAR}/24")
     start(kernel_server, said, role, controller, lasts, ready)
     ready.wait()
     own_network()
-    near = open_port(f"tap:{DEVICE}", offload=False)
-    configure_peer(near.device, f"{NEAR}/24")
-    start(kernel_client, said, "receive" if role == "send" else "send", controller, lasts)
+    near, device = harmed(role, loss, rtt, seed)
+    configure_peer(device, f"{NEAR}/24")
+    start(kernel_client, said, opposite(role), controller, lasts)
     os.close(held)
     module("harmed").forward(far, near, stop)
 
@@ -159,16 +163,16 @@ def missing():
 
 
 def rows(found):
-    """For each way two rows, usnet as sender and as receiver, beside the kernel at both ends: three turns in each run. Goodput: more is better."""
+    """For each way two rows, usnet as the far end's sender and as its receiver, beside the kernel in its place: four turns in each run, which lose
+    other frames than the next run's. Goodput: more is better."""
     for controller, rtt, loss in itertools.product(CONTROLLERS, RTTS, LOSSES):
         way = f"{controller}, {rtt} ms, loss {float(loss) * 100:g} %"
         if found.case not in way or not found.times:
             continue
         asked = controller, loss, rtt, seconds(rtt, found.share)
-        sends, receives, kernels = [], [], []
-        for _ in range(found.runs):
-            kernels.append(goodput(kernel_ends, "send", *asked))
-            sends.append(goodput(usnet_end, "send", *asked))
-            receives.append(goodput(usnet_end, "receive", *asked))
-        yield row("wan", f"{way}; usnet sends", "Mbit/s", sends, "kernel to kernel", kernels)
-        yield row("wan", f"{way}; usnet receives", "Mbit/s", receives, "kernel to kernel", kernels)
+        found_by = {(end, role): [] for end in (kernel_ends, usnet_end) for role in WORKS}
+        for seed in range(1, found.runs + 1):
+            for (end, role), made in found_by.items():
+                made.append(goodput(end, role, *asked, seed))
+        for role in WORKS:
+            yield row("wan", f"{way}; usnet {role}s", "Mbit/s", found_by[usnet_end, role], "kernel to kernel", found_by[kernel_ends, role])

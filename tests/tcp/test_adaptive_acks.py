@@ -193,7 +193,7 @@ def test_the_peers_full_segments_are_measured():
 
 
 def test_quickack_is_no_number_but_a_mode():
-    tcp, seq = settled()
+    tcp, _ = settled()
     tcp.send(10)
     tcp.take()
     assert tcp.sock.getsockopt(TCP, QUICKACK) == 0

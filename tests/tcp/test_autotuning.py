@@ -81,7 +81,7 @@ def test_what_was_set_stays(option):
 
 
 def sender(us=20_000):
-    return opened(us, win=60000, wscale=8, sndbuf=10_000, sndbuf_most=100_000)
+    return opened(us, win=60000, wscale=8, sndbuf=10_000, sndbuf_most=100_000, slow_start_step=2)
 
 
 def fills(tcp, turns, us=20_000):

@@ -17,7 +17,7 @@ def lengths(tcp):
 
 def searching(**kwargs):
     """A search from BASE on, with enough of a window for probes: 10 segments are acknowledged, and much waits."""
-    tcp = established(mss=1460, rto_min=10**9, mtu_probing=ALWAYS, base_mss=BASE, **kwargs)
+    tcp = established(mss=1460, rto_min=10**9, mtu_probing=ALWAYS, base_mss=BASE, slow_start_step=2, **kwargs)
     tcp.send(60000)
     assert lengths(tcp) == [BASE] * 10
     tcp.rx(f". 1:1(0) ack {10 * BASE + 1}")

@@ -1,5 +1,6 @@
 """Proportional rate reduction (RFC 9937)."""
 
+import pytest
 from usnet.tcp.congestion.prr import recovery
 
 from tests.tcp.recovering import flying, windows
@@ -76,3 +77,20 @@ def test_what_a_recovery_leaves_empty_is_not_filled_by_a_burst():
     tcp.after(ms=100)
     tcp.rx(f". 1:1(0) ack {end}")
     assert windows(tcp)[0] <= 11
+
+
+@pytest.mark.parametrize("rack", [0, 1])
+def test_the_flight_is_not_smaller_for_what_one_ack_takes_out_of_it(rack):
+    """RFC 5681, 3.1: an ACK of a whole train both moves on and tells of a loss. What waits would have left for its first half."""
+    tcp = flying(10, recovery=rack, slow_start_step=2)
+    tcp.send(30000)
+    tcp.after(ms=100)
+    tcp.rx(". 1:1(0) ack 5001 <sack 6001:10001>")
+    assert windows(tcp)[1] in (5, 6)
+
+
+def test_the_flight_is_what_is_out_where_nothing_waits():
+    tcp = flying(10)
+    tcp.after(ms=100)
+    tcp.rx(". 1:1(0) ack 5001 <sack 6001:10001>")
+    assert windows(tcp)[1] == 2

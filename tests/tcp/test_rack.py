@@ -5,7 +5,7 @@ import itertools
 import pytest
 from usnet.tcp.recovery.resent import Board
 
-from tests.tcp.recovering import flying, sent, windows
+from tests.tcp.recovering import flying, measured, sent, windows
 from usnet.testing.packetdrill.info import tcp_info
 
 
@@ -82,6 +82,53 @@ def test_a_lost_retransmission_is_found_by_what_was_sent_after_it():
     tcp.rx(". 1:1(0) ack 1 <sack 1001:11001>")
     assert sent(tcp)[0] == 1
     assert tcp.counters()["lost_retransmits"] == 1
+
+
+def test_what_was_sent_before_it_in_the_same_moment_does_not_make_a_retransmission_lost():
+    """New data went out for one ACK, and what the next one gave up behind it, in one tick of the clock."""
+    tcp = flying()
+    tcp.send(30000)
+    tcp.after(ms=100)
+    tcp.rx(". 1:1(0) ack 2001")
+    assert sent(tcp) == [10001, 11001, 12001, 13001]
+    tcp.rx(*[f". 1:1(0) ack 2001 <sack 3001:{n}>" for n in (4001, 5001, 6001)])
+    assert sent(tcp) == [2001]
+    tcp.rx(*[f". 1:1(0) ack 2001 <sack 3001:{n}>" for n in (7001, 8001, 9001, 10001)])
+    later = sent(tcp)[0]
+    tcp.after(ms=100)
+    tcp.rx(". 1:1(0) ack 2001 <sack 3001:14001>")
+    assert 2001 not in sent(tcp)
+    tcp.rx(f". 1:1(0) ack 2001 <sack 3001:{later + 1000}>")
+    assert sent(tcp)[0] == 2001  # this one left behind it
+    assert tcp.counters()["lost_retransmits"] == 1
+
+
+def test_where_times_of_bursts_became_one_a_retransmission_between_them_is_not_lost():
+    """Of more bursts than there are records for neighbours are one: what arrived of it may have left before the retransmission."""
+    tcp = measured(congestion="none", mss=500)
+
+    def send(bursts):
+        for _ in range(bursts):
+            tcp.send(500)
+            tcp.cable.run()
+            tcp.take()
+            tcp.after(ms=1)
+
+    send(60)
+    tcp.after(ms=40)
+    tcp.send(500)
+    tcp.cable.run()
+    tcp.take()
+    tcp.after(ms=0.5)
+    tcp.rx(*[f". 1:1(0) ack 1 <sack 501:{n}>" for n in (1001, 1501, 2001)])
+    assert sent(tcp) == [1]
+    tcp.after(ms=0.5)
+    send(20)
+    tcp.after(ms=75)
+    tcp.rx(". 1:1(0) ack 1 <sack 501:30501>")
+    assert sent(tcp) == []
+    tcp.rx(". 1:1(0) ack 1 <sack 501:36001>")
+    assert sent(tcp) == [1]
 
 
 def test_an_answer_too_soon_is_to_the_first_copy():
@@ -187,3 +234,19 @@ def test_more_that_was_sent_again_than_there_is_room_for_is_taken_for_later():
     assert len(again) == 160
     assert again[-1] == (3980, 3990, 199)
     assert all(one[1] <= two[0] for one, two in itertools.pairwise(again))
+
+
+def test_in_a_flight_of_many_more_bursts_than_records_times_stay_known_to_a_sixteenth():
+    """A segment is given up as soon as what was sent a sixteenth of the flight later is reported, wherever in it that is."""
+    tcp = measured(congestion="none", mss=100)
+    for _ in range(600):
+        tcp.send(100)
+        tcp.cable.run()
+        tcp.take()
+        tcp.after(us=100)
+    tcp.after(ms=40)
+    lost, reported = 20_001, 24_101
+    tcp.rx(f". 1:1(0) ack {lost} <sack {reported}:{reported + 500}>")
+    again = sent(tcp)
+    assert again[0] == lost
+    assert max(again) < reported

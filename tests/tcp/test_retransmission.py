@@ -51,7 +51,7 @@ def test_after_a_timeout_acks_clock_out_the_rest_in_slow_start():
 
 def test_slow_start_behind_a_timeout_grows_by_one_segment_an_ack():
     """RFC 3465, 2.3."""
-    tcp = established(mss=1000)
+    tcp = established(mss=1000, slow_start_step=2)
     tcp.send(8000)
     tcp.take()
     tcp.at(ms=200)
@@ -282,3 +282,12 @@ def test_a_window_that_was_closed_for_long_leaves_no_debt():
     tcp.sock.setsockopt(*TCP_USER_TIMEOUT, 5000)
     tcp.watch(s=3)
     assert tcp.state == "ESTABLISHED"
+
+
+@pytest.mark.parametrize(("step", "cwnd"), [(0, 20000), (2, 12000), (8, 18000)])
+def test_in_slow_start_an_ack_for_many_lets_the_window_grow_by_as_much_or_as_is_allowed(step, cwnd):
+    tcp = established(mss=1000, slow_start_step=step)
+    tcp.send(10000)
+    tcp.take()
+    tcp.rx(". 1:1(0) ack 10001")
+    assert tcp.snapshot()["cc"]["cwnd"] == cwnd

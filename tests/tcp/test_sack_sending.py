@@ -196,7 +196,7 @@ def test_the_window_at_the_end_allows_no_larger_burst_than_at_the_start():
 
 def test_after_a_timeout_only_what_is_missing_is_sent_again():
     """RFC 6675, 5.1; RFC 2018, 8: the first missing segment always."""
-    tcp = in_flight()
+    tcp = in_flight(slow_start_step=2)
     tcp.rx(". 1:1(0) ack 1 <sack 2001:4001>")
     tcp.expect_nothing()
     tcp.at(ms=200)

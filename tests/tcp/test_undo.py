@@ -96,6 +96,23 @@ def test_eifel_nothing_more_is_given_up_when_a_partial_ack_does():
     assert windows(tcp)[0] >= 10
 
 
+def test_eifel_an_ack_of_what_an_older_episode_sent_again_does_not():
+    """It comes in one burst with the ACK that began the new episode, which has sent nothing again so far."""
+    tcp = flying()
+    tcp.send(30000)
+    tcp.after(ms=100)
+    tcp.rx(*[f". 1:1(0) ack 1 <sack 1001:{n}>" for n in range(2001, 11001, 1000)])
+    assert sent(tcp) == [1, 10001, 11001, 12001, 13001]
+    tcp.after(ms=100)
+    tcp.rx(". 1:1(0) ack 1 <sack 1001:10001 11001:12001>")
+    assert sent(tcp)[:2] == [1, 10001]
+    tcp.after(ms=100)
+    tcp.rx(". 1:1(0) ack 10001 <sack 11001:12001 13001:14001>", ". 1:1(0) ack 12001 <sack 13001:14001>")
+    assert tcp.counters()["fast_retransmits"] == 2
+    assert tcp.counters().get("partial_undos", 0) == 0
+    assert windows(tcp) == (2, 2)
+
+
 def test_eifel_an_ack_of_the_retransmission_does_not():
     tcp = flying(timestamps=True, mss=1012)
     tcp.after(ms=100)

@@ -54,7 +54,7 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.data_retries = 15
     g.orphan_retries = 7
     g.delack_small = g.drop_synfin = g.idle_restart = 1
-    g.slow_start_step = 2
+    g.slow_start_step = 0
     g.lifetime_counters = 1
     paths_defaults(g)
     g.syncookies = COOKIE_FULL

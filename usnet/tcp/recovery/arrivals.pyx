@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from usnet.memory.arena cimport NONE
-from usnet.tcp.recovery.flight cimport flight_sent_at
+from usnet.tcp.recovery.flight cimport flight_sent_since
 from usnet.tcp.recovery.rack cimport rack_reordered, rack_update
 from usnet.tcp.recovery.resent cimport PIECE_SACKED, piece, resent_remove, walk, walk_from, walk_next
 from usnet.tcp.recovery.sack cimport sack_board, sack_plausible
@@ -30,10 +30,10 @@ cdef void arrived(tcp_state *t, tcb *k, scoreboard *b, const piece *p, arrivals 
         # An ACK of something out of order echoes what came before the gap (RFC 7323, 4.3), so that only a cumulative one says anything
         rack_update(k, b, p.right, b.resent[p.resent].sent_at, True, v.ts_ecr if seq_lt(p.left, v.una) else 0, v.now)
         return
-    sent_at = flight_sent_at(t, k, p.right - 1)
+    sent_at = flight_sent_since(t, k, p.right - 1)
     rack_update(k, b, p.right, sent_at, False, 0, v.now)
     if s.first_sent_at == 0:
-        s.first_sent_at = flight_sent_at(t, k, p.left)
+        s.first_sent_at = flight_sent_since(t, k, p.left)
     if seq_lt(p.left, s.reordered):
         s.reordered = p.left
     if seq_lt(p.left, k.recover):

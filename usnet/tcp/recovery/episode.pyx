@@ -81,7 +81,6 @@ cdef void end_reduction(tcp_state *t, tcb *k, scoreboard *b) noexcept nogil:
 
 cdef void enter_recovery(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered, int64_t now) noexcept nogil:
     cdef bint reduced = b.ca_state == CA_CWR or b.ca_state == CA_RECOVERY
-    b.stamped = 0
     undo_begin(t, k, b, not reduced)
     if not reduced:
         begin_reduction(t, k, b, delivered, now)
@@ -362,7 +361,6 @@ cdef void episode_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) noe
         k.reordering = 0                    # so much was reported, and it was no reordering: it is taken for less again
     cc_table(k.cc_ops).on_rto(&k.cc, flight, not reduce)
     if reduce:
-        b.stamped = 0
         undo_begin(t, k, b, True)
     prr_loss_window(&k.cc, pipe_of(k, b))
     ecn_reduced(k)
@@ -400,7 +398,7 @@ cdef void episode_resent(tcp_state *t, tcb *k, uint32_t seq, uint32_t n, int64_t
     cdef scoreboard *b = sack_board(t, k)
     if b == NULL:
         return
-    resent_add(b, seq, seq + n, now)
+    resent_add(b, seq, seq + n, k.snd_max, now)
     if b.probe == PROBE_AGAIN and b.ca_state <= CA_DISORDER:
         return                              # the probe itself
     undo_resent(k, b, now)

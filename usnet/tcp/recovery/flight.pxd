@@ -2,8 +2,9 @@
 
 The newest burst has no record: it ends at snd_max, and tcb.burst_at says when it was sent. Those before it stand in a struct flight, which a connection has
 from when a second burst leaves while one is out. So what has one burst out at a time, as requests and answers do, needs none. Records of what was
-acknowledged go when the next burst begins. Where there are more than fit, each two become one with the later time: what is asked is then sent later than
-it was, by less than a FLIGHT_MAX / 2nd of the flight's time, and is never given up too early.
+acknowledged go when the next burst begins. Where there are more than fit, neighbours become one, which knows the first and the last time of what it is
+of: a FLIGHT_MAX / 4th of the flight's time apart at most. Whoever judges by them takes the one that is kinder: what is out was sent at the last, what has
+arrived at the first.
 
 Each record has room for what a delivery-rate sample needs (draft-cheng-iccrg-delivery-rate-estimation, 3.1): filled by the controllers that want it.
 """
@@ -22,6 +23,7 @@ cdef struct burst:
     uint32_t end                # sequence number behind its last; of flight.newest: not used
     uint8_t app_limited         # there was not enough to fill the window
     int64_t sent_at             # ns; of flight.newest: not used, tcb.burst_at is
+    int64_t since               # ns: the same, but where several became one, when the first of them was sent
     # Of the connection at that time, for rate samples
     uint64_t delivered          # bytes delivered (C.delivered)
     int64_t delivered_at        # ns of the newest of them (C.delivered_time)
@@ -45,8 +47,9 @@ cdef struct flight:
 
 # Before a burst leaves at another time than the newest: that one gets its record.
 cdef void flight_close(tcp_state *t, tcb *k) noexcept nogil
-# When `seq`, which is out or was just acknowledged, was sent for the first time, ns.
+# When `seq`, which is out or was just acknowledged, was sent for the first time, ns: not later than what is said, and not before.
 cdef int64_t flight_sent_at(tcp_state *t, const tcb *k, uint32_t seq) noexcept nogil
+cdef int64_t flight_sent_since(tcp_state *t, const tcb *k, uint32_t seq) noexcept nogil
 # The sequence number behind all that was sent for the first time at `at` or before; snd_una at least.
 cdef uint32_t flight_until(tcp_state *t, const tcb *k, int64_t at) noexcept nogil
 # The record of the burst that seq belongs to; &flight.newest for the newest. NULL: the connection has no struct flight.

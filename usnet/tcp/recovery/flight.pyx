@@ -40,11 +40,18 @@ cdef void forget_acked(flight *f, uint32_t una) noexcept nogil:
 
 
 cdef void thin_out(flight *f) noexcept nogil:
-    """Of each two the later stays, which ends where both end."""
-    cdef uint32_t i
-    for i in range(FLIGHT_MAX // 2):
-        f.r[i] = f.r[2 * i + 1]
-    f.n = FLIGHT_MAX // 2
+    """Neighbours become one with the end of the last, while all of it was sent within a FLIGHT_MAX / 4th of the flight's time. Two that are left
+    side by side took longer, so that half of the records are free then."""
+    cdef int64_t grain = (f.r[f.n - 1].sent_at - f.r[0].since) // (FLIGHT_MAX // 4), since
+    cdef uint32_t i, last = 0
+    for i in range(1, f.n):
+        since = f.r[last].since
+        if f.r[i].sent_at - since > grain:
+            last += 1
+            since = f.r[i].since
+        f.r[last] = f.r[i]
+        f.r[last].since = since
+    f.n = last + 1
 
 
 cdef void flight_close(tcp_state *t, tcb *k) noexcept nogil:
@@ -66,7 +73,7 @@ cdef void flight_close(tcp_state *t, tcb *k) noexcept nogil:
     r[0] = f.newest
     r.in_flight += k.snd_max - f.newest.end
     r.end = k.snd_max
-    r.sent_at = k.burst_at
+    r.sent_at = r.since = k.burst_at
     f.n += 1
 
 
@@ -82,14 +89,25 @@ cdef uint32_t place(const flight *f, uint32_t seq) noexcept nogil:
     return low
 
 
-cdef int64_t flight_sent_at(tcp_state *t, const tcb *k, uint32_t seq) noexcept nogil:
+cdef const burst *older(tcp_state *t, const tcb *k, uint32_t seq) noexcept nogil:
+    """The record of the burst that seq belongs to; NULL: it belongs to the newest."""
     cdef const flight *f
     cdef uint32_t i
     if k.flight == NONE:
-        return k.burst_at
+        return NULL
     f = flight_at(t, k)
     i = place(f, seq)
-    return f.r[i].sent_at if i < f.n else k.burst_at
+    return &f.r[i] if i < f.n else NULL
+
+
+cdef int64_t flight_sent_at(tcp_state *t, const tcb *k, uint32_t seq) noexcept nogil:
+    cdef const burst *r = older(t, k, seq)
+    return r.sent_at if r != NULL else k.burst_at
+
+
+cdef int64_t flight_sent_since(tcp_state *t, const tcb *k, uint32_t seq) noexcept nogil:
+    cdef const burst *r = older(t, k, seq)
+    return r.since if r != NULL else k.burst_at
 
 
 cdef burst *flight_burst(tcp_state *t, const tcb *k, uint32_t seq) noexcept nogil:

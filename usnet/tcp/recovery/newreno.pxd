@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_ack, cc_table
 from usnet.tcp.ecn cimport ECN_CWR, ecn_slowing
 from usnet.tcp.output cimport tcp_flight
-from usnet.tcp.recovery.flight cimport FLIGHT_RACK, FLIGHT_RTT, flight_sent_at
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK, FLIGHT_RTT, flight_sent_since
 from usnet.tcp.recovery.tlp cimport rexmt_restart
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport T_REXMT, TF_PARTIAL, TF_RECOVERY, TF_SACK, tcb
@@ -56,7 +56,7 @@ cdef inline void recovery_grow(tcp_state *t, tcb *k, uint32_t acked, uint32_t fl
             k.cc.limited_since = now
         return
     if k.timed & FLIGHT_RTT and k.cc.ssthresh == WINDOW_LIMIT and k.ack_rtt == 0:
-        k.ack_rtt = now - flight_sent_at(t, k, k.snd_una - 1)    # nothing was lost yet: it was sent once
+        k.ack_rtt = now - flight_sent_since(t, k, k.snd_una - 1)    # nothing was lost yet: it was sent once
     a.now, a.rtt, a.srtt, a.acked, a.una, a.nxt, a.flight = now, k.ack_rtt, k.srtt, acked, k.snd_una, k.snd_max, flight
     cc_table(k.cc_ops).on_ack(&k.cc, &a)
 

@@ -7,13 +7,15 @@ from usnet.tcp.mtu cimport mtu_probe_lost
 from usnet.tcp.output cimport tcp_flight, tcp_want_output
 from usnet.tcp.recovery.scoreboard cimport DUPTHRESH
 from usnet.tcp.state cimport tcb_at, tcp_state
-from usnet.tcp.recovery.newreno cimport recovery_calm, recovery_restart_timer
+from usnet.tcp.recovery.newreno cimport flight_wanted, recovery_calm, recovery_restart_timer
 from usnet.tcp.tcb cimport TF_PARTIAL, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, tcb
 from usnet.wire.seq cimport seq_ge, seq_gt
 
 cdef uint32_t recovery_flight(const tcb *k) noexcept nogil:
-    """Nothing else sends beyond cwnd."""
-    return tcp_flight(k) if tcp_flight(k) < k.cc.cwnd else k.cc.cwnd
+    """Nothing else sends beyond cwnd. Behind the ACKs of a burst, or one for many segments, less is out than cwnd allows, until the burst's output
+    sends what waits: that is no smaller flight."""
+    cdef uint32_t flight = flight_wanted(k, 0, tcp_flight(k))
+    return flight if flight < k.cc.cwnd else k.cc.cwnd
 
 
 cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:

@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from usnet.tcp.recovery.flight cimport flight_sent_at, flight_until
 from usnet.tcp.recovery.resent cimport PIECE_OUT, board_segments, piece, walk, walk_from, walk_next
-from usnet.tcp.recovery.scoreboard cimport CA_RECOVERY, DUPTHRESH
+from usnet.tcp.recovery.scoreboard cimport CA_RECOVERY, DUPTHRESH, resent_range
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.wire.seq cimport seq_ge, seq_gt, seq_lt, seq_max, seq_min
 
@@ -25,11 +25,20 @@ cdef void rack_update(tcb *k, scoreboard *b, uint32_t right, int64_t sent_at, bi
     if b.rack_sent_at == 0 or sent_after(sent_at, right, b.rack_sent_at, b.rack_end):
         b.rack_sent_at = sent_at
         b.rack_end = right
+        b.rack_again = again
 
 
 cdef uint32_t rack_sacked(const tcb *k, const scoreboard *b) noexcept nogil:
     cdef uint32_t n = board_segments(b, k.mss)
     return n if n > k.dupacks else k.dupacks
+
+
+cdef inline bint delivered_before(const scoreboard *b, const resent_range *e) noexcept nogil:
+    """RACK.segment was sent behind what was sent again, and has arrived before it. Within one moment what is sent again may leave first or last:
+    what is new then begins at its `top`."""
+    if b.rack_sent_at != e.sent_at:
+        return b.rack_sent_at > e.sent_at
+    return seq_gt(b.rack_end, e.right if b.rack_again else e.top)
 
 
 cdef int64_t reo_wnd(tcp_state *t, const tcb *k, const scoreboard *b) noexcept nogil:
@@ -72,7 +81,7 @@ cdef uint32_t rack_detect_loss(tcp_state *t, tcb *k, scoreboard *b, int64_t now,
         return 0
     lost = lose_first_copies(t, k, b, patience, now, timeout)
     for i in range(b.n_resent):
-        if b.resent[i].lost or not sent_after(b.rack_sent_at, b.rack_end, b.resent[i].sent_at, b.resent[i].right):
+        if b.resent[i].lost or not delivered_before(b, &b.resent[i]):
             continue
         left = b.resent[i].sent_at + patience - now
         if left > 0:

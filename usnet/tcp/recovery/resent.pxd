@@ -31,7 +31,7 @@ cdef inline void walk_from(walk *w, uint32_t at) noexcept nogil:
 # The next piece before `end`; False: there is none.
 cdef bint walk_next(const scoreboard *b, walk *w, uint32_t end, piece *p) noexcept nogil
 # [left, right), which may hold parts that were sent again before, is sent again at `at`.
-cdef void resent_add(scoreboard *b, uint32_t left, uint32_t right, int64_t at) noexcept nogil
+cdef void resent_add(scoreboard *b, uint32_t left, uint32_t right, uint32_t top, int64_t at) noexcept nogil
 # [left, right) has arrived.
 cdef void resent_remove(scoreboard *b, uint32_t left, uint32_t right) noexcept nogil
 # What is to be sent again first: its length, at most `most`, and where it begins; 0: nothing is.

@@ -4,7 +4,7 @@ from libc.string cimport memmove
 
 from usnet.memory.arena cimport NONE
 from usnet.tcp.recovery.scoreboard cimport RESENT_MAX, resent_range, scoreboard
-from usnet.wire.seq cimport seq_ge, seq_gt, seq_le, seq_lt, seq_min
+from usnet.wire.seq cimport seq_ge, seq_gt, seq_le, seq_lt, seq_max, seq_min
 
 
 cdef bint walk_next(const scoreboard *b, walk *w, uint32_t end, piece *p) noexcept nogil:
@@ -56,8 +56,9 @@ cdef void make_room(scoreboard *b) noexcept nogil:
         if gap < least:
             least, best = gap, i
     b.resent[best].right = b.resent[best + 1].right
-    if b.resent[best + 1].sent_at > b.resent[best].sent_at:
+    if b.resent[best + 1].sent_at >= b.resent[best].sent_at:
         b.resent[best].sent_at = b.resent[best + 1].sent_at
+        b.resent[best].top = seq_max(b.resent[best].top, b.resent[best + 1].top)
     b.resent[best].lost = 0
     delete(b, best + 1, best + 2)
 
@@ -86,7 +87,7 @@ cdef void resent_remove(scoreboard *b, uint32_t left, uint32_t right) noexcept n
     delete(b, i, j)
 
 
-cdef void resent_add(scoreboard *b, uint32_t left, uint32_t right, int64_t at) noexcept nogil:
+cdef void resent_add(scoreboard *b, uint32_t left, uint32_t right, uint32_t top, int64_t at) noexcept nogil:
     cdef uint32_t i = 0
     cdef resent_range *e
     resent_remove(b, left, right)
@@ -96,11 +97,12 @@ cdef void resent_add(scoreboard *b, uint32_t left, uint32_t right, int64_t at) n
         i += 1
     if i and b.resent[i - 1].right == left and b.resent[i - 1].sent_at == at and not b.resent[i - 1].lost:
         b.resent[i - 1].right = right
+        b.resent[i - 1].top = top
         return
     memmove(&b.resent[i + 1], &b.resent[i], (b.n_resent - i) * sizeof(resent_range))
     b.n_resent += 1
     e = &b.resent[i]
-    e.left, e.right, e.sent_at, e.lost = left, right, at, 0
+    e.left, e.right, e.top, e.sent_at, e.lost = left, right, top, at, 0
 
 
 cdef uint32_t resent_next(const scoreboard *b, uint32_t una, uint32_t end, uint32_t most, uint32_t *at) noexcept nogil:
@@ -177,7 +179,7 @@ cdef class Board:
 
     def resend(self, uint32_t left, uint32_t right, int64_t at):
         """[left, right) is sent again."""
-        resent_add(&self.b, left, right, at)
+        resent_add(&self.b, left, right, self.end, at)
 
     def arrive(self, uint32_t left, uint32_t right):
         """What was sent again of [left, right) has arrived."""

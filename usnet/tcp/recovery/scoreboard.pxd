@@ -34,6 +34,7 @@ cdef struct resent_range:
     uint32_t left
     uint32_t right
     int64_t sent_at             # ns when it was sent again last
+    uint32_t top                # snd_max then: what lies above was sent later, be it at the same time
     uint8_t lost                # that is lost too: it is to be sent once more
 
 cdef struct scoreboard:
@@ -49,6 +50,7 @@ cdef struct scoreboard:
     uint8_t frto                # FRTO_* (recovery/episode): a timeout is on trial (RFC 5682, 3.1); 0: none
     uint8_t hold                # 1: ... new data goes out now, nothing is sent again
     uint8_t probe               # PROBE_*: the tail loss probe that is out (RFC 8985, 7.3); 0: none
+    uint8_t rack_again          # 1: RACK.segment was sent again
     uint8_t rack_advanced       # 1: RACK.segment has changed since losses were looked for
     uint32_t lost_to            # what is missing below this was lost when it was sent for the first time
     uint32_t undo_una           # snd_una when the episode began

@@ -9,7 +9,9 @@ from usnet.wire.seq cimport seq_gt, seq_lt
 
 
 cdef void undo_begin(tcp_state *t, tcb *k, scoreboard *b, bint reduces) noexcept nogil:
-    """What an earlier episode sent again may be reported as a duplicate yet, and counts as of this one."""
+    """What an earlier episode sent again may be acknowledged, or reported as a duplicate, yet, and counts as of this one."""
+    if b.n_resent == 0:
+        b.stamped = 0
     b.undo = reduces and t.config.undo
     b.undo_una = k.snd_una
     b.undo_again = <int>((board_resent_out(b, k.snd_una, k.snd_max) + k.mss - 1) // k.mss)

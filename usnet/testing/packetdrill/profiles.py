@@ -50,14 +50,14 @@ def default_of(name: str) -> Callable[[str], dict[str, Any]]:
     return lambda text: {name: int(text.split()[1])}
 
 
-RFC = Profile("rfc", config={"congestion": "newreno", "recovery": 0, "dsack": 0}, defined=frozenset({"STANDARD"}))
+RFC = Profile("rfc", config={"congestion": "newreno", "recovery": 0, "dsack": 0, "slow_start_step": 2}, defined=frozenset({"STANDARD"}))
 
 LINUX = Profile(
     "linux",
     config={
         "rcvbuf": 15 * KIB * KIB, "sndbuf": 256 * KIB, "syn_retries": 5, "synack_retries": 5, "rto_initial": SECOND, "rto_min": 200 * MS,
-        "push_bursts": 2, "adaptive_acks": 1, "minshall": 1, "bare_probes": 1, "rst_timestamps": 1, "more_until_ack": 1, "wide_growth": 1, "rto_spread": 1,
-        "charged_buffers": 1, "sndbuf_most": 4 * KIB * KIB, "slow_start_step": 0, "idle_restart": 0, "congestion": "cubic",
+        "push_bursts": 2, "adaptive_acks": 1, "minshall": 1, "bare_probes": 1, "rst_timestamps": 1, "more_until_ack": 1, "wide_growth": 1,
+        "rto_spread": 1, "charged_buffers": 1, "sndbuf_most": 4 * KIB * KIB, "idle_restart": 0, "congestion": "cubic",
         "recovery": 1, "moderation": 0, "dsack": 1, "syn_queue_backlog": 1, "fastopen_exp": 1, "mtu_patience": 0, "rfc1337": 0, "error_rules": 1,
         "ecn_generalized": 1,
     },
@@ -121,7 +121,7 @@ FREEBSD = Profile(
         "synack_retries": 3, "congestion": "newreno", "recovery": 0, "option_layout": 1, "window_scale": 6, "round_rcvbuf": 1, "all_room": 1,
         "dsack": 1, "delack_small": 4, "fin_again": 1, "time_wait_quiet": 1, "drop_synfin": 0, "challenge_interval": 0,
         "fastopen": 0, "fastopen_queue": 1, "fastopen_quiet": 900 * SECOND,
-        "error_rules": 2, "mtu_patience": 0, "ecn_retries": 1,
+        "error_rules": 2, "mtu_patience": 0, "ecn_retries": 1, "slow_start_step": 2,
     },
     defined=frozenset({"FreeBSD"}),
     names={"O_NONBLOCK": 4, "TCP_NODELAY": 1},
