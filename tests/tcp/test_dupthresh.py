@@ -3,8 +3,8 @@
 from itertools import pairwise
 
 from tests.tcp.recovering import flying, sent
-from usnet.testing.peer import established
 from usnet.testing.packetdrill.profiles import LINUX
+from usnet.testing.peer import established
 
 
 def test_without_sack_so_many_duplicates_mean_a_loss():
@@ -95,7 +95,9 @@ def test_few_segments_are_sent_again_six_times_before_the_time_doubles():
 
 def test_a_script_that_sets_a_sysctl_gets_what_it_asks_for():
     asked = {
-        "tcp_recovery": {"0": {"recovery": 0}, "1": {"recovery": 1, "rack_static_reo_wnd": False}, "7": {"rack_static_reo_wnd": True, "rack_no_dupthresh": True}},
+        "tcp_recovery": {
+            "0": {"recovery": 0}, "1": {"recovery": 1, "rack_static_reo_wnd": False}, "7": {"rack_static_reo_wnd": True, "rack_no_dupthresh": True},
+        },
         "tcp_early_retrans": {"0": {"probes": False}, "3": {"probes": True}, "4": {"probes": True}, "2": {"probes": False}},
         "tcp_frto": {"0": {"frto": False}, "2": {"frto": True}},
         "tcp_dsack": {"0": {"dsack": False}},

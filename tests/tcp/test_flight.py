@@ -1,7 +1,6 @@
 """When what is out was sent (recovery/flight): a record a burst."""
 
 import pytest
-
 from usnet.tcp.recovery.flight import Flight
 
 MOST = 64
