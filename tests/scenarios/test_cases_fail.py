@@ -39,6 +39,18 @@ BROKEN = {
     "a host that stands still instead": (
         "clock-jump/receiver", {"events": [{"t": "1s", "do": "stall", "hosts": ["server"], "for": "1s"}]}, "rto_count: expected 0, saw",
     ),
+    "a long memory": ("nat-timeout/forgotten", {"middleboxes": {"nat": {"timeout": "1h"}}}, "errors: client: expected ECONNRESET, saw none"),
+    "a translator that lets anything out": (
+        "nat-timeout/strict", {"middleboxes": {"nat": {"loose": True}}}, "errors: client: expected ETIMEDOUT, saw ECONNRESET",
+    ),
+    "probes too late": ("nat-timeout/kept-alive", {"hosts": {"client": {"stack": {"keep_idle": "70s"}}}}, "resets: expected 0, saw"),
+    "nothing is forgotten": ("nat-rebind/tcp", {"events": []}, "errors: client: expected ECONNRESET, saw none"),
+    "all is forgotten": (
+        "nat-rebind/undisturbed", {"events": [{"t": "1s", "do": "rebind", "middlebox": "nat"}]}, "errors: client: expected none, saw ECONNRESET",
+    ),
+    "nobody cuts": ("resegment/split", {"middleboxes": {"box": {"split": 1448}}}, "box:cut: expected at least 1000, saw 0"),
+    "nobody joins": ("resegment/merge", {"middleboxes": {"box": {"merge": 500}}}, "box:joined: expected at least 300, saw 0"),
+    "borders that stay": ("resegment/borders", {"middleboxes": {"box": {"hold": "0s"}}}, "box:joined: expected at least 700, saw"),
     "held too long": (
         "ack-compression/linux", {"actions": [{"at": TO_CLIENT, "match": {"flag": "ack", "time": "1s..2s"}, "do": "drop"}]},
         "retransmits: expected 0, saw",

@@ -126,6 +126,13 @@ WRONG = {
         GOOD + '[[events]]\nt = "1s"\ndo = "clock"\nhosts = ["client"]\njump = "1s"\nfor = "1s"\n', "jump: a monotonic clock does not go back",
     ),
     "drift": (GOOD + "[hosts.client.clock]\ndrift = 500_001\n", r"hosts.client.clock: drift: 500001 parts in a million"),
+    "middlebox": (GOOD + '[middleboxes.nat]\nkind = "nat"\n', "middleboxes.nat: address: is missing"),
+    "key of another middlebox": (
+        GOOD + '[middleboxes.box]\nkind = "resegment"\nloose = true\n', "middleboxes.box: loose: a middlebox of kind resegment",
+    ),
+    "middlebox at no link": (GOOD + '[middleboxes.box]\nkind = "resegment"\n', "middleboxes.box: it stands between two links, .* and not at 0"),
+    "rebind": (GOOD + '[[events]]\nt = "1s"\ndo = "rebind"\n', r"events\[0\]: middlebox: belongs to"),
+    "rebind of nothing": (GOOD + '[[events]]\nt = "1s"\ndo = "rebind"\nmiddlebox = "box"\n', r"events\[0\]: middlebox: 'box' is no translator"),
     "what wraps": (GOOD + '[expect]\nwraps = { nobody = ["sequence"] }\n', "expect: there is no host 'nobody'"),
     "several times": (GOOD + '[[events]]\nt = "1s"\ndo = "down"\ntimes = 2\n', r"events\[0\]: every: how far apart"),
     "again too soon": (

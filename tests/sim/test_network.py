@@ -239,7 +239,7 @@ def test_wrong_names_and_ends_are_refused():
         net.port("a")
     with pytest.raises(ValueError, match="two ends"):
         net.link(a, "a")
-    with pytest.raises(ValueError, match="no port or switch"):
+    with pytest.raises(ValueError, match="no port, switch or middlebox"):
         net.link(a, "nobody")
     with pytest.raises(ValueError, match="another network"):
         net.link(a, Network().port("b"))

@@ -26,7 +26,8 @@ FIELDS = {
     **dict.fromkeys(("unanswered", "keep_count", "ttl", "tos", "fastopen", "locked"), U8),
     **dict.fromkeys(("ts_recent_at", "srtt", "rttvar", "min_rtt", "rto", "last_recv", "stalled_since", "last_send", "rexmt_at"), NS),
     **dict.fromkeys(("last_oow_ack", "keep_idle", "keep_interval", "user_timeout", "rcv_pos", "retransmits", "timer_at", "fin_pos"), NS),
-    **dict.fromkeys(("tune_at", "tune_since"), st.just(0) | NS),
+    **dict.fromkeys(("tune_at", "tune_since", "rto_var", "mdev_max"), st.just(0) | NS),
+    "rtt_round": st.just(0) | U32,
     **dict.fromkeys(("laddr", "raddr"), ADDRESS),
     "cc": st.fixed_dictionaries({
         **dict.fromkeys(("cwnd", "mss"), U32), "ssthresh": st.just(1 << 30) | U32,

@@ -241,10 +241,11 @@ def check_times(run: Run) -> Iterator[str]:
 
 
 def counter(run: Run, key: str) -> int:
-    """ "tcp.probes" summed over all hosts, or "client:tcp.probes" of one. KeyError for what does not exist."""
+    """ "tcp.probes" summed over all hosts, or "client:tcp.probes" of one, or of a middlebox. KeyError for what does not exist."""
     host, _, path = key.rpartition(":")
     total = 0
-    for name, statistics in run.statistics["hosts"].items():
+    known = run.statistics["hosts"] | (run.statistics["middleboxes"] if host else {})
+    for name, statistics in known.items():
         if not host or name == host:
             value = statistics
             for part in path.split("."):

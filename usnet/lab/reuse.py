@@ -54,8 +54,9 @@ def _shape(scenario: Scenario, rings: str, spares: int) -> Any:
     hosts = [(name, host.address, host.gateway, host.routes, host.granularity) for name, host in t.hosts.items()]
     routers = [(name, router.address, router.gateway, router.routes) for name, router in t.routers.items()]
     switches = [(name, switch.ageing, switch.table) for name, switch in t.switches.items()]
+    boxes = [(name, repr(box)) for name, box in t.middleboxes.items()]
     links = [(link.a, link.b, link.name, link.ports.mtu, link.ports.tx_slots, link.ports.rx_slots, link.ports.fifo) for link in t.links]
-    return repr((threading.get_ident(), rings, spares, hosts, routers, switches, links))
+    return repr((threading.get_ident(), rings, spares, hosts, routers, switches, boxes, links))
 
 
 def _fit(scenario: Scenario, world: World, links: list[Any]) -> None:

@@ -1,5 +1,6 @@
 """From the tables of a scenario file to a scenario that can run: what can be known to be wrong before is told here."""
 
+import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -19,6 +20,7 @@ from usnet.lab.scenario_format import (
     HostTable,
     LinkModel,
     LinkTable,
+    MiddleboxTable,
     QueueTable,
     ScenarioError,
     ScenarioTable,
@@ -65,7 +67,7 @@ def from_tables(path: Path, raw: dict[str, Any], case: str = "") -> Scenario:
     if t.name != path.stem:
         raise ScenarioError(f"{where}: name: it is {t.name!r}, but the file is {path.name}")
     checked("duration", units.time, t.duration)
-    names = [*t.hosts, *t.routers, *t.switches]
+    names = [*t.hosts, *t.routers, *t.switches, *t.middleboxes]
     for name in {n for n in names if names.count(n) > 1}:
         raise ScenarioError(f"{where}: hosts: the name {name!r} occurs twice")
     apps, stacks = [], {}
@@ -84,7 +86,10 @@ def from_tables(path: Path, raw: dict[str, Any], case: str = "") -> Scenario:
         stacks[name] = checked(f"routers.{name}.stack", settings, {**PROFILES[t.profile], **t.stack, **router.stack})
     if not t.links:
         raise ScenarioError(f"{where}: links: there is none")
-    links = [checked(f"links[{i}]", _link, link, names, t.switches) for i, link in enumerate(t.links)]
+    links = [checked(f"links[{i}]", _link, link, names, {*t.switches, *t.middleboxes}) for i, link in enumerate(t.links)]
+    for name, box in t.middleboxes.items():
+        checked(f"middleboxes.{name}", box_options, box)
+        checked(f"middleboxes.{name}", _check_ends, name, t.links)
     fates: list[list[Fate]] = [[] for _ in t.links]
     for i, action in enumerate(t.actions):
         number = checked(f"actions[{i}].link", find_link, t.links, action.link)
@@ -241,6 +246,35 @@ def _link(link: LinkTable, names: list[str], switches: Iterable[str]) -> dict[st
     return ways
 
 
+BOXES = {"nat": ("address", "ports", "timeout", "loose"), "resegment": ("merge", "split", "hold")}
+"""Keys of middleboxes by kind."""
+
+
+def box_options(box: MiddleboxTable) -> dict[str, Any]:
+    """What a table says of a middlebox, as Network.middlebox() takes it. ValueError for keys of another kind."""
+    made = {key: value for key, value in given(box).items() if key != "kind"}
+    for key in made:
+        if key not in BOXES[box.kind]:
+            raise ValueError(f"{key}: a middlebox of kind {box.kind} has no such key (but {', '.join(BOXES[box.kind])})")
+    if box.kind == "nat":
+        if "address" not in made:
+            raise ValueError("address: is missing")
+        ipaddress.IPv4Address(made["address"])
+    for key, check in (("timeout", units.time), ("hold", units.time), ("merge", units.size), ("split", units.size)):
+        if key in made:
+            check(made[key])
+    if "ports" in made:
+        first, _, last = str(made["ports"]).partition("..")
+        made["ports"] = int(first), int(last or first)
+    return made
+
+
+def _check_ends(name: str, links: list[LinkTable]) -> None:
+    ends = sum((link.a == name) + (link.b == name) for link in links)
+    if ends != 2:
+        raise ValueError(f"it stands between two links, inside and outside, and not at {ends}")
+
+
 def signed_time(text: Any) -> int:
     """ns of "1h" or "-1h"."""
     return -units.time(text[1:]) if isinstance(text, str) and text.startswith("-") else units.time(text) if isinstance(text, str) else int(text)
@@ -271,6 +305,12 @@ def _check_event(t: ScenarioTable, event: EventTable) -> None:
         signed_time(event.wall)
     if event.drift is not None:
         drift_of(event.drift)
+    if (event.do == "rebind") != (event.middlebox is not None):
+        raise ValueError('middlebox: belongs to do = "rebind", which has one')
+    if event.middlebox is not None:
+        if event.middlebox not in t.middleboxes or t.middleboxes[event.middlebox].kind != "nat" or event.for_ is not None:
+            raise ValueError(f"middlebox: {event.middlebox!r} is no translator, or there is a `for`: what is forgotten does not come back")
+        return
     if event.do in ("partition", "crash", "stall", "clock"):
         unknown = [name for name in event.hosts if name not in t.hosts]
         if unknown or not event.hosts:

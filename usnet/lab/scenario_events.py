@@ -60,6 +60,8 @@ def _effects(judged: Run, made: list[Any], event: EventTable) -> tuple[Effect, E
         return _for_each(judged, hosts, _crash), _for_each(judged, hosts, _boot)
     if event.do == "stall":
         return _for_each(judged, hosts, _stall), _for_each(judged, hosts, _resume)
+    if event.do == "rebind":
+        return judged.world.network.middleboxes[event.middlebox].rebind, lambda: None
     if event.do == "clock":
         return _effects_on_clocks(hosts, event)
     return _effects_on_links(t, made, event)

@@ -74,6 +74,19 @@ class SwitchTable(Table, kw_only=True):
     table: int = 1024
 
 
+class MiddleboxTable(Table, kw_only=True):
+    """Which kind has which keys is for usnet.lab.scenario_check to say."""
+
+    kind: Literal["nat", "resegment"]
+    address: str | None = None
+    ports: str | None = None
+    timeout: Time | None = None
+    loose: bool | None = None
+    merge: str | int | None = None
+    split: str | int | None = None
+    hold: Time | None = None
+
+
 class QueueTable(Table, kw_only=True):
     """Which kind has which keys is for usnet.backends.sim.models to say."""
 
@@ -162,7 +175,7 @@ class ActionTable(Table, kw_only=True):
 
 class EventTable(Table, kw_only=True):
     t: Time
-    do: Literal["down", "up", "change", "partition", "crash", "stall", "clock"]
+    do: Literal["down", "up", "change", "partition", "crash", "stall", "clock", "rebind"]
     link: str | None = None
     at: str | None = None
     hosts: list[str] = []
@@ -170,6 +183,7 @@ class EventTable(Table, kw_only=True):
     jump: Time | None = None
     drift: Number | None = None
     wall: Time | None = None
+    middlebox: str | None = None
     for_: Time | None = msgspec.field(name="for", default=None)
     every: Time | None = None
     times: Annotated[int, msgspec.Meta(ge=1, le=10000)] = 1
@@ -288,6 +302,7 @@ class CaseTable(Table, kw_only=True):
     profile: Literal["rfc", "linux"] | None = None
     stack: dict[str, Any] | None = None
     hosts: dict[str, Any] | None = None
+    middleboxes: dict[str, Any] | None = None
     links: list[dict[str, Any]] | None = None
     actions: list[dict[str, Any]] | None = None
     events: list[dict[str, Any]] | None = None
@@ -307,6 +322,7 @@ class ScenarioTable(Table, kw_only=True):
     hosts: dict[str, HostTable]
     routers: dict[str, RouterTable] = {}
     switches: dict[str, SwitchTable] = {}
+    middleboxes: dict[str, MiddleboxTable] = {}
     links: list[LinkTable]
     actions: list[ActionTable] = []
     events: list[EventTable] = []
@@ -321,6 +337,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "hosts.NAME.clock": ClockTable,
     "routers.NAME": RouterTable,
     "switches.NAME": SwitchTable,
+    "middleboxes.NAME": MiddleboxTable,
     "links": LinkTable,
     "links.queue": QueueTable,
     "links.loss": LossTable,

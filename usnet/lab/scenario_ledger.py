@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from usnet.backends.sim.nat import Nat
+
 PERIOD = 65521
 """Bytes after which a pattern repeats: a prime, so that no shift by whole segments looks right."""
 
@@ -121,6 +123,13 @@ class Ledger:
 
     def note(self, host: str, what: str, *results: Any) -> None:
         self.world.note(host, what, *results)
+
+    def seen_from_inside(self, end: tuple[str, int]) -> tuple[str, int]:
+        """Whose end that is, where a translator stands in between."""
+        for box in self.world.network.middleboxes.values():
+            if isinstance(box, Nat):
+                end = box.inside_of(end)
+        return end
 
     def transfer(self, stream: Stream) -> Transfer:
         known = self.streams.get(stream)

@@ -5,7 +5,7 @@ from typing import Any
 from usnet.backends.sim import models, units
 from usnet.lab.expect import Run
 from usnet.lab.observe_side import Side
-from usnet.lab.scenario_check import Scenario
+from usnet.lab.scenario_check import Scenario, box_options
 from usnet.lab.scenario_events import start_programs
 from usnet.lab.scenario_format import LinkTable, ScenarioTable
 from usnet.lab.world import World
@@ -47,6 +47,8 @@ def build(scenario: Scenario, world: World) -> list[Any]:
     ends: dict[str, Any] = dict(world.hosts)
     for name, switch in t.switches.items():
         ends[name] = world.switch(name, ageing=switch.ageing, table=switch.table)
+    for name, box in t.middleboxes.items():
+        ends[name] = world.middlebox(name, box.kind, **box_options(box))
     made = []
     for link, ways, fates in zip(t.links, scenario.links, scenario.fates, strict=True):
         rings = {"mtu": link.ports.mtu, "slots": (link.ports.tx_slots, link.ports.rx_slots), "fifo": link.ports.fifo}
@@ -145,7 +147,7 @@ def _rest(judged: Run) -> None:
     for name, statistics in judged.statistics["hosts"].items():
         memory = statistics["memory"]
         judged.at_rest[name] = {
-            key: memory[key] for key in ("connections", "chunks", "out_of_order", "scoreboards", "reassemblies", "listeners")
+            key: memory[key] for key in ("connections", "chunks", "out_of_order", "scoreboards", "trials", "reassemblies", "listeners")
         }
         judged.at_rest[name]["timers"] = max(0, memory["timers"] - memory["neighbours"])
 

@@ -100,7 +100,7 @@ class App:
         return sock
 
     def adopt(self, sock: Any, began: int | None = None, there: Any = None) -> None:
-        here, there = sock.getsockname(), there or sock.getpeername()
+        here, there = sock.getsockname(), self.ledger.seen_from_inside(there or sock.getpeername())
         self.streams[id(sock)] = self.ledger.transfer((here, there)), self.ledger.transfer((there, here))
         self.note("connected", here, there)
         if began is not None:

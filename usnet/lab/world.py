@@ -297,8 +297,12 @@ class World:
         """A learning switch; link hosts to it."""
         return self.network.switch(name, **options)
 
+    def middlebox(self, name, kind, **options):
+        """A middlebox, "nat" or "resegment", as usnet.backends.sim's Network.middlebox() takes it; link its inside first, then its outside."""
+        return self.network.middlebox(name, kind, **options)
+
     def link(self, a, b, *, ports=None, **model):
-        """A link between two hosts, or a host and a switch (objects or names); `model` as usnet.backends.sim's Network.link: rate, delay, jitter,
+        """A link between hosts, switches and middleboxes (objects or names); `model` as usnet.backends.sim's Network.link: rate, delay, jitter,
         mtu, loss, duplicate, corrupt, queue, fates, up={...}, down={...}. `ports`: as Network.port() takes it of the
         new ones: mtu, slots, buf_size, spares, fifo, offload."""
         ends = [self._end(end, {"spares": self.spares, **(ports or {})}) for end in (a, b)]

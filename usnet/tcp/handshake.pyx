@@ -356,7 +356,7 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         k.snd_nxt = k.iss + 1
     if k.flags & TF_RTT_TIMED:
         k.flags &= ~<uint32_t>TF_RTT_TIMED
-        tcp_rtt_sample(t, k, now - k.rtt_start)
+        tcp_rtt_sample(t, k, now - k.rtt_start, k.snd_una)
     elif k.syn_retries and k.rto < AFTER_SYN_LOSS:
         k.rto = AFTER_SYN_LOSS              # RFC 6298, 5.7
     tcp_disarm(k, T_REXMT)

@@ -204,7 +204,7 @@ cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noex
     if k.flags & TF_SACK:
         sack_ack(t, c, r, acked, flight, now)
     else:
-        recovery_ack(t, c, acked, flight, now)
+        recovery_ack(t, c, acked, flight, r.ts_ecr if stamped else 0, now)
     if k.flags & TF_MARKS:
         marks_acked(t, k, now)
     tell_room(t, c, k, was_full)

@@ -15,6 +15,7 @@ from usnet.tcp.recovery.resent cimport board_flight, resent_next
 from usnet.tcp.recovery.tlp cimport tlp_sent
 from usnet.tcp.recovery.scoreboard cimport (
     board_below, board_hole, board_last_hole, board_lost, board_pipe, board_room, board_skip, board_top, scoreboard)
+from usnet.tcp.recovery.trial cimport trial_output
 from usnet.tcp.output cimport tcp_corked, tcp_want_output
 from usnet.tcp.pacing cimport pacing_room, pacing_sent
 from usnet.tcp.plain cimport send_plain
@@ -23,7 +24,7 @@ from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, seg
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
     T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ACK_NOW,
-    TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_UNPUSHED,
+    TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_TRIAL, TF_UNPUSHED,
     TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
 from usnet.tcp.teardown cimport tcp_end_reset
@@ -394,9 +395,9 @@ cdef bint tcp_send_loss_probe(tcp_state *t, uint32_t c, int64_t now) noexcept no
 
 
 cdef int resend_entry(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
-    """The first segment, which opens a recovery; with SACK the timer counts from here (RFC 6675, section 6). 0 or -EAGAIN."""
+    """The first segment, which opens a recovery, or what F-RTO tries; with SACK the timer counts from here (RFC 6675, section 6). 0 or -EAGAIN."""
     cdef tcb *k = tcb_at(t, c)
-    if tcp_resend_first(t, c, now):
+    if trial_output(t, c, now) if k.flags & TF_TRIAL else tcp_resend_first(t, c, now):
         return -EAGAIN
     k.flags &= ~<uint32_t>TF_REXMT_NOW
     if k.board != NONE:

@@ -152,6 +152,9 @@ cdef void tell(const tcb *k, history *h) noexcept nogil:
     h.reordering = k.reordering
     h.reo_wnd_steps = k.reo_wnd_steps
     h.reo_wnd_persist = k.reo_wnd_persist
+    h.rtt_round = k.rtt_round
+    h.rto_var = k.rto_var
+    h.mdev_max = k.mdev_max
     h.ooo_segs = k.ooo_segs
     h.total_rto = k.total_rto
     h.delivered_ce = k.delivered_ce
@@ -183,6 +186,9 @@ cdef void remember(const history *h, tcb *k) noexcept nogil:
     k.reordering = h.reordering
     k.reo_wnd_steps = h.reo_wnd_steps
     k.reo_wnd_persist = h.reo_wnd_persist
+    k.rtt_round = h.rtt_round
+    k.rto_var = h.rto_var
+    k.mdev_max = h.mdev_max
     k.ooo_segs = h.ooo_segs
     k.total_rto = h.total_rto
     k.delivered_ce = h.delivered_ce
@@ -241,7 +247,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.last_send = r.last_recv - r.sent_before
     k.rcv_pos = <uint32_t>(r.rcv_nxt - r.irs - 1)
     k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
-    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = k.pacer = k.cc_block = NONE
+    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = k.pacer = k.cc_block = k.trial = NONE
     k.cc.step = t.config.slow_start_step
     k.cc.hystart = t.config.hystart
     queue_init(&k.snd)

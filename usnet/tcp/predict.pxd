@@ -13,14 +13,14 @@ from usnet.tcp.steps cimport owe_ack, record_timestamp, take_ack, tell_room, upd
 from usnet.tcp.tables cimport tcb_find_flow, tcp_notify
 from usnet.tcp.tcb cimport (
     TCPS_ESTABLISHED, TCPS_SYN_SENT, TF_ACK_NOW, TF_FIN_HELD, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_MARKS, TF_MORE, TF_PROBE, TF_RCV_SHUT,
-    TF_RECOVERY, TF_REXMT_NOW, TF_TIMESTAMPS, tcb,
+    TF_RECOVERY, TF_REXMT_NOW, TF_TIMESTAMPS, TF_TRIAL, tcb,
 )
 from usnet.wire.flow cimport flow, flow_tos, flow_verify
 from usnet.wire.seq cimport seq_ge, seq_gt, seq_le
 from usnet.wire.tcp cimport TH_ACK, TH_PSH, TH_SYN, TH_URG
 
 cdef enum:
-    UNUSUAL = TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_FIN_HELD | TF_RCV_SHUT | TF_MORE | TF_MARKS
+    UNUSUAL = TF_RECOVERY | TF_TRIAL | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_FIN_HELD | TF_RCV_SHUT | TF_MORE | TF_MARKS
 
 
 cdef inline bint expected(const tcb *k, const flow *f) noexcept nogil:

@@ -4,8 +4,9 @@ from libc.stdint cimport int64_t, uint32_t
 from usnet.tcp.output cimport tcp_flight
 from usnet.tcp.recovery.episode cimport episode_resent, episode_sent
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK, flight_leaves
+from usnet.tcp.recovery.trial cimport trial_resent
 from usnet.tcp.state cimport tcb_at, tcp_state
-from usnet.tcp.tcb cimport T_DELACK, T_REXMT, TF_ACK_NOW, TF_DELACK, TF_PROBE, TF_RECOVERY, TF_RTT_TIMED, tcb
+from usnet.tcp.tcb cimport T_DELACK, T_REXMT, TF_ACK_NOW, TF_DELACK, TF_PROBE, TF_RECOVERY, TF_RTT_TIMED, TF_TRIAL, tcb
 from usnet.tcp.timers cimport tcb_arm, tcp_disarm, tcp_patience
 from usnet.wire.seq cimport seq_ge, seq_lt, seq_max
 
@@ -56,6 +57,8 @@ cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_se
         t.counters.retransmits += 1
         if k.timed & FLIGHT_RACK:
             episode_resent(t, k, seq, old, now)
+        elif k.flags & TF_TRIAL:
+            trial_resent(t, k, seq, old, now)
     if n > old:
         t.counters.bytes_out += n - old
     k.flags &= ~<uint32_t>TF_RTT_TIMED      # Karn: what is out twice measures nothing

@@ -101,7 +101,7 @@ cdef struct tcp_config:
     uint32_t sndbuf_most        # bytes that a send buffer grows to with cwnd, unless SO_SNDBUF was set; 0: it does not grow
     uint32_t rcvbuf_most        # bytes that a receive buffer grows to with what a round trip brings, unless SO_RCVBUF was set; 0: it does not grow
     uint32_t notsent_lowat      # bytes not sent from which a stream is not writable (TCP_NOTSENT_LOWAT); 0: no limit
-    uint8_t rto_spread          # 1: the RTO exceeds SRTT by rto_min at least, as in Linux; else only where SRTT is as long
+    uint8_t rto_spread          # 1: the RTO is Linux's (tcp/rtt): it exceeds SRTT by rto_min at least; else only where SRTT is as long
     uint8_t slow_start_step     # segments that one ACK lets cwnd grow by in slow start at most (L of RFC 3465); 0: no limit; default 2
     uint8_t idle_restart        # 1: after an RTO without sending cwnd is that of a start (RFC 5681, 4.1); default
     uint8_t congestion          # CC_* (congestion/ops): controller of a connection that asks for none; default CC_CUBIC
@@ -113,8 +113,8 @@ cdef struct tcp_config:
     uint32_t fixed_window       # bytes: cwnd of the controller CC_NONE; 0: as large as can be
     uint8_t recovery            # RECOVERY_*
     uint8_t probes              # with RECOVERY_RACK, 1: tail loss probes (RFC 8985, section 7); default
-    uint8_t frto                # with RECOVERY_RACK, 1: timeouts are put on trial (RFC 5682); default
-    uint8_t undo                # with RECOVERY_RACK, 1: what turns out to be no loss changes no window (RFC 3708, 4015); default
+    uint8_t frto                # with RECOVERY_RACK, or without SACK, 1: timeouts are put on trial (RFC 5682); default
+    uint8_t undo                # with RECOVERY_RACK, or without SACK, 1: what turns out to be no loss changes no window (RFC 3708, 4015); default
     uint8_t moderation          # with RECOVERY_RACK, 1: a recovery ends without a burst above that of a start; default
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     uint8_t error_rules         # ERRORS_* (tcp/icmp): which ICMP errors end an attempt to connect, and what applications hear of them and of resets
@@ -185,6 +185,7 @@ cdef struct tcp_state:
     arena ooos                  # of ranges
     arena boards                # of scoreboard
     arena flights               # of flight (recovery/flight)
+    arena trials                # of trial (recovery/trial)
     arena pacers                # of pacer (tcp/pacing)
     arena cc_blocks             # of CC_BLOCK bytes each (congestion/rates)
     arena signers               # of signer (tcp/signature)

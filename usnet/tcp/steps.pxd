@@ -50,12 +50,12 @@ cdef inline void sample_rtt(tcp_state *t, tcb *k, uint32_t ack, uint32_t ts_ecr,
     cdef int32_t echo
     if k.flags & TF_RTT_TIMED and seq_ge(ack, k.rtt_seq):
         k.flags &= ~<uint32_t>TF_RTT_TIMED
-        tcp_rtt_sample(t, k, now - k.rtt_start)
+        tcp_rtt_sample(t, k, now - k.rtt_start, ack)
         k.backoff = 0
     elif ts_ecr and (k.backoff or not k.flags & TF_RTT_TIMED):
         echo = seq_diff(tcp_ts_now(k, now), ts_ecr)
         if echo >= 0 and not echoes_lost_ack(t, k, <int64_t>echo * 1000000, now):
-            tcp_rtt_sample(t, k, <int64_t>echo * 1000000)
+            tcp_rtt_sample(t, k, <int64_t>echo * 1000000, ack)
             k.backoff = 0
 
 

@@ -22,8 +22,7 @@ from usnet.tcp.cookies cimport COOKIE_FULL
 from usnet.tcp.fast cimport FASTOPEN_CLIENT, fast_free, fast_init, fast_reset
 from usnet.tcp.fastopen cimport fastopen_over
 from usnet.tcp.paths cimport paths_defaults, paths_drop, paths_free, paths_init, paths_reset
-from usnet.tcp.recovery.flight cimport flight, flight_give
-from usnet.tcp.recovery.scoreboard cimport scoreboard
+from usnet.tcp.recovery.arenas cimport recovery_drop, recovery_free, recovery_init, recovery_reset
 from usnet.tcp.record cimport REST_STATE, record
 from usnet.tcp.aside cimport aside_drop, aside_need, asides_free, asides_init, asides_reset
 from usnet.tcp.pacing cimport pacer, pacing_give
@@ -112,7 +111,7 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
     if (rest_init(t, max_connections) or asides_init(t, max_connections) or arena_init(&t.listeners, sizeof(listener), 4096, 8)
             or arena_init(&t.ooos, sizeof(ranges), max_connections, 8)
             or arena_init(&t.signers, sizeof(signer), MAX_SIGNERS, 8)
-            or arena_init(&t.boards, sizeof(scoreboard), max_connections, 8) or arena_init(&t.flights, sizeof(flight), max_connections, 8)
+            or recovery_init(t, max_connections)
             or arena_init(&t.pacers, sizeof(pacer), max_connections, 8) or arena_init(&t.cc_blocks, CC_BLOCK, max_connections, 8)
             or hash_init(&t.conns, max_connections)
             or hash_init(&t.ports, 65536) or hash_init(&t.ends, max_connections) or idset_init(&t.output, max_connections)
@@ -129,8 +128,7 @@ cdef void tcp_free(tcp_state *t) noexcept nogil:
     asides_free(t)
     arena_free(&t.listeners)
     arena_free(&t.ooos)
-    arena_free(&t.boards)
-    arena_free(&t.flights)
+    recovery_free(t)
     arena_free(&t.pacers)
     arena_free(&t.cc_blocks)
     arena_free(&t.signers)
@@ -147,8 +145,7 @@ cdef void tcp_reset(tcp_state *t) noexcept nogil:
     rest_reset(t)
     arena_reset(&t.listeners)
     arena_reset(&t.ooos)
-    arena_reset(&t.boards)
-    arena_reset(&t.flights)
+    recovery_reset(t)
     arena_reset(&t.pacers)
     arena_reset(&t.cc_blocks)
     arena_reset(&t.signers)
@@ -184,7 +181,7 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
 
 cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
     k.timer = k.owner = k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = NONE
-    k.accecn = k.search = k.pacer = k.cc_block = NONE
+    k.accecn = k.search = k.pacer = k.cc_block = k.trial = NONE
     queue_init(&k.snd)
     queue_init(&k.rcv)
     k.netif = NETIF_LOOPBACK
@@ -208,10 +205,7 @@ cdef void tcb_clear_queues(tcp_state *t, tcb *k, bint keep_unread) noexcept nogi
     if k.ooo != NONE:
         arena_give(&t.ooos, k.ooo)
         k.ooo = NONE
-    if k.board != NONE:
-        arena_give(&t.boards, k.board)
-        k.board = NONE
-    flight_give(t, k)
+    recovery_drop(t, k)
     if keep_unread and k.rcv_ready:
         chain_truncate(t.chunks, &k.rcv.c, queue_chained(&k.rcv))
     else:

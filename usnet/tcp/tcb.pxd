@@ -59,6 +59,7 @@ cdef enum:
     TF_DELACK = 0x8000000       # an ACK is owed, but may wait for the delayed-ACK timer
     TF_UNPUSHED = 0x20000000    # the last byte came with MSG_MORE, and ends without PSH (tcp_config.more_until_ack)
     TF_PARTIAL = 0x10000000     # this fast recovery has seen a partial ACK
+    TF_TRIAL = 0x80000000       # has a struct trial (recovery/trial): an episode of losses that may turn out to be none, without SACK
 
 # tcb.chrono: what the sender waits for while it has something to send
 cdef enum:
@@ -193,6 +194,7 @@ cdef struct tcb:
     uint32_t pacer              # struct pacer (tcp/pacing) of one that is paced; NONE
     uint32_t cc_block           # CC_BLOCK bytes of its controller's; NONE
     uint32_t flight             # struct flight of when what is out was sent, or NONE (recovery/flight)
+    uint32_t trial              # its struct trial while TF_TRIAL, or NONE
     uint32_t iss                # initial sequence number of ours
     uint32_t irs                # of the peer
     uint64_t fin_pos            # position of the peer's FIN while TF_FIN_HELD
@@ -224,6 +226,9 @@ cdef struct tcb:
     int64_t keep_idle           # ns
     int64_t keep_interval       # ns
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
+    int64_t rto_var             # ns that the RTO exceeds SRTT by (tcp_config.rto_spread); so for the next two
+    int64_t mdev_max            # ns: four times the largest mean deviation of this round, or rto_min; 0: nothing was measured
+    uint32_t rtt_round          # snd_max when the round began
     int64_t linger2             # ns (TCP_LINGER2): that an orphan waits in FIN-WAIT-2; 0: the stack's setting; below 0: not at all
     int64_t tune_since          # ns of the last segment when that was so the last time; 0: it was not yet
     # More of what TCP_INFO tells

@@ -19,6 +19,7 @@ cdef class Network:
     cdef readonly dict ports
     cdef readonly dict links
     cdef readonly dict switches
+    cdef readonly dict middleboxes
     cdef list by_number                 # links
     cdef list taps
     cdef public object environment      # what drives it instead of run(); None

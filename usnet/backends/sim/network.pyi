@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 import numpy
 
 from usnet.backends.sim.host import SimClock, SimHost
+from usnet.backends.sim.middlebox import Middlebox
 from usnet.backends.sim.pair import Link
 from usnet.backends.sim.port import SimPort
 from usnet.backends.sim.scheduler import Call, Scheduler
@@ -29,6 +30,7 @@ class Network:
     ports: dict[str, SimPort]
     links: dict[str, Link]
     switches: dict[str, Switch]
+    middleboxes: dict[str, Middlebox]
     environment: Any
     seed: int
     logging: bool
@@ -41,8 +43,9 @@ class Network:
         spares: int = 64, fifo: int = 0,
     ) -> SimPort: ...
     def switch(self, name: str, *, ageing: int | str = "300s", table: int = 1024) -> Switch: ...
+    def middlebox(self, name: str, kind: str, **options: Any) -> Middlebox: ...
     def link(
-        self, a: SimPort | Switch | str, b: SimPort | Switch | str, *, name: str | None = None, fates: Iterable[Any] = (),
+        self, a: SimPort | Switch | Middlebox | str, b: SimPort | Switch | Middlebox | str, *, name: str | None = None, fates: Iterable[Any] = (),
         up: Mapping[str, Any] | None = None, down: Mapping[str, Any] | None = None, **model: Any,
     ) -> Link: ...
     def reset(self, seed: int) -> bool: ...

@@ -6,6 +6,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from usnet.backends.sim.digest cimport digest_feed, digest_result, digest_start
 from usnet.backends.sim.frames cimport frame_pool_free
 from usnet.backends.sim.journal cimport EventLog, happening, journal_free
+from usnet.backends.sim.middlebox cimport Middlebox
 from usnet.backends.sim.pair cimport Link
 from usnet.backends.sim.port cimport OwnRings, SimPort
 from usnet.backends.sim.host cimport SimClock, SimHost
@@ -16,7 +17,12 @@ from collections import namedtuple
 
 from usnet.backends.sim import units
 from usnet.backends.sim.journal import CAUSE, HAPPENING, WHAT
+from usnet.backends.sim.nat import Nat
 from usnet.backends.sim.pair import MODEL
+from usnet.backends.sim.resegmenter import Resegmenter
+
+MIDDLEBOXES = {"nat": Nat, "resegment": Resegmenter}
+"""Kinds of them, as middlebox() takes them."""
 
 Happening = namedtuple("Happening", [
     "time", "link", "direction", "what", "cause", "number", "length", "queue_packets", "queue_bytes", "altered",
@@ -62,7 +68,7 @@ cdef class Network:
         self.rings = rings
         self.scheduler = Scheduler()
         self.clock = SimClock(self.scheduler)
-        self.hosts, self.ports, self.links, self.switches = {}, {}, {}, {}
+        self.hosts, self.ports, self.links, self.switches, self.middleboxes = {}, {}, {}, {}, {}
         self.by_number = []
         self.taps = []
         self.seed = seed
@@ -111,8 +117,17 @@ cdef class Network:
         switch = self.switches[name] = Switch(self, name, units.time(ageing), table)
         return switch
 
+    def middlebox(self, name, kind, **options):
+        """A new middlebox, in the middle of a path: the first link that ends at it is its inside, the second its outside. kind: "nat" (see
+        usnet.backends.sim.nat.Nat for its options), "resegment" (usnet.backends.sim.resegmenter.Resegmenter)."""
+        self._new_name(name, self.middleboxes)
+        if kind not in MIDDLEBOXES:
+            raise ValueError(f"{name}: {kind!r} is none of {', '.join(MIDDLEBOXES)}")
+        box = self.middleboxes[name] = MIDDLEBOXES[kind](self, name, **options)
+        return box
+
     def link(self, a, b, *, name=None, fates=(), up=None, down=None, **model):
-        """A new link between two ports or switches (objects, or names of ports).
+        """A new link between two ports, switches or middleboxes (objects, or their names).
 
         For both directions, or in the dicts `up` (a to b) and `down` (b to a) for one:
         rate: bits/s or "10Mbit" (0: no limit). delay, jitter: ns or "20ms"; jitter is uniform in [0, jitter] and does
@@ -159,6 +174,8 @@ cdef class Network:
         self.taps, self.w.tap, self.environment = [], NULL, None
         for switch in self.switches.values():
             (<Switch>switch).reset()
+        for box in self.middleboxes.values():
+            (<Middlebox>box).reset()
         for host in self.hosts.values():
             host.reset()
         for port in self.ports.values():
@@ -186,11 +203,12 @@ cdef class Network:
 
     def _end(self, end):
         if isinstance(end, str):
-            if end not in self.ports and end not in self.switches:
-                raise ValueError(f"there is no port or switch {end}")
-            end = self.ports.get(end) or self.switches[end]
-        if not isinstance(end, (SimPort, Switch)):
-            raise TypeError(f"{end!r} is not a port or switch of a network")
+            known = {**self.middleboxes, **self.switches, **self.ports}
+            if end not in known:
+                raise ValueError(f"there is no port, switch or middlebox {end}")
+            end = known[end]
+        if not isinstance(end, (SimPort, Switch, Middlebox)):
+            raise TypeError(f"{end!r} is not a port, switch or middlebox of a network")
         if end.network is not self:
             raise ValueError(f"{end.name} belongs to another network")
         return end
@@ -290,12 +308,13 @@ cdef class Network:
 
     def statistics(self):
         """All counters: {"now", "events", "frames_in_flight", "links": {name: {"up", "down"}}, "ports": {name: ...},
-        "switches": {name: ...}}."""
+        "switches": {name: ...}, "middleboxes": {name: ...}}."""
         return {
             "now": self.now, "events": self.scheduler.executed, "frames_in_flight": self.w.frames.in_flight,
             "links": {name: link.statistics() for name, link in self.links.items()},
             "ports": {name: port.statistics() for name, port in self.ports.items()},
             "switches": {name: switch.statistics() for name, switch in self.switches.items()},
+            "middleboxes": {name: box.statistics() for name, box in self.middleboxes.items()},
         }
 
 

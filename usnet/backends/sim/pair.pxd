@@ -18,7 +18,7 @@ cdef class Direction:
 cdef class Link:
     cdef readonly str name
     cdef readonly int number
-    cdef readonly object a      # SimPort or Switch
+    cdef readonly object a      # SimPort, Switch or Middlebox
     cdef readonly object b
     cdef readonly Direction up
     cdef readonly Direction down

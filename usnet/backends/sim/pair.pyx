@@ -9,6 +9,7 @@ from usnet.backends.sim.link cimport chance, link_dir_free, link_dir_init, link_
 from usnet.backends.sim.link_change cimport link_set_rate, link_set_up
 from usnet.backends.sim.port cimport SimPort, port_deliver
 from usnet.backends.sim.shaper cimport Shaper
+from usnet.backends.sim.middlebox cimport Middlebox, middlebox_accept
 from usnet.backends.sim.switch cimport Switch, switch_accept, switch_forward
 
 from usnet.backends.sim import models, units
@@ -240,6 +241,7 @@ cdef class Link:
         """Makes `end` send into `out` and receive from `back`."""
         cdef SimPort port
         cdef Switch switch
+        cdef Middlebox box
         if isinstance(end, SimPort):
             port = end
             if port.e.out != NULL:
@@ -247,6 +249,12 @@ cdef class Link:
             port.e.out = &out.d
             back.d.sink = port_deliver
             back.d.sink_ctx = &port.e
+        elif isinstance(end, Middlebox):
+            box = end
+            back.d.sink_number = box.add_port(&out.d)
+            back.d.sink = middlebox_accept
+            back.d.go_on = box.go_on
+            back.d.sink_ctx = box.ctx
         else:
             switch = <Switch?>end
             back.d.sink = switch_accept

@@ -13,8 +13,9 @@ from usnet.wire.seq cimport seq_gt
 
 # A duplicate ACK (RFC 5681, section 2) arrived.
 cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
-# snd_una moved on by `acked`, with `flight` sequence numbers out before that. Restarts or stops the retransmission timer.
-cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil
+# snd_una moved on by `acked`, with `flight` sequence numbers out before that. Restarts or stops the retransmission timer. ts_ecr: the timestamp that is
+# echoed; 0: none.
+cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight, uint32_t ts_ecr, int64_t now) noexcept nogil
 # FlightSize at a loss, without what limited transmit added (RFC 5681, 3.2, step 2).
 cdef uint32_t recovery_flight(const tcb *k) noexcept nogil
 # The retransmission timer fired: everything out counts as lost. again: the same segment was resent by it before.

@@ -1,0 +1,3 @@
+def translate(
+    frame: bytes | bytearray | memoryview, src: tuple[int, int] | None = None, dst: tuple[int, int] | None = None
+) -> tuple[str, bytes]: ...
