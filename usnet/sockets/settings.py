@@ -146,6 +146,8 @@ class Tcp(Table):
     time_wait_quiet: bool = switch(False, "in TIME-WAIT only what has ACK is answered, as in FreeBSD")
     push_bursts: int = count(0, 0, 255, "least segments of a burst whose last one has PSH, as Linux's large frames do; 0: what ends the queue has it")
     quick_acks: int = count(0, 0, 63, "acknowledgements at the start of a connection that do not wait")
+    adaptive_acks: bool = switch(False, "acknowledgements wait as Linux's do: as data comes, for answers, not at the start nor behind losses")
+    minshall: bool = switch(False, "a small segment may follow full ones that are out, as in Linux (Minshall's variant of Nagle's algorithm)")
     bare_probes: bool = switch(False, "window probes are empty segments from before the window, as in Linux, and not the next byte")
     rst_timestamps: bool = switch(False, "a RST carries timestamps where they were agreed on (RFC 7323)")
     more_until_ack: bool = switch(False, "what MSG_MORE holds back leaves with the next acknowledgement, as in Linux")

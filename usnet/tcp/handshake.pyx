@@ -111,7 +111,7 @@ cdef void take_options(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noe
 
 
 cdef void start_at(tcb *k, uint32_t iss) noexcept nogil:
-    k.iss = k.snd_una = k.snd_nxt = k.snd_max = k.recover = iss
+    k.iss = k.snd_una = k.snd_nxt = k.snd_max = k.recover = k.snd_sml = iss
 
 
 cdef void handshake_number_above(tcb *k, uint32_t after) noexcept nogil:

@@ -8,6 +8,7 @@ from usnet.tcp.blocks cimport blocks_due, blocks_fit
 from usnet.tcp.charge cimport charge_burst_end, charge_grow
 from usnet.tcp.chrono cimport chrono_begin, chrono_output
 from usnet.tcp.congestion.ops cimport CC_FAILED, CC_FALLIBLE, CC_PACER, cc_table
+from usnet.tcp.delack cimport delack_patience
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
 from usnet.tcp.mtu cimport mtu_probe_begin, mtu_probe_due, mtu_probe_undone
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
@@ -124,7 +125,7 @@ cdef uint32_t one_frame(tcp_state *t, const tcb *k, uint32_t n, uint32_t left, i
         most = segment_most(t, k, now)
     if n > most:
         return most
-    if n == left and tail_may_go(k):
+    if n == left and tail_may_go(t, k):
         return n
     return n - n % k.mss
 
@@ -148,7 +149,7 @@ cdef int output_calm(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nog
         n = left if left < n else n
         if n > k.mss:
             n = one_frame(t, k, n, left, now) if large else k.mss
-        elif n < k.mss and not worth_sending(k, n, left):
+        elif n < k.mss and not worth_sending(t, k, n, left):
             break
         flags = TH_ACK | TH_PSH if n == left else TH_ACK
         status = 0 if send_plain(t, k, k.snd_nxt, flags, out, n, now) else segment_send(t, k, k.snd_nxt, flags, out, n, now)
@@ -253,7 +254,7 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         fin_due = (n == left and k.flags & TF_FIN_QUEUED
                    and (not (k.flags & TF_FIN_SENT) or seq_lt(k.snd_nxt, k.snd_max)))
         record = k.flags & TF_MARKS and 0 < n < left and marks_end_at(t, k, k.snd_nxt + n)
-        if not fin_due and not record and not worth_sending(k, n, left):
+        if not fin_due and not record and not worth_sending(t, k, n, left):
             break
         if send_one(t, c, k.snd_nxt, n, k.snd_nxt != burst and k.snd_nxt + n == burst, now):
             return -EAGAIN
@@ -466,7 +467,7 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         else:
             status = tcp_ack_now(t, c, now)
     if status == 0 and k.flags & TF_DELACK and not k.deadline[T_DELACK]:
-        tcp_arm(t, c, T_DELACK, now + t.config.delack)
+        tcp_arm(t, c, T_DELACK, now + delack_patience(t, k))
     return status
 
 

@@ -156,6 +156,7 @@ cdef void tell(const tcb *k, history *h) noexcept nogil:
     h.rto_var = k.rto_var
     h.mdev_max = k.mdev_max
     h.ooo_segs = k.ooo_segs
+    h.ato, h.last_seg, h.acks = k.ato, k.last_seg, k.acks
     h.total_rto = k.total_rto
     h.delivered_ce = k.delivered_ce
     h.accecn = k.accecn
@@ -190,6 +191,7 @@ cdef void remember(const history *h, tcb *k) noexcept nogil:
     k.rto_var = h.rto_var
     k.mdev_max = h.mdev_max
     k.ooo_segs = h.ooo_segs
+    k.ato, k.last_seg, k.acks = h.ato, h.last_seg, h.acks
     k.total_rto = h.total_rto
     k.delivered_ce = h.delivered_ce
     k.accecn = h.accecn
@@ -224,7 +226,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.quick = r.quick & REST_QUICK
     k.snd_pos = <uint32_t>(r.snd_nxt - r.iss - 1)
     k.raddr = r.raddr
-    k.snd_una = k.snd_nxt = k.snd_max = k.snd_wl2 = k.cwr_high = r.snd_nxt
+    k.snd_una = k.snd_nxt = k.snd_max = k.snd_wl2 = k.cwr_high = k.snd_sml = r.snd_nxt
     k.rcv_nxt = k.last_ack_sent = r.rcv_nxt
     k.snd_wnd = r.snd_wnd
     k.rcv_adv = r.rcv_adv

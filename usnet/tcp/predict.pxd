@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from usnet.memory.arena cimport NONE
+from usnet.tcp.delack cimport delack_arrival
 from usnet.tcp.ecn cimport ecn_usual
 from usnet.tcp.input cimport tcp_known
 from usnet.tcp.output cimport tcp_ack_now, tcp_flight
@@ -42,8 +43,10 @@ cdef inline void next_text(tcp_state *t, uint32_t c, tcb *k, const flow *f, int6
     """What is next in order: kept, told of, and acknowledged now or later."""
     cdef int status
     k.data_segs_in += 1
+    if t.config.adaptive_acks:
+        delack_arrival(t, k, f.n, f.n, <uint16_t>f.flags, now)
     k.last_data = now
-    if f.n > k.rcv_mss:
+    if f.n > k.rcv_mss and not t.config.adaptive_acks:
         k.rcv_mss = <uint16_t>f.n if f.n < 65535 else 65535
     status = receive_next(t, c, k, f.payload, f.n)
     if status < 0:

@@ -117,6 +117,9 @@ cdef struct history:
     uint16_t reordering
     uint8_t reo_wnd_steps
     uint8_t reo_wnd_persist
+    uint16_t ato
+    uint16_t last_seg
+    uint8_t acks
     uint32_t rtt_round
     int64_t rto_var
     int64_t mdev_max

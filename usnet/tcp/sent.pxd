@@ -1,6 +1,7 @@
 """What follows from a segment that has left: timing, the retransmission timer, ACKs that are owed no more."""
 from libc.stdint cimport int64_t, uint32_t
 
+from usnet.tcp.delack cimport delack_acked, delack_answered
 from usnet.tcp.output cimport tcp_flight
 from usnet.tcp.recovery.episode cimport episode_resent, episode_sent
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK, flight_leaves
@@ -22,6 +23,11 @@ cdef inline void note_usage(tcb *k) noexcept nogil:
 cdef inline void note_new(tcp_state *t, uint32_t c, tcb *k, uint32_t seq, uint32_t n_seq, uint32_t n, int64_t now) noexcept nogil:
     """n_seq sequence numbers from snd_max on are out for the first time, n of them bytes: RTT timing, the retransmission timer."""
     t.counters.bytes_out += n
+    if n:
+        if t.config.adaptive_acks:
+            delack_answered(k, now)
+        if t.config.minshall and n % k.mss:
+            k.snd_sml = seq + n_seq
     flight_leaves(t, k, seq, now)
     if not (k.flags & TF_RTT_TIMED):
         k.flags |= TF_RTT_TIMED
@@ -74,6 +80,8 @@ cdef inline void note_acked(tcb *k) noexcept nogil:
     """A segment with our newest rcv_nxt left: no ACK is owed."""
     if not k.flags & (TF_ACK_NOW | TF_DELACK) and k.delack_segs == 0:
         return
+    if k.ato:
+        delack_acked(k)
     k.flags &= ~<uint32_t>(TF_ACK_NOW | TF_DELACK)
     k.delack_segs = 0
     tcp_disarm(k, T_DELACK)

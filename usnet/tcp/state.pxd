@@ -92,6 +92,8 @@ cdef struct tcp_config:
     uint8_t time_wait_quiet     # 1: in TIME-WAIT only what has ACK is answered, as in FreeBSD
     uint8_t push_bursts         # least segments of a burst whose last one has PSH, as Linux's large frames do; 0: only what ends the queue has it
     uint8_t quick_acks          # ACKs of data in order at the start of a connection that are not delayed
+    uint8_t adaptive_acks       # 1: ACKs are delayed as in Linux (tcp/delack); 0: for `delack`
+    uint8_t minshall            # 1: what is small may follow what is full, as in Linux; 0: nothing that is out (RFC 9293, 3.7.4)
     uint8_t bare_probes         # 1: window probes are empty segments from before the window, as in Linux; else the next byte (RFC 9293, 3.8.6.1)
     uint8_t rst_timestamps      # 1: a RST carries timestamps (RFC 7323, 3.2)
     uint8_t more_until_ack      # 1: what MSG_MORE holds back leaves with the next ACK, as in Linux; else with the next call without it

@@ -277,7 +277,7 @@ cdef bint is_plain(const tcp_state *t, const tcb *k) noexcept nogil:
             or k.reord_seen or k.reordering or k.reo_wnd_steps or k.reo_wnd_persist or k.mdev_max or k.rto_var or k.rtt_round
             or k.total_rto or k.delivered_ce or k.accecn != NONE or k.search != NONE):
         return False
-    if k.tune_since or k.tune_at != autotune_half(t, k):
+    if k.tune_since or k.tune_at != autotune_half(t, k) or k.ato or k.acks or k.last_seg:
         return False
     return (cc_untouched(&k.cc) and k.pacer == NONE and k.cc_block == NONE and k.cc.wants == cc_table(k.cc_ops).wants
             and k.retransmits == 0 and k.rexmt_at == 0

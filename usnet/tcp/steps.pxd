@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from usnet.memory.pieces cimport queue_drop
 from usnet.tcp.autotune cimport autotune_write
 from usnet.tcp.chrono cimport chrono_end
+from usnet.tcp.delack cimport delack_owe
 from usnet.tcp.output cimport tcp_may_send, tcp_want_output
 from usnet.tcp.rtt cimport tcp_rtt_sample, tcp_ts_now
 from usnet.tcp.state cimport tcp_state
@@ -106,6 +107,8 @@ cdef inline uint8_t ack_weight(const tcp_state *t, const tcb *k, uint32_t n, uin
 
 cdef inline bint owe_ack(tcp_state *t, uint32_t c, tcb *k, uint8_t weight, int64_t now) noexcept nogil:
     """Something of that weight arrived in order. True if its ACK is due at once."""
+    if t.config.adaptive_acks:
+        return delack_owe(t, k, now)
     k.flags |= TF_DELACK
     k.delack_segs += weight
     if goes_quickly(k) or k.delack_segs >= DELACK_LIMIT:

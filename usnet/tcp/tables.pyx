@@ -486,7 +486,7 @@ cdef uint64_t keyed_ends(const tcp_state *t, const tcb *k) noexcept nogil:
 cdef void tcp_new_isn(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
     """M + F(ends, key), M a clock of 4 us ticks; the half of F that is not needed for it is what timestamps begin with."""
     cdef uint64_t keyed = keyed_ends(t, k)
-    k.iss = k.snd_una = k.snd_nxt = k.snd_max = k.recover = <uint32_t>(now // 4000) + <uint32_t>(keyed >> 32)
+    k.iss = k.snd_una = k.snd_nxt = k.snd_max = k.recover = k.snd_sml = <uint32_t>(now // 4000) + <uint32_t>(keyed >> 32)
     k.ts_offset = <uint32_t>keyed
 
 

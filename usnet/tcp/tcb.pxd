@@ -161,6 +161,8 @@ cdef struct tcb:
     uint8_t cc_ops              # which controller
     uint8_t fastopen            # TFO_*
     uint8_t ecn                 # ECN_* (tcp/ecn.pxd)
+    uint8_t acks                # ACK_* (tcp/delack)
+    uint16_t ato                # ms that an ACK waits for, about (tcp/delack); 0: no data yet, or not tcp_config.adaptive_acks
     uint32_t search             # its struct mtu_search (tcp/mtu) while the path MTU is looked for; NONE
     # When, and how much
     int64_t timer_at            # ns; never later than the earliest of deadline[]
@@ -191,6 +193,8 @@ cdef struct tcb:
     uint16_t rport
     # What few segments touch
     uint32_t usage_seq
+    uint32_t snd_sml            # end of the last segment sent that was not full (tcp_config.minshall)
+    uint16_t last_seg           # bytes of the last segment, if it was shorter than rcv_mss and may be the peer's full one (tcp/delack); else 0
     uint32_t pacer              # struct pacer (tcp/pacing) of one that is paced; NONE
     uint32_t cc_block           # CC_BLOCK bytes of its controller's; NONE
     uint32_t flight             # struct flight of when what is out was sent, or NONE (recovery/flight)

@@ -100,12 +100,12 @@ cdef void take_back(tcp_state *t, tcb *k, bint spurious) noexcept nogil:
     undo(t, k)
 
 
-cdef void try_new(tcb *k, trial *v) noexcept nogil:
+cdef void try_new(const tcp_state *t, tcb *k, trial *v) noexcept nogil:
     """Step 2.b: new data, if there is any; else all that is out is sent again, as ever."""
     cdef uint32_t out = k.snd_max - k.snd_una, n = k.snd.span - out if k.snd.span > out else 0
     if n > NEW_SEGMENTS * <uint32_t>k.mss:
         n = NEW_SEGMENTS * <uint32_t>k.mss
-    elif not tail_may_go(k):
+    elif not tail_may_go(t, k):
         n -= n % k.mss                      # Nagle
     v.frto = TRIAL_NEW if n else 0
     if n:
@@ -125,7 +125,7 @@ cdef void trial_timeout_ack(tcp_state *t, tcb *k, uint32_t ts_ecr) noexcept nogi
     elif seq_ge(k.snd_una, k.recover):
         trial_end(t, k)
     elif v.frto and not seq_gt(v.end, k.snd_una):
-        try_new(k, v)
+        try_new(t, k, v)
     else:
         v.frto = 0                          # step 2.a
 

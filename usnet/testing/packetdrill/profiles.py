@@ -56,8 +56,8 @@ LINUX = Profile(
     "linux",
     config={
         "rcvbuf": 15 * KIB * KIB, "sndbuf": 256 * KIB, "syn_retries": 5, "synack_retries": 5, "rto_initial": SECOND, "rto_min": 200 * MS,
-        "push_bursts": 2, "quick_acks": 16, "bare_probes": 1, "rst_timestamps": 1, "more_until_ack": 1, "wide_growth": 1, "rto_spread": 1,
-        "charged_buffers": 1, "sndbuf_most": 4 * KIB * KIB, "idle_restart": 0, "congestion": "cubic",
+        "push_bursts": 2, "adaptive_acks": 1, "minshall": 1, "bare_probes": 1, "rst_timestamps": 1, "more_until_ack": 1, "wide_growth": 1,
+        "rto_spread": 1, "charged_buffers": 1, "sndbuf_most": 4 * KIB * KIB, "idle_restart": 0, "congestion": "cubic",
         "recovery": 1, "moderation": 0, "dsack": 1, "syn_queue_backlog": 1, "fastopen_exp": 1, "mtu_patience": 0, "rfc1337": 0, "error_rules": 1,
         "ecn_generalized": 1,
     },
