@@ -12,8 +12,8 @@ cdef uint32_t initial_window(uint32_t mss) noexcept nogil:
 
 
 cdef uint32_t window_whole(const cc_state *cc, uint32_t window) noexcept nogil:
-    """At most `window`, but two segments at least. Whole ones, as in Linux and FreeBSD: of a part of one nothing is sent, and yet a round trip more must
-    be acknowledged before the window grows."""
+    """At most `window`, but two segments at least. Whole ones, as in Linux and FreeBSD: of a part of one nothing is sent, and yet more than was sent
+    must be acknowledged before the window grows."""
     return window - window % cc.mss if window > 2 * cc.mss else 2 * cc.mss
 
 
