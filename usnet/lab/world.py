@@ -79,10 +79,12 @@ class Host:
                 raise ValueError(f"host {name}: {hop}, the next hop to {network}, lies in none of its networks")
         self.simulated = world.network.host(name, granularity)
         poller = SimPoller(world.env, self.simulated)
+        # So that timers do not fire early: settings() are laid over it
+        self._clock = {"granularity": self.simulated.clock.granularity} if self.simulated.clock.granularity > 10**6 else {}
         self.wall = 0           # ns that its clock of the day is ahead of the world's
         self.stack = Stack(
             None,
-            config=config,
+            config=self._clock | config,
             seed=world.seed_for(name),
             clock=self.simulated.clock,
             poller=poller,
@@ -99,7 +101,7 @@ class Host:
     def configure(self, settings):
         """Settings of its stack by name; all others are as a new stack has them."""
         core = self.stack.core
-        now, wanted = core.configuration(), _defaults() | settings
+        now, wanted = core.configuration(), _defaults() | self._clock | settings
         if now != wanted:
             core.configure(**{name: value for name, value in wanted.items() if value != now[name]})
 

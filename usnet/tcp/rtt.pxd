@@ -13,6 +13,11 @@ cdef inline unsigned int tcp_ts_now(const tcb *k, int64_t now) noexcept nogil:
     return <unsigned int>(now // 1000000) + k.ts_offset
 
 
+cdef inline int64_t tcp_tick(const tcp_state *t) noexcept nogil:
+    """ns by which the clock may lag, where that is more than the millisecond that timestamps count by; else 0."""
+    return t.config.granularity if t.config.granularity > 1000000 else 0
+
+
 cdef inline void tcp_rtt_sample(tcp_state *t, tcb *k, int64_t rtt, uint32_t una) noexcept nogil:
     """rtt: ns, of a segment that was sent once (RFC 6298, section 2, in integers). una: snd_una, as it is or will be."""
     cdef int64_t error, spread
@@ -43,5 +48,6 @@ cdef inline void tcp_rtt_sample(tcp_state *t, tcb *k, int64_t rtt, uint32_t una)
     k.rto = k.srtt + spread
     if k.rto < t.config.rto_min:
         k.rto = t.config.rto_min
+    k.rto += tcp_tick(t)                    # a time that is read from such a clock is that much older than it seems: no timer fires early
     if k.rto > t.config.rto_max:
         k.rto = t.config.rto_max

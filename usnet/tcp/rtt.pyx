@@ -2,6 +2,7 @@
 by a quarter of the difference a round; it is never below rto_min. A round trip shorter than usual moves the mean deviation by an eighth as much."""
 from libc.stdint cimport int64_t, uint32_t
 
+from usnet.tcp.rtt cimport tcp_tick
 from usnet.wire.seq cimport seq_gt
 
 
@@ -27,6 +28,6 @@ cdef void rtt_linux(tcp_state *t, tcb *k, int64_t rtt, uint32_t una) noexcept no
                 k.rto_var -= (k.rto_var - k.mdev_max) // 4
             k.rtt_round = k.snd_max
             k.mdev_max = t.config.rto_min
-    k.rto = k.srtt + k.rto_var
+    k.rto = k.srtt + k.rto_var + tcp_tick(t)
     if k.rto > t.config.rto_max:
         k.rto = t.config.rto_max

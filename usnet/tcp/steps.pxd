@@ -56,7 +56,7 @@ cdef inline void sample_rtt(tcp_state *t, tcb *k, uint32_t ack, uint32_t ts_ecr,
     elif ts_ecr and (k.backoff or not k.flags & TF_RTT_TIMED):
         echo = seq_diff(tcp_ts_now(k, now), ts_ecr)
         if echo >= 0 and not echoes_lost_ack(t, k, <int64_t>echo * 1000000, now):
-            tcp_rtt_sample(t, k, <int64_t>echo * 1000000, ack)
+            tcp_rtt_sample(t, k, <int64_t>(echo if echo else 1) * 1000000, ack)     # less than they can tell is one
             k.backoff = 0
 
 

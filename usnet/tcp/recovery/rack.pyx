@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t
 from usnet.tcp.recovery.flight cimport flight_sent_at, flight_until
 from usnet.tcp.recovery.resent cimport PIECE_OUT, board_segments, piece, walk, walk_from, walk_next
 from usnet.tcp.recovery.scoreboard cimport CA_RECOVERY, resent_range
-from usnet.tcp.rtt cimport tcp_ts_now
+from usnet.tcp.rtt cimport tcp_tick, tcp_ts_now
 from usnet.wire.seq cimport seq_ge, seq_gt, seq_lt, seq_max, seq_min
 
 cdef enum:
@@ -48,6 +48,8 @@ cdef int64_t reo_wnd(tcp_state *t, const tcb *k, const scoreboard *b) noexcept n
     if k.min_rtt <= 1:                      # a round trip that took no time on this clock: it is too coarse for a quarter of one
         return k.srtt if k.srtt > t.config.granularity else t.config.granularity
     wnd = k.min_rtt // 4 * (1 + k.reo_wnd_steps)
+    if wnd < tcp_tick(t):
+        wnd = tcp_tick(t)                   # two times of such a clock are that much further apart, or closer, than they seem
     return wnd if wnd < k.srtt else k.srtt
 
 

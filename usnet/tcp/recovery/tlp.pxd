@@ -8,9 +8,6 @@ from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport REXMT_PROBE, REXMT_RTO, T_REXMT, TF_PROBE, tcb
 from usnet.tcp.timers cimport tcb_arm, tcp_disarm, tcp_patience, tcp_rto
 
-cdef enum:
-    PROBE_MARGIN = 2000000      # ns beyond two round trips: the peer's clock, and ours
-
 # The probe is due: new data, or the end of what is out, and the timeout behind it.
 cdef void tlp_due(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
 # An ACK arrived while a probe is out (7.4.2). dsack: it says that the probe arrived twice. alone: it says nothing else. True: the probe mended a loss.
@@ -30,10 +27,10 @@ cdef inline bint tlp_may(tcp_state *t, const tcb *k) noexcept nogil:
 
 
 cdef inline int64_t tlp_pto(const tcp_state *t, const tcb *k) noexcept nogil:
-    """PTO, ns: of a single segment the ACK may be delayed."""
+    """PTO, ns: of a single segment the ACK may be delayed; of more there is a margin for the peer's clock and ours."""
     if k.srtt == 0:
         return t.config.rto_initial
-    return 2 * k.srtt + (t.config.rto_min if k.snd_max - k.snd_una <= k.mss else PROBE_MARGIN)
+    return 2 * k.srtt + (t.config.rto_min if k.snd_max - k.snd_una <= k.mss else 2 * t.config.granularity)
 
 
 cdef inline void tlp_sent(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
