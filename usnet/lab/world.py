@@ -269,7 +269,7 @@ class World:
         max_sockets=4096,
     ):
         """A new host. `addresses`: "10.0.0.1/24", one for each link it will have. `forward`: it is a router. `config`: settings of its stack by
-        name (StackCore.configure). `granularity`: of its clock."""
+        name (StackCore.configure). `granularity`: of its clock, and where that is above a millisecond of its stack's setting."""
         if name in self.hosts:
             raise ValueError(f"there is a host {name} already")
         config = {**(config or {}), **({"forward": 1} if forward else {})}

@@ -193,7 +193,7 @@ class Tcp(Table):
     fastopen_queue: bool = switch(False, "what is written with a SYN without cookie is queued, as in FreeBSD; otherwise EINPROGRESS")
     fastopen_quiet: int = time(0, 0, DAY, "for how long a server that gave no cookie is not asked again")
     fastopen_blackhole: int = time(0, 0, DAY, "time without Fast Open when a path seems to swallow it, doubled each time; 0: it goes on")
-    granularity: int = time(10**6, 0, 10**9, "granularity of the clock (G of RFC 6298)")
+    granularity: int = time(10**6, 0, 10**9, "granularity of the clock (G of RFC 6298); above a millisecond timers are that much longer")
     working_set: int = count(1024, 0, 1 << 26, "connections with a whole TCB, before idle ones rest in 128 bytes; only memory depends on it")
 
     def check(self) -> None:

@@ -149,7 +149,7 @@ cdef struct tcp_config:
     int64_t keep_idle           # ns; default 2 h
     int64_t keep_interval       # ns; default 75 s
     uint8_t keep_count          # unanswered probes that end a connection; default 9
-    int64_t granularity         # ns: clock granularity G of RFC 6298; default 1 ms
+    int64_t granularity         # ns: clock granularity G of RFC 6298; above 1 ms timers are that much longer (tcp_tick of tcp/rtt); default 1 ms
     uint16_t fastopen           # FASTOPEN_* (tcp/fast.pxd): what of RFC 7413 may be used; default 1: clients
     uint8_t fastopen_exp        # 1: a server that gives no cookie is asked once more by the experimental option, as in Linux
     uint8_t fastopen_queue      # 1: what is written with a SYN that carries no data waits in the send queue, as in FreeBSD; 0: EINPROGRESS
