@@ -13,7 +13,7 @@ from usnet.lab import scenario
 FILES = sorted((ROOT / "sim_scenarios").glob("*.toml"))
 ITEMS = [item for path in FILES for item in scenario.items(path)]
 LONG = {
-    "aqm-ecn", "bufferbloat", "cross-traffic-udp", "cubic-vs-reno", "fairness-2", "fairness-8", "lfn", "lte-trace", "parking-lot", "red-sync",
+    "aqm-ecn", "bufferbloat", "cc", "cross-traffic-udp", "cubic-vs-reno", "fairness-2", "fairness-8", "lfn", "lte-trace", "parking-lot", "red-sync",
     "rtt-unfair", "shrew-pulses",
 }
 """Several senders over many seconds: they show what streams do to each other, and nothing of the ways to run them."""

@@ -59,6 +59,7 @@ cdef enum:
     TF_DELACK = 0x8000000       # an ACK is owed, but may wait for the delayed-ACK timer
     TF_UNPUSHED = 0x20000000    # the last byte came with MSG_MORE, and ends without PSH (tcp_config.more_until_ack)
     TF_PARTIAL = 0x10000000     # this fast recovery has seen a partial ACK
+    TF_WATCHED = 0x80000000     # how much of cwnd it uses is noted (tcp_config.wide_growth, congestion/validation)
 
 # tcb.chrono: what the sender waits for while it has something to send
 cdef enum:
@@ -139,7 +140,7 @@ cdef struct tcb:
     uint32_t rcvbuf             # bytes of rcv at most; the window never promises more
     uint32_t max_window         # largest snd_wnd ever seen (silly-window avoidance, RFC 9293, 3.8.6.2.1)
     uint32_t recover            # RecoveryPoint: snd_max when a recovery, or a timeout, began (RFC 6582; RFC 6675)
-    uint32_t most_out           # bytes that were out at once in the window that ends at usage_seq; 0: none yet (tcp_config.wide_growth)
+    uint32_t most_out           # bytes that were out at once in the window that ends at usage_seq; 0: none yet (TF_WATCHED)
     uint32_t last_seq           # where the last segment began that was sent for the first time
     uint32_t dsack_left         # what arrived twice and is to be reported by the next segment (RFC 2883): [dsack_left, dsack_right)
     uint32_t dsack_right        # the same as dsack_left: nothing
@@ -190,6 +191,7 @@ cdef struct tcb:
     uint16_t rport
     # What few segments touch
     uint32_t usage_seq
+    uint32_t validator          # struct validator (congestion/validation); NONE
     uint32_t pacer              # struct pacer (tcp/pacing) of one that is paced; NONE
     uint32_t cc_block           # CC_BLOCK bytes of its controller's; NONE
     uint32_t flight             # struct flight of when what is out was sent, or NONE (recovery/flight)

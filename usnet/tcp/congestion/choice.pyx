@@ -3,11 +3,12 @@ from libc.stdint cimport uint8_t, uint32_t
 
 from usnet.memory.arena cimport NONE, arena_give
 from usnet.tcp.congestion.hystart cimport HYSTART_ALL, HYSTART_CUBIC
-from usnet.tcp.congestion.ops cimport CC_FAILED, CC_FALLIBLE, CC_HYSTART, CC_NONE, CC_PACER, CC_RATE, cc_forget, cc_ops, cc_table
+from usnet.tcp.congestion.ops cimport CC_FAILED, CC_FALLIBLE, CC_HYSTART, CC_NONE, CC_PACER, CC_RATE, CC_WINDOW, cc_forget, cc_ops, cc_table
+from usnet.tcp.congestion.validation cimport VALIDATION_RESTART, validation_give
 from usnet.tcp.pacing cimport pacer_at, pacing_limit, pacing_settle
 from usnet.tcp.recovery.flight cimport FLIGHT_RATES, FLIGHT_RTT
 from usnet.tcp.state cimport tcb_at
-from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TFO_PASSIVE
+from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TF_WATCHED, TFO_PASSIVE
 
 
 cdef inline bint started(const tcb *k) noexcept nogil:
@@ -28,6 +29,11 @@ cdef void settle(tcp_state *t, tcb *k) noexcept nogil:
             k.burst_at = 0                  # what leaves next is a burst of its own, also where no time has passed
     if k.cc.hystart >= (HYSTART_CUBIC if k.cc.wants & CC_HYSTART else HYSTART_ALL):
         k.timed |= FLIGHT_RTT
+    k.flags &= ~<uint32_t>TF_WATCHED
+    if t.config.wide_growth or (t.config.cwnd_validation > VALIDATION_RESTART and not k.cc.wants & CC_WINDOW):
+        k.flags |= TF_WATCHED
+    else:
+        validation_give(t, k)
     pacing_settle(t, k)
 
 
