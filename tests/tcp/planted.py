@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.planting import Bug, found, run_tests
 
 SENDING, RECOVERY = "tests/tcp/test_sack_sending.py", "tests/tcp/test_recovery.py"
-RACK, TLP, UNDO, PRR = (f"tests/tcp/test_{name}.py" for name in ("rack", "tlp", "undo", "prr"))
+RACK, TLP, UNDO, PRR, TRIAL, LINUX_RTO = (f"tests/tcp/test_{name}.py" for name in ("rack", "tlp", "undo", "prr", "trial", "linux_rto"))
 CUBIC, HYSTART, DCTCP = (f"tests/tcp/congestion/test_{name}.py" for name in ("cubic", "hystart", "dctcp"))
 BUGS = (
     Bug("lost-only-by-blocks", "usnet/tcp/recovery/scoreboard.pyx",  # IsLost counts blocks, and not bytes
@@ -41,6 +41,12 @@ BUGS = (
     Bug("undo-twice", "usnet/tcp/recovery/undo.pyx", "    b.undo = 0\n    b.rack_advanced", "    b.undo = 1\n    b.rack_advanced", (UNDO,)),
     Bug("frto-by-any-ack", "usnet/tcp/recovery/episode.pyx",  # the first ACK behind a timeout is to the retransmission (RFC 5682, 3.1)
         "(v.original and b.frto == FRTO_NEW)", "v.original", (UNDO,)),
+    Bug("frto-by-the-first-ack", "usnet/tcp/recovery/trial.pyx",  # which acknowledges what was sent again (RFC 5682, 2.1)
+        "    elif v.frto == TRIAL_NEW:  ", "    elif v.frto:  ", (TRIAL,)),
+    Bug("eifel-by-any-echo", "usnet/tcp/recovery/trial.pyx",  # that of the retransmission too (RFC 3522, 3.2)
+        "seq_lt(ts_ecr, v.resent_ts)", "not seq_lt(v.resent_ts, ts_ecr)", (TRIAL,)),
+    Bug("rto-forgets-at-once", "usnet/tcp/rtt.pyx",  # and not by a quarter a round (Linux's tcp_rtt_estimator)
+        "                k.rto_var -= (k.rto_var - k.mdev_max) // 4\n", "                k.rto_var = k.mdev_max\n", (LINUX_RTO,)),
     Bug("prr-forgets-what-left", "usnet/tcp/congestion/prr.pyx",  # prr_out (RFC 9937, section 5)
         "// p.recover_fs) - p.out\n", "// p.recover_fs)\n", (PRR,)),
     Bug("half-as-reno-does", "usnet/tcp/congestion/cubic.pyx", "    BETA = 7                    #", "    BETA = 5                    #", (CUBIC,)),

@@ -21,12 +21,13 @@ CONTROLLED = {"acked": U32, "prior_cwnd": U32, "prior_ssthresh": U32, "pacing_ra
 FIELDS = {
     **dict.fromkeys(NUMBERS, SEQ),
     **dict.fromkeys(("snd_wnd", "ts_recent", "flags", "owner", "ts_offset", "sndbuf", "rcvbuf", "max_window", "way", "hop"), U32),
-    **dict.fromkeys(("lport", "rport", "mss", "peer_mss", "rcv_mss", "user_mss"), U16),
+    **dict.fromkeys(("lport", "rport", "mss", "peer_mss", "rcv_mss", "user_mss", "ato", "last_seg"), U16),
     **dict.fromkeys(("snd_wscale", "rcv_wscale", "dupacks", "backoff", "delack_segs", "cc_ops", "netif", "syn_retries", "keep_probes"), U8),
-    **dict.fromkeys(("unanswered", "keep_count", "ttl", "tos", "fastopen", "locked"), U8),
+    **dict.fromkeys(("unanswered", "keep_count", "ttl", "tos", "fastopen", "locked", "acks"), U8),
     **dict.fromkeys(("ts_recent_at", "srtt", "rttvar", "min_rtt", "rto", "last_recv", "stalled_since", "last_send", "rexmt_at"), NS),
     **dict.fromkeys(("last_oow_ack", "keep_idle", "keep_interval", "user_timeout", "rcv_pos", "retransmits", "timer_at", "fin_pos"), NS),
-    **dict.fromkeys(("tune_at", "tune_since"), st.just(0) | NS),
+    **dict.fromkeys(("tune_at", "tune_since", "rto_var", "mdev_max"), st.just(0) | NS),
+    "rtt_round": st.just(0) | U32,
     **dict.fromkeys(("laddr", "raddr"), ADDRESS),
     "cc": st.fixed_dictionaries({
         **dict.fromkeys(("cwnd", "mss"), U32), "ssthresh": st.just(1 << 30) | U32,
@@ -48,7 +49,7 @@ FIELDS = {
 }
 # What links those that are awake; what means nothing without TF_RTT_TIMED, with which nobody rests, or with nothing out; the form, made anew.
 MEANINGLESS = {"id", "older", "newer", "mark", "terms", "rtt_seq", "rtt_start", "form", "most_out", "usage_seq", "chrono_since", "burst_at",
-               "last_seq", "ack_rtt", "cwr_high"}
+               "last_seq", "ack_rtt", "cwr_high", "snd_sml"}
 IDLE = {"snd_una": 7, "snd_nxt": 7, "snd_max": 7, "snd_wl2": 7, "recover": 7, "rcv_nxt": 9, "last_ack_sent": 9, "snd_wl1": 9, "irs": 8}
 
 

@@ -9,8 +9,8 @@ from usnet.testing import pair
 from usnet.testing.checks import CheckFailed, judge, leftovers, run_to_rest
 from usnet.testing.pairs import Watched
 
-EMPTY = {"descriptors": 0, "connections": 0, "chunks": 0, "pieces": 0, "kept_buffers": 0, "out_of_order": 0, "scoreboards": 0, "reassemblies": 0,
-         "listeners": 0, "udp": 0, "timers": 1, "neighbours": 1}
+EMPTY = {"descriptors": 0, "connections": 0, "chunks": 0, "pieces": 0, "kept_buffers": 0, "out_of_order": 0, "scoreboards": 0, "trials": 0,
+         "reassemblies": 0, "listeners": 0, "udp": 0, "timers": 1, "neighbours": 1}
 
 
 def host(**memory):

@@ -36,6 +36,7 @@ from usnet.tcp.tcb cimport (
     TF_PROBE,
     TF_RCV_SHUT,
     TF_RECOVERY,
+    TF_TRIAL,
     TF_WSCALE,
     tcb,
 )
@@ -208,7 +209,7 @@ cdef void check_cwnd(watcher *w, uint32_t n, uint32_t c, const tcb *k, const pas
     most = k.cc.mss + (in_flight(x, k) if k.timed & FLIGHT_RACK else 0)
     if k.backoff > was.backoff and not (k.flags | was.flags) & TF_PROBE and acked == 0 and k.cc.cwnd > most:
         tell(w, WATCH_REDUCTION, n, c, k.cc.cwnd, k.cc.mss, now)
-    if ahead(k.snd_max, was.snd_max) > 1:
+    if ahead(k.snd_max, was.snd_max) > 1 and not was.flags & TF_TRIAL:       # F-RTO sends two beyond what is out (RFC 5682, 2.1)
         flight = in_flight(x, k)
         most = (k.cc.cwnd if k.cc.cwnd > was.cc.cwnd else was.cc.cwnd) + 2 * <int64_t>k.mss + 1
         if flight > most:

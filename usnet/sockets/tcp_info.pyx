@@ -7,6 +7,7 @@ from usnet.tcp.congestion.ops cimport WINDOW_LIMIT
 from usnet.tcp.congestion.rates cimport rates_newest
 from usnet.tcp.pacing cimport pacer_at, pacing_rate
 from usnet.tcp.accecn cimport accecn, accecn_at
+from usnet.tcp.delack cimport delack_patience
 from usnet.tcp.ecn cimport ECN_ACCECN, ECN_CWR, ECN_RFC3168, ECN_SEEN
 from usnet.tcp.mtu cimport mtu_of
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
@@ -207,7 +208,7 @@ cdef void tcp_info_of(tcp_state *t, uint32_t c, int64_t now, tcp_info *info) noe
         ecn_of(t, k, info)
     info.flags |= k.fastopen & TFO_FAIL
     info.wscale = k.snd_wscale | <uint8_t>(k.rcv_wscale << 4)
-    info.ato = <uint32_t>(t.config.delack // US)
+    info.ato = <uint32_t>(delack_patience(t, k) // US) if k.ato == 0 else k.ato * <uint32_t>1000
     times_of(k, now, info)
     windows_of(t, k, info)
     rates_of(t, k, info)

@@ -7,11 +7,12 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport READY_ERR, READY_HUP, READY_IN, READY_OUT, READY_RDHUP
 from usnet.memory.pieces cimport queue_fits_near, queue_take_near, queue_write_near
+from usnet.tcp.delack cimport delack_read
 from usnet.tcp.lend cimport lend_may
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.state cimport tcb_awake, tcp_state
 from usnet.tcp.tcb cimport (
-    TCPS_ESTABLISHED, TF_ACK_NOW, TF_ASIDE, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_MORE, TF_RCV_SHUT, TF_UNPUSHED, tcb,
+    TCPS_ESTABLISHED, TF_ACK_NOW, TF_ASIDE, TF_DELACK, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_MORE, TF_RCV_SHUT, TF_UNPUSHED, tcb,
 )
 from usnet.wire.addr cimport ip_addr
 from usnet.wire.seq cimport seq_diff
@@ -88,6 +89,9 @@ cdef inline void tcp_read_done(tcp_state *t, uint32_t c, tcb *k, uint32_t n) noe
     """n bytes were read, and left the queue."""
     cdef int64_t promised = seq_diff(k.rcv_adv, k.rcv_nxt), more
     k.rcv_ready -= n
+    if k.acks and k.flags & TF_DELACK and delack_read(k):
+        k.flags |= TF_ACK_NOW
+        tcp_want_output(t, c)
     more = <int64_t>k.rcvbuf - k.rcv_ready - promised       # that could be promised, at most
     if (more >= k.rcvbuf // 4 or (more >= 2 * <int64_t>k.rcv_mss and promised <= k.rcvbuf // 8)) and not k.flags & TF_ACK_NOW:
         tcp_tell_window(t, c, k)

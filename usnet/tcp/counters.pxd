@@ -35,6 +35,7 @@ cdef struct tcp_counters:
     uint64_t loss_undos         # timeouts taken back (TCPLossUndo)
     uint64_t spurious_rtos      # ... by F-RTO (TCPSpuriousRTOs)
     uint64_t acks_out           # pure ACKs
+    uint64_t delayed_acks       # of them, those whose time had come (DelayedACKs)
     uint64_t rsts_out
     uint64_t rsts_in
     uint64_t active_opens

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.tcp.accecn cimport accecn_at, accecn_begin, accecn_over, accecn_syn_flags, accecn_synack_arrived
 from usnet.tcp.congestion.ops cimport CC_ECT, cc_table
+from usnet.tcp.delack cimport delack_quick
 from usnet.tcp.output cimport tcp_ack_now, tcp_flight, tcp_want_output
 from usnet.tcp.recovery.episode cimport recovery_enter_cwr
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
@@ -95,8 +96,8 @@ cdef void ecn_text_arrived(tcp_state *t, uint32_t c, const tcp_repr *r, uint8_t 
         quick = QUICK                       # sent again, most likely
     if field != ECN_NOT_ECT:
         k.ecn |= ECN_SEEN
-    if k.quick < quick:
-        k.quick = quick
+    if quick:
+        delack_quick(t, k, quick)
 
 
 cdef void ecn_echoed(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noexcept nogil:

@@ -8,6 +8,7 @@ from usnet.memory.arena cimport NONE, arena_give, arena_live, arena_take
 from usnet.memory.pieces cimport queue_write
 from usnet.tcp.calls cimport tcp_connect, tcp_may_hold
 from usnet.tcp.congestion.choice cimport cc_begin
+from usnet.tcp.delack cimport TCP_MAX_QUICKACKS, delack_quick
 from usnet.tcp.fast cimport (
     COOKIE_OURS,
     FAST_CHILD,
@@ -171,7 +172,9 @@ cdef void fastopen_answered(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t
         take_ack(t, k, r.ack, 0, now)
         k.snd_wnd = r.window                # which counts from there
     k.snd_nxt = k.snd_una
-    if k.snd.span > k.snd_max - k.snd_una and t.config.quick_acks:
+    if k.snd.span > k.snd_max - k.snd_una and t.config.adaptive_acks:
+        delack_quick(t, k, TCP_MAX_QUICKACKS)       # as Linux; what follows makes it an answer
+    elif k.snd.span > k.snd_max - k.snd_una and t.config.quick_acks:
         k.quick = 0                         # who has more to say answers soon, and its answers acknowledge (as in Linux)
     if sent == 0:
         return

@@ -111,7 +111,7 @@ cdef void take_options(tcp_state *t, tcb *k, const tcp_repr *r, int64_t now) noe
 
 
 cdef void start_at(tcb *k, uint32_t iss) noexcept nogil:
-    k.iss = k.snd_una = k.snd_nxt = k.snd_max = k.recover = iss
+    k.iss = k.snd_una = k.snd_nxt = k.snd_max = k.recover = k.snd_sml = iss
 
 
 cdef void handshake_number_above(tcb *k, uint32_t after) noexcept nogil:
@@ -356,7 +356,7 @@ cdef void established(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         k.snd_nxt = k.iss + 1
     if k.flags & TF_RTT_TIMED:
         k.flags &= ~<uint32_t>TF_RTT_TIMED
-        tcp_rtt_sample(t, k, now - k.rtt_start)
+        tcp_rtt_sample(t, k, now - k.rtt_start, k.snd_una)
     elif k.syn_retries and k.rto < AFTER_SYN_LOSS:
         k.rto = AFTER_SYN_LOSS              # RFC 6298, 5.7
     tcp_disarm(k, T_REXMT)

@@ -1,5 +1,5 @@
 """Segments in: RFC 9293, section 3.10.7, step by step."""
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.ip.state cimport packet
 from usnet.tcp.state cimport tcp_state
@@ -15,6 +15,7 @@ cdef struct text:
     uint32_t segments           # that the frame carries
     uint8_t fin                 # a FIN follows the last byte
     uint8_t syn
+    uint16_t flags              # of the header
 
 # A segment that was read: to whom it is.
 cdef void dispatch(tcp_state *t, const packet *p, const tcp_repr *r, text *s, int64_t now) noexcept nogil

@@ -10,6 +10,7 @@ from usnet.tcp.aside cimport marks_acked
 from usnet.tcp.blocks cimport blocks_twice
 from usnet.tcp.challenge cimport challenge_allowed, time_wait_reused
 from usnet.tcp.accecn cimport accecn_acked, accecn_arrived
+from usnet.tcp.delack cimport TCP_MAX_QUICKACKS, delack_arrival, delack_quick
 from usnet.tcp.ecn cimport ECN_ACCECN, ECN_RFC3168, ecn_echoed, ecn_text_arrived
 from usnet.tcp.fastopen cimport fastopen_was_reset
 from usnet.tcp.icmp cimport ERRORS_FREEBSD
@@ -125,6 +126,8 @@ cdef bint check_seq(tcp_state *t, uint32_t c, const tcp_repr *r, text *s, int64_
         count_drop(t, TDROP_DUPLICATE)
         if s.n:
             blocks_twice(t, k, s.seq, s.seq + s.n)
+        if t.config.adaptive_acks:
+            delack_quick(t, k, TCP_MAX_QUICKACKS)
         if seq_ge(s.seq + text_len(s), k.last_ack_sent):
             timestamp(k, r, s, now)  # our ACK was lost: echoing the first copy would measure the wait for this one
     else:
@@ -204,7 +207,7 @@ cdef bint new_ack(tcp_state *t, uint32_t c, const tcp_repr *r, int64_t now) noex
     if k.flags & TF_SACK:
         sack_ack(t, c, r, acked, flight, now)
     else:
-        recovery_ack(t, c, acked, flight, now)
+        recovery_ack(t, c, acked, flight, r.ts_ecr if stamped else 0, now)
     if k.flags & TF_MARKS:
         marks_acked(t, k, now)
     tell_room(t, c, k, was_full)
@@ -290,6 +293,8 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
         tcp_want_output(t, c)
     if s.n:
         k.data_segs_in += s.segments
+        if t.config.adaptive_acks and s.seq == k.rcv_nxt:
+            delack_arrival(t, k, s.n, s.size if s.size < s.n else s.n, s.flags, now)
         k.last_data = now
     if k.flags & TF_FIN_HELD and k.rcv_pos + <uint32_t>seq_diff(s.seq, k.rcv_nxt) + s.n > k.fin_pos:
         count_drop(t, TDROP_AFTER_FIN)
@@ -297,7 +302,7 @@ cdef bint accept_text(tcp_state *t, uint32_t c, text *s, int64_t now) noexcept n
     if s.n:
         if s.size > s.n:
             s.size = s.n
-        if s.size > k.rcv_mss:
+        if s.size > k.rcv_mss and not t.config.adaptive_acks:
             k.rcv_mss = <uint16_t>s.size if s.size < 65535 else 65535
         status = receive_text(t, c, <uint32_t>seq_diff(s.seq, k.rcv_nxt), s.p, s.n)
         if k.rcv_nxt != before:
@@ -457,6 +462,7 @@ cdef void tcp_input(tcp_state *t, const packet *p, int64_t now) noexcept nogil:
     s.seq = r.seq
     s.fin = 1 if r.flags & TH_FIN else 0
     s.syn = 1 if r.flags & TH_SYN else 0
+    s.flags = r.flags
     dispatch(t, p, &r, &s, now)
 
 
@@ -479,6 +485,7 @@ cdef void tcp_known(tcp_state *t, uint32_t c, const flow *f, int64_t now) noexce
     s.seq = f.seq
     s.fin = f.flags & TH_FIN != 0
     s.syn = 0
+    s.flags = r.flags
     s.segments = 1
     t.counters.segments_in += 1
     synchronized(t, c, &p, &r, &s, now)

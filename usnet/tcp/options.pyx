@@ -4,6 +4,7 @@ from libc.stdint cimport INT32_MAX, UINT32_MAX, int64_t, uint8_t, uint16_t, uint
 
 from usnet.tcp.autotune cimport LOCK_RCVBUF, LOCK_SNDBUF, autotune_half
 from usnet.tcp.aside cimport aside, aside_if
+from usnet.tcp.delack cimport ACK_PINGPONG
 from usnet.tcp.output cimport tcp_corked, tcp_want_output
 from usnet.tcp.rare cimport rare_get, rare_set
 from usnet.tcp.state cimport tcb_at, tcb_seen, tcp_state
@@ -112,6 +113,14 @@ cdef void set_quickack(tcp_state *t, uint32_t c, int64_t value) noexcept nogil:
     """Not for good: after QUICK_ACKS arrivals they are delayed again. An ACK that is owed goes now; with an even number that is all (Linux)."""
     cdef tcb *k = tcb_at(t, c)
     cdef bint owed = k.flags & TF_DELACK and (k.state == TCPS_ESTABLISHED or k.state == TCPS_CLOSE_WAIT)
+    if t.config.adaptive_acks:
+        k.acks = k.acks & ~<uint8_t>ACK_PINGPONG if value else k.acks | ACK_PINGPONG
+        if value and owed and k.rcv_ready == 0:
+            k.flags |= TF_ACK_NOW
+            tcp_want_output(t, c)
+        if value and owed and not value & 1:
+            k.acks |= ACK_PINGPONG
+        return
     k.quick = QUICK_ACKS if value and (value & 1 or not owed) else 0
     if value and owed:
         k.flags |= TF_ACK_NOW
@@ -173,7 +182,7 @@ cdef int64_t tcp_get(tcp_state *t, uint32_t c, int option) noexcept nogil:
     if option == OPT_CORK:
         return (k.flags & TF_CORK) != 0
     if option == OPT_QUICKACK:
-        return k.quick != 0
+        return not k.acks & ACK_PINGPONG if t.config.adaptive_acks else k.quick != 0
     if option == OPT_KEEPALIVE:
         return (k.flags & TF_KEEPALIVE) != 0
     if option == OPT_KEEPIDLE:

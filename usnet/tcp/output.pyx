@@ -9,13 +9,15 @@ from usnet.tcp.charge cimport charge_burst_end, charge_grow
 from usnet.tcp.chrono cimport chrono_begin, chrono_output
 from usnet.tcp.congestion.ops cimport CC_FAILED, CC_FALLIBLE, CC_PACER, cc_table
 from usnet.tcp.congestion.validation cimport validation_idle, validation_sent
+from usnet.tcp.delack cimport delack_patience
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
 from usnet.tcp.mtu cimport mtu_probe_begin, mtu_probe_due, mtu_probe_undone
-from usnet.tcp.recovery.flight cimport FLIGHT_RACK
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK, FLIGHT_WATCHED
 from usnet.tcp.recovery.resent cimport board_flight, resent_next
 from usnet.tcp.recovery.tlp cimport tlp_sent
 from usnet.tcp.recovery.scoreboard cimport (
     board_below, board_hole, board_last_hole, board_lost, board_pipe, board_room, board_skip, board_top, scoreboard)
+from usnet.tcp.recovery.trial cimport trial_output
 from usnet.tcp.output cimport tcp_corked, tcp_want_output
 from usnet.tcp.pacing cimport pacing_room, pacing_sent
 from usnet.tcp.plain cimport send_plain
@@ -24,7 +26,7 @@ from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, seg
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
     T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ACK_NOW,
-    TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_UNPUSHED, TF_WATCHED,
+    TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_TRIAL, TF_UNPUSHED,
     TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
 from usnet.tcp.teardown cimport tcp_end_reset
@@ -124,7 +126,7 @@ cdef uint32_t one_frame(tcp_state *t, const tcb *k, uint32_t n, uint32_t left, i
         most = segment_most(t, k, now)
     if n > most:
         return most
-    if n == left and tail_may_go(k):
+    if n == left and tail_may_go(t, k):
         return n
     return n - n % k.mss
 
@@ -132,8 +134,8 @@ cdef uint32_t one_frame(tcp_state *t, const tcb *k, uint32_t n, uint32_t left, i
 cdef inline bint calm(const tcp_state *t, const tcb *k) noexcept nogil:
     """Whether all that is out is out once, nothing is known to be missing, the stream goes on, and nothing is to be done as another system would."""
     return (k.board == NONE and k.dupacks == 0 and k.snd_nxt == k.snd_max and not k.cc.wants & (CC_PACER | CC_FALLIBLE)
-            and not k.flags & (TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_MARKS | TF_UNPUSHED | TF_WATCHED)
-            and k.snd_nxt - k.snd_una <= k.snd.span and not (t.config.push_bursts or t.config.charged_buffers))
+            and not k.flags & (TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_MARKS | TF_UNPUSHED)
+            and k.snd_nxt - k.snd_una <= k.snd.span and not (k.timed & FLIGHT_WATCHED or t.config.push_bursts or t.config.charged_buffers))
 
 
 cdef int output_calm(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nogil:
@@ -148,7 +150,7 @@ cdef int output_calm(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nog
         n = left if left < n else n
         if n > k.mss:
             n = one_frame(t, k, n, left, now) if large else k.mss
-        elif n < k.mss and not worth_sending(k, n, left):
+        elif n < k.mss and not worth_sending(t, k, n, left):
             break
         flags = TH_ACK | TH_PSH if n == left else TH_ACK
         status = 0 if send_plain(t, k, k.snd_nxt, flags, out, n, now) else segment_send(t, k, k.snd_nxt, flags, out, n, now)
@@ -192,7 +194,7 @@ cdef inline bint has_none(const tcp_state *t, const tcb *k) noexcept nogil:
 cdef inline bint has_fin(const tcp_state *t, const tcb *k) noexcept nogil:
     """Whether all that it has to say is a FIN that was not said before."""
     return (k.snd.span == 0 and k.snd_una == k.snd_max and k.snd_nxt == k.snd_max and (k.flags & (TF_FIN_QUEUED | TF_FIN_SENT)) == TF_FIN_QUEUED
-            and k.state != TCPS_SYN_RECEIVED and k.board == NONE and not k.flags & (TF_PROBE | TF_MARKS | TF_WATCHED))
+            and k.state != TCPS_SYN_RECEIVED and k.board == NONE and not k.flags & (TF_PROBE | TF_MARKS) and not k.timed & FLIGHT_WATCHED)
 
 
 cdef int output_fin(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nogil:
@@ -253,7 +255,7 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         fin_due = (n == left and k.flags & TF_FIN_QUEUED
                    and (not (k.flags & TF_FIN_SENT) or seq_lt(k.snd_nxt, k.snd_max)))
         record = k.flags & TF_MARKS and 0 < n < left and marks_end_at(t, k, k.snd_nxt + n)
-        if not fin_due and not record and not worth_sending(k, n, left):
+        if not fin_due and not record and not worth_sending(t, k, n, left):
             break
         if send_one(t, c, k.snd_nxt, n, k.snd_nxt != burst and k.snd_nxt + n == burst, now):
             return -EAGAIN
@@ -263,7 +265,7 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
             marks_sent(t, k, k.snd_nxt, now)
     if t.config.sndbuf_most and t.config.charged_buffers:
         charge_grow(t, k)
-    if k.flags & TF_WATCHED:
+    if k.timed & FLIGHT_WATCHED:
         validation_sent(t, k, now)
     if left or k.chrono != CHRONO_BUSY or k.no_room:
         chrono_output(k, left, n, window, now)
@@ -397,9 +399,9 @@ cdef bint tcp_send_loss_probe(tcp_state *t, uint32_t c, int64_t now) noexcept no
 
 
 cdef int resend_entry(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
-    """The first segment, which opens a recovery; with SACK the timer counts from here (RFC 6675, section 6). 0 or -EAGAIN."""
+    """The first segment, which opens a recovery, or what F-RTO tries; with SACK the timer counts from here (RFC 6675, section 6). 0 or -EAGAIN."""
     cdef tcb *k = tcb_at(t, c)
-    if tcp_resend_first(t, c, now):
+    if trial_output(t, c, now) if k.flags & TF_TRIAL else tcp_resend_first(t, c, now):
         return -EAGAIN
     k.flags &= ~<uint32_t>TF_REXMT_NOW
     if k.board != NONE:
@@ -468,7 +470,7 @@ cdef int tcp_output(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         else:
             status = tcp_ack_now(t, c, now)
     if status == 0 and k.flags & TF_DELACK and not k.deadline[T_DELACK]:
-        tcp_arm(t, c, T_DELACK, now + t.config.delack)
+        tcp_arm(t, c, T_DELACK, now + delack_patience(t, k))
     return status
 
 

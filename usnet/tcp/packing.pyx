@@ -152,7 +152,11 @@ cdef void tell(const tcb *k, history *h) noexcept nogil:
     h.reordering = k.reordering
     h.reo_wnd_steps = k.reo_wnd_steps
     h.reo_wnd_persist = k.reo_wnd_persist
+    h.rtt_round = k.rtt_round
+    h.rto_var = k.rto_var
+    h.mdev_max = k.mdev_max
     h.ooo_segs = k.ooo_segs
+    h.ato, h.last_seg, h.acks = k.ato, k.last_seg, k.acks
     h.total_rto = k.total_rto
     h.delivered_ce = k.delivered_ce
     h.accecn = k.accecn
@@ -183,7 +187,11 @@ cdef void remember(const history *h, tcb *k) noexcept nogil:
     k.reordering = h.reordering
     k.reo_wnd_steps = h.reo_wnd_steps
     k.reo_wnd_persist = h.reo_wnd_persist
+    k.rtt_round = h.rtt_round
+    k.rto_var = h.rto_var
+    k.mdev_max = h.mdev_max
     k.ooo_segs = h.ooo_segs
+    k.ato, k.last_seg, k.acks = h.ato, h.last_seg, h.acks
     k.total_rto = h.total_rto
     k.delivered_ce = h.delivered_ce
     k.accecn = h.accecn
@@ -218,7 +226,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.quick = r.quick & REST_QUICK
     k.snd_pos = <uint32_t>(r.snd_nxt - r.iss - 1)
     k.raddr = r.raddr
-    k.snd_una = k.snd_nxt = k.snd_max = k.snd_wl2 = k.cwr_high = r.snd_nxt
+    k.snd_una = k.snd_nxt = k.snd_max = k.snd_wl2 = k.cwr_high = k.snd_sml = r.snd_nxt
     k.rcv_nxt = k.last_ack_sent = r.rcv_nxt
     k.snd_wnd = r.snd_wnd
     k.rcv_adv = r.rcv_adv
@@ -241,7 +249,7 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.last_send = r.last_recv - r.sent_before
     k.rcv_pos = <uint32_t>(r.rcv_nxt - r.irs - 1)
     k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
-    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = k.validator = k.pacer = k.cc_block = NONE
+    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = k.validator = k.pacer = k.cc_block = k.trial = NONE
     k.cc.step = t.config.slow_start_step
     k.cc.hystart = t.config.hystart
     queue_init(&k.snd)

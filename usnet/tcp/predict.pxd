@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from usnet.memory.arena cimport NONE
+from usnet.tcp.delack cimport delack_arrival
 from usnet.tcp.ecn cimport ecn_usual
 from usnet.tcp.input cimport tcp_known
 from usnet.tcp.output cimport tcp_ack_now, tcp_flight
@@ -13,14 +14,14 @@ from usnet.tcp.steps cimport owe_ack, record_timestamp, take_ack, tell_room, upd
 from usnet.tcp.tables cimport tcb_find_flow, tcp_notify
 from usnet.tcp.tcb cimport (
     TCPS_ESTABLISHED, TCPS_SYN_SENT, TF_ACK_NOW, TF_FIN_HELD, TF_FIN_QUEUED, TF_FIN_RECEIVED, TF_MARKS, TF_MORE, TF_PROBE, TF_RCV_SHUT,
-    TF_RECOVERY, TF_REXMT_NOW, TF_TIMESTAMPS, tcb,
+    TF_RECOVERY, TF_REXMT_NOW, TF_TIMESTAMPS, TF_TRIAL, tcb,
 )
 from usnet.wire.flow cimport flow, flow_tos, flow_verify
 from usnet.wire.seq cimport seq_ge, seq_gt, seq_le
 from usnet.wire.tcp cimport TH_ACK, TH_PSH, TH_SYN, TH_URG
 
 cdef enum:
-    UNUSUAL = TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_FIN_HELD | TF_RCV_SHUT | TF_MORE | TF_MARKS
+    UNUSUAL = TF_RECOVERY | TF_TRIAL | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_FIN_RECEIVED | TF_FIN_HELD | TF_RCV_SHUT | TF_MORE | TF_MARKS
 
 
 cdef inline bint expected(const tcb *k, const flow *f) noexcept nogil:
@@ -42,8 +43,10 @@ cdef inline void next_text(tcp_state *t, uint32_t c, tcb *k, const flow *f, int6
     """What is next in order: kept, told of, and acknowledged now or later."""
     cdef int status
     k.data_segs_in += 1
+    if t.config.adaptive_acks:
+        delack_arrival(t, k, f.n, f.n, <uint16_t>f.flags, now)
     k.last_data = now
-    if f.n > k.rcv_mss:
+    if f.n > k.rcv_mss and not t.config.adaptive_acks:
         k.rcv_mss = <uint16_t>f.n if f.n < 65535 else 65535
     status = receive_next(t, c, k, f.payload, f.n)
     if status < 0:

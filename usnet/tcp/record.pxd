@@ -117,6 +117,12 @@ cdef struct history:
     uint16_t reordering
     uint8_t reo_wnd_steps
     uint8_t reo_wnd_persist
+    uint16_t ato
+    uint16_t last_seg
+    uint8_t acks
+    uint32_t rtt_round
+    int64_t rto_var
+    int64_t mdev_max
     uint32_t ooo_segs
     uint32_t total_rto
     uint32_t delivered_ce

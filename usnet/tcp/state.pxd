@@ -92,6 +92,8 @@ cdef struct tcp_config:
     uint8_t time_wait_quiet     # 1: in TIME-WAIT only what has ACK is answered, as in FreeBSD
     uint8_t push_bursts         # least segments of a burst whose last one has PSH, as Linux's large frames do; 0: only what ends the queue has it
     uint8_t quick_acks          # ACKs of data in order at the start of a connection that are not delayed
+    uint8_t adaptive_acks       # 1: ACKs are delayed as in Linux (tcp/delack); 0: for `delack`
+    uint8_t minshall            # 1: what is small may follow what is full, as in Linux; 0: nothing that is out (RFC 9293, 3.7.4)
     uint8_t bare_probes         # 1: window probes are empty segments from before the window, as in Linux; else the next byte (RFC 9293, 3.8.6.1)
     uint8_t rst_timestamps      # 1: a RST carries timestamps (RFC 7323, 3.2)
     uint8_t more_until_ack      # 1: what MSG_MORE holds back leaves with the next ACK, as in Linux; else with the next call without it
@@ -101,7 +103,7 @@ cdef struct tcp_config:
     uint32_t sndbuf_most        # bytes that a send buffer grows to with cwnd, unless SO_SNDBUF was set; 0: it does not grow
     uint32_t rcvbuf_most        # bytes that a receive buffer grows to with what a round trip brings, unless SO_RCVBUF was set; 0: it does not grow
     uint32_t notsent_lowat      # bytes not sent from which a stream is not writable (TCP_NOTSENT_LOWAT); 0: no limit
-    uint8_t rto_spread          # 1: the RTO exceeds SRTT by rto_min at least, as in Linux; else only where SRTT is as long
+    uint8_t rto_spread          # 1: the RTO is Linux's (tcp/rtt): it exceeds SRTT by rto_min at least; else only where SRTT is as long
     uint8_t slow_start_step     # segments that one ACK lets cwnd grow by in slow start at most (L of RFC 3465); 0: no limit; default 2
     uint8_t cwnd_validation     # VALIDATION_* (congestion/validation): what becomes of a cwnd that is not filled; default VALIDATION_RESTART
     uint8_t congestion          # CC_* (congestion/ops): controller of a connection that asks for none; default CC_CUBIC
@@ -113,8 +115,8 @@ cdef struct tcp_config:
     uint32_t fixed_window       # bytes: cwnd of the controller CC_NONE; 0: as large as can be
     uint8_t recovery            # RECOVERY_*
     uint8_t probes              # with RECOVERY_RACK, 1: tail loss probes (RFC 8985, section 7); default
-    uint8_t frto                # with RECOVERY_RACK, 1: timeouts are put on trial (RFC 5682); default
-    uint8_t undo                # with RECOVERY_RACK, 1: what turns out to be no loss changes no window (RFC 3708, 4015); default
+    uint8_t frto                # with RECOVERY_RACK, or without SACK, 1: timeouts are put on trial (RFC 5682); default
+    uint8_t undo                # with RECOVERY_RACK, or without SACK, 1: what turns out to be no loss changes no window (RFC 3708, 4015); default
     uint8_t moderation          # with RECOVERY_RACK, 1: a recovery ends without a burst above that of a start; default
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     uint8_t error_rules         # ERRORS_* (tcp/icmp): which ICMP errors end an attempt to connect, and what applications hear of them and of resets
@@ -185,6 +187,7 @@ cdef struct tcp_state:
     arena ooos                  # of ranges
     arena boards                # of scoreboard
     arena flights               # of flight (recovery/flight)
+    arena trials                # of trial (recovery/trial)
     arena pacers                # of pacer (tcp/pacing)
     arena validators            # of validator (congestion/validation)
     arena cc_blocks             # of CC_BLOCK bytes each (congestion/rates)

@@ -254,7 +254,7 @@ cdef bint may_rest(tcp_state *t, const tcb *k) noexcept nogil:
     if k.flags & RESTLESS or k.snd_una != k.snd_max or k.snd_nxt != k.snd_max or k.dupacks or k.backoff or k.delack_segs:
         return False
     if (k.rcv_ready or k.ooo != NONE or k.board != NONE or not is_empty(&k.snd) or not is_empty(&k.rcv) or k.deadline[T_REXMT]
-            or k.deadline[T_DELACK] or (k.deadline[T_KEEP] and k.deadline[T_LINGER]) or t.output.member[k.id]):
+            or k.trial != NONE or k.deadline[T_DELACK] or (k.deadline[T_KEEP] and k.deadline[T_LINGER]) or t.output.member[k.id]):
         return False
     if k.flags & TF_FIN_HELD and not (k.flags & TF_FIN_RECEIVED and k.fin_pos == k.rcv_pos - 1):
         return False                        # data is missing before it
@@ -274,10 +274,10 @@ cdef bint is_plain(const tcp_state *t, const tcb *k) noexcept nogil:
     """Whether its record says it all, without a history."""
     cdef int64_t sent = k.last_recv - k.last_send, deadline = k.deadline[T_KEEP] | k.deadline[T_LINGER]
     if (k.snd_pos != <uint32_t>(k.snd_una - k.iss - 1) or k.bytes_retrans or k.rwnd_limited or k.sndbuf_limited or k.dsacks or k.ooo_segs
-            or k.reord_seen or k.reordering or k.reo_wnd_steps or k.reo_wnd_persist
+            or k.reord_seen or k.reordering or k.reo_wnd_steps or k.reo_wnd_persist or k.mdev_max or k.rto_var or k.rtt_round
             or k.total_rto or k.delivered_ce or k.accecn != NONE or k.search != NONE):
         return False
-    if k.tune_since or k.tune_at != autotune_half(t, k):
+    if k.tune_since or k.tune_at != autotune_half(t, k) or k.ato or k.acks or k.last_seg:
         return False
     return (cc_untouched(&k.cc) and k.pacer == NONE and k.cc_block == NONE and k.cc.wants == cc_table(k.cc_ops).wants
             and k.retransmits == 0 and k.rexmt_at == 0
@@ -326,7 +326,7 @@ def rested(dict fields not None):
         record_at(&t, c).history = NONE
         k = tcb_begin(&t, c)
         given.owner = given.timer = given.ooo = given.board = given.flight = given.parent = given.next = given.prev = NONE
-        given.listener = given.fast = given.accecn = given.search = given.validator = given.pacer = given.cc_block = NONE
+        given.listener = given.fast = given.accecn = given.search = given.validator = given.pacer = given.cc_block = given.trial = NONE
         queue_init(&given.snd)
         queue_init(&given.rcv)
         given.state = TCPS_ESTABLISHED

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from usnet.memory.pieces cimport queue_drop
 from usnet.tcp.autotune cimport autotune_write
 from usnet.tcp.chrono cimport chrono_end
+from usnet.tcp.delack cimport delack_owe
 from usnet.tcp.output cimport tcp_may_send, tcp_want_output
 from usnet.tcp.rtt cimport tcp_rtt_sample, tcp_ts_now
 from usnet.tcp.state cimport tcp_state
@@ -50,12 +51,12 @@ cdef inline void sample_rtt(tcp_state *t, tcb *k, uint32_t ack, uint32_t ts_ecr,
     cdef int32_t echo
     if k.flags & TF_RTT_TIMED and seq_ge(ack, k.rtt_seq):
         k.flags &= ~<uint32_t>TF_RTT_TIMED
-        tcp_rtt_sample(t, k, now - k.rtt_start)
+        tcp_rtt_sample(t, k, now - k.rtt_start, ack)
         k.backoff = 0
     elif ts_ecr and (k.backoff or not k.flags & TF_RTT_TIMED):
         echo = seq_diff(tcp_ts_now(k, now), ts_ecr)
         if echo >= 0 and not echoes_lost_ack(t, k, <int64_t>echo * 1000000, now):
-            tcp_rtt_sample(t, k, <int64_t>echo * 1000000)
+            tcp_rtt_sample(t, k, <int64_t>echo * 1000000, ack)
             k.backoff = 0
 
 
@@ -106,6 +107,8 @@ cdef inline uint8_t ack_weight(const tcp_state *t, const tcb *k, uint32_t n, uin
 
 cdef inline bint owe_ack(tcp_state *t, uint32_t c, tcb *k, uint8_t weight, int64_t now) noexcept nogil:
     """Something of that weight arrived in order. True if its ACK is due at once."""
+    if t.config.adaptive_acks:
+        return delack_owe(t, k, now)
     k.flags |= TF_DELACK
     k.delack_segs += weight
     if goes_quickly(k) or k.delack_segs >= DELACK_LIMIT:

@@ -22,8 +22,7 @@ from usnet.tcp.cookies cimport COOKIE_FULL
 from usnet.tcp.fast cimport FASTOPEN_CLIENT, fast_free, fast_init, fast_reset
 from usnet.tcp.fastopen cimport fastopen_over
 from usnet.tcp.paths cimport paths_defaults, paths_drop, paths_free, paths_init, paths_reset
-from usnet.tcp.recovery.flight cimport flight, flight_give
-from usnet.tcp.recovery.scoreboard cimport scoreboard
+from usnet.tcp.recovery.arenas cimport recovery_drop, recovery_free, recovery_init, recovery_reset
 from usnet.tcp.record cimport REST_STATE, record
 from usnet.tcp.aside cimport aside_drop, aside_need, asides_free, asides_init, asides_reset
 from usnet.tcp.congestion.validation cimport validation_give, validator
@@ -112,7 +111,7 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
     draw_keys(t)
     if (rest_init(t, max_connections) or asides_init(t, max_connections) or arena_init(&t.listeners, sizeof(listener), 4096, 8)
             or arena_init(&t.ooos, sizeof(ranges), max_connections, 8) or arena_init(&t.signers, sizeof(signer), MAX_SIGNERS, 8)
-            or arena_init(&t.boards, sizeof(scoreboard), max_connections, 8) or arena_init(&t.flights, sizeof(flight), max_connections, 8)
+            or recovery_init(t, max_connections)
             or arena_init(&t.validators, sizeof(validator), max_connections, 8) or hash_init(&t.conns, max_connections)
             or arena_init(&t.pacers, sizeof(pacer), max_connections, 8) or arena_init(&t.cc_blocks, CC_BLOCK, max_connections, 8)
             or hash_init(&t.ports, 65536) or hash_init(&t.ends, max_connections) or idset_init(&t.output, max_connections)
@@ -127,8 +126,6 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
 cdef void each_pool(tcp_state *t, void (*act)(arena *) noexcept nogil) noexcept nogil:
     act(&t.listeners)
     act(&t.ooos)
-    act(&t.boards)
-    act(&t.flights)
     act(&t.pacers)
     act(&t.validators)
     act(&t.cc_blocks)
@@ -138,6 +135,7 @@ cdef void each_pool(tcp_state *t, void (*act)(arena *) noexcept nogil) noexcept 
 cdef void tcp_free(tcp_state *t) noexcept nogil:
     rest_free(t)
     asides_free(t)
+    recovery_free(t)
     each_pool(t, arena_free)
     hash_free(&t.conns)
     hash_free(&t.ports)
@@ -150,6 +148,7 @@ cdef void tcp_free(tcp_state *t) noexcept nogil:
 cdef void tcp_reset(tcp_state *t) noexcept nogil:
     asides_reset(t)
     rest_reset(t)
+    recovery_reset(t)
     each_pool(t, arena_reset)
     hash_reset(&t.conns)
     hash_reset(&t.ports)
@@ -183,7 +182,7 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
 
 cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
     k.timer = k.owner = k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = NONE
-    k.accecn = k.search = k.validator = k.pacer = k.cc_block = NONE
+    k.accecn = k.search = k.validator = k.pacer = k.cc_block = k.trial = NONE
     queue_init(&k.snd)
     queue_init(&k.rcv)
     k.netif = NETIF_LOOPBACK
@@ -207,10 +206,7 @@ cdef void tcb_clear_queues(tcp_state *t, tcb *k, bint keep_unread) noexcept nogi
     if k.ooo != NONE:
         arena_give(&t.ooos, k.ooo)
         k.ooo = NONE
-    if k.board != NONE:
-        arena_give(&t.boards, k.board)
-        k.board = NONE
-    flight_give(t, k)
+    recovery_drop(t, k)
     if keep_unread and k.rcv_ready:
         chain_truncate(t.chunks, &k.rcv.c, queue_chained(&k.rcv))
     else:
@@ -492,7 +488,7 @@ cdef uint64_t keyed_ends(const tcp_state *t, const tcb *k) noexcept nogil:
 cdef void tcp_new_isn(tcp_state *t, tcb *k, int64_t now) noexcept nogil:
     """M + F(ends, key), M a clock of 4 us ticks; the half of F that is not needed for it is what timestamps begin with."""
     cdef uint64_t keyed = keyed_ends(t, k)
-    k.iss = k.snd_una = k.snd_nxt = k.snd_max = k.recover = <uint32_t>(now // 4000) + <uint32_t>(keyed >> 32)
+    k.iss = k.snd_una = k.snd_nxt = k.snd_max = k.recover = k.snd_sml = <uint32_t>(now // 4000) + <uint32_t>(keyed >> 32)
     k.ts_offset = <uint32_t>keyed
 
 

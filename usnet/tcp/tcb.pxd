@@ -59,7 +59,7 @@ cdef enum:
     TF_DELACK = 0x8000000       # an ACK is owed, but may wait for the delayed-ACK timer
     TF_UNPUSHED = 0x20000000    # the last byte came with MSG_MORE, and ends without PSH (tcp_config.more_until_ack)
     TF_PARTIAL = 0x10000000     # this fast recovery has seen a partial ACK
-    TF_WATCHED = 0x80000000     # how much of cwnd it uses is noted (tcp_config.wide_growth, congestion/validation)
+    TF_TRIAL = 0x80000000       # has a struct trial (recovery/trial): an episode of losses that may turn out to be none, without SACK
 
 # tcb.chrono: what the sender waits for while it has something to send
 cdef enum:
@@ -140,7 +140,7 @@ cdef struct tcb:
     uint32_t rcvbuf             # bytes of rcv at most; the window never promises more
     uint32_t max_window         # largest snd_wnd ever seen (silly-window avoidance, RFC 9293, 3.8.6.2.1)
     uint32_t recover            # RecoveryPoint: snd_max when a recovery, or a timeout, began (RFC 6582; RFC 6675)
-    uint32_t most_out           # bytes that were out at once in the window that ends at usage_seq; 0: none yet (TF_WATCHED)
+    uint32_t most_out           # bytes that were out at once in the window that ends at usage_seq; 0: none yet (FLIGHT_WATCHED)
     uint32_t last_seq           # where the last segment began that was sent for the first time
     uint32_t dsack_left         # what arrived twice and is to be reported by the next segment (RFC 2883): [dsack_left, dsack_right)
     uint32_t dsack_right        # the same as dsack_left: nothing
@@ -161,6 +161,8 @@ cdef struct tcb:
     uint8_t cc_ops              # which controller
     uint8_t fastopen            # TFO_*
     uint8_t ecn                 # ECN_* (tcp/ecn.pxd)
+    uint8_t acks                # ACK_* (tcp/delack)
+    uint16_t ato                # ms that an ACK waits for, about (tcp/delack); 0: no data yet, or not tcp_config.adaptive_acks
     uint32_t search             # its struct mtu_search (tcp/mtu) while the path MTU is looked for; NONE
     # When, and how much
     int64_t timer_at            # ns; never later than the earliest of deadline[]
@@ -192,9 +194,12 @@ cdef struct tcb:
     # What few segments touch
     uint32_t usage_seq
     uint32_t validator          # struct validator (congestion/validation); NONE
+    uint32_t snd_sml            # end of the last segment sent that was not full (tcp_config.minshall)
+    uint16_t last_seg           # bytes of the last segment, if it was shorter than rcv_mss and may be the peer's full one (tcp/delack); else 0
     uint32_t pacer              # struct pacer (tcp/pacing) of one that is paced; NONE
     uint32_t cc_block           # CC_BLOCK bytes of its controller's; NONE
     uint32_t flight             # struct flight of when what is out was sent, or NONE (recovery/flight)
+    uint32_t trial              # its struct trial while TF_TRIAL, or NONE
     uint32_t iss                # initial sequence number of ours
     uint32_t irs                # of the peer
     uint64_t fin_pos            # position of the peer's FIN while TF_FIN_HELD
@@ -226,6 +231,9 @@ cdef struct tcb:
     int64_t keep_idle           # ns
     int64_t keep_interval       # ns
     int64_t user_timeout        # ns (RFC 5482); 0: none, the number of retries decides alone
+    int64_t rto_var             # ns that the RTO exceeds SRTT by (tcp_config.rto_spread); so for the next two
+    int64_t mdev_max            # ns: four times the largest mean deviation of this round, or rto_min; 0: nothing was measured
+    uint32_t rtt_round          # snd_max when the round began
     int64_t linger2             # ns (TCP_LINGER2): that an orphan waits in FIN-WAIT-2; 0: the stack's setting; below 0: not at all
     int64_t tune_since          # ns of the last segment when that was so the last time; 0: it was not yet
     # More of what TCP_INFO tells

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from usnet.memory.arena cimport NONE
 from usnet.tcp.aside cimport aside_end
+from usnet.tcp.delack cimport ACK_PINGPONG
 from usnet.tcp.fastopen cimport fastopen_ended, fastopen_over
 from usnet.tcp.output cimport tcp_want_output
 from usnet.tcp.paths cimport paths_end
@@ -150,6 +151,7 @@ cdef void tcp_fin_received(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
     k.rcv_nxt += 1
     k.rcv_pos += 1
     k.flags |= TF_FIN_RECEIVED | TF_ACK_NOW
+    k.acks |= ACK_PINGPONG if t.config.adaptive_acks else 0
     if k.state == TCPS_ESTABLISHED:
         tcp_set_state(t, k, TCPS_CLOSE_WAIT)
     elif k.state == TCPS_FIN_WAIT_1:

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from usnet.memory.arena cimport NONE
 from usnet.tcp.aside cimport aside_at
+from usnet.tcp.delack cimport delack_missed
 from usnet.tcp.fastopen cimport fastopen_timed_out
 from usnet.tcp.mtu cimport mtu_timed_out
 from usnet.tcp.output cimport (
@@ -185,6 +186,8 @@ cdef void tcp_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     elif take_due(k, T_REXMT, now):
         rexmt_due(t, c, now)
     if tcb_live(t, c) and take_due(k, T_DELACK, now) and k.flags & TF_DELACK:
+        t.counters.delayed_acks += 1
+        delack_missed(k)
         tcp_ack_now(t, c, now)
     if tcb_live(t, c) and k.pacer != NONE and pacing_due(t, k, now):
         tcp_want_output(t, c)

@@ -17,7 +17,7 @@ NOT_JUDGED = {"nagle"}
 """Rules of the observer that depend on what programs ask of their sockets."""
 MACHINERY = ("usnet", "simpy", "asyncio")
 UNSAID = ("SYN_SENT", "SYN_RECEIVED", "FIN_WAIT_1", "CLOSING", "LAST_ACK")
-HELD = ("connections", "chunks", "pieces", "kept_buffers", "out_of_order", "scoreboards", "reassemblies", "listeners", "udp")
+HELD = ("connections", "chunks", "pieces", "kept_buffers", "out_of_order", "scoreboards", "trials", "reassemblies", "listeners", "udp")
 
 
 class CheckFailed(AssertionError):  # noqa: N818

@@ -26,7 +26,7 @@ SECOND = 1000 * MS
 PORT = 7000
 NAMES = ("left", "right")
 ENDS_IT = {errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT, errno.ECONNREFUSED, errno.EHOSTUNREACH}
-HELD = ("connections", "chunks", "pieces", "kept_buffers", "out_of_order", "scoreboards", "reassemblies", "listeners")
+HELD = ("connections", "chunks", "pieces", "kept_buffers", "out_of_order", "scoreboards", "trials", "reassemblies", "listeners")
 PATIENCE = 3000 * SECOND
 """Virtual time in which a connection ends once the network has healed: the timeouts had doubled up to a minute."""
 

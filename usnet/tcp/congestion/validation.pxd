@@ -39,7 +39,7 @@ cdef struct validator:
     uint32_t bin[4]             # bytes: the largest samples of the last PIPE_BINS parts of the sampling period
     int64_t bin_at[4]           # ns: when each began; 0: there is none
 
-# All for connections with TF_WATCHED, but the first.
+# All for connections with FLIGHT_WATCHED, but the first.
 # Data is to leave, nothing is out, and nothing has left for longer than an RTO.
 cdef void validation_idle(tcp_state *t, tcb *k, int64_t now) noexcept nogil
 # `acked` bytes are acknowledged outside of a recovery. limited: cwnd was not what held the sender back. Whether it must not grow.

@@ -112,7 +112,7 @@ cdef void time_reports(tcp_state *t, tcb *k, arrivals *v, const pass_ *s) noexce
     before snd_una was last lets the timer begin anew, else not: it would never fire while anything arrives."""
     if k.ack_rtt or not v.sacked or s.first_sent_at == 0:
         return
-    tcp_rtt_sample(t, k, v.now - s.first_sent_at)
+    tcp_rtt_sample(t, k, v.now - s.first_sent_at, v.una)
     if s.first_sent_at < rexmt_head_at(t, k):
         v.set_timer = True
 

@@ -5,17 +5,18 @@ from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_ack, cc_table
 from usnet.tcp.congestion.validation cimport validation_acked
 from usnet.tcp.ecn cimport ECN_CWR, ecn_slowing
 from usnet.tcp.output cimport tcp_flight
-from usnet.tcp.recovery.flight cimport FLIGHT_RACK, FLIGHT_RTT, flight_sent_since
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK, FLIGHT_RTT, FLIGHT_WATCHED, flight_sent_since
 from usnet.tcp.recovery.tlp cimport rexmt_restart
 from usnet.tcp.state cimport tcp_state
-from usnet.tcp.tcb cimport T_REXMT, TF_PARTIAL, TF_RECOVERY, TF_SACK, TF_WATCHED, tcb
+from usnet.tcp.tcb cimport T_REXMT, TF_PARTIAL, TF_RECOVERY, TF_SACK, tcb
 from usnet.tcp.timers cimport tcb_arm, tcp_disarm, tcp_rto
 from usnet.wire.seq cimport seq_gt
 
 # A duplicate ACK (RFC 5681, section 2) arrived.
 cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
-# snd_una moved on by `acked`, with `flight` sequence numbers out before that. Restarts or stops the retransmission timer.
-cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil
+# snd_una moved on by `acked`, with `flight` sequence numbers out before that. Restarts or stops the retransmission timer. ts_ecr: the timestamp that is
+# echoed; 0: none.
+cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight, uint32_t ts_ecr, int64_t now) noexcept nogil
 # FlightSize at a loss, without what limited transmit added (RFC 5681, 3.2, step 2).
 cdef uint32_t recovery_flight(const tcb *k) noexcept nogil
 # The retransmission timer fired: everything out counts as lost. again: the same segment was resent by it before.
@@ -50,7 +51,7 @@ cdef inline void recovery_grow(tcp_state *t, tcb *k, uint32_t acked, uint32_t fl
     if k.ecn & ECN_CWR and ecn_slowing(k):
         return
     limited = used < (k.cc.cwnd // 2 if k.cc.cwnd < k.cc.ssthresh else k.cc.cwnd - k.mss)
-    if k.flags & TF_WATCHED:
+    if k.timed & FLIGHT_WATCHED:
         limited = validation_acked(t, k, limited, acked, now)
     if limited:
         if k.cc.epoch and not k.cc.limited_since:

@@ -9,7 +9,8 @@ from usnet.tcp.output cimport tcp_flight, tcp_want_output
 from usnet.tcp.recovery.scoreboard cimport DUPTHRESH
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.recovery.newreno cimport flight_wanted, recovery_calm, recovery_restart_timer
-from usnet.tcp.tcb cimport TF_PARTIAL, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, tcb
+from usnet.tcp.recovery.trial cimport trial_dupack, trial_recovery, trial_recovery_ack, trial_timeout, trial_timeout_ack
+from usnet.tcp.tcb cimport TF_PARTIAL, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, TF_SACK, TF_TRIAL, tcb
 from usnet.wire.seq cimport seq_ge, seq_gt
 
 cdef uint32_t recovery_flight(const tcb *k) noexcept nogil:
@@ -23,6 +24,8 @@ cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     if k.dupacks < 255:
         k.dupacks += 1
+    if k.flags & TF_TRIAL and not k.flags & TF_RECOVERY:
+        trial_dupack(t, k)
     if k.flags & TF_RECOVERY:
         cc_table(k.cc_ops).on_dupack(&k.cc)
         tcp_want_output(t, c)
@@ -32,6 +35,7 @@ cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         k.recover = k.snd_max
         k.flags |= TF_RECOVERY | TF_REXMT_NOW
         k.flags &= ~<uint32_t>(TF_RTT_TIMED | TF_PARTIAL)
+        trial_recovery(t, k)
         cc_table(k.cc_ops).on_loss(&k.cc, validation_flight(t, k, recovery_flight(k)), now)
         ecn_reduced(k)
         t.counters.fast_retransmits += 1
@@ -40,15 +44,20 @@ cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         tcp_want_output(t, c)           # limited transmit (RFC 3042)
 
 
-cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight, int64_t now) noexcept nogil:
+cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight, uint32_t ts_ecr, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
     cdef const cc_ops *cc = cc_table(k.cc_ops)
+    if k.flags & TF_TRIAL and not k.flags & TF_RECOVERY:
+        trial_timeout_ack(t, k, ts_ecr)
     if not (k.flags & TF_RECOVERY):
-        if t.config.wide_growth and k.dupacks:        # each was told of one that arrived, and has not let cwnd grow
+        if t.config.wide_growth and k.dupacks:   # each was told of one that arrived, and has not let cwnd grow
             acked -= k.dupacks * <uint32_t>k.mss if acked > k.dupacks * <uint32_t>k.mss else acked
         recovery_calm(t, c, k, acked, flight, now)
         return
     k.dupacks = 0
+    if k.flags & TF_TRIAL and trial_recovery_ack(t, k, ts_ecr):
+        recovery_restart_timer(t, k, now)
+        return
     recovery_restart_timer(t, k, now)
     if seq_gt(k.snd_una, k.recover):
         k.recover = k.snd_una - 1       # follows, so that it never falls behind by half the sequence space
@@ -63,6 +72,8 @@ cdef void recovery_ack(tcp_state *t, uint32_t c, uint32_t acked, uint32_t flight
 
 cdef void recovery_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) noexcept nogil:
     cdef tcb *k = tcb_at(t, c)
+    if not k.flags & TF_SACK:
+        trial_timeout(t, k, again)
     cc_table(k.cc_ops).on_rto(&k.cc, validation_flight(t, k, tcp_flight(k)), again)
     validation_over(t, k, False)
     k.flags &= ~<uint32_t>(TF_RECOVERY | TF_REXMT_NOW | TF_RTT_TIMED)

@@ -129,7 +129,7 @@ cdef void sack_ack(tcp_state *t, uint32_t c, const tcp_repr *r, uint32_t acked, 
         return
     k.dupacks = 0
     recovery_restart_timer(t, k, now)
-    if k.board != NONE and t.config.wide_growth:      # only what is told of for the first time lets cwnd grow
+    if k.board != NONE and t.config.wide_growth:  # only what is told of for the first time lets cwnd grow
         told = board_below(board_at(t, k), k.snd_una)
     if k.board != NONE and not board_trim(board_at(t, k), k.snd_una):
         reneged(t, k)
