@@ -152,7 +152,9 @@ WRONG = {
     "cases and a matrix": (
         GOOD + '[[case]]\nname = "one"\n[[matrix]]\naxis = "x"\n[matrix.values.a]\n', "matrix: a file has cases or a matrix, not both",
     ),
-    "without nothing": (GOOD.replace("schema", 'without = ["b"]\nschema') + '[[matrix]]\naxis = "x"\n[matrix.values.a]\n', "without: b: there is nothing"),
+    "without nothing": (
+        GOOD.replace("schema", 'without = ["b"]\nschema') + '[[matrix]]\naxis = "x"\n[matrix.values.a]\n', "without: b: there is nothing",
+    ),
     "without everything": (GOOD.replace("schema", 'without = ["a"]\nschema') + '[[matrix]]\naxis = "x"\n[matrix.values.a]\n', "nothing is left"),
     "without a matrix": (GOOD.replace("schema", 'without = ["a"]\nschema'), "without: belongs to a matrix"),
     "key of a value": (GOOD + '[[matrix]]\naxis = "x"\n[matrix.values.a]\nschema = 1\n', "matrix: a.schema: there is no such key"),

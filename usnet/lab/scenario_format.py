@@ -444,8 +444,10 @@ def combinations(base: dict[str, Any], checked: ScenarioTable, where: str) -> li
             tables = woven(tables, over)
         made.append((name, tables))
     unused = sorted(set(checked.without) - used)
-    if unused or not made:
-        raise ScenarioError(f"{where}: without: {unused[0] if unused else checked.without}: " + ("there is nothing of that name" if unused else "nothing is left"))
+    if unused:
+        raise ScenarioError(f"{where}: without: {unused[0]}: there is nothing of that name")
+    if not made:
+        raise ScenarioError(f"{where}: without: nothing is left")
     return made
 
 

@@ -7,7 +7,7 @@ from usnet.tcp.aside cimport marks_end_at, marks_room, marks_sent
 from usnet.tcp.blocks cimport blocks_due, blocks_fit
 from usnet.tcp.charge cimport charge_burst_end, charge_grow
 from usnet.tcp.chrono cimport chrono_begin, chrono_output
-from usnet.tcp.congestion.ops cimport CC_FAILED, CC_FALLIBLE, CC_PACER, cc_table
+from usnet.tcp.congestion.ops cimport CC_FAILED, CC_FALLIBLE, CC_PACER
 from usnet.tcp.congestion.validation cimport validation_idle, validation_sent
 from usnet.tcp.delack cimport delack_patience
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
@@ -25,9 +25,8 @@ from usnet.tcp.sent cimport note_acked, note_new, note_sent
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
-    T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ACK_NOW,
-    TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_TRIAL, TF_UNPUSHED,
-    TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
+    T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ACK_NOW, TF_DELACK,
+    TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_TRIAL, TF_UNPUSHED, TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
 from usnet.tcp.teardown cimport tcp_end_reset
 from usnet.tcp.urgent cimport urgent_pointer
