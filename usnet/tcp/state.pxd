@@ -118,6 +118,11 @@ cdef struct tcp_config:
     uint8_t frto                # with RECOVERY_RACK, or without SACK, 1: timeouts are put on trial (RFC 5682); default
     uint8_t undo                # with RECOVERY_RACK, or without SACK, 1: what turns out to be no loss changes no window (RFC 3708, 4015); default
     uint8_t moderation          # with RECOVERY_RACK, 1: a recovery ends without a burst above that of a start; default
+    uint8_t reordering          # duplicate ACKs, or segments reported, that mean a loss before more reordering was seen: DupThresh; default 3
+    uint16_t max_reordering     # segments: more is not believed; default 300
+    uint8_t rack_static_reo_wnd     # 1: DSACKs do not make RACK's reordering window longer (RFC 8985, 6.2, step 4)
+    uint8_t rack_no_dupthresh   # 1: that many reports do not end it
+    uint8_t thin_linear_timeouts    # 1: with fewer than four segments out the first six timeouts in a row come at the same distance, as in Linux
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     uint8_t error_rules         # ERRORS_* (tcp/icmp): which ICMP errors end an attempt to connect, and what applications hear of them and of resets
     uint8_t icmp_ends           # 1: ICMP errors may end attempts to connect at all

@@ -66,6 +66,8 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.timestamps = g.window_scaling = g.sack = g.short_way = 1
     g.recovery = RECOVERY_RACK
     g.dsack = 1
+    g.reordering = 3
+    g.max_reordering = 300
     g.probes = g.frto = g.undo = g.moderation = 1
     g.congestion = CC_CUBIC
     g.hystart = HYSTART_CUBIC

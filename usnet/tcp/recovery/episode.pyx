@@ -17,7 +17,7 @@ from usnet.tcp.recovery.rack cimport rack_detect_loss, rack_recovered, rack_reor
 from usnet.tcp.recovery.resent cimport board_flight, board_lost_out, board_resent_out, resent_add
 from usnet.tcp.recovery.sack cimport sack_board
 from usnet.tcp.recovery.scoreboard cimport (
-    CA_CWR, CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY, DUPTHRESH, PROBE_AGAIN, board_clear,
+    CA_CWR, CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY, PROBE_AGAIN, board_clear,
 )
 from usnet.tcp.recovery.tlp cimport rexmt_restart, rexmt_resume, tlp_acked
 from usnet.tcp.recovery.undo cimport undo_begin, undo_by_dsack, undo_delayed, undo_may, undo_now, undo_resent
@@ -68,6 +68,12 @@ cdef void come_down(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered) noe
     k.recover = k.snd_max
     b.probe = 0
     prr_begin(&b.reduction, k.cc.cwnd if t.config.wide_growth else tcp_flight(k) - b.sacked + delivered)
+
+
+cdef uint32_t delivered_since_output(const tcb *k, uint32_t delivered) noexcept nogil:
+    """By this ACK, and by those before it in the burst that something would have left for: what the window has room for behind them."""
+    cdef uint32_t out = tcp_flight(k), full = recovery_flight(k)
+    return delivered + full - out if full > out else delivered
 
 
 cdef void begin_reduction(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered, int64_t now) noexcept nogil:
@@ -251,6 +257,7 @@ cdef void process(tcp_state *t, tcb *k, scoreboard *b, arrivals *v) noexcept nog
     if anything_lost(k, b) and mtu_probe_lost(t, k.id, v.now):
         b.lost_to = k.snd_una               # too long for the path, and sent again in parts: no sign of congestion
     elif anything_lost(k, b):
+        v.delivered = delivered_since_output(k, v.delivered)
         enter_recovery(t, k, b, v.delivered, v.now)
     elif b.ca_state != CA_CWR:
         open_again(k, b)
@@ -282,7 +289,7 @@ cdef void move_cwnd(tcp_state *t, tcb *k, scoreboard *b, const arrivals *v, uint
     """Down by PRR, or up as far as what is delivered allows; where reordering is the rule, also by what is only reported."""
     if b.ca_state == CA_CWR or b.ca_state == CA_RECOVERY:
         prr_ack(&b.reduction, &k.cc, v.delivered, pipe_of(k, b), v.acked and v.lost == 0)
-    elif v.acked or (k.reordering > DUPTHRESH and v.delivered):
+    elif v.acked or (k.reordering > t.config.reordering and v.delivered):
         recovery_grow(t, k, v.delivered, flight, v.now)
 
 
@@ -300,7 +307,7 @@ cdef void episode_ack(tcp_state *t, uint32_t c, const tcp_repr *r, uint32_t acke
     v.ts_ecr = r.ts_ecr if k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP else 0
     arrivals_take(t, k, r, &v)
     v.duplicate = alone and not acked and not v.dsack
-    rack_update_reo_wnd(k, v.dsack and not v.dsack_probe and k.reord_seen)
+    rack_update_reo_wnd(t, k, v.dsack and not v.dsack_probe and k.reord_seen)
     if k.board == NONE:
         if acked:
             recovery_calm(t, c, k, acked, flight, now)
@@ -359,7 +366,7 @@ cdef void episode_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) noe
     mark_lost(t, k, b, now)
     fresh = b.ca_state < CA_RECOVERY
     reduce = b.ca_state <= CA_DISORDER or seq_le(k.recover, k.snd_una) or (b.ca_state == CA_LOSS and not again)
-    if b.ca_state <= CA_DISORDER and sacked >= DUPTHRESH:
+    if b.ca_state <= CA_DISORDER and sacked >= t.config.reordering:
         k.reordering = 0                    # so much was reported, and it was no reordering: it is taken for less again
     cc_table(k.cc_ops).on_rto(&k.cc, flight, not reduce)
     validation_over(t, k, False)

@@ -16,7 +16,7 @@ from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport tcb
 
 cdef enum:
-    FLIGHT_MAX = 64             # bursts but for the newest; even
+    FLIGHT_MAX = 64             # bursts but for the newest; a power of two
 
 # What is known of a burst when it leaves.
 cdef struct burst:
@@ -32,6 +32,7 @@ cdef struct burst:
     uint32_t in_flight          # bytes, with this burst
 
 cdef struct flight:
+    uint32_t head               # of r: the oldest record
     uint32_t n                  # records
     burst newest                # of the newest burst, where rates are sampled
     # Of the connection, where rates are sampled
@@ -43,7 +44,7 @@ cdef struct flight:
     uint8_t rate_app_limited
     int64_t rate_interval       # ... in ns; 0: there is none
     uint64_t app_limited        # `delivered` at which what was limited by the program will have been delivered; 0: it is not
-    burst r[64]                 # oldest first: `end` ascends, sent_at does not fall
+    burst r[64]                 # [FLIGHT_MAX] a ring, from `head` on, oldest first: `end` ascends, sent_at does not fall
 
 # Before a burst leaves at another time than the newest: that one gets its record.
 cdef void flight_close(tcp_state *t, tcb *k) noexcept nogil

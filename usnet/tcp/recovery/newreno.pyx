@@ -6,7 +6,6 @@ from usnet.tcp.congestion.validation cimport validation_flight, validation_over
 from usnet.tcp.ecn cimport ecn_reduced
 from usnet.tcp.mtu cimport mtu_probe_lost
 from usnet.tcp.output cimport tcp_flight, tcp_want_output
-from usnet.tcp.recovery.scoreboard cimport DUPTHRESH
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.recovery.newreno cimport flight_wanted, recovery_calm, recovery_restart_timer
 from usnet.tcp.recovery.trial cimport trial_dupack, trial_recovery, trial_recovery_ack, trial_timeout, trial_timeout_ack
@@ -14,9 +13,9 @@ from usnet.tcp.tcb cimport TF_PARTIAL, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, 
 from usnet.wire.seq cimport seq_ge, seq_gt
 
 cdef uint32_t recovery_flight(const tcb *k) noexcept nogil:
-    """Nothing else sends beyond cwnd. Behind the ACKs of a burst, or one for many segments, less is out than cwnd allows, until the burst's output
-    sends what waits: that is no smaller flight."""
-    cdef uint32_t flight = flight_wanted(k, 0, tcp_flight(k))
+    """Nothing else sends beyond cwnd. Behind the ACKs of a burst, or one for many segments, less is out than cwnd allows, until the application has
+    filled the buffer and the burst's output sends what waits: that is no smaller flight."""
+    cdef uint32_t flight = k.max_window if k.no_room else flight_wanted(k, 0, tcp_flight(k))
     return flight if flight < k.cc.cwnd else k.cc.cwnd
 
 
@@ -29,7 +28,7 @@ cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     if k.flags & TF_RECOVERY:
         cc_table(k.cc_ops).on_dupack(&k.cc)
         tcp_want_output(t, c)
-    elif k.dupacks == DUPTHRESH and seq_gt(k.snd_una, k.recover):   # RFC 6582, 3.2, step 1: not an echo of an older episode
+    elif k.dupacks == t.config.reordering and seq_gt(k.snd_una, k.recover):   # RFC 6582, 3.2, step 1: not an echo of an older episode
         if mtu_probe_lost(t, c, now):
             return
         k.recover = k.snd_max
@@ -40,7 +39,7 @@ cdef void recovery_dupack(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
         ecn_reduced(k)
         t.counters.fast_retransmits += 1
         tcp_want_output(t, c)
-    elif k.dupacks < DUPTHRESH:
+    elif k.dupacks < t.config.reordering:
         tcp_want_output(t, c)           # limited transmit (RFC 3042)
 
 

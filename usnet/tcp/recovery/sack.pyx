@@ -11,7 +11,6 @@ from usnet.tcp.recovery.episode cimport episode_ack
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
 from usnet.tcp.recovery.newreno cimport recovery_calm, recovery_flight, recovery_grow, recovery_restart_timer
 from usnet.tcp.recovery.scoreboard cimport (
-    DUPTHRESH,
     board_add,
     board_below,
     board_clear,
@@ -42,6 +41,7 @@ cdef scoreboard *sack_board(tcp_state *t, tcb *k) noexcept nogil:
         board_at(t, k).high_rxt = k.snd_una
         board_at(t, k).rescue = k.snd_una
         board_at(t, k).lost_to = k.snd_una
+        board_at(t, k).dupthresh = t.config.reordering
     return board_at(t, k)
 
 
@@ -98,7 +98,7 @@ cdef void news_of_arrivals(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
         return
     if k.dupacks < 255:
         k.dupacks += 1
-    if seq_ge(k.snd_una, k.recover) and (k.dupacks >= DUPTHRESH
+    if seq_ge(k.snd_una, k.recover) and (k.dupacks >= t.config.reordering
                                          or board_lost(board_at(t, k), k.snd_una, k.mss) != k.snd_una):
         if not mtu_probe_lost(t, c, now):
             begin(t, c, now)
