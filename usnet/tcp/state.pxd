@@ -105,7 +105,7 @@ cdef struct tcp_config:
     uint32_t notsent_lowat      # bytes not sent from which a stream is not writable (TCP_NOTSENT_LOWAT); 0: no limit
     uint8_t rto_spread          # 1: the RTO is Linux's (tcp/rtt): it exceeds SRTT by rto_min at least; else only where SRTT is as long
     uint8_t slow_start_step     # segments that one ACK lets cwnd grow by in slow start at most (L of RFC 3465); 0: no limit; default 2
-    uint8_t idle_restart        # 1: after an RTO without sending cwnd is that of a start (RFC 5681, 4.1); default
+    uint8_t cwnd_validation     # VALIDATION_* (congestion/validation): what becomes of a cwnd that is not filled; default VALIDATION_RESTART
     uint8_t congestion          # CC_* (congestion/ops): controller of a connection that asks for none; default CC_CUBIC
     uint8_t hystart             # HYSTART_* (congestion/hystart): whose slow start is that of RFC 9406; default HYSTART_CUBIC
     uint8_t pacing              # 1: all connections are paced; 0: those whose controller asks for it, or with SO_MAX_PACING_RATE; default
@@ -194,6 +194,7 @@ cdef struct tcp_state:
     arena flights               # of flight (recovery/flight)
     arena trials                # of trial (recovery/trial)
     arena pacers                # of pacer (tcp/pacing)
+    arena validators            # of validator (congestion/validation)
     arena cc_blocks             # of CC_BLOCK bytes each (congestion/rates)
     arena signers               # of signer (tcp/signature)
     arena accecns               # of accecn

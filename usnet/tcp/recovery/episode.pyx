@@ -6,6 +6,7 @@ from usnet.tcp.congestion.abe cimport cc_marked
 from usnet.tcp.congestion.newreno cimport initial_window
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.congestion.prr cimport prr_ack, prr_begin, prr_end, prr_loss_window
+from usnet.tcp.congestion.validation cimport validation_flight, validation_over
 from usnet.tcp.ecn cimport ecn_reduced
 from usnet.tcp.mtu cimport mtu_probe_lost
 from usnet.tcp.output cimport tcp_flight, tcp_want_output
@@ -58,8 +59,8 @@ cdef uint32_t pipe_of(const tcb *k, const scoreboard *b) noexcept nogil:
     return board_flight(b, k.snd_una, k.snd_max)
 
 
-cdef inline uint32_t reduced_from(const tcp_state *t, const tcb *k) noexcept nogil:
-    return k.cc.cwnd if t.config.wide_growth else recovery_flight(k)
+cdef inline uint32_t reduced_from(tcp_state *t, tcb *k) noexcept nogil:
+    return validation_flight(t, k, k.cc.cwnd if t.config.wide_growth else recovery_flight(k))
 
 
 cdef void come_down(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered) noexcept nogil:
@@ -83,6 +84,7 @@ cdef void begin_reduction(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivere
 
 cdef void end_reduction(tcp_state *t, tcb *k, scoreboard *b) noexcept nogil:
     prr_end(&k.cc, pipe_of(k, b), initial_window(k.cc.mss) if t.config.moderation else 0)
+    validation_over(t, k, True)
 
 
 cdef void enter_recovery(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered, int64_t now) noexcept nogil:
@@ -357,7 +359,7 @@ cdef void episode_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) noe
     cdef tcb *k = tcb_at(t, c)
     cdef scoreboard *b = sack_board(t, k)
     cdef bint fresh, reduce
-    cdef uint32_t flight = k.cc.cwnd if t.config.wide_growth else recovery_flight(k), sacked
+    cdef uint32_t flight = reduced_from(t, k), sacked
     if b == NULL:
         return
     sacked = rack_sacked(k, b)
@@ -367,6 +369,7 @@ cdef void episode_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) noe
     if b.ca_state <= CA_DISORDER and sacked >= t.config.reordering:
         k.reordering = 0                    # so much was reported, and it was no reordering: it is taken for less again
     cc_table(k.cc_ops).on_rto(&k.cc, flight, not reduce)
+    validation_over(t, k, False)
     if reduce:
         undo_begin(t, k, b, True)
     prr_loss_window(&k.cc, pipe_of(k, b))

@@ -64,6 +64,7 @@ cdef enum:
     FLIGHT_RACK = 1             # recovery/rack
     FLIGHT_RATES = 2            # the controller: cc_ops.on_rate
     FLIGHT_HELD = 4             # it has a struct flight
+    FLIGHT_WATCHED = 16         # congestion/validation, or tcp_config.wide_growth: how much of cwnd is used; needs no times
     FLIGHT_RTT = 8              # the controller: the round trip of each ACK, in slow start
 
 
@@ -76,7 +77,7 @@ cdef inline void flight_leaves(tcp_state *t, tcb *k, uint32_t seq, int64_t now) 
     """A segment from seq on leaves for the first time, and is not counted in snd_max yet."""
     k.last_seq = seq
     if now != k.burst_at:
-        if k.timed & FLIGHT_HELD or (k.timed and k.snd_max != k.snd_una):
+        if k.timed & FLIGHT_HELD or (k.timed & ~<uint8_t>FLIGHT_WATCHED and k.snd_max != k.snd_una):
             flight_close(t, k)
         k.burst_at = now
         if k.timed & FLIGHT_RATES:

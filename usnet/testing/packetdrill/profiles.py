@@ -63,7 +63,7 @@ LINUX = Profile(
     config={
         "rcvbuf": 15 * KIB * KIB, "sndbuf": 256 * KIB, "syn_retries": 5, "synack_retries": 5, "rto_initial": SECOND, "rto_min": 200 * MS,
         "push_bursts": 2, "adaptive_acks": 1, "minshall": 1, "bare_probes": 1, "rst_timestamps": 1, "more_until_ack": 1, "wide_growth": 1,
-        "rto_spread": 1, "charged_buffers": 1, "sndbuf_most": 4 * KIB * KIB, "idle_restart": 0, "congestion": "cubic",
+        "rto_spread": 1, "charged_buffers": 1, "sndbuf_most": 4 * KIB * KIB, "cwnd_validation": 0, "congestion": "cubic",
         "recovery": 1, "moderation": 0, "dsack": 1, "syn_queue_backlog": 1, "fastopen_exp": 1, "mtu_patience": 0, "rfc1337": 0, "error_rules": 1,
         "ecn_generalized": 1,
     },
@@ -106,7 +106,7 @@ LINUX = Profile(
         "net.ipv4.tcp_pacing_ss_ratio": number("pacing_slow_start"),
         "net.ipv4.tcp_pacing_ca_ratio": number("pacing_avoidance"),
         "net.ipv4.tcp_congestion_control": lambda text: {"congestion": text.strip()},
-        "net.ipv4.tcp_slow_start_after_idle": switch("idle_restart"),
+        "net.ipv4.tcp_slow_start_after_idle": lambda text: {"cwnd_validation": 2 if int(text, 0) else 0},
         "net.ipv4.tcp_ecn": number("ecn"),
         "net.ipv4.tcp_ecn_option": number("ecn_option"),
         "net.ipv4.tcp_ecn_option_beacon": number("ecn_option_beacon"),
