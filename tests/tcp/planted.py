@@ -23,8 +23,7 @@ BUGS = (
     Bug("reneging-unnoticed", "usnet/tcp/recovery/scoreboard.pyx",
         "    return b.n == 0 or seq_gt(b.r[0].left, una)\n", "    return True\n", (SENDING,)),
     Bug("half-of-cwnd", "usnet/tcp/congestion/newreno.pyx",  # not of what is out (RFC 5681, equation 4)
-        "    return flight // 2 if flight // 2 > 2 * cc.mss else 2 * cc.mss\n",
-        "    return cc.cwnd // 2 if cc.cwnd // 2 > 2 * cc.mss else 2 * cc.mss\n", (RECOVERY,)),
+        "(flight if flight < cc.cwnd else cc.cwnd) // 2)\n", "cc.cwnd // 2)\n", (RECOVERY,)),
     Bug("no-reordering-window", "usnet/tcp/recovery/rack.pyx",  # what was overtaken is given up at once (RFC 8985, 6.2)
         "    wnd = k.min_rtt // 4 * (1 + k.reo_wnd_steps)\n", "    wnd = 0\n", (RACK,)),
     Bug("a-step-for-each-dsack", "usnet/tcp/recovery/rack.pyx",  # and not for a round of them

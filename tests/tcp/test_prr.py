@@ -3,7 +3,7 @@
 import pytest
 from usnet.tcp.congestion.prr import recovery
 
-from tests.tcp.recovering import flying, windows
+from tests.tcp.recovering import flying, sent, windows
 
 
 def test_half_of_what_is_delivered_goes_out_while_too_much_is_in_flight():
@@ -94,3 +94,21 @@ def test_the_flight_is_what_is_out_where_nothing_waits():
     tcp.after(ms=100)
     tcp.rx(". 1:1(0) ack 5001 <sack 6001:10001>")
     assert windows(tcp)[1] == 2
+
+
+def test_what_acks_of_the_same_burst_delivered_before_counts():
+    """Nothing has left for them yet: with the retransmission alone out nothing would tell of its loss but the timeout."""
+    tcp = flying()
+    tcp.send(30000)
+    tcp.after(ms=100)
+    tcp.rx(". 1:1(0) ack 6001", *[f". 1:1(0) ack 6001 <sack 7001:{n}>" for n in (8001, 9001, 10001)])
+    assert windows(tcp)[1] == 8
+    assert sent(tcp) == [6001, *range(10001, 17001, 1000)]
+
+
+def test_ssthresh_is_of_whole_segments():
+    """Of half of one nothing would be sent."""
+    tcp = flying(5)
+    tcp.after(ms=100)
+    tcp.rx(*[f". 1:1(0) ack 1 <sack 1001:{n}>" for n in (2001, 3001, 4001)])
+    assert tcp.snapshot()["cc"]["ssthresh"] == 2000

@@ -407,16 +407,17 @@ def small_segments(run: Run) -> int:
 
 
 def check_halving(wanted: WindowTable, samples: list[dict[str, int]]) -> Iterator[str]:
-    """ssthresh at the first loss, as a part of what was in flight (RFC 5681, 3.2, equation 4)."""
+    """ssthresh at the first loss, as a part of what was in flight (RFC 5681, 3.2, equation 4): of whole segments, and without the two of limited
+    transmit, which are in flight too."""
     factor = Fraction(wanted.after_loss or "0.5")
     for before, after in pairwise(samples):
         if after["ssthresh"] < before["ssthresh"]:
             flight, mss = after["flight"], after["mss"]
             expected = max(int(flight * factor), 2 * mss)
-            if abs(after["ssthresh"] - expected) > mss:
+            if not -2 * mss < after["ssthresh"] - expected <= mss:
                 yield (
                     f"window.after_loss: {wanted.host}: with {flight} bytes in flight "
-                    f"expected ssthresh {expected} (within {mss}), "
+                    f"expected ssthresh {expected} (two segments of {mss} less, one more), "
                     f"saw {after['ssthresh']} at {seconds(after['t'])}"
                 )
             return

@@ -14,7 +14,7 @@ cdef enum:
 # than half of the buffer, and that is doubled (dynamic right-sizing; Fisk and Feng 2001).
 # True if it was: the peer has to be told.
 cdef bint autotune_read(tcp_state *t, tcb *k) noexcept nogil
-# The send buffer was full and an ACK came: it is doubled if it is smaller than what may be out.
+# The send buffer was full and an ACK came: it is doubled if it is smaller than twice of what may be out.
 cdef void autotune_write(tcp_state *t, tcb *k) noexcept nogil
 
 

@@ -30,9 +30,8 @@ cdef bint autotune_read(tcp_state *t, tcb *k) noexcept nogil:
 
 
 cdef void autotune_write(tcp_state *t, tcb *k) noexcept nogil:
-    """Only where the buffer is what holds the connection back: all of it is out, and more might be."""
-    cdef uint32_t out = k.snd_max - k.snd_una
-    if k.locked & LOCK_SNDBUF or k.min_rtt * FASTEST < k.sndbuf or k.snd.span > out + k.mss or out >= min(k.cc.cwnd, k.snd_wnd):
+    """Twice of what may be out, as in Linux: while a loss is mended what is reported stays in it, and as much again is to leave."""
+    if k.locked & LOCK_SNDBUF or k.min_rtt * FASTEST < k.sndbuf or k.sndbuf // 2 >= min(k.cc.cwnd, k.snd_wnd):
         return
     k.sndbuf = doubled(k.sndbuf, t.config.sndbuf_most)
     t.counters.sndbuf_grown += 1

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from usnet.tcp.congestion.cubic cimport cube_root, cubic
 from usnet.tcp.congestion.hystart cimport HYSTART_CUBIC, hystart_ack, hystart_runs
 from usnet.tcp.congestion.newreno cimport (
-    window_dupack, window_idle, window_mss, window_partial_ack, window_recovered, window_sack_recovered, window_start,
+    window_dupack, window_idle, window_mss, window_partial_ack, window_recovered, window_sack_recovered, window_start, window_whole,
 )
 from usnet.tcp.congestion.ops cimport CC_HYSTART, WINDOW_LIMIT, cc_ack, cc_bring_back, cc_keep, cc_state
 
@@ -157,7 +157,7 @@ cdef uint32_t ssthresh(cc_state *cc, uint32_t flight, int64_t now) noexcept nogi
         x.w_max = cc.cwnd
     cc.epoch = cc.limited_since = 0
     cc.acked = x.fresh = x.need = 0
-    cc.ssthresh = less if less > 2 * cc.mss else 2 * cc.mss
+    cc.ssthresh = window_whole(cc, less)
     return cc.ssthresh
 
 

@@ -13,3 +13,4 @@ cdef void window_partial_ack(cc_state *cc, uint32_t acked) noexcept nogil
 cdef void window_recovered(cc_state *cc, uint32_t flight) noexcept nogil
 cdef void window_sack_recovered(cc_state *cc, uint32_t pipe) noexcept nogil
 cdef void window_idle(cc_state *cc) noexcept nogil
+cdef uint32_t window_whole(const cc_state *cc, uint32_t window) noexcept nogil

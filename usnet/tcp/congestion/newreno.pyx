@@ -11,11 +11,15 @@ cdef uint32_t initial_window(uint32_t mss) noexcept nogil:
     return 10 * mss if 10 * mss < floor else floor
 
 
+cdef uint32_t window_whole(const cc_state *cc, uint32_t window) noexcept nogil:
+    """At most `window`, but two segments at least. Whole ones, as in Linux and FreeBSD: of a part of one nothing is sent, and yet more than was sent
+    must be acknowledged before the window grows."""
+    return window - window % cc.mss if window > 2 * cc.mss else 2 * cc.mss
+
+
 cdef uint32_t half_flight(const cc_state *cc, uint32_t flight) noexcept nogil:
     """RFC 5681, equation 4: max(FlightSize / 2, 2 SMSS). What is above a hole that cwnd has come down for does not count."""
-    if flight > cc.cwnd:
-        flight = cc.cwnd
-    return flight // 2 if flight // 2 > 2 * cc.mss else 2 * cc.mss
+    return window_whole(cc, (flight if flight < cc.cwnd else cc.cwnd) // 2)
 
 
 cdef void window_start(cc_state *cc, uint32_t mss, bint syn_lost) noexcept nogil:

@@ -69,6 +69,12 @@ cdef void come_down(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered) noe
     prr_begin(&b.reduction, k.cc.cwnd if t.config.wide_growth else tcp_flight(k) - b.sacked + delivered)
 
 
+cdef uint32_t delivered_since_output(const tcb *k, uint32_t delivered) noexcept nogil:
+    """By this ACK, and by those before it in the burst that something would have left for: what the window has room for behind them."""
+    cdef uint32_t out = tcp_flight(k), full = recovery_flight(k)
+    return delivered + full - out if full > out else delivered
+
+
 cdef void begin_reduction(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered, int64_t now) noexcept nogil:
     cc_table(k.cc_ops).ssthresh(&k.cc, reduced_from(t, k), now)
     come_down(t, k, b, delivered)
@@ -249,6 +255,7 @@ cdef void process(tcp_state *t, tcb *k, scoreboard *b, arrivals *v) noexcept nog
     if anything_lost(k, b) and mtu_probe_lost(t, k.id, v.now):
         b.lost_to = k.snd_una               # too long for the path, and sent again in parts: no sign of congestion
     elif anything_lost(k, b):
+        v.delivered = delivered_since_output(k, v.delivered)
         enter_recovery(t, k, b, v.delivered, v.now)
     elif b.ca_state != CA_CWR:
         open_again(k, b)

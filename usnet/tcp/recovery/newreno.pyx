@@ -13,9 +13,9 @@ from usnet.tcp.tcb cimport TF_PARTIAL, TF_RECOVERY, TF_REXMT_NOW, TF_RTT_TIMED, 
 from usnet.wire.seq cimport seq_ge, seq_gt
 
 cdef uint32_t recovery_flight(const tcb *k) noexcept nogil:
-    """Nothing else sends beyond cwnd. Behind the ACKs of a burst, or one for many segments, less is out than cwnd allows, until the burst's output
-    sends what waits: that is no smaller flight."""
-    cdef uint32_t flight = flight_wanted(k, 0, tcp_flight(k))
+    """Nothing else sends beyond cwnd. Behind the ACKs of a burst, or one for many segments, less is out than cwnd allows, until the application has
+    filled the buffer and the burst's output sends what waits: that is no smaller flight."""
+    cdef uint32_t flight = k.max_window if k.no_room else flight_wanted(k, 0, tcp_flight(k))
     return flight if flight < k.cc.cwnd else k.cc.cwnd
 
 
