@@ -1,5 +1,5 @@
-"""A peer that takes back what its window promised (RFC 9293, 3.8.6; RFC 7323, 2.4): nothing new leaves beyond it, what is out is sent again within it, a
-closed one is probed, and all arrives once it opens."""
+"""A peer that takes back what its window promised (RFC 9293, 3.8.6; RFC 7323, 2.4): nothing new leaves beyond it, what is out is sent again within
+it, a closed one is probed, and all arrives once it opens."""
 
 import pytest
 from hypothesis import example, given, settings
