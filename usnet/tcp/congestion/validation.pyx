@@ -134,7 +134,8 @@ cdef void validation_over(tcp_state *t, tcb *k, bint recovered) noexcept nogil:
     if t.config.cwnd_validation == VALIDATION_PIPEACK:
         if recovered and v.loss and k.cc.ssthresh < WINDOW_LIMIT:
             less = (k.bytes_retrans - v.retrans) * k.cc.ssthresh // v.loss
-            less = k.cc.ssthresh - less if less + k.cc.mss < k.cc.ssthresh else k.cc.mss
+            less = (k.cc.ssthresh - less + k.cc.mss // 2) // k.cc.mss * k.cc.mss if less < k.cc.ssthresh else 0    # whole segments
+            less = less if less > k.cc.mss else k.cc.mss
             if less < k.cc.cwnd:
                 k.cc.cwnd = <uint32_t>less
             k.cc.ssthresh = k.cc.cwnd if k.cc.cwnd > 2 * k.cc.mss else 2 * k.cc.mss
