@@ -132,14 +132,14 @@ def lose(sender, segments):
 # --- RFC 7661 ---
 
 
-def at_a_third(mode):
+def at_a_third(mode, cwnd=40, used=15):
     """A window of 40 segments, of which 15 are used in each round trip, for longer than samples count."""
     sender = Sender(mode)
-    sender.grow(40)
+    sender.grow(cwnd)
     for _ in range(15):
-        sender.burst(15)
+        sender.burst(used)
         sender.answer()
-    assert windows(sender.tcp)[0] == 40
+    assert windows(sender.tcp)[0] == cwnd
     return sender
 
 
@@ -188,8 +188,8 @@ def test_rfc_7661_what_was_sent_again_counts_twice():
 
 
 def test_rfc_7661_behind_a_recovery_nothing_is_known_and_windows_grow_as_ever():
-    sender = at_a_third(PIPEACK)
-    lose(sender, 30)
+    sender = at_a_third(PIPEACK, 80, 30)
+    lose(sender, 24)
     assert windows(sender.tcp)[0] == 15
     assert sender.burst(60) == 15
     sender.tcp.after(ms=100)
