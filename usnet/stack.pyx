@@ -434,6 +434,7 @@ cdef class StackCore:
                 "histories": self.s.tcp.histories.live, "chunks": self.s.chunks.heads.live, "timers": self.s.timers.count,
                 "pieces": self.s.pieces.items.live, "kept_buffers": self.kept_buffers(),
                 "out_of_order": self.s.tcp.ooos.live, "scoreboards": self.s.tcp.boards.live, "trials": self.s.tcp.trials.live,
+                "validators": self.s.tcp.validators.live,
                 "listeners": self.s.tcp.listeners.live, "signers": self.s.tcp.signers.live, "udp": self.s.ip.udp.live,
                 "reassemblies": self.s.ip.reassemblies.live, "neighbours": self.s.ip.neighbours.live,
             },

@@ -55,6 +55,26 @@ def test_it_shows_what_is_in_effect_as_toml(config):
     assert changed == Settings.load(config).with_changes({"tcp.rcvbuf": 65536, "interface.routes": [["10.8.0.0/16", ""]]})
 
 
+class Brought:
+    """A controller that an installed package's entry point names."""
+
+    name, value, group = "swift", "somebody.swift", "usnet.congestion"
+    dist = type("Distribution", (), {"name": "somebodys-controllers"})
+
+
+def test_it_lists_the_controllers_that_there_are_without_loading_any(monkeypatch):
+    from usnet.tcp.congestion import registry as controllers
+
+    monkeypatch.setattr(controllers, "entry_points", lambda group: [Brought] if group == "usnet.congestion" else [])
+    done = CliRunner().invoke(root, ["config", "--controllers", "--set", "tcp.congestion=dctcp"])
+    assert done.exit_code == 0
+    rows = [line.split(maxsplit=1) for line in done.output.splitlines()]
+    assert [row for row in rows if row[1] != "of this program"] == [
+        ["newreno", "built in"], ["cubic", "built in"], ["none", "built in"], ["dctcp", "built in, in use"], ["bbr", "built in"],
+        ["swift", "of somebody.swift (somebodys-controllers)"],
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("text", "says"), [
     ("[tcp]\nrto_minn = 1", "tcp.rto_minn is no setting (the nearest is tcp.rto_min)"),
     ("[tcp]\nmsl = 'x'", "tcp.msl must be a time (200ms, 1.5s, or ns), not 'x'"),

@@ -33,6 +33,17 @@ def test_a_lossy_transfer_takes_longer_the_more_is_lost():
     assert again[0] == 0 and 0 < again[1] < again[2] < again[3]
 
 
+def test_a_controller_in_python_keeps_a_queue_short_until_cubic_fills_it():
+    out = run("python_controller.py", "--seconds", "8")
+    rows = [line.split() for line in out.splitlines() if line.startswith("  ")][1:]
+    assert [row[0] for row in rows] == ["calm", "cubic", "calm", "cubic"]
+    rate, waits = [float(row[1]) for row in rows], [float(row[2]) for row in rows]
+    assert min(rate[:2]) > 17 and waits[0] < 40 < 80 < waits[1]
+    assert rate[2] < rate[3] / 2 and waits[2] > 80
+    assert all(len(row[5]) == 64 for row in rows)
+    assert run("python_controller.py", "--seconds", "8") == out
+
+
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_the_seed_decides_what_is_lost(seed):
     assert run("lossy_transfer.py", "--loss", "0.05", "--seed", seed) == run(

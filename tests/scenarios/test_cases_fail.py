@@ -51,6 +51,18 @@ BROKEN = {
     "nobody cuts": ("resegment/split", {"middleboxes": {"box": {"split": 1448}}}, "box:cut: expected at least 1000, saw 0"),
     "nobody joins": ("resegment/merge", {"middleboxes": {"box": {"merge": 500}}}, "box:joined: expected at least 300, saw 0"),
     "borders that stay": ("resegment/borders", {"middleboxes": {"box": {"hold": "0s"}}}, "box:joined: expected at least 700, saw"),
+    **{
+        f"pauses by another rule: {case}": (f"pauses/{case}", {"stack": {"cwnd_validation": other}}, "call.rpc: expected")
+        for case, other in (
+            ("off", 3), ("restart", 2), ("linux", 1), ("linux-long", 3), ("pipeack", 0), ("pipeack-minute", 2), ("pipeack-too-long", 0),
+        )
+    },
+    "a window too small": ("cc/none-fifo-20ms", {"stack": {"fixed_window": 20_000}}, "total: expected at least 0.85\\*link, saw"),
+    "marks that nobody hears": ("cc/dctcp-step-20ms", {"stack": {"ecn": 0}}, "ecn_ce: expected at least 8, saw 0"),
+    "BBR's queue of another": ("cc/bbr-fifo-20ms", {"stack": {"congestion": "cubic"}}, "queues: .*stay_p50: expected at most 3ms"),
+    "no marks, no short queue": (
+        "cc/dctcp-codel-20ms", {"links": [{"a": "client", "b": "server", "rate": "10Mbit", "delay": "10ms"}]}, "queues: ",
+    ),
     "held too long": (
         "ack-compression/linux", {"actions": [{"at": TO_CLIENT, "match": {"flag": "ack", "time": "1s..2s"}, "do": "drop"}]},
         "retransmits: expected 0, saw",

@@ -149,6 +149,16 @@ WRONG = {
     "host that agreed": (GOOD + "[expect.agreed.nobody]\nmss = 3\n", "expect: there is no host 'nobody'"),
     "cause": (GOOD + "[expect]\ndropped = { bad = 1 }\n", "expect.dropped"),
     "case": (GOOD + '[[case]]\nname = "one"\n[[case]]\nname = "one"\n', "case: the name 'one' occurs twice"),
+    "cases and a matrix": (
+        GOOD + '[[case]]\nname = "one"\n[[matrix]]\naxis = "x"\n[matrix.values.a]\n', "matrix: a file has cases or a matrix, not both",
+    ),
+    "without nothing": (
+        GOOD.replace("schema", 'without = ["b"]\nschema') + '[[matrix]]\naxis = "x"\n[matrix.values.a]\n', "without: b: there is nothing",
+    ),
+    "without everything": (GOOD.replace("schema", 'without = ["a"]\nschema') + '[[matrix]]\naxis = "x"\n[matrix.values.a]\n', "nothing is left"),
+    "without a matrix": (GOOD.replace("schema", 'without = ["a"]\nschema'), "without: belongs to a matrix"),
+    "key of a value": (GOOD + '[[matrix]]\naxis = "x"\n[matrix.values.a]\nschema = 1\n', "matrix: a.schema: there is no such key"),
+    "name of a value": (GOOD + '[[matrix]]\naxis = "x"\n[matrix.values.a]\nname = "b"\n', "matrix: a.name: there is no such key"),
     "in a case": (
         GOOD + '[[case]]\nname = "one"\n[case.expect]\nretransmit = 1\n',
         "case one: expect.retransmit: there is no such key",
@@ -178,6 +188,28 @@ def test_a_case_lies_over_the_file(tmp_path):
     assert case.name == "example/slow" and case.table.seed == 9
     assert case.table.hosts["client"].app == "bulk:7" and case.table.hosts["server"].app == "sink"
     assert (case.table.expect.retransmits, case.table.expect.rto_count) == (0, 0)
+
+
+def test_a_matrix_is_each_combination_and_links_are_woven(tmp_path):
+    text = GOOD + """
+[[matrix]]
+axis = "delay"
+[matrix.values.near]
+[matrix.values.far]
+links = [{ delay = "50ms" }]
+[[matrix]]
+axis = "queue"
+[matrix.values.any]
+[matrix.values.short]
+links = [{ queue = { packets = 5 } }]
+expect = { retransmits = 0 }
+"""
+    whole = load(tmp_path, text.replace("schema", 'without = ["near-s*"]\nschema', 1))
+    assert [case.name for case in whole.cases] == ["example/near-any", "example/far-any", "example/far-short"]
+    last = whole.cases[-1]
+    assert last.links[0]["up"]["delay"] == 50_000_000 and last.links[0]["up"]["rate"] == 10_000_000
+    assert last.links[0]["up"]["queue"]["packets"] == 5
+    assert last.table.expect.retransmits == 0 and whole.cases[0].links[0]["up"]["delay"] == 5_000_000
 
 
 def test_copies_are_hosts_with_links_of_their_own(tmp_path):

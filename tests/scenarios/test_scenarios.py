@@ -1,10 +1,12 @@
 """Every scenario of sim_scenarios/, each case an item: its expectations hold, and the same seed gives the same run."""
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from tests.sources import ROOT
@@ -13,11 +15,14 @@ from usnet.lab import scenario
 FILES = sorted((ROOT / "sim_scenarios").glob("*.toml"))
 ITEMS = [item for path in FILES for item in scenario.items(path)]
 LONG = {
-    "aqm-ecn", "bufferbloat", "cross-traffic-udp", "cubic-vs-reno", "fairness-2", "fairness-8", "lfn", "lte-trace", "parking-lot", "red-sync",
+    "aqm-ecn", "bufferbloat", "cc", "cross-traffic-udp", "cubic-vs-reno", "fairness-2", "fairness-8", "lfn", "lte-trace", "parking-lot", "red-sync",
     "rtt-unfair", "shrew-pulses",
 }
-"""Several senders over many seconds: they show what streams do to each other, and nothing of the ways to run them."""
+"""Several senders over many seconds: they show what streams do to each other. Of the ways to run them, their first second alone."""
 SHORT = [item for item in ITEMS if item.name.partition("/")[0] not in LONG]
+MOST_SLOTS = 2048
+"""Of the rings that netmap's stand-in has memory for."""
+BEGINNINGS = [next(scenario.items(path)) for path in FILES if path.stem in LONG]
 FIRST = """
     clean-lan clean-wan handshake-loss syn-blackhole simultaneous-open rst-on-syn single-loss-mid multi-loss-no-sack
     rto-backoff ack-loss-50 duplicates corruption zero-window-deadlock silly-window nagle-delack fin-loss half-close
@@ -68,6 +73,23 @@ def test_scenario_is_the_same_without_what_makes_it_fast_or_small(item, setting)
 
     usual, other = scenario.run(item), scenario.run(item, progress=without)
     assert (other.digest, other.packets, other.virtual_seconds) == (usual.digest, usual.packets, usual.virtual_seconds)
+
+
+def beginning(item):
+    """Its first second, and what comes of ending it there."""
+    return dataclasses.replace(item, table=msgspec.structs.replace(item.table, duration="1s"))
+
+
+@pytest.mark.parametrize("item", BEGINNINGS, ids=lambda item: item.name)
+def test_long_scenarios_begin_the_same_in_every_way_to_run_them(item):
+    def without(setting):
+        return lambda world: [host.stack.core.configure(**{setting: 0}) for host in world.hosts.values()]
+
+    card = all(max(link.ports.tx_slots, link.ports.rx_slots) <= MOST_SLOTS for link in item.table.links)
+    ways = [{}, {"rings": "netmap"} if card else {}, {"spares": 0}, {"spares": 4000}, {"progress": without("short_way")}, {"progress": without("working_set")}]
+    seen = [scenario.run(beginning(item), **way) for way in ways]
+    assert seen[0].packets > 100
+    assert {(outcome.digest, outcome.packets) for outcome in seen} == {(seen[0].digest, seen[0].packets)}
 
 
 def test_the_first_set_is_complete():

@@ -19,7 +19,7 @@ RACK, TLP, UNDO, PRR, TRIAL, LINUX_RTO = (f"tests/tcp/test_{name}.py" for name i
 CUBIC, HYSTART, DCTCP = (f"tests/tcp/congestion/test_{name}.py" for name in ("cubic", "hystart", "dctcp"))
 BUGS = (
     Bug("lost-only-by-blocks", "usnet/tcp/recovery/scoreboard.pyx",  # IsLost counts blocks, and not bytes
-        "if b.n - i >= DUPTHRESH or above > (DUPTHRESH - 1) * mss:", "if b.n - i >= DUPTHRESH:", (SENDING,)),
+        "if b.n - i >= b.dupthresh or above > (b.dupthresh - 1) * mss:", "if b.n - i >= b.dupthresh:", (SENDING,)),
     Bug("reneging-unnoticed", "usnet/tcp/recovery/scoreboard.pyx",
         "    return b.n == 0 or seq_gt(b.r[0].left, una)\n", "    return True\n", (SENDING,)),
     Bug("half-of-cwnd", "usnet/tcp/congestion/newreno.pyx",  # not of what is out (RFC 5681, equation 4)

@@ -59,7 +59,7 @@ CASES = {
         +0 > P. 1:5001(5000) ack 1
         +.1 < . 1:1(0) ack 5001 win 30000
         +0 %{ assert tcpi_snd_cwnd == 10, tcpi_snd_cwnd }%"""),
-    "idle_restart": (0, """+0 write(4, ..., 10000) = 10000
+    "cwnd_validation": (0, """+0 write(4, ..., 10000) = 10000
         +0 > . 1:9001(9000) ack 1
         +0 > P. 9001:10001(1000) ack 1
         +.1 < . 1:1(0) ack 10001 win 30000

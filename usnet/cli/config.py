@@ -77,9 +77,18 @@ def described() -> str:
 @config_options
 @click.option("--show", is_flag=True, help="Print the settings in effect as TOML (the default).")
 @click.option("--describe", is_flag=True, help="Explain every setting (docs/settings.md).")
-def command(config: Path | None, changes: dict[str, Any], show: bool, describe: bool) -> None:
+@click.option("--controllers", is_flag=True, help="List the congestion controllers that there are, those of installed packages included.")
+def command(config: Path | None, changes: dict[str, Any], show: bool, describe: bool, controllers: bool) -> None:
     """Show the settings in effect, with FILE and changes, or explain them."""
+    from usnet.tcp.congestion.registry import origins
+
     settings = effective(config, changes)
+    if controllers:
+        used = settings.tcp.congestion
+        for name, origin in origins().items():
+            click.echo(f"{name:16}{origin}{', in use' if name == used else ''}")
+        if not (show or describe):
+            return
     if describe:
         click.echo(described(), nl=False)
     if show or not describe:

@@ -5,6 +5,8 @@ ScenarioError, which names file and key.
 """
 
 import copy
+import fnmatch
+import itertools
 import re
 import tomllib
 from collections.abc import Mapping
@@ -23,7 +25,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 PROFILES: dict[str, dict[str, int | str | bool]] = {
     "rfc": {"congestion": "newreno", "recovery": 0, "dsack": 0, "slow_start_step": 2},
-    "linux": {"congestion": "cubic", "recovery": 1, "dsack": 1},
+    "linux": {"congestion": "cubic", "recovery": 1, "dsack": 1, "cwnd_validation": 2},
 }
 """Settings of all stacks of a scenario, under those that it names itself: what the RFCs of the standards track say, or what Linux does."""
 
@@ -310,6 +312,13 @@ class CaseTable(Table, kw_only=True):
     expect: dict[str, Any] | None = None
 
 
+class AxisTable(Table, kw_only=True):
+    """One dimension of a matrix: variants by name."""
+
+    axis: Name
+    values: dict[Name, dict[str, Any]]
+
+
 class ScenarioTable(Table, kw_only=True):
     schema: Literal[1]
     name: Name
@@ -329,6 +338,8 @@ class ScenarioTable(Table, kw_only=True):
     heal: HealTable | None = None
     expect: ExpectTable = msgspec.field(default_factory=ExpectTable)
     case: list[CaseTable] = []
+    matrix: list[AxisTable] = []
+    without: list[str] = []
 
 
 TABLES: dict[str, type[msgspec.Struct]] = {
@@ -355,6 +366,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "expect.queues": QueueLimitsTable,
     "expect.agreed.HOST": AgreedTable,
     "case": CaseTable,
+    "matrix": AxisTable,
 }
 """Every table of the format by the path that a file writes: the documentation lists their keys, and a test compares."""
 
@@ -405,10 +417,50 @@ def overlay(base: Any, over: Any) -> Any:
     return copy.deepcopy(over)
 
 
+def woven(base: Any, over: Any) -> Any:
+    """As overlay(), but arrays of as many tables are laid over one another table by table."""
+    if isinstance(base, Mapping) and isinstance(over, Mapping):
+        return {**base, **{key: woven(base[key], value) if key in base else copy.deepcopy(value) for key, value in over.items()}}
+    if isinstance(base, list) and isinstance(over, list) and len(base) == len(over) and all(isinstance(part, Mapping) for part in [*base, *over]):
+        return [woven(one, other) for one, other in zip(base, over, strict=True)]
+    return copy.deepcopy(over)
+
+
+def combinations(base: dict[str, Any], checked: ScenarioTable, where: str) -> list[tuple[str, dict[str, Any]]]:
+    """(name, raw tables) of each combination of a matrix, but those that `without` names."""
+    made: list[tuple[str, dict[str, Any]]] = []
+    used: set[str] = set()
+    for chosen in itertools.product(*(axis.values.items() for axis in checked.matrix)):
+        name = "-".join(value for value, _ in chosen)
+        out = {pattern for pattern in checked.without if fnmatch.fnmatchcase(name, pattern)}
+        used |= out
+        if out:
+            continue
+        tables: dict[str, Any] = {key: value for key, value in base.items() if key not in ("matrix", "without")}
+        for value, over in chosen:
+            strange = sorted(set(over) - set(keys(CaseTable)) | {"name"} & set(over))
+            if strange:
+                raise ScenarioError(f"{where}: matrix: {value}.{strange[0]}: there is no such key")
+            tables = woven(tables, over)
+        made.append((name, tables))
+    unused = sorted(set(checked.without) - used)
+    if unused:
+        raise ScenarioError(f"{where}: without: {unused[0]}: there is nothing of that name")
+    if not made:
+        raise ScenarioError(f"{where}: without: nothing is left")
+    return made
+
+
 def variants(raw: Mapping[str, Any], where: str) -> list[tuple[str, dict[str, Any]]]:
     """(name, raw tables) of each case; without cases one with the name "". ScenarioError for names that occur twice."""
     checked = table(raw, where)
     base = {key: value for key, value in raw.items() if key != "case"}
+    if checked.case and checked.matrix:
+        raise ScenarioError(f"{where}: matrix: a file has cases or a matrix, not both")
+    if checked.matrix:
+        return combinations(base, checked, where)
+    if checked.without:
+        raise ScenarioError(f"{where}: without: belongs to a matrix")
     if not checked.case:
         return [("", base)]
     names = [case.name for case in checked.case]

@@ -147,7 +147,7 @@ def _rest(judged: Run) -> None:
     for name, statistics in judged.statistics["hosts"].items():
         memory = statistics["memory"]
         judged.at_rest[name] = {
-            key: memory[key] for key in ("connections", "chunks", "out_of_order", "scoreboards", "trials", "reassemblies", "listeners")
+            key: memory[key] for key in ("connections", "chunks", "out_of_order", "scoreboards", "validators", "trials", "reassemblies", "listeners")
         }
         judged.at_rest[name]["timers"] = max(0, memory["timers"] - memory["neighbours"])
 

@@ -227,7 +227,7 @@ def toml_value(value: Any, kind: str) -> str:
 def limits_of(about: Any) -> str:
     """What a setting may be, in words."""
     if about["kind"] == "controller":
-        return " or ".join(BUILT_IN)
+        return " or ".join(BUILT_IN) + ", or one that a package brings along (`usnet config --controllers`)"
     if "choices" in about:
         return " or ".join(about["choices"])
     if "least" in about:

@@ -50,6 +50,8 @@ COOKIES = ("off", "full", "always")
 """When SYN cookies are sent, by their numbers (COOKIE_* of usnet.tcp.cookies)."""
 HYSTARTS = ("off", "cubic", "all")
 """Whose slow start is HyStart++, by their numbers (HYSTART_* of usnet.tcp.congestion.hystart)."""
+VALIDATIONS = ("off", "restart", "linux", "pipeack")
+"""What becomes of a congestion window that is not filled, by its numbers (VALIDATION_* of usnet.tcp.congestion.validation)."""
 RECOVERIES = ("sack", "rack")
 """How losses are found where both ends agreed on SACK, by their numbers (RECOVERY_* of usnet.tcp.state)."""
 UNITS = {"time": ["ns"], "size": ["bytes"]}
@@ -159,7 +161,8 @@ class Tcp(Table):
     notsent_lowat: int = size(0, 0, MOST_BUFFER, "bytes not sent from which a stream is not writable (TCP_NOTSENT_LOWAT); 0: no limit")
     lifetime_counters: bool = switch(True, "TCP_INFO counts over times of rest: 32 bytes of an idle connection that has carried data")
     slow_start_step: int = count(0, 0, 255, "segments that one ACK lets the window grow by in slow start (L of RFC 3465); 0: no limit")
-    idle_restart: bool = switch(True, "the congestion window begins anew after an idle time (RFC 5681, 4.1)")
+    cwnd_validation: str = choice("restart", VALIDATIONS, "what becomes of a congestion window that is not filled: nothing; that of a start after an "
+                                  "idle time (RFC 5681, 4.1); Linux's decay; RFC 7661")
     congestion: str = controller("cubic", "congestion controller of connections that do not ask for one (TCP_CONGESTION)")
     hystart: str = choice("cubic", HYSTARTS, "whose slow start ends when round trips grow (RFC 9406): nobody's, cubic's, or newreno's too")
     pacing: bool = switch(False, "what leaves is spread over time; otherwise where the controller (bbr) or SO_MAX_PACING_RATE asks for it")
@@ -172,6 +175,11 @@ class Tcp(Table):
     frto: bool = switch(True, "with rack, or without SACK: a timeout is put on trial before all is sent again (RFC 5682)")
     undo: bool = switch(True, "with rack, or without SACK: what turns out to be no loss leaves the windows as they were (RFC 3708, RFC 4015)")
     moderation: bool = switch(True, "with rack: a recovery ends without a burst larger than that of a start")
+    reordering: int = count(3, 1, 127, "duplicate acknowledgements, or segments reported, that mean a loss (DupThresh; tcp_reordering)")
+    max_reordering: int = count(300, 1, 65535, "segments by which the path is believed to reorder at most (tcp_max_reordering)")
+    rack_static_reo_wnd: bool = switch(False, "with rack: the reordering window does not grow with duplicates reported (tcp_recovery, 2)")
+    rack_no_dupthresh: bool = switch(False, "with rack: it does not end when as many as `reordering` are reported (tcp_recovery, 4)")
+    thin_linear_timeouts: bool = switch(False, "with fewer than four segments out the first six timeouts in a row do not back off, as in Linux")
     rto_initial: int = time(10**9, 1, YEARS, "retransmission timeout before the first measurement (RFC 6298)")
     rto_min: int = time(200 * 10**6, 0, YEARS, "shortest retransmission timeout, and by how much it exceeds a longer round trip at least")
     rto_max: int = time(60 * 10**9, 1, YEARS, "longest retransmission timeout")
@@ -356,6 +364,7 @@ class Settings:
         values = {**dataclasses.asdict(self.tcp), **dataclasses.asdict(self.ip), **driver}
         values["congestion"] = number_of(values["congestion"])
         values["hystart"] = HYSTARTS.index(values["hystart"])
+        values["cwnd_validation"] = VALIDATIONS.index(values["cwnd_validation"])
         values["recovery"] = RECOVERIES.index(values["recovery"])
         values["option_layout"] = LAYOUTS.index(values["option_layout"])
         values["error_rules"] = ERRORS.index(values["error_rules"])

@@ -26,7 +26,6 @@ cdef enum:
     US = 1000                   # ns
     MS = 1000000
     NO_SSTHRESH = 0x7fffffff
-    DUPLICATES = 3              # duplicate ACKs that mean a loss
     NOT_MEASURED = 0xffffffff
 
 
@@ -90,7 +89,7 @@ cdef void windows_of(tcp_state *t, const tcb *k, tcp_info *info) noexcept nogil:
     info.rcv_space = k.rcvbuf
     info.snd_cwnd = k.cc.cwnd // mss
     info.snd_ssthresh = k.cc.ssthresh // mss if k.cc.ssthresh and k.cc.ssthresh < WINDOW_LIMIT else NO_SSTHRESH
-    info.reordering = k.reordering if k.reordering > DUPLICATES else DUPLICATES
+    info.reordering = k.reordering if k.reordering > t.config.reordering else t.config.reordering
     info.reord_seen = k.reord_seen
 
 

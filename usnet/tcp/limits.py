@@ -7,7 +7,7 @@ from usnet.tcp.congestion.registry import number_of
 
 MOST_BUF = 1 << 30  # bytes: the largest window of RFC 7323
 RANGES = {"delack_small": (1, 8), "option_layout": (0, 1), "quick_acks": (0, 63), "window_scale": (0, 14), "syncookies": (0, 2),
-          "error_rules": (0, 2), "hystart": (0, 2), "fixed_window": (0, MOST_BUF)}
+          "error_rules": (0, 2), "hystart": (0, 2), "cwnd_validation": (0, 3), "fixed_window": (0, MOST_BUF)}
 
 
 def numbers(settings: dict[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from usnet.tcp.aside cimport marks_end_at, marks_room, marks_sent
 from usnet.tcp.blocks cimport blocks_due, blocks_fit
 from usnet.tcp.charge cimport charge_burst_end, charge_grow
 from usnet.tcp.chrono cimport chrono_begin, chrono_output
-from usnet.tcp.congestion.ops cimport CC_FAILED, CC_FALLIBLE, CC_PACER, cc_table
+from usnet.tcp.congestion.ops cimport CC_FAILED, CC_FALLIBLE, CC_PACER
+from usnet.tcp.congestion.validation cimport validation_idle, validation_sent
 from usnet.tcp.delack cimport delack_patience
 from usnet.tcp.fastopen cimport fastopen_deferred, fastopen_syn_left
 from usnet.tcp.mtu cimport mtu_probe_begin, mtu_probe_due, mtu_probe_undone
-from usnet.tcp.recovery.flight cimport FLIGHT_RACK
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK, FLIGHT_WATCHED
 from usnet.tcp.recovery.resent cimport board_flight, resent_next
 from usnet.tcp.recovery.tlp cimport tlp_sent
 from usnet.tcp.recovery.scoreboard cimport (
@@ -24,9 +25,8 @@ from usnet.tcp.sent cimport note_acked, note_new, note_sent
 from usnet.tcp.segment cimport segment_most, segment_send, segment_send_syn, segment_seq
 from usnet.tcp.state cimport board_at, tcb_at, tcp_state
 from usnet.tcp.tcb cimport (
-    T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ACK_NOW,
-    TF_DELACK, TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_TRIAL, TF_UNPUSHED,
-    TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
+    T_DELACK, T_REXMT, CHRONO_BUSY, CHRONO_NONE, TCPS_CLOSED, TCPS_ESTABLISHED, TCPS_LISTEN, TCPS_SYN_RECEIVED, TCPS_SYN_SENT, TF_ACK_NOW, TF_DELACK,
+    TF_FIN_QUEUED, TF_FIN_SENT, TF_FORCE, TF_MARKS, TF_PROBE, TF_RECOVERY, TF_REXMT_NOW, TF_TRIAL, TF_UNPUSHED, TFO_PASSIVE, TFO_SYNACK_DUE, tcb,
 )
 from usnet.tcp.teardown cimport tcp_end_reset
 from usnet.tcp.urgent cimport urgent_pointer
@@ -134,7 +134,7 @@ cdef inline bint calm(const tcp_state *t, const tcb *k) noexcept nogil:
     """Whether all that is out is out once, nothing is known to be missing, the stream goes on, and nothing is to be done as another system would."""
     return (k.board == NONE and k.dupacks == 0 and k.snd_nxt == k.snd_max and not k.cc.wants & (CC_PACER | CC_FALLIBLE)
             and not k.flags & (TF_RECOVERY | TF_REXMT_NOW | TF_PROBE | TF_FIN_QUEUED | TF_MARKS | TF_UNPUSHED)
-            and k.snd_nxt - k.snd_una <= k.snd.span and not (t.config.push_bursts or t.config.wide_growth or t.config.charged_buffers))
+            and k.snd_nxt - k.snd_una <= k.snd.span and not (k.timed & FLIGHT_WATCHED or t.config.push_bursts or t.config.charged_buffers))
 
 
 cdef int output_calm(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nogil:
@@ -193,7 +193,7 @@ cdef inline bint has_none(const tcp_state *t, const tcb *k) noexcept nogil:
 cdef inline bint has_fin(const tcp_state *t, const tcb *k) noexcept nogil:
     """Whether all that it has to say is a FIN that was not said before."""
     return (k.snd.span == 0 and k.snd_una == k.snd_max and k.snd_nxt == k.snd_max and (k.flags & (TF_FIN_QUEUED | TF_FIN_SENT)) == TF_FIN_QUEUED
-            and k.state != TCPS_SYN_RECEIVED and k.board == NONE and not k.flags & (TF_PROBE | TF_MARKS) and not t.config.wide_growth)
+            and k.state != TCPS_SYN_RECEIVED and k.board == NONE and not k.flags & (TF_PROBE | TF_MARKS) and not k.timed & FLIGHT_WATCHED)
 
 
 cdef int output_fin(tcp_state *t, uint32_t c, tcb *k, int64_t now) noexcept nogil:
@@ -214,8 +214,8 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     cdef uint32_t window = 0, out, left, n = 0, burst = k.snd_nxt
     cdef bint fin_due, again, record
     cdef int status
-    if k.snd_max == k.snd_una and k.snd.span and k.srtt and now - k.last_send > k.rto and t.config.idle_restart:
-        cc_table(k.cc_ops).on_idle(&k.cc)
+    if k.snd_max == k.snd_una and k.snd.span and k.srtt and now - k.last_send > k.rto and t.config.cwnd_validation:
+        validation_idle(t, k, now)
     if k.search != NONE:
         status = probe_path(t, c, now)
         if status <= 0:
@@ -264,6 +264,8 @@ cdef int output_data(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
             marks_sent(t, k, k.snd_nxt, now)
     if t.config.sndbuf_most and t.config.charged_buffers:
         charge_grow(t, k)
+    if k.timed & FLIGHT_WATCHED:
+        validation_sent(t, k, now)
     if left or k.chrono != CHRONO_BUSY or k.no_room:
         chrono_output(k, left, n, window, now)
     if k.snd_max == k.snd_una:

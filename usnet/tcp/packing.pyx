@@ -249,7 +249,8 @@ cdef void unpack(tcp_state *t, uint32_t c, tcb *k) noexcept nogil:
     k.last_send = r.last_recv - r.sent_before
     k.rcv_pos = <uint32_t>(r.rcv_nxt - r.irs - 1)
     k.recover = r.snd_nxt - (1 if r.state & REST_RECOVER else 0)
-    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = k.accecn = k.search = k.pacer = k.cc_block = k.trial = NONE
+    k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = NONE
+    k.accecn = k.search = k.validator = k.pacer = k.cc_block = k.trial = NONE
     k.cc.step = t.config.slow_start_step
     k.cc.hystart = t.config.hystart
     queue_init(&k.snd)

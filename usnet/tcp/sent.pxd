@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 from usnet.tcp.delack cimport delack_acked, delack_answered
 from usnet.tcp.output cimport tcp_flight
 from usnet.tcp.recovery.episode cimport episode_resent, episode_sent
-from usnet.tcp.recovery.flight cimport FLIGHT_RACK, flight_leaves
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK, FLIGHT_WATCHED, flight_leaves
 from usnet.tcp.recovery.trial cimport trial_resent
 from usnet.tcp.state cimport tcb_at, tcp_state
 from usnet.tcp.tcb cimport T_DELACK, T_REXMT, TF_ACK_NOW, TF_DELACK, TF_PROBE, TF_RECOVERY, TF_RTT_TIMED, TF_TRIAL, tcb
@@ -52,7 +52,7 @@ cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_se
         note_new(t, c, k, seq, n_seq, n, now)
         if k.flags & TF_RECOVERY and k.timed & FLIGHT_RACK:
             episode_sent(t, k, n_seq)
-        if t.config.wide_growth:
+        if k.timed & FLIGHT_WATCHED:
             note_usage(k)
         return
     old = k.snd_max - seq if seq_lt(k.snd_max, seq + n_seq) else n_seq
@@ -70,7 +70,7 @@ cdef inline void note_sent(tcp_state *t, uint32_t c, uint32_t seq, uint32_t n_se
     k.flags &= ~<uint32_t>TF_RTT_TIMED      # Karn: what is out twice measures nothing
     k.snd_max = seq_max(k.snd_max, seq + n_seq)
     k.last_send = now
-    if t.config.wide_growth:
+    if k.timed & FLIGHT_WATCHED:
         note_usage(k)
     if not k.deadline[T_REXMT]:
         tcb_arm(t, k, T_REXMT, tcp_patience(t, k, now))

@@ -105,7 +105,7 @@ cdef struct tcp_config:
     uint32_t notsent_lowat      # bytes not sent from which a stream is not writable (TCP_NOTSENT_LOWAT); 0: no limit
     uint8_t rto_spread          # 1: the RTO is Linux's (tcp/rtt): it exceeds SRTT by rto_min at least; else only where SRTT is as long
     uint8_t slow_start_step     # segments that one ACK lets cwnd grow by in slow start at most (L of RFC 3465); 0: no limit; default 2
-    uint8_t idle_restart        # 1: after an RTO without sending cwnd is that of a start (RFC 5681, 4.1); default
+    uint8_t cwnd_validation     # VALIDATION_* (congestion/validation): what becomes of a cwnd that is not filled; default VALIDATION_RESTART
     uint8_t congestion          # CC_* (congestion/ops): controller of a connection that asks for none; default CC_CUBIC
     uint8_t hystart             # HYSTART_* (congestion/hystart): whose slow start is that of RFC 9406; default HYSTART_CUBIC
     uint8_t pacing              # 1: all connections are paced; 0: those whose controller asks for it, or with SO_MAX_PACING_RATE; default
@@ -118,6 +118,11 @@ cdef struct tcp_config:
     uint8_t frto                # with RECOVERY_RACK, or without SACK, 1: timeouts are put on trial (RFC 5682); default
     uint8_t undo                # with RECOVERY_RACK, or without SACK, 1: what turns out to be no loss changes no window (RFC 3708, 4015); default
     uint8_t moderation          # with RECOVERY_RACK, 1: a recovery ends without a burst above that of a start; default
+    uint8_t reordering          # duplicate ACKs, or segments reported, that mean a loss before more reordering was seen: DupThresh; default 3
+    uint16_t max_reordering     # segments: more is not believed; default 300
+    uint8_t rack_static_reo_wnd     # 1: DSACKs do not make RACK's reordering window longer (RFC 8985, 6.2, step 4)
+    uint8_t rack_no_dupthresh   # 1: that many reports do not end it
+    uint8_t thin_linear_timeouts    # 1: with fewer than four segments out the first six timeouts in a row come at the same distance, as in Linux
     uint8_t keepalive           # 1: every connection has SO_KEEPALIVE; default 0
     uint8_t error_rules         # ERRORS_* (tcp/icmp): which ICMP errors end an attempt to connect, and what applications hear of them and of resets
     uint8_t icmp_ends           # 1: ICMP errors may end attempts to connect at all
@@ -189,6 +194,7 @@ cdef struct tcp_state:
     arena flights               # of flight (recovery/flight)
     arena trials                # of trial (recovery/trial)
     arena pacers                # of pacer (tcp/pacing)
+    arena validators            # of validator (congestion/validation)
     arena cc_blocks             # of CC_BLOCK bytes each (congestion/rates)
     arena signers               # of signer (tcp/signature)
     arena accecns               # of accecn

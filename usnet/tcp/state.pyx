@@ -260,7 +260,7 @@ cdef bint may_rest(tcp_state *t, const tcb *k) noexcept nogil:
         return False                        # data is missing before it
     if (k.timed & FLIGHT_RATES and k.flight != NONE) or (k.pacer != NONE and pacer_at(t, k).deadline):
         return False
-    if k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE or k.fast != NONE:
+    if k.validator != NONE or k.parent != NONE or k.next != NONE or k.prev != NONE or k.listener != NONE or k.fast != NONE:
         return False
     if k.ecn & ECN_CWR and k.cwr_high != k.snd_una:
         return False
@@ -326,7 +326,7 @@ def rested(dict fields not None):
         record_at(&t, c).history = NONE
         k = tcb_begin(&t, c)
         given.owner = given.timer = given.ooo = given.board = given.flight = given.parent = given.next = given.prev = NONE
-        given.listener = given.fast = given.accecn = given.search = given.pacer = given.cc_block = given.trial = NONE
+        given.listener = given.fast = given.accecn = given.search = given.validator = given.pacer = given.cc_block = given.trial = NONE
         queue_init(&given.snd)
         queue_init(&given.rcv)
         given.state = TCPS_ESTABLISHED

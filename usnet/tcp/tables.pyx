@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from usnet.ip.state cimport EPHEMERAL_COUNT, EPHEMERAL_FIRST, NETIF_LOOPBACK, ip_state, port_tag
-from usnet.memory.arena cimport NONE, arena_free, arena_give, arena_init, arena_reset, arena_take
+from usnet.memory.arena cimport NONE, arena, arena_free, arena_give, arena_init, arena_reset, arena_take
 from usnet.memory.chunks cimport chain_truncate, chunk_pool
 from usnet.memory.hash cimport (
     hash_first, hash_free, hash_init, hash_insert, hash_next, hash_remove, hash_reset, hash_three, siphash, siphash_twelve,
@@ -25,6 +25,7 @@ from usnet.tcp.paths cimport paths_defaults, paths_drop, paths_free, paths_init,
 from usnet.tcp.recovery.arenas cimport recovery_drop, recovery_free, recovery_init, recovery_reset
 from usnet.tcp.record cimport REST_STATE, record
 from usnet.tcp.aside cimport aside_drop, aside_need, asides_free, asides_init, asides_reset
+from usnet.tcp.congestion.validation cimport validation_give, validator
 from usnet.tcp.pacing cimport pacer, pacing_give
 from usnet.tcp.signature cimport MAX_SIGNERS, signature_free, signer
 from usnet.tcp.state cimport (
@@ -52,7 +53,7 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.synack_retries = 5
     g.data_retries = 15
     g.orphan_retries = 7
-    g.delack_small = g.drop_synfin = g.idle_restart = 1
+    g.delack_small = g.drop_synfin = g.cwnd_validation = 1
     g.slow_start_step = 0
     g.lifetime_counters = 1
     paths_defaults(g)
@@ -65,6 +66,8 @@ cdef void set_defaults(tcp_config *g) noexcept nogil:
     g.timestamps = g.window_scaling = g.sack = g.short_way = 1
     g.recovery = RECOVERY_RACK
     g.dsack = 1
+    g.reordering = 3
+    g.max_reordering = 300
     g.probes = g.frto = g.undo = g.moderation = 1
     g.congestion = CC_CUBIC
     g.hystart = HYSTART_CUBIC
@@ -109,11 +112,10 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
     set_defaults(&t.config)
     draw_keys(t)
     if (rest_init(t, max_connections) or asides_init(t, max_connections) or arena_init(&t.listeners, sizeof(listener), 4096, 8)
-            or arena_init(&t.ooos, sizeof(ranges), max_connections, 8)
-            or arena_init(&t.signers, sizeof(signer), MAX_SIGNERS, 8)
+            or arena_init(&t.ooos, sizeof(ranges), max_connections, 8) or arena_init(&t.signers, sizeof(signer), MAX_SIGNERS, 8)
             or recovery_init(t, max_connections)
+            or arena_init(&t.validators, sizeof(validator), max_connections, 8) or hash_init(&t.conns, max_connections)
             or arena_init(&t.pacers, sizeof(pacer), max_connections, 8) or arena_init(&t.cc_blocks, CC_BLOCK, max_connections, 8)
-            or hash_init(&t.conns, max_connections)
             or hash_init(&t.ports, 65536) or hash_init(&t.ends, max_connections) or idset_init(&t.output, max_connections)
             or fast_init(&t.fast, max_connections) or paths_init(t, max_connections)):
         tcp_free(t)
@@ -123,15 +125,20 @@ cdef int tcp_init(tcp_state *t, ip_state *ip, chunk_pool *chunks, piece_pool *pi
     return 0
 
 
+cdef void each_pool(tcp_state *t, void (*act)(arena *) noexcept nogil) noexcept nogil:
+    act(&t.listeners)
+    act(&t.ooos)
+    act(&t.pacers)
+    act(&t.validators)
+    act(&t.cc_blocks)
+    act(&t.signers)
+
+
 cdef void tcp_free(tcp_state *t) noexcept nogil:
     rest_free(t)
     asides_free(t)
-    arena_free(&t.listeners)
-    arena_free(&t.ooos)
     recovery_free(t)
-    arena_free(&t.pacers)
-    arena_free(&t.cc_blocks)
-    arena_free(&t.signers)
+    each_pool(t, arena_free)
     hash_free(&t.conns)
     hash_free(&t.ports)
     hash_free(&t.ends)
@@ -143,12 +150,8 @@ cdef void tcp_free(tcp_state *t) noexcept nogil:
 cdef void tcp_reset(tcp_state *t) noexcept nogil:
     asides_reset(t)
     rest_reset(t)
-    arena_reset(&t.listeners)
-    arena_reset(&t.ooos)
     recovery_reset(t)
-    arena_reset(&t.pacers)
-    arena_reset(&t.cc_blocks)
-    arena_reset(&t.signers)
+    each_pool(t, arena_reset)
     hash_reset(&t.conns)
     hash_reset(&t.ports)
     hash_reset(&t.ends)
@@ -181,7 +184,7 @@ cdef uint32_t tcb_new(tcp_state *t) noexcept nogil:
 
 cdef void tcb_defaults(const tcp_state *t, tcb *k) noexcept nogil:
     k.timer = k.owner = k.ooo = k.board = k.flight = k.parent = k.next = k.prev = k.listener = k.fast = NONE
-    k.accecn = k.search = k.pacer = k.cc_block = k.trial = NONE
+    k.accecn = k.search = k.validator = k.pacer = k.cc_block = k.trial = NONE
     queue_init(&k.snd)
     queue_init(&k.rcv)
     k.netif = NETIF_LOOPBACK
@@ -218,6 +221,7 @@ cdef void tcb_drop(tcp_state *t, uint32_t c) noexcept nogil:
     tcb_leave(t, c)
     cc_over(t, k)
     pacing_give(t, k)
+    validation_give(t, k)
     tcb_clear_queues(t, k, False)
     aside_drop(t, k)
     if k.timer != NONE:

@@ -140,7 +140,7 @@ cdef struct tcb:
     uint32_t rcvbuf             # bytes of rcv at most; the window never promises more
     uint32_t max_window         # largest snd_wnd ever seen (silly-window avoidance, RFC 9293, 3.8.6.2.1)
     uint32_t recover            # RecoveryPoint: snd_max when a recovery, or a timeout, began (RFC 6582; RFC 6675)
-    uint32_t most_out           # bytes that were out at once in the window that ends at usage_seq; 0: none yet (tcp_config.wide_growth)
+    uint32_t most_out           # bytes that were out at once in the window that ends at usage_seq; 0: none yet (FLIGHT_WATCHED)
     uint32_t last_seq           # where the last segment began that was sent for the first time
     uint32_t dsack_left         # what arrived twice and is to be reported by the next segment (RFC 2883): [dsack_left, dsack_right)
     uint32_t dsack_right        # the same as dsack_left: nothing
@@ -193,6 +193,7 @@ cdef struct tcb:
     uint16_t rport
     # What few segments touch
     uint32_t usage_seq
+    uint32_t validator          # struct validator (congestion/validation); NONE
     uint32_t snd_sml            # end of the last segment sent that was not full (tcp_config.minshall)
     uint16_t last_seg           # bytes of the last segment, if it was shorter than rcv_mss and may be the peer's full one (tcp/delack); else 0
     uint32_t pacer              # struct pacer (tcp/pacing) of one that is paced; NONE

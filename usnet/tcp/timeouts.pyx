@@ -51,6 +51,10 @@ from usnet.tcp.tcb cimport (
 from usnet.tcp.teardown cimport tcp_end, tcp_end_reset
 from usnet.tcp.timers cimport tcp_arm, tcp_disarm, tcp_patience, tcp_rearm, tcp_rto
 
+cdef enum:
+    THIN_SEGMENTS = 3           # that may be out
+    THIN_RETRIES = 6
+
 
 cdef bint gave_up(tcp_state *t, uint32_t c, uint8_t limit, int64_t now) noexcept nogil:
     """R2 of RFC 9293, 3.8.3: too many in a row unanswered, or the user timeout (RFC 5482). Ends the connection."""
@@ -70,6 +74,12 @@ cdef void bump(tcb *k) noexcept nogil:
         k.backoff += 1
     if k.unanswered < 255:
         k.unanswered += 1
+
+
+cdef inline bint stays_linear(const tcp_state *t, const tcb *k) noexcept nogil:
+    """Linux's TCP_THIN_LINEAR_TIMEOUTS: so little is out that no duplicate ACKs can tell of a loss."""
+    return (t.config.thin_linear_timeouts and k.state == TCPS_ESTABLISHED and k.snd_max - k.snd_una <= THIN_SEGMENTS * <uint32_t>k.mss
+            and k.unanswered < THIN_RETRIES)
 
 
 cdef void syn_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
@@ -116,7 +126,11 @@ cdef void retransmission_timeout(tcp_state *t, uint32_t c, int64_t now) noexcept
     else:
         recovery_timeout(t, c, again, now)
         sack_timeout(t, c, again)
-    bump(k)
+    if stays_linear(t, k):
+        k.backoff = 0
+        k.unanswered += 1
+    else:
+        bump(k)
     tcp_resend_first(t, c, now)             # exactly one segment; the rest goes as ACKs come back
     if not k.deadline[T_REXMT]:             # the ring was full: nothing left, but the clock goes on
         tcp_arm(t, c, T_REXMT, tcp_patience(t, k, now))

@@ -8,7 +8,7 @@ from libc.stdlib cimport free, malloc
 
 from usnet.backends.keyed cimport keyed_below
 from usnet.backends.sim.queue cimport (
-    REASON_EARLY, REASON_FULL, disc_draw, disc_full, disc_hold, disc_let, disc_mark, list_append, list_pop, parcel,
+    REASON_EARLY, disc_draw, disc_first, disc_mark, disc_take, parcel,
 )
 
 cdef enum:
@@ -96,28 +96,17 @@ cdef int pie_enqueue(disc *q, parcel *p, int64_t now) noexcept nogil:
     catch_up(q, k, now)
     if goes(q, k, p) and not (k.chance <= k.mark_below and disc_mark(q, p, REASON_EARLY)):
         return REASON_EARLY
-    if disc_full(q, p):
-        return REASON_FULL
-    disc_hold(q, p)
-    list_append(&q.waiting, p)
-    return 0
+    return disc_take(q, p)
 
 
 cdef parcel *pie_dequeue(disc *q, int64_t now) noexcept nogil:
     cdef pie *k = <pie *>q.own
     cdef parcel *p
     catch_up(q, k, now)
-    p = pie_shed(q)
+    p = disc_first(q)
     k.delay = now - p.at if p != NULL else 0
     if k.delay > MOST_DELAY:
         k.delay = MOST_DELAY
-    return p
-
-
-cdef parcel *pie_shed(disc *q) noexcept nogil:
-    cdef parcel *p = list_pop(&q.waiting)
-    if p != NULL:
-        disc_let(q, p)
     return p
 
 
@@ -138,7 +127,7 @@ cdef int pie_init(disc *q, const pie *model) noexcept nogil:
     q.free_own = free
     q.enqueue = pie_enqueue
     q.dequeue = pie_dequeue
-    q.shed = pie_shed
+    q.shed = disc_first
     q.reset = pie_reset
     pie_reset(q)
     return 0

@@ -93,6 +93,8 @@ cdef struct disc:
 cdef void disc_init_fifo(disc *q) noexcept nogil
 # Marks a frame of an ECN-capable packet as having met congestion, the IPv4 checksum brought up to date: whether it is marked now.
 cdef bint mark_ce(uint8_t *p, uint32_t length) noexcept nogil
+# disc.shed of those that have one queue: its first frame, no longer in it; NULL.
+cdef parcel *disc_first(disc *q) noexcept nogil
 # A frame was taken, or left to be transmitted: counts.
 cdef void disc_note_stay(disc *q, int64_t stay) noexcept nogil
 # Of those that were sent: no less than `part` of 1000 stayed so long or shorter, ns; rounded up to the end of its bucket.
@@ -144,6 +146,15 @@ cdef inline bint disc_mark(disc *q, parcel *p, int reason) noexcept nogil:
     p.f.altered |= ALTERED_BY_RULE
     q.n.marks[reason] += 1
     return True
+
+
+cdef inline int disc_take(disc *q, parcel *p) noexcept nogil:
+    """The end of disc.enqueue of those that have one queue: it waits at its end, or there is no room."""
+    if disc_full(q, p):
+        return REASON_FULL
+    disc_hold(q, p)
+    list_append(&q.waiting, p)
+    return 0
 
 
 cdef inline uint64_t disc_draw(const disc *q, const parcel *p) noexcept nogil:

@@ -66,18 +66,14 @@ cdef int64_t disc_stay(const disc *q, uint32_t part) noexcept nogil:
 # First in, first out
 
 cdef int fifo_enqueue(disc *q, parcel *p, int64_t now) noexcept nogil:
-    if disc_full(q, p):
-        return REASON_FULL
-    disc_hold(q, p)
-    list_append(&q.waiting, p)
-    return 0
+    return disc_take(q, p)
 
 
 cdef parcel *fifo_dequeue(disc *q, int64_t now) noexcept nogil:
-    return fifo_shed(q)
+    return disc_first(q)
 
 
-cdef parcel *fifo_shed(disc *q) noexcept nogil:
+cdef parcel *disc_first(disc *q) noexcept nogil:
     cdef parcel *p = list_pop(&q.waiting)
     if p != NULL:
         disc_let(q, p)
@@ -91,5 +87,5 @@ cdef void fifo_reset(disc *q) noexcept nogil:
 cdef void disc_init_fifo(disc *q) noexcept nogil:
     q.enqueue = fifo_enqueue
     q.dequeue = fifo_dequeue
-    q.shed = fifo_shed
+    q.shed = disc_first
     q.reset = fifo_reset

@@ -4,7 +4,7 @@ from libc.stdlib cimport free, malloc
 
 from usnet.backends.keyed cimport keyed_below
 from usnet.backends.sim.queue cimport (
-    REASON_EARLY, REASON_FORCED, REASON_FULL, disc_draw, disc_full, disc_hold, disc_let, disc_mark, list_append, list_pop, parcel,
+    REASON_EARLY, REASON_FORCED, disc_draw, disc_first, disc_mark, disc_take, parcel,
 )
 
 cdef enum:
@@ -86,25 +86,14 @@ cdef int red_enqueue(disc *q, parcel *p, int64_t now) noexcept nogil:
     reason = judge(q, r, p)
     if reason == REASON_FORCED or (reason == REASON_EARLY and not disc_mark(q, p, REASON_EARLY)):
         return reason
-    if disc_full(q, p):
-        return REASON_FULL
-    disc_hold(q, p)
-    list_append(&q.waiting, p)
-    return 0
+    return disc_take(q, p)
 
 
 cdef parcel *red_dequeue(disc *q, int64_t now) noexcept nogil:
     cdef red *r = <red *>q.own
-    cdef parcel *p = red_shed(q)
+    cdef parcel *p = disc_first(q)
     if p == NULL and r.idle_since < 0:
         r.idle_since = now
-    return p
-
-
-cdef parcel *red_shed(disc *q) noexcept nogil:
-    cdef parcel *p = list_pop(&q.waiting)
-    if p != NULL:
-        disc_let(q, p)
     return p
 
 
@@ -124,7 +113,7 @@ cdef int red_init(disc *q, const red *model) noexcept nogil:
     q.free_own = free
     q.enqueue = red_enqueue
     q.dequeue = red_dequeue
-    q.shed = red_shed
+    q.shed = disc_first
     q.reset = red_reset
     red_reset(q)
     return 0

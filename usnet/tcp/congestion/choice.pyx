@@ -3,9 +3,10 @@ from libc.stdint cimport uint8_t, uint32_t
 
 from usnet.memory.arena cimport NONE, arena_give
 from usnet.tcp.congestion.hystart cimport HYSTART_ALL, HYSTART_CUBIC
-from usnet.tcp.congestion.ops cimport CC_FAILED, CC_FALLIBLE, CC_HYSTART, CC_NONE, CC_PACER, CC_RATE, cc_forget, cc_ops, cc_table
+from usnet.tcp.congestion.ops cimport CC_FAILED, CC_FALLIBLE, CC_HYSTART, CC_NONE, CC_PACER, CC_RATE, CC_WINDOW, cc_forget, cc_ops, cc_table
+from usnet.tcp.congestion.validation cimport VALIDATION_RESTART, validation_give
 from usnet.tcp.pacing cimport pacer_at, pacing_limit, pacing_settle
-from usnet.tcp.recovery.flight cimport FLIGHT_RATES, FLIGHT_RTT
+from usnet.tcp.recovery.flight cimport FLIGHT_RATES, FLIGHT_RTT, FLIGHT_WATCHED
 from usnet.tcp.state cimport tcb_at
 from usnet.tcp.tcb cimport TCPS_ESTABLISHED, TFO_PASSIVE
 
@@ -21,13 +22,17 @@ cdef void settle(tcp_state *t, tcb *k) noexcept nogil:
     k.cc.wants = <uint8_t>cc_table(k.cc_ops).wants | (k.cc.wants & (CC_FAILED | CC_PACER)) | (CC_FALLIBLE if k.cc.number else 0)
     if k.cc_ops == CC_NONE and t.config.fixed_window:
         k.cc.cwnd = t.config.fixed_window
-    k.timed &= ~<uint8_t>(FLIGHT_RATES | FLIGHT_RTT)
+    k.timed &= ~<uint8_t>(FLIGHT_RATES | FLIGHT_RTT | FLIGHT_WATCHED)
     if k.cc.wants & CC_RATE or t.config.delivery_rate:
         k.timed |= FLIGHT_RATES
         if k.snd_max == k.snd_una:
             k.burst_at = 0                  # what leaves next is a burst of its own, also where no time has passed
     if k.cc.hystart >= (HYSTART_CUBIC if k.cc.wants & CC_HYSTART else HYSTART_ALL):
         k.timed |= FLIGHT_RTT
+    if t.config.wide_growth or (t.config.cwnd_validation > VALIDATION_RESTART and not k.cc.wants & CC_WINDOW):
+        k.timed |= FLIGHT_WATCHED
+    else:
+        validation_give(t, k)
     pacing_settle(t, k)
 
 

@@ -19,6 +19,15 @@ def available() -> tuple[str, ...]:
     return tuple(dict.fromkeys([*names(), *sorted(point.name for point in entry_points(group=GROUP))]))
 
 
+def origins() -> dict[str, str]:
+    """Where each of them comes from: "built in", "of this program", or the package and module that brings it along."""
+    found = {name: "built in" if name in BUILT_IN else "of this program" for name in names()}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        package = getattr(getattr(point, "dist", None), "name", None)
+        found.setdefault(point.name, f"of {point.value}" + (f" ({package})" if package else ""))
+    return found
+
+
 def number_of(name: str) -> int:
     """The number by which connections know it (CC_*). ValueError when nobody does."""
     name = ALIASES.get(name, name)

@@ -6,6 +6,7 @@ from usnet.tcp.congestion.abe cimport cc_marked
 from usnet.tcp.congestion.newreno cimport initial_window
 from usnet.tcp.congestion.ops cimport cc_table
 from usnet.tcp.congestion.prr cimport prr_ack, prr_begin, prr_end, prr_loss_window
+from usnet.tcp.congestion.validation cimport validation_flight, validation_over
 from usnet.tcp.ecn cimport ecn_reduced
 from usnet.tcp.mtu cimport mtu_probe_lost
 from usnet.tcp.output cimport tcp_flight, tcp_want_output
@@ -16,7 +17,7 @@ from usnet.tcp.recovery.rack cimport rack_detect_loss, rack_recovered, rack_reor
 from usnet.tcp.recovery.resent cimport board_flight, board_lost_out, board_resent_out, resent_add
 from usnet.tcp.recovery.sack cimport sack_board
 from usnet.tcp.recovery.scoreboard cimport (
-    CA_CWR, CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY, DUPTHRESH, PROBE_AGAIN, board_clear,
+    CA_CWR, CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY, PROBE_AGAIN, board_clear,
 )
 from usnet.tcp.recovery.tlp cimport rexmt_restart, rexmt_resume, tlp_acked
 from usnet.tcp.recovery.undo cimport undo_begin, undo_by_dsack, undo_delayed, undo_may, undo_now, undo_resent
@@ -58,8 +59,8 @@ cdef uint32_t pipe_of(const tcb *k, const scoreboard *b) noexcept nogil:
     return board_flight(b, k.snd_una, k.snd_max)
 
 
-cdef inline uint32_t reduced_from(const tcp_state *t, const tcb *k) noexcept nogil:
-    return k.cc.cwnd if t.config.wide_growth else recovery_flight(k)
+cdef inline uint32_t reduced_from(tcp_state *t, tcb *k) noexcept nogil:
+    return validation_flight(t, k, k.cc.cwnd if t.config.wide_growth else recovery_flight(k))
 
 
 cdef void come_down(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered) noexcept nogil:
@@ -83,6 +84,7 @@ cdef void begin_reduction(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivere
 
 cdef void end_reduction(tcp_state *t, tcb *k, scoreboard *b) noexcept nogil:
     prr_end(&k.cc, pipe_of(k, b), initial_window(k.cc.mss) if t.config.moderation else 0)
+    validation_over(t, k, True)
 
 
 cdef void enter_recovery(tcp_state *t, tcb *k, scoreboard *b, uint32_t delivered, int64_t now) noexcept nogil:
@@ -287,7 +289,7 @@ cdef void move_cwnd(tcp_state *t, tcb *k, scoreboard *b, const arrivals *v, uint
     """Down by PRR, or up as far as what is delivered allows; where reordering is the rule, also by what is only reported."""
     if b.ca_state == CA_CWR or b.ca_state == CA_RECOVERY:
         prr_ack(&b.reduction, &k.cc, v.delivered, pipe_of(k, b), v.acked and v.lost == 0)
-    elif v.acked or (k.reordering > DUPTHRESH and v.delivered):
+    elif v.acked or (k.reordering > t.config.reordering and v.delivered):
         recovery_grow(t, k, v.delivered, flight, v.now)
 
 
@@ -305,7 +307,7 @@ cdef void episode_ack(tcp_state *t, uint32_t c, const tcp_repr *r, uint32_t acke
     v.ts_ecr = r.ts_ecr if k.flags & TF_TIMESTAMPS and r.options & TCPO_TIMESTAMP else 0
     arrivals_take(t, k, r, &v)
     v.duplicate = alone and not acked and not v.dsack
-    rack_update_reo_wnd(k, v.dsack and not v.dsack_probe and k.reord_seen)
+    rack_update_reo_wnd(t, k, v.dsack and not v.dsack_probe and k.reord_seen)
     if k.board == NONE:
         if acked:
             recovery_calm(t, c, k, acked, flight, now)
@@ -357,16 +359,17 @@ cdef void episode_timeout(tcp_state *t, uint32_t c, bint again, int64_t now) noe
     cdef tcb *k = tcb_at(t, c)
     cdef scoreboard *b = sack_board(t, k)
     cdef bint fresh, reduce
-    cdef uint32_t flight = k.cc.cwnd if t.config.wide_growth else recovery_flight(k), sacked
+    cdef uint32_t flight = reduced_from(t, k), sacked
     if b == NULL:
         return
     sacked = rack_sacked(k, b)
     mark_lost(t, k, b, now)
     fresh = b.ca_state < CA_RECOVERY
     reduce = b.ca_state <= CA_DISORDER or seq_le(k.recover, k.snd_una) or (b.ca_state == CA_LOSS and not again)
-    if b.ca_state <= CA_DISORDER and sacked >= DUPTHRESH:
+    if b.ca_state <= CA_DISORDER and sacked >= t.config.reordering:
         k.reordering = 0                    # so much was reported, and it was no reordering: it is taken for less again
     cc_table(k.cc_ops).on_rto(&k.cc, flight, not reduce)
+    validation_over(t, k, False)
     if reduce:
         undo_begin(t, k, b, True)
     prr_loss_window(&k.cc, pipe_of(k, b))

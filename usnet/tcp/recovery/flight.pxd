@@ -16,7 +16,7 @@ from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport tcb
 
 cdef enum:
-    FLIGHT_MAX = 64             # bursts but for the newest; even
+    FLIGHT_MAX = 64             # bursts but for the newest; a power of two
 
 # What is known of a burst when it leaves.
 cdef struct burst:
@@ -32,6 +32,7 @@ cdef struct burst:
     uint32_t in_flight          # bytes, with this burst
 
 cdef struct flight:
+    uint32_t head               # of r: the oldest record
     uint32_t n                  # records
     burst newest                # of the newest burst, where rates are sampled
     # Of the connection, where rates are sampled
@@ -43,7 +44,7 @@ cdef struct flight:
     uint8_t rate_app_limited
     int64_t rate_interval       # ... in ns; 0: there is none
     uint64_t app_limited        # `delivered` at which what was limited by the program will have been delivered; 0: it is not
-    burst r[64]                 # oldest first: `end` ascends, sent_at does not fall
+    burst r[64]                 # [FLIGHT_MAX] a ring, from `head` on, oldest first: `end` ascends, sent_at does not fall
 
 # Before a burst leaves at another time than the newest: that one gets its record.
 cdef void flight_close(tcp_state *t, tcb *k) noexcept nogil
@@ -63,6 +64,7 @@ cdef enum:
     FLIGHT_RACK = 1             # recovery/rack
     FLIGHT_RATES = 2            # the controller: cc_ops.on_rate
     FLIGHT_HELD = 4             # it has a struct flight
+    FLIGHT_WATCHED = 16         # congestion/validation, or tcp_config.wide_growth: how much of cwnd is used; needs no times
     FLIGHT_RTT = 8              # the controller: the round trip of each ACK, in slow start
 
 
@@ -75,7 +77,7 @@ cdef inline void flight_leaves(tcp_state *t, tcb *k, uint32_t seq, int64_t now) 
     """A segment from seq on leaves for the first time, and is not counted in snd_max yet."""
     k.last_seq = seq
     if now != k.burst_at:
-        if k.timed & FLIGHT_HELD or (k.timed and k.snd_max != k.snd_una):
+        if k.timed & FLIGHT_HELD or (k.timed & ~<uint8_t>FLIGHT_WATCHED and k.snd_max != k.snd_una):
             flight_close(t, k)
         k.burst_at = now
         if k.timed & FLIGHT_RATES:

@@ -2,9 +2,10 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from usnet.tcp.congestion.ops cimport WINDOW_LIMIT, cc_ack, cc_table
+from usnet.tcp.congestion.validation cimport validation_acked
 from usnet.tcp.ecn cimport ECN_CWR, ecn_slowing
 from usnet.tcp.output cimport tcp_flight
-from usnet.tcp.recovery.flight cimport FLIGHT_RACK, FLIGHT_RTT, flight_sent_since
+from usnet.tcp.recovery.flight cimport FLIGHT_RACK, FLIGHT_RTT, FLIGHT_WATCHED, flight_sent_since
 from usnet.tcp.recovery.tlp cimport rexmt_restart
 from usnet.tcp.state cimport tcp_state
 from usnet.tcp.tcb cimport T_REXMT, TF_PARTIAL, TF_RECOVERY, TF_SACK, tcb
@@ -50,8 +51,8 @@ cdef inline void recovery_grow(tcp_state *t, tcb *k, uint32_t acked, uint32_t fl
     if k.ecn & ECN_CWR and ecn_slowing(k):
         return
     limited = used < (k.cc.cwnd // 2 if k.cc.cwnd < k.cc.ssthresh else k.cc.cwnd - k.mss)
-    if k.most_out and k.cc.cwnd < k.cc.ssthresh:
-        limited = k.cc.cwnd >= 2 * k.most_out
+    if k.timed & FLIGHT_WATCHED:
+        limited = validation_acked(t, k, limited, acked, now)
     if limited:
         if k.cc.epoch and not k.cc.limited_since:
             k.cc.limited_since = now

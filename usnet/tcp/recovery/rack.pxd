@@ -11,7 +11,7 @@ cdef void rack_update(tcb *k, scoreboard *b, uint32_t right, int64_t sent_at, bi
 # RACK_detect_loss (step 5): marks what is lost, and says how much that is. timeout: ns until more may be, or 0.
 cdef uint32_t rack_detect_loss(tcp_state *t, tcb *k, scoreboard *b, int64_t now, int64_t *timeout) noexcept nogil
 # RACK_update_reo_wnd (step 4) for an ACK; dsack: with a DSACK that reordering may have caused.
-cdef void rack_update_reo_wnd(tcb *k, bint dsack) noexcept nogil
+cdef void rack_update_reo_wnd(const tcp_state *t, tcb *k, bint dsack) noexcept nogil
 # A recovery is over, and no undo showed it to be spurious.
 cdef void rack_recovered(tcb *k) noexcept nogil
 # Something from `seq` on arrived behind what was sent after it (step 3), of which the last ends at `top`.

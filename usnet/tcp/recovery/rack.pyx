@@ -3,13 +3,12 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from usnet.tcp.recovery.flight cimport flight_sent_at, flight_until
 from usnet.tcp.recovery.resent cimport PIECE_OUT, board_segments, piece, walk, walk_from, walk_next
-from usnet.tcp.recovery.scoreboard cimport CA_RECOVERY, DUPTHRESH, resent_range
+from usnet.tcp.recovery.scoreboard cimport CA_RECOVERY, resent_range
 from usnet.tcp.rtt cimport tcp_ts_now
 from usnet.wire.seq cimport seq_ge, seq_gt, seq_lt, seq_max, seq_min
 
 cdef enum:
     REO_PERSIST = 16            # recoveries without DSACKs behind which the window is short again
-    REORDER_MOST = 300          # segments: Linux's tcp_max_reordering
 
 
 cdef inline bint sent_after(int64_t one_at, uint32_t one_end, int64_t two_at, uint32_t two_end) noexcept nogil:
@@ -44,7 +43,7 @@ cdef inline bint delivered_before(const scoreboard *b, const resent_range *e) no
 cdef int64_t reo_wnd(tcp_state *t, const tcb *k, const scoreboard *b) noexcept nogil:
     """RACK.reo_wnd: none before reordering was ever seen, once a recovery runs or as much as makes one is reported."""
     cdef int64_t wnd
-    if k.reord_seen == 0 and (b.ca_state >= CA_RECOVERY or rack_sacked(k, b) >= DUPTHRESH):
+    if k.reord_seen == 0 and (b.ca_state >= CA_RECOVERY or (rack_sacked(k, b) >= t.config.reordering and not t.config.rack_no_dupthresh)):
         return 0
     if k.min_rtt <= 1:                      # a round trip that took no time on this clock: it is too coarse for a quarter of one
         return k.srtt if k.srtt > t.config.granularity else t.config.granularity
@@ -94,8 +93,10 @@ cdef uint32_t rack_detect_loss(tcp_state *t, tcb *k, scoreboard *b, int64_t now,
     return lost
 
 
-cdef void rack_update_reo_wnd(tcb *k, bint dsack) noexcept nogil:
+cdef void rack_update_reo_wnd(const tcp_state *t, tcb *k, bint dsack) noexcept nogil:
     """Once a round."""
+    if t.config.rack_static_reo_wnd:
+        return
     if k.dsack_waits and seq_ge(k.snd_una, k.dsack_round):
         k.dsack_waits = 0
     if dsack and not k.dsack_waits:
@@ -117,7 +118,7 @@ cdef void rack_reordered(tcp_state *t, tcb *k, uint32_t seq, uint32_t top) noexc
     cdef uint32_t distance = (top - seq + k.mss - 1) // k.mss
     if not seq_lt(seq, top):
         return
-    if distance > k.reordering and distance > DUPTHRESH:
-        k.reordering = <uint16_t>distance if distance < REORDER_MOST else REORDER_MOST
+    if distance > k.reordering and distance > t.config.reordering:
+        k.reordering = <uint16_t>distance if distance < t.config.max_reordering else t.config.max_reordering
     k.reord_seen += 1
     t.counters.sack_reorders += 1

@@ -171,6 +171,7 @@ cdef class Board:
 
     def __init__(self, uint32_t una, uint32_t end, *, lost_to=None, sacked=()):
         self.b.n = self.b.n_resent = 0
+        self.b.dupthresh = 3
         self.una, self.end = una, end
         self.b.lost_to = una if lost_to is None else <uint32_t>lost_to
         for left, right in sacked:

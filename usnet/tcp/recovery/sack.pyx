@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from usnet.memory.arena cimport NONE, arena_give, arena_take
 from usnet.tcp.congestion.ops cimport cc_table
+from usnet.tcp.congestion.validation cimport validation_flight, validation_over
 from usnet.tcp.ecn cimport ecn_reduced
 from usnet.tcp.mtu cimport mtu_probe_lost
 from usnet.tcp.output cimport tcp_want_output
@@ -10,7 +11,6 @@ from usnet.tcp.recovery.episode cimport episode_ack
 from usnet.tcp.recovery.flight cimport FLIGHT_RACK
 from usnet.tcp.recovery.newreno cimport recovery_calm, recovery_flight, recovery_grow, recovery_restart_timer
 from usnet.tcp.recovery.scoreboard cimport (
-    DUPTHRESH,
     board_add,
     board_below,
     board_clear,
@@ -41,6 +41,7 @@ cdef scoreboard *sack_board(tcp_state *t, tcb *k) noexcept nogil:
         board_at(t, k).high_rxt = k.snd_una
         board_at(t, k).rescue = k.snd_una
         board_at(t, k).lost_to = k.snd_una
+        board_at(t, k).dupthresh = t.config.reordering
     return board_at(t, k)
 
 
@@ -85,7 +86,7 @@ cdef void begin(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     k.flags |= TF_RECOVERY | TF_REXMT_NOW
     k.flags &= ~<uint32_t>(TF_RTT_TIMED | TF_PARTIAL)
     b.high_rxt = b.rescue = k.snd_una
-    cc_table(k.cc_ops).on_sack_loss(&k.cc, recovery_flight(k), now)
+    cc_table(k.cc_ops).on_sack_loss(&k.cc, validation_flight(t, k, recovery_flight(k)), now)
     ecn_reduced(k)
     t.counters.fast_retransmits += 1
 
@@ -97,7 +98,7 @@ cdef void news_of_arrivals(tcp_state *t, uint32_t c, int64_t now) noexcept nogil
         return
     if k.dupacks < 255:
         k.dupacks += 1
-    if seq_ge(k.snd_una, k.recover) and (k.dupacks >= DUPTHRESH
+    if seq_ge(k.snd_una, k.recover) and (k.dupacks >= t.config.reordering
                                          or board_lost(board_at(t, k), k.snd_una, k.mss) != k.snd_una):
         if not mtu_probe_lost(t, c, now):
             begin(t, c, now)
@@ -128,7 +129,7 @@ cdef void sack_ack(tcp_state *t, uint32_t c, const tcp_repr *r, uint32_t acked, 
         return
     k.dupacks = 0
     recovery_restart_timer(t, k, now)
-    if k.board != NONE and k.most_out:      # only what is told of for the first time lets cwnd grow
+    if k.board != NONE and t.config.wide_growth:  # only what is told of for the first time lets cwnd grow
         told = board_below(board_at(t, k), k.snd_una)
     if k.board != NONE and not board_trim(board_at(t, k), k.snd_una):
         reneged(t, k)
@@ -138,6 +139,7 @@ cdef void sack_ack(tcp_state *t, uint32_t c, const tcp_repr *r, uint32_t acked, 
     elif seq_ge(k.snd_una, k.recover):
         k.flags &= ~<uint32_t>(TF_RECOVERY | TF_REXMT_NOW)
         cc_table(k.cc_ops).on_sack_recovered(&k.cc, board_pipe(board_at(t, k), k.snd_una, k.snd_max, k.mss))
+        validation_over(t, k, True)
     else:
         k.flags &= ~<uint32_t>TF_REXMT_NOW  # a full ring kept the first segment back, and now it is another one
     if seq_gt(k.snd_una, k.recover):

@@ -10,7 +10,6 @@ from usnet.tcp.congestion.prr cimport prr
 
 cdef enum:
     BOARD_MAX = 128             # ranges; what would be one more is not remembered, and so counts as missing: it may be sent twice
-    DUPTHRESH = 3               # RFC 5681, section 3.2; RFC 6675, section 2
     RESENT_MAX = 160            # more than there can be holes: of two in one hole, where there are more, it is not known any more which is later
 
 # scoreboard.ca_state: Linux's enum tcp_ca_state
@@ -42,6 +41,7 @@ cdef struct scoreboard:
     uint32_t sacked             # sequence numbers in all ranges
     uint32_t high_rxt           # HighRxt: what is missing below this has been sent again in this recovery
     uint32_t rescue             # RescueRxt: a rescue may leave once snd_una is above this
+    uint8_t dupthresh           # DupThresh: tcp_config.reordering
     board_range r[128]          # sorted, not touching each other, none empty, all above snd_una
     # Where tcp_config.recovery is RECOVERY_RACK; all 0 in a new one but lost_to, which is snd_una
     uint8_t ca_state            # CA_*

@@ -80,7 +80,7 @@ cdef uint32_t board_lost(const scoreboard *b, uint32_t una, uint32_t mss) noexce
     while i:
         i -= 1
         above += b.r[i].right - b.r[i].left
-        if b.n - i >= DUPTHRESH or above > (DUPTHRESH - 1) * mss:
+        if b.n - i >= b.dupthresh or above > (b.dupthresh - 1) * mss:
             return b.r[i].left
     return una
 

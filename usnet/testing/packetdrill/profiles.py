@@ -50,6 +50,12 @@ def default_of(name: str) -> Callable[[str], dict[str, Any]]:
     return lambda text: {name: int(text.split()[1])}
 
 
+def rack(text: str) -> dict[str, Any]:
+    """The bits of tcp_recovery: RACK at all, with a static reordering window, without DupThresh."""
+    bits = int(text, 0)
+    return {"recovery": bits & 1, "rack_static_reo_wnd": bits & 2 != 0, "rack_no_dupthresh": bits & 4 != 0}
+
+
 RFC = Profile("rfc", config={"congestion": "newreno", "recovery": 0, "dsack": 0, "slow_start_step": 2}, defined=frozenset({"STANDARD"}))
 
 LINUX = Profile(
@@ -57,7 +63,7 @@ LINUX = Profile(
     config={
         "rcvbuf": 15 * KIB * KIB, "sndbuf": 256 * KIB, "syn_retries": 5, "synack_retries": 5, "rto_initial": SECOND, "rto_min": 200 * MS,
         "push_bursts": 2, "adaptive_acks": 1, "minshall": 1, "bare_probes": 1, "rst_timestamps": 1, "more_until_ack": 1, "wide_growth": 1,
-        "rto_spread": 1, "charged_buffers": 1, "sndbuf_most": 4 * KIB * KIB, "idle_restart": 0, "congestion": "cubic",
+        "rto_spread": 1, "charged_buffers": 1, "sndbuf_most": 4 * KIB * KIB, "cwnd_validation": 0, "congestion": "cubic",
         "recovery": 1, "moderation": 0, "dsack": 1, "syn_queue_backlog": 1, "fastopen_exp": 1, "mtu_patience": 0, "rfc1337": 0, "error_rules": 1,
         "ecn_generalized": 1,
     },
@@ -90,8 +96,17 @@ LINUX = Profile(
         "net.ipv4.tcp_notsent_lowat": number("notsent_lowat"),
         "net.ipv4.tcp_fastopen_blackhole_timeout_sec": number("fastopen_blackhole", SECOND),
         "net.ipv4.tcp_min_tso_segs": number("push_bursts"),
+        "net.ipv4.tcp_recovery": rack,
+        "net.ipv4.tcp_early_retrans": lambda text: {"probes": int(text) in (3, 4)},
+        "net.ipv4.tcp_frto": switch("frto"),
+        "net.ipv4.tcp_dsack": switch("dsack"),
+        "net.ipv4.tcp_reordering": number("reordering"),
+        "net.ipv4.tcp_max_reordering": number("max_reordering"),
+        "net.ipv4.tcp_thin_linear_timeouts": switch("thin_linear_timeouts"),
+        "net.ipv4.tcp_pacing_ss_ratio": number("pacing_slow_start"),
+        "net.ipv4.tcp_pacing_ca_ratio": number("pacing_avoidance"),
         "net.ipv4.tcp_congestion_control": lambda text: {"congestion": text.strip()},
-        "net.ipv4.tcp_slow_start_after_idle": switch("idle_restart"),
+        "net.ipv4.tcp_slow_start_after_idle": lambda text: {"cwnd_validation": 2 if int(text, 0) else 0},
         "net.ipv4.tcp_ecn": number("ecn"),
         "net.ipv4.tcp_ecn_option": number("ecn_option"),
         "net.ipv4.tcp_ecn_option_beacon": number("ecn_option_beacon"),
@@ -104,10 +119,7 @@ LINUX = Profile(
         "net.ipv4.tcp_no_metrics_save": lambda text: {"metrics": int(text) == 0},
     },
     ignored=(
-        "net.ipv4.tcp_frto", "net.ipv4.tcp_dsack", "net.ipv4.tcp_fack", "net.ipv4.tcp_reordering",
-        "net.ipv4.tcp_early_retrans", "net.ipv4.tcp_recovery", "net.ipv4.tcp_tso_win_divisor",
-        "net.ipv4.tcp_pacing",
-        "net.ipv4.tcp_moderate_rcvbuf", "net.ipv4.tcp_autocorking",
+        "net.ipv4.tcp_fack", "net.ipv4.tcp_tso_win_divisor", "net.ipv4.tcp_moderate_rcvbuf", "net.ipv4.tcp_autocorking",
         "net.ipv4.tcp_limit_output_bytes", "net.ipv4.tcp_min_snd_mss", "net.core.",
     ),
     actions={"net.ipv4.tcp_fastopen": linux_bits, "net.ipv4.tcp_fastopen_key": linux_keys},
