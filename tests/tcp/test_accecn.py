@@ -4,7 +4,7 @@ told when, and what a sender makes of it."""
 import pytest
 
 from usnet.testing.packetdrill.info import tcp_info
-from usnet.testing.peer import conversation, established, listening
+from usnet.testing.peer import established, listening, syn_sent
 
 ASK, ASK_ECN, ACCEPT = 3, 4, 5
 MSS = 1000
@@ -24,13 +24,7 @@ def agreed(third="W.", option=FIRST, **kwargs):
 
 def opening(**kwargs):
     """usnet asks."""
-    tcp = conversation(ecn=ASK, **kwargs)
-    tcp.sock = tcp.cable.stack.socket()
-    tcp.sock.setblocking(False)
-    tcp.sock.bind(("10.0.0.1", tcp.us_port))
-    tcp.sock.connect_ex(("10.0.0.2", tcp.port))
-    tcp.expect("[noecn] SEWA 0:0(0)")
-    return tcp
+    return syn_sent("[noecn] SEWA", ecn=ASK, **kwargs)
 
 
 def info(tcp):
@@ -77,12 +71,7 @@ def test_what_a_client_makes_of_the_answer(answer, third, data):
 
 
 def test_a_client_may_ask_for_ecn_alone():
-    tcp = conversation(ecn=ASK_ECN)
-    tcp.sock = tcp.cable.stack.socket()
-    tcp.sock.setblocking(False)
-    tcp.sock.bind(("10.0.0.1", tcp.us_port))
-    tcp.sock.connect_ex(("10.0.0.2", tcp.port))
-    tcp.expect("[noecn] SEW 0:0(0)")
+    syn_sent("[noecn] SEW", ecn=ASK_ECN)
 
 
 def test_the_third_syn_asks_no_more():
@@ -329,3 +318,18 @@ def test_without_an_agreement_the_option_means_nothing():
     tcp.rx(f"[ce] P. 1:11(10) ack 1 {FIRST}")
     tcp.after(ms=40)
     tcp.expect(". 1:1(0) ack 11 <>")
+
+
+def test_an_option_that_is_struck_out_from_some_time_on_leaves_the_worst_to_be_believed():
+    """Section 3.2.3.2.3: bytes tell as long as they come; without them all that could be were marked; and with them again what they say."""
+    tcp = agreed(congestion="none")
+    tcp.send(40 * MSS)
+    tcp.take()
+    tcp.rx(f"WA. 1:1(0) ack {10 * MSS + 1} <ECN e0b {9 * MSS + 1} ceb {MSS} e1b 1>")
+    assert info(tcp)["delivered_ce"] == 1
+    tcp.rx(f"EWA. 1:1(0) ack {20 * MSS + 1}")
+    assert info(tcp)["delivered_ce"] == 10          # 2, or 2 + 8
+    tcp.take()
+    tcp.rx(f". 1:1(0) ack {21 * MSS + 1} <ECN e0b {10 * MSS + 1} ceb {11 * MSS} e1b 1>")
+    assert info(tcp)["delivered_ce"] == 11
+    assert tcp.counters()["accecn_fails"] == 0

@@ -54,15 +54,7 @@ def test_a_client_does_not_ask_by_itself(mode):
 
 def opening(**kwargs):
     """usnet asks."""
-    from usnet.testing.peer import conversation
-
-    tcp = conversation(ecn=ASK, **kwargs)
-    tcp.sock = tcp.cable.stack.socket()
-    tcp.sock.setblocking(False)
-    tcp.sock.bind(("10.0.0.1", tcp.us_port))
-    tcp.sock.connect_ex(("10.0.0.2", tcp.port))
-    tcp.expect("[noecn] SEW 0:0(0)")
-    return tcp
+    return syn_sent("[noecn] SEW", ecn=ASK, **kwargs)
 
 
 @pytest.mark.parametrize(("answer", "agreed"), [("SE.", True), ("S.", False), ("SW.", False), ("SEW.", False)])

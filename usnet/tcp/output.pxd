@@ -39,6 +39,11 @@ cdef inline bint tcp_corked(const tcb *k) noexcept nogil:
     return k.flags & (TF_CORK | TF_MORE) != 0
 
 
+cdef inline uint32_t tcp_window_again(const tcb *k) noexcept nogil:
+    """Bytes behind snd_una that may be sent again: a window that is told in units seems to shrink by less than one where it does not (RFC 7323, 2.4)."""
+    return k.snd_wnd + (1 << k.snd_wscale) - 1 if k.snd_wnd else 0
+
+
 cdef inline uint32_t tcp_flight(const tcb *k) noexcept nogil:
     """Sequence numbers sent and not acknowledged."""
     return k.snd_max - k.snd_una

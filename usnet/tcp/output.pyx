@@ -18,7 +18,7 @@ from usnet.tcp.recovery.tlp cimport tlp_sent
 from usnet.tcp.recovery.scoreboard cimport (
     board_below, board_hole, board_last_hole, board_lost, board_pipe, board_room, board_skip, board_top, scoreboard)
 from usnet.tcp.recovery.trial cimport trial_output
-from usnet.tcp.output cimport tcp_corked, tcp_want_output
+from usnet.tcp.output cimport tcp_corked, tcp_want_output, tcp_window_again
 from usnet.tcp.pacing cimport pacing_room, pacing_sent
 from usnet.tcp.plain cimport send_plain
 from usnet.tcp.sent cimport note_acked, note_new, note_sent
@@ -281,8 +281,8 @@ cdef int tcp_resend_first(tcp_state *t, uint32_t c, int64_t now) noexcept nogil:
     n = k.mss if n > k.mss else n
     if n > k.snd_max - k.snd_una:
         n = k.snd_max - k.snd_una           # nothing that was not sent before
-    if n > k.snd_wnd:
-        n = k.snd_wnd                       # the window shrank
+    if n > tcp_window_again(k):
+        n = tcp_window_again(k)             # the window shrank
     if k.board != NONE:
         n = board_room(board_at(t, k), k.snd_una, n)
     if k.flags & TF_MARKS:
@@ -306,7 +306,7 @@ cdef int tcp_resend_until(tcp_state *t, uint32_t c, uint32_t end, int64_t now) n
     while seq_lt(k.snd_nxt, end):
         n = end - k.snd_nxt
         n = k.mss if n > k.mss else n
-        if k.snd_nxt + n - k.snd_una > k.snd_wnd:
+        if k.snd_nxt + n - k.snd_una > tcp_window_again(k):
             break
         if send_one(t, c, k.snd_nxt, n, k.snd_nxt + n == end and t.config.push_bursts, now):
             return -EAGAIN
@@ -321,8 +321,8 @@ cdef int resend_hole(tcp_state *t, uint32_t c, uint32_t seq, uint32_t *n, int64_
     cdef uint32_t at = seq - k.snd_una, bytes = n[0], most
     if at + bytes > k.snd.span:
         bytes = k.snd.span - at             # the last number is the FIN's
-    if at + bytes > k.snd_wnd:
-        bytes = n[0] = k.snd_wnd - at if k.snd_wnd > at else 0
+    if at + bytes > tcp_window_again(k):
+        bytes = n[0] = tcp_window_again(k) - at if tcp_window_again(k) > at else 0
         if bytes == 0:
             return 0
     if k.flags & TF_MARKS and bytes:

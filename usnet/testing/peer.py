@@ -295,14 +295,14 @@ def syn_received(
     return tcp
 
 
-def syn_sent(**kwargs: Any) -> Tcp:
-    """usnet connects; its SYN has left."""
+def syn_sent(syn: str = "S", **kwargs: Any) -> Tcp:
+    """usnet connects; its SYN has left, with these flags."""
     tcp = conversation(**kwargs)
     tcp.sock = tcp.cable.stack.socket()
     tcp.sock.setblocking(False)
     tcp.sock.bind((US, tcp.us_port))
     tcp.sock.connect_ex((PEER, tcp.port))
-    tcp.expect("S 0:0(0)")
+    tcp.expect(f"{syn} 0:0(0)")
     return tcp
 
 

@@ -32,7 +32,7 @@ cdef struct validator:
     uint32_t pipe_ack           # bytes: pipeACK; 0: undefined
     uint32_t round_una          # where snd_una was when this round trip began
     uint32_t round_end          # it ends when this is acknowledged
-    uint32_t round_cwnd         # bytes: cwnd when it began
+    uint32_t round_cwnd         # bytes: cwnd when it began; 0: none runs
     uint32_t loss               # bytes: max(pipeACK, LossFlightSize) of a recovery that began in the non-validated phase; 0: none
     uint64_t retrans            # tcb.bytes_retrans when that began
     int64_t since               # ns: the non-validated phase began; 0: this is the other one

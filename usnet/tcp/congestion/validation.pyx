@@ -60,7 +60,7 @@ cdef void forget(tcb *k, validator *v) noexcept nogil:
     memset(v.bin_at, 0, sizeof(v.bin_at))
     v.pipe_ack = v.loss = 0
     v.since = 0
-    begin_round(k, v)
+    v.round_cwnd = 0                        # the ACK that brings this about is of no round trip
 
 
 cdef void sample(const tcb *k, validator *v, uint32_t acked, int64_t now) noexcept nogil:
@@ -96,8 +96,14 @@ cdef void too_long(tcb *k, validator *v, int64_t now) noexcept nogil:
     v.since = now
 
 
-cdef bint not_validated(tcp_state *t, tcb *k, validator *v, int64_t now) noexcept nogil:
-    """A round trip is over, or not: whether less than half of the window is used (4.3)."""
+cdef bint not_validated(tcb *k, validator *v, uint32_t acked, int64_t now) noexcept nogil:
+    """A round trip is over, or not: whether less than half of the window is used (4.3). One that began with nothing out is that of what left then."""
+    if v.round_cwnd == 0:
+        begin_round(k, v)
+        return False
+    if v.round_end == v.round_una:
+        begin_round(k, v)
+        v.round_una -= acked
     if seq_ge(k.snd_una, v.round_end):
         sample(k, v, k.snd_una - v.round_una, now)
         if v.since:
@@ -134,7 +140,8 @@ cdef void validation_over(tcp_state *t, tcb *k, bint recovered) noexcept nogil:
     if t.config.cwnd_validation == VALIDATION_PIPEACK:
         if recovered and v.loss and k.cc.ssthresh < WINDOW_LIMIT:
             less = (k.bytes_retrans - v.retrans) * k.cc.ssthresh // v.loss
-            less = k.cc.ssthresh - less if less + k.cc.mss < k.cc.ssthresh else k.cc.mss
+            less = (k.cc.ssthresh - less + k.cc.mss // 2) // k.cc.mss * k.cc.mss if less < k.cc.ssthresh else 0    # whole segments
+            less = less if less > k.cc.mss else k.cc.mss
             if less < k.cc.cwnd:
                 k.cc.cwnd = <uint32_t>less
             k.cc.ssthresh = k.cc.cwnd if k.cc.cwnd > 2 * k.cc.mss else 2 * k.cc.mss
@@ -229,4 +236,4 @@ cdef bint validation_acked(tcp_state *t, tcb *k, bint limited, uint32_t acked, i
     if t.config.cwnd_validation == VALIDATION_LINUX:
         v.stamp = now
         return limited
-    return not_validated(t, k, v, now) or limited
+    return not_validated(k, v, acked, now) or limited
