@@ -109,7 +109,7 @@ def usnet_end(said, role, controller, loss, rtt, lasts, seed):
     own_network()
     port, device = harmed(role, loss, rtt, seed)
     configure_peer(device, f"{NEAR}/24")
-    config = {"msl": 1_000_000, "congestion": CONTROLLERS[controller]}
+    config = {"msl": 1_000_000, "congestion": CONTROLLERS[controller], "adaptive_acks": True}
     with usnet.Stack(port, f"{FAR}/24", config=config) as stack, stack.create_server(("", PORT)) as listener:
         peer = start(kernel_client, said, opposite(role), controller, lasts)
         sock, _ = listener.accept()

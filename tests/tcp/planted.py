@@ -31,6 +31,16 @@ BUGS = (
     Bug("answer-too-soon-counts", "usnet/tcp/recovery/rack.pyx",  # RACK.rtt from the first copy's answer (RFC 8985, 6.2, step 2)
         " or now - sent_at < k.min_rtt):\n", "):\n", (RACK,)),
     Bug("lost-retransmission-unnoticed", "usnet/tcp/recovery/rack.pyx", "        b.resent[i].lost = 1\n", "        b.resent[i].lost = 0\n", (RACK,)),
+    Bug("lost-for-what-left-before", "usnet/tcp/recovery/rack.pyx",  # in the same moment
+        "e.right if b.rack_again else e.top", "e.right", (RACK,)),
+    Bug("all-of-a-record-left-last", "usnet/tcp/recovery/flight.pyx",  # and what arrived of it may have left first
+        "    return r.since if r", "    return r.sent_at if r", (RACK,)),
+    Bug("one-ack-takes-the-flight", "usnet/tcp/recovery/newreno.pyx",  # that waits for the output behind the burst
+        "k.max_window if k.no_room else flight_wanted(k, 0, tcp_flight(k))", "tcp_flight(k)", (PRR,)),
+    Bug("prr-forgets-the-burst", "usnet/tcp/recovery/episode.pyx",
+        "    return delivered + full - out if full > out else delivered\n", "    return delivered\n", (PRR,)),
+    Bug("undo-by-an-older-episode", "usnet/tcp/recovery/undo.pyx",  # what that one sent again was acknowledged
+        "    if b.n_resent == 0:\n", "    if True:\n", (UNDO,)),
     Bug("timeout-gives-all-up", "usnet/tcp/recovery/episode.pyx",  # what was sent a moment ago too (RFC 8985, 6.3)
         " below = flight_until(t, k, now - rtt)\n", " below = k.snd_max\n", (RACK,)),
     Bug("probe-mends-unnoticed", "usnet/tcp/recovery/tlp.pyx",  # no reduction for a loss that a probe mended (RFC 8985, 7.4.2)
