@@ -4,10 +4,11 @@ sender or of the receiver. One fault wrapper harms the same frames, by number, i
 import itertools
 import os
 import socket
+import statistics
 import time
 
 from benchmarks.building import module
-from benchmarks.rows import row
+from benchmarks.rows import row, spread
 from benchmarks.tap import DEVICE, FAR, FORK, NEAR, PORT, own_network, start
 
 LOSSES = ("0", "0.001", "0.01", "0.05")     # chance of each frame of the direction that the data takes
@@ -164,7 +165,7 @@ def missing():
 
 def rows(found):
     """For each way two rows, usnet as the far end's sender and as its receiver, beside the kernel in its place: four turns in each run, which lose
-    other frames than the next run's. Goodput: more is better."""
+    other frames than the next run's; `paired` is the median of the runs' ratios. Goodput: more is better."""
     for controller, rtt, loss in itertools.product(CONTROLLERS, RTTS, LOSSES):
         way = f"{controller}, {rtt} ms, loss {float(loss) * 100:g} %"
         if found.case not in way or not found.times:
@@ -175,4 +176,7 @@ def rows(found):
             for (end, role), made in found_by.items():
                 made.append(goodput(end, role, *asked, seed))
         for role in WORKS:
-            yield row("wan", f"{way}; usnet {role}s", "Mbit/s", found_by[usnet_end, role], "kernel to kernel", found_by[kernel_ends, role])
+            ours, kernels = found_by[usnet_end, role], found_by[kernel_ends, role]
+            ratios = [one / other for one, other in zip(ours, kernels, strict=True)]
+            paired = {"paired": round(statistics.median(ratios), 3), "paired_spread": spread(ratios)}
+            yield row("wan", f"{way}; usnet {role}s", "Mbit/s", ours, "kernel to kernel", kernels, **paired)
