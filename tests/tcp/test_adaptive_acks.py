@@ -165,6 +165,22 @@ def test_reading_the_last_of_what_was_pushed_acknowledges():
     tcp.expect(f". 1:1(0) ack {seq}")
 
 
+@pytest.mark.parametrize("read", [3000, 1000])
+def test_reading_the_last_of_several_segments_acknowledges(read):
+    """What was read at once is more than a segment, as where the kernel acknowledges; of a program that reads segment by segment it is none."""
+    tcp, seq = settled(mss=1000)
+    for _ in range(4):
+        seq = arrive(tcp, seq, 1000, ".")
+    tcp.sock.recv(1 << 16)
+    tcp.take()
+    for _ in range(3):
+        seq = arrive(tcp, seq, 1000, ".")
+    assert [s.ack for s in tcp.take()] == [seq - 1000]
+    for _ in range(0, 3000, read):
+        tcp.sock.recv(read)
+    assert [s.ack for s in tcp.take()] == ([seq] if read == 3000 else [])
+
+
 def test_reading_does_not_where_answers_acknowledge():
     tcp, seq = settled()
     tcp.send(10)

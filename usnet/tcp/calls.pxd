@@ -89,7 +89,7 @@ cdef inline void tcp_read_done(tcp_state *t, uint32_t c, tcb *k, uint32_t n) noe
     """n bytes were read, and left the queue."""
     cdef int64_t promised = seq_diff(k.rcv_adv, k.rcv_nxt), more
     k.rcv_ready -= n
-    if k.acks and k.flags & TF_DELACK and delack_read(k):
+    if k.ato and k.flags & TF_DELACK and delack_read(k, n):
         k.flags |= TF_ACK_NOW
         tcp_want_output(t, c)
     more = <int64_t>k.rcvbuf - k.rcv_ready - promised       # that could be promised, at most

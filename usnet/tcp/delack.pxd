@@ -1,7 +1,7 @@
 """When an ACK of data in order leaves, where tcp_config.adaptive_acks has it as Linux does. Each second full segment, and what is out of order, is
 acknowledged at once as without; otherwise an ACK waits for as long as the next segment is about to take (ato), not at all while the connection begins,
 behind silence, marks and what arrived twice (k.quick), unless the program's answers acknowledge (pingpong); and not behind a read of the last bytes
-that the peer pushed. Names as in Linux's inet_connection_sock.icsk_ack."""
+that the peer pushed, or of the last of several segments. Names as in Linux's inet_connection_sock.icsk_ack."""
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 from usnet.tcp.state cimport tcp_state
@@ -27,8 +27,8 @@ cdef bint delack_owe(tcp_state *t, tcb *k, int64_t now) noexcept nogil
 cdef void delack_quick(const tcp_state *t, tcb *k, uint8_t most) noexcept nogil
 # The timer ran out.
 cdef void delack_missed(tcb *k) noexcept nogil
-# The program has read while an ACK was owed: True if that is due.
-cdef bint delack_read(const tcb *k) noexcept nogil
+# The program has read n bytes while an ACK was owed: True if that is due.
+cdef bint delack_read(const tcb *k, uint32_t n) noexcept nogil
 # When an ACK that is owed from now on leaves, ns from now.
 cdef int64_t delack_patience(const tcp_state *t, const tcb *k) noexcept nogil
 

@@ -110,5 +110,8 @@ cdef void delack_missed(tcb *k) noexcept nogil:
         k.ato = <uint16_t>(twice if 0 < twice < 65535 else TCP_ATO_MIN)
 
 
-cdef bint delack_read(const tcb *k) noexcept nogil:
-    return k.rcv_ready == 0 and (k.acks & ACK_PUSHED2 or k.acks & (ACK_PUSHED | ACK_PINGPONG) == ACK_PUSHED)
+cdef bint delack_read(const tcb *k, uint32_t n) noexcept nogil:
+    """Of a burst of three segments the second was acknowledged when it came: the sender of a small window would wait for the third's."""
+    if k.rcv_ready:
+        return False
+    return k.acks & ACK_PUSHED2 or (k.acks & (ACK_PUSHED | ACK_PINGPONG) == ACK_PUSHED) or (n > k.rcv_mss and not k.acks & ACK_PINGPONG)
